@@ -1,0 +1,93 @@
+// What the shared config means on one router: its own and its peer's side of every LAN, link and virtual address. Pure.
+import { type Address, addressOf, type Cidr, contains, type Family, familyOf } from '../units/address.ts';
+import type { Config, LanConfig } from './schema.ts';
+
+export interface Link {
+  /** Name of the LAN that carries it. */
+  readonly lan: string;
+  readonly interface: string;
+  readonly local: Address;
+  readonly remote: Address;
+}
+
+export interface VirtualAddress {
+  readonly address: Address;
+  readonly family: Family;
+  readonly lan: string;
+  readonly interface: string;
+  readonly kind: 'vip' | 'gateway';
+  /** This router's own address in the same network, the source of probes; undefined when it has none. */
+  readonly own: Address | undefined;
+}
+
+/** The config seen from one router. */
+export interface NodeView {
+  readonly node: string;
+  readonly peer: string;
+  /** 1 for the first router in alphabetical order, 2 for the other: the node part of an epoch. */
+  readonly nodeId: 1 | 2;
+  readonly priority: number;
+  readonly links: readonly Link[];
+  readonly addresses: readonly VirtualAddress[];
+}
+
+/** The interface that `node` has on `lan`; undefined when the config names none. */
+export function interfaceOf(lan: LanConfig, node: string): string | undefined {
+  return typeof lan.interface === 'string' ? lan.interface : lan.interface[node];
+}
+
+/** A router's own addresses on a LAN, with prefix lengths. */
+export function ownAddresses(lan: LanConfig, node: string): readonly Cidr[] {
+  const own = lan.addresses[node];
+  return own === undefined ? [] : Array.isArray(own) ? own : [own];
+}
+
+/** The router's own address whose network contains `address`. */
+export function ownAddressNear(lan: LanConfig, node: string, address: Address): Address | undefined {
+  const near = ownAddresses(lan, node).find(own => contains(own, address));
+  return near && addressOf(near);
+}
+
+/** The view of router `node`. The config must have passed rules.ts; throws a RangeError for an unknown node. */
+export function nodeView(config: Config, node: string): NodeView {
+  const names = Object.keys(config.routers).sort();
+  const own = config.routers[node];
+  const peer = names.find(other => other !== node);
+  if (!own || !peer) {
+    throw new RangeError(`router "${node}" is not in the config (routers: ${names.join(', ')}); use --node`);
+  }
+  return {
+    node,
+    peer,
+    nodeId: names.indexOf(node) === 0 ? 1 : 2,
+    priority: own.priority,
+    links: config.heartbeat.links.map(lan => linkOn(config, lan, node, peer)),
+    addresses: Object.entries(config.lans).flatMap(([lan, spec]) => virtualAddresses(lan, spec, node)),
+  };
+}
+
+function linkOn(config: Config, lanName: string, node: string, peer: string): Link {
+  const lan = config.lans[lanName];
+  const interfaceName = lan && interfaceOf(lan, node);
+  const locals = lan ? ownAddresses(lan, node).map(addressOf) : [];
+  const remotes = lan ? ownAddresses(lan, peer).map(addressOf) : [];
+  for (const local of locals) {
+    const remote = remotes.find(candidate => familyOf(candidate) === familyOf(local));
+    if (remote && interfaceName) return { lan: lanName, interface: interfaceName, local, remote };
+  }
+  throw new RangeError(`heartbeat link "${lanName}" has no pair of addresses of one family`);
+}
+
+function virtualAddresses(lan: string, spec: LanConfig, node: string): VirtualAddress[] {
+  const interfaceName = interfaceOf(spec, node);
+  if (interfaceName === undefined) return [];
+  const describe = (kind: VirtualAddress['kind']) => (address: Address) => ({
+    address,
+    family: familyOf(address),
+    lan,
+    interface: interfaceName,
+    kind,
+    own: ownAddressNear(spec, node, address),
+  });
+  return [...spec.vips.map(describe('vip')), ...spec.gateways.map(describe('gateway'))];
+}

@@ -1,0 +1,243 @@
+// The one source of the config: its types, defaults, bounds and documentation. `tandem check`, the daemons and
+// docs/config.schema.json all come from here; rules that need more than one field are in rules.ts. Pure.
+import { z } from 'zod';
+import { type Address, type Cidr, parseAddress, parseCidr } from '../units/address.ts';
+import { DURATION_SYNTAX, formatDuration, type Ms, ms, parseDuration } from '../units/duration.ts';
+
+const NAME = /^[a-z0-9][a-z0-9-]{0,30}$/;
+
+/** A duration field: text in the file, milliseconds in the code. `fallback` is shown as the default, bounds in errors. */
+function duration(about: string, min: number, max: number, fallback: string) {
+  const range = `${formatDuration(ms(min))} to ${formatDuration(ms(max))}`;
+  return z
+    .string({ error: `write ${DURATION_SYNTAX}` })
+    .meta({ description: `${about} (${range})`, pattern: '^\\d+(\\.\\d+)?(ms|s|m|h|d)$', examples: [fallback] })
+    .transform((text, ctx): Ms => {
+      const value = parseDuration(text);
+      if (value === undefined) {
+        ctx.addIssue({ code: 'custom', message: `"${text}" is not a duration; write ${DURATION_SYNTAX}` });
+        return z.NEVER;
+      }
+      if (value < min || value > max) {
+        ctx.addIssue({ code: 'custom', message: `${text} is out of bounds; write a duration of ${range}` });
+        return z.NEVER;
+      }
+      return value;
+    })
+    .prefault(fallback);
+}
+
+function integer(about: string, min: number, max: number) {
+  const error = `write a whole number from ${min} to ${max}`;
+  return z
+    .int({ error })
+    .min(min, { error })
+    .max(max, { error })
+    .meta({ description: `${about} (${min} to ${max})` });
+}
+
+function name(about: string) {
+  return z
+    .string()
+    .regex(NAME, { error: 'write lower-case letters, digits and dashes, at most 31 characters' })
+    .meta({ description: about });
+}
+
+const address = z
+  .string({ error: 'write an IPv4 or IPv6 address' })
+  .meta({ description: 'An IPv4 or IPv6 address, without a prefix length' })
+  .transform((text, ctx): Address => {
+    const value = parseAddress(text);
+    if (value === undefined) {
+      ctx.addIssue({
+        code: 'custom',
+        message: `"${text}" is not an address; write one like 192.0.2.100 or 2001:db8::100`,
+      });
+      return z.NEVER;
+    }
+    return value;
+  });
+
+const cidr = z
+  .string({ error: 'write an address with its prefix length' })
+  .meta({ description: 'An address with the prefix length of its network' })
+  .transform((text, ctx): Cidr => {
+    const value = parseCidr(text);
+    if (value === undefined) {
+      ctx.addIssue({
+        code: 'custom',
+        message: `"${text}" is not an address with a prefix length; write one like 192.0.2.2/24`,
+      });
+      return z.NEVER;
+    }
+    return value;
+  });
+
+const interfaceName = z
+  .string()
+  .regex(/^[^\s/:]{1,15}$/, { error: 'write the name of a network interface, at most 15 characters' })
+  .meta({ description: 'A network interface, as `ip link` names it' });
+
+const portRange = z
+  .string({ error: 'write first-last, like 10000-20000' })
+  .meta({ description: 'An inclusive range of TCP ports', examples: ['10000-20000'] })
+  .transform((text, ctx): { first: number; last: number } => {
+    const match = /^(\d{1,5})-(\d{1,5})$/.exec(text);
+    const [first, last] = [Number(match?.[1]), Number(match?.[2])];
+    if (!match || first < 1024 || last > 65535 || first > last) {
+      ctx.addIssue({ code: 'custom', message: `"${text}" is not a port range; write first-last within 1024-65535` });
+      return z.NEVER;
+    }
+    return { first, last };
+  });
+
+const router = z
+  .strictObject({
+    priority: integer('Which router becomes active when both start together: the larger', 1, 255).default(100),
+  })
+  .meta({ description: 'One of the two routers; its name is its host name, or what --node says' });
+
+const lan = z
+  .strictObject({
+    interface: z
+      .union([interfaceName, z.record(name('A router'), interfaceName)])
+      .meta({ description: 'The interface on this LAN: one name, or one for each router' }),
+    addresses: z
+      .record(name('A router'), z.union([cidr, z.array(cidr).min(1).max(4)]))
+      .meta({ description: "Each router's own, fixed addresses on this LAN (Tandem never adds or removes these)" }),
+    vips: z
+      .array(address)
+      .max(16)
+      .default([])
+      .meta({ description: 'Virtual IPs that clients use; the active router holds them' }),
+    gateways: z
+      .array(address)
+      .max(4)
+      .default([])
+      .meta({ description: "The real servers' floating default gateways; the active router holds them too" }),
+  })
+  .meta({ description: 'A network both routers are on' });
+
+const heartbeat = z
+  .strictObject({
+    interval: duration('H: how often each router sends a heartbeat', 10, 5_000, '100ms'),
+    lease: duration('L: how long the VIPs may stay without a renewal from pulse', 22, 15_000, '220ms'),
+    dead: duration('D: silence after which the standby takes over', 30, 30_000, '300ms'),
+    alone_keep: duration('How long a router without a peer keeps its VIPs while pulse restarts', 2_000, 60_000, '5s'),
+    port: integer('UDP port of the heartbeat, on both routers', 1, 65_535).default(694),
+    links: z
+      .array(name('A LAN'))
+      .min(1, { error: 'name one to four LANs' })
+      .max(4, { error: 'name one to four LANs' })
+      .meta({ description: 'LANs that carry heartbeats, all at once; include the client LAN' }),
+    key_file: z
+      .string()
+      .min(1)
+      .default('/etc/tandem/pair.key')
+      .meta({ description: "The pair's key, root-only (mode 0600), made by `tandem keygen`" }),
+    auto_failback: z
+      .boolean()
+      .default(false)
+      .meta({ description: 'Give the VIPs back to the router of higher priority when it returns' }),
+  })
+  .meta({ description: 'Heartbeat and election' });
+
+const check = z
+  .strictObject({
+    interval: duration('Time between two checks of a server', 500, 600_000, '5s'),
+    timeout: duration('Longest time for a whole check', 200, 120_000, '8s'),
+    stage_timeout: duration('Longest time for one stage of it (connect, login, transfer…)', 100, 60_000, '3s'),
+    rise: integer('Good checks in a row before a server is used', 1, 20).default(2),
+    fall: integer('Failed checks in a row before a server gets no new clients', 1, 20).default(3),
+    user: z.string().min(1).max(64).default('anonymous').meta({ description: 'FTP user of the check' }),
+    password_file: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: 'Root-only file with the password; anonymous needs none' }),
+    data: z
+      .enum(['pasv', 'epsv'])
+      .default('pasv')
+      .meta({ description: 'How the data connection is opened (IPv6 servers are always checked with epsv)' }),
+    fetch: z
+      .string()
+      .max(255)
+      .regex(/^[^\r\n]*$/, { error: 'write a path without line breaks' })
+      .optional()
+      .meta({ description: 'File to fetch; without it the login directory is listed' }),
+    max_bytes: integer('Bytes read of the data connection before the check is content', 1, 16_777_216).default(65_536),
+  })
+  .meta({ description: 'How a nanny checks the real servers, as an FTP client would' });
+
+const server = z
+  .strictObject({
+    address,
+    weight: integer('Share of new clients', 1, 65_535).default(1),
+  })
+  .meta({ description: 'A real server' });
+
+const service = z
+  .strictObject({
+    vip: address,
+    servers_lan: name('The LAN the real servers are on'),
+    mode: z
+      .enum(['marks'])
+      .default('marks')
+      .meta({ description: 'One firewall mark for control, passive and active data' }),
+    forwarding: z.enum(['nat']).default('nat').meta({ description: 'IPVS forwarding method' }),
+    mark: integer('Firewall mark of the service, unique', 1, 0x7fff_ffff),
+    control_port: integer('FTP control port, on the VIP and on the real servers', 1, 65_535).default(21),
+    passive_ports: portRange.prefault('10000-20000'),
+    active: z.boolean().default(true).meta({ description: 'Serve active mode (data from the servers’ port 20) too' }),
+    scheduler: z.enum(['rr', 'wrr', 'lc', 'wlc', 'sh']).default('wlc').meta({ description: 'IPVS scheduler' }),
+    persistence: duration(
+      'How long a client stays with its real server after its last connection',
+      1_000,
+      86_400_000,
+      '6m',
+    ),
+    check: check.prefault({}),
+    servers: z.record(name('A real server'), server).meta({ description: 'The real servers, by name' }),
+  })
+  .meta({ description: 'One FTP service on one VIP' });
+
+const sync = z
+  .strictObject({
+    lan: name("The LAN that carries connection state; the pair's own link, never a client LAN"),
+    sync_id: integer('Id of the pair on that LAN', 0, 255).default(21),
+  })
+  .meta({ description: 'Connection state from the active router to the standby' });
+
+const ipvs = z
+  .strictObject({
+    tcp_timeout: duration(
+      'Idle TCP connections are forgotten after this; more than the longest transfer',
+      60_000,
+      604_800_000,
+      '2h',
+    ),
+    tcp_fin_timeout: duration('Closed TCP connections are forgotten after this', 1_000, 3_600_000, '2m'),
+    audit: z
+      .string()
+      .default('*/30 * * * * *')
+      .meta({ description: 'When the kernel is compared with the config and repaired (cron, with seconds)' }),
+  })
+  .meta({ description: 'Kernel settings shared by all services' });
+
+export const configSchema = z
+  .strictObject({
+    pair: name('Name of the pair; heartbeats of other pairs are refused'),
+    routers: z.record(name('A router'), router).meta({ description: 'The two routers' }),
+    lans: z.record(name('A LAN'), lan).meta({ description: 'The networks of the pair, by name' }),
+    heartbeat,
+    sync: sync.optional(),
+    ipvs: ipvs.prefault({}),
+    services: z.record(name('A service'), service).default({}).meta({ description: 'FTP services, by name' }),
+  })
+  .meta({ title: 'Tandem', description: 'Config of a Tandem router pair; identical on both routers' });
+
+/** The config with defaults filled in; durations in milliseconds, addresses canonical. */
+export type Config = z.output<typeof configSchema>;
+export type LanConfig = Config['lans'][string];
+export type ServiceConfig = Config['services'][string];
+export type CheckConfig = ServiceConfig['check'];

@@ -1,0 +1,117 @@
+// The messages between pulse and director, and from the CLI to pulse: the only file both daemons share. JSON, one object a
+// line. Feed (run-dir/pulse.sock): pulse sends a snapshot on connect, on every change and once a second; it reads nothing.
+// Control (run-dir/pulse-control.sock, root-only): one request a line, one reply a line. Pure.
+import { z } from 'zod';
+
+export const FEED_SOCKET = 'pulse.sock';
+export const CONTROL_SOCKET = 'pulse-control.sock';
+/** Longest line on either socket, in bytes. */
+export const LINE_BYTES_MAX = 65_536;
+
+export const ROLES = ['starting', 'standby', 'claiming', 'active', 'handing-over', 'stopping'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** A role decision with what it was based on; `at` is wall time (ISO 8601), for people. */
+export const decisionSchema = z.object({
+  at: z.string(),
+  from: z.enum(ROLES),
+  to: z.enum(ROLES),
+  epoch: z.string(),
+  reason: z.string(),
+  evidence: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
+});
+export type Decision = z.output<typeof decisionSchema>;
+
+export const linkReportSchema = z.object({
+  lan: z.string(),
+  interface: z.string(),
+  up: z.boolean(),
+  /** Milliseconds since a valid heartbeat came in on it; null when none ever did. */
+  heardMsAgo: z.number().nullable(),
+  /** Round-trip time of the last heartbeat exchange, in milliseconds. */
+  rttMs: z.number().nullable(),
+  /** Whether the peer says that it hears us (its echo of our boot id). */
+  peerHearsUs: z.boolean(),
+  received: z.int(),
+  refused: z.int(),
+});
+
+export const snapshotSchema = z.object({
+  type: z.literal('snapshot'),
+  version: z.literal(1),
+  seq: z.int(),
+  node: z.string(),
+  peerNode: z.string(),
+  role: z.enum(ROLES),
+  /** "counter.node" of the current or last known term of ownership. */
+  epoch: z.string(),
+  /** Wall time of the last role change, ISO 8601. */
+  since: z.string(),
+  reason: z.string(),
+  /** Whether vipd acknowledged the last renewal within the lease. */
+  serving: z.boolean(),
+  leaseArmed: z.boolean(),
+  hold: z.object({ on: z.boolean(), until: z.string().nullable() }),
+  fitness: z.int(),
+  rulesIn: z.boolean(),
+  configDigest: z.string(),
+  peer: z
+    .object({
+      role: z.enum(ROLES),
+      serving: z.boolean(),
+      epoch: z.string(),
+      priority: z.int(),
+      fitness: z.int(),
+      ready: z.boolean(),
+      hold: z.boolean(),
+      configDigest: z.string(),
+      heardMsAgo: z.number(),
+    })
+    .nullable(),
+  links: z.array(linkReportSchema),
+  vips: z.array(
+    z.object({
+      address: z.string(),
+      interface: z.string(),
+      kind: z.enum(['vip', 'gateway']),
+      held: z.boolean(),
+      /** Whether the interface has carrier. */
+      linkUp: z.boolean(),
+    }),
+  ),
+  /** Newest last, at most 32. */
+  decisions: z.array(decisionSchema),
+  /** Counters by name, each explained in docs/EVENTS.md: heartbeats sent, received, refused by reason, late loops… */
+  counters: z.record(z.string(), z.int()),
+});
+export type Snapshot = z.output<typeof snapshotSchema>;
+
+/** What the director tells pulse, at least once a second. */
+export const directorReportSchema = z.object({
+  command: z.literal('report'),
+  /** The kernel has the rules: without them this router must not claim. */
+  rulesIn: z.boolean(),
+  /** Real servers that pass their checks, over all services; null before the first verdicts. */
+  healthyServers: z.int().nullable(),
+  totalServers: z.int(),
+  /** How long connection state may wait in the kernel's sync buffer, in ms; 0 when no sync runs. */
+  flushMs: z.int().min(0).max(10_000),
+});
+export type DirectorReport = z.output<typeof directorReportSchema>;
+
+export const controlRequestSchema = z.discriminatedUnion('command', [
+  directorReportSchema,
+  z.object({ command: z.literal('handover') }),
+  /** forMs: how long the hold lasts; absent: until release. */
+  z.object({ command: z.literal('hold'), forMs: z.number().positive().optional() }),
+  z.object({ command: z.literal('release') }),
+]);
+export type ControlRequest = z.output<typeof controlRequestSchema>;
+
+/** `message` is for people; `code` is stable: ok, refused, invalid. */
+export const controlReplySchema = z.object({
+  ok: z.boolean(),
+  code: z.enum(['ok', 'refused', 'invalid']),
+  message: z.string(),
+});
+export type ControlReply = z.output<typeof controlReplySchema>;

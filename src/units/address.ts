@@ -1,0 +1,55 @@
+// IP addresses and networks, IPv4 and IPv6, in one canonical spelling. Pure; ipaddr.js does the reading.
+import ipaddr from 'ipaddr.js';
+
+/** An IPv4 or IPv6 address in canonical text (RFC 5952 for IPv6). */
+export type Address = string & { readonly __unit: 'address' };
+
+/** An address with a prefix length: "192.0.2.2/24". The host part is kept. */
+export type Cidr = string & { readonly __unit: 'cidr' };
+
+export type Family = 4 | 6;
+
+/** Canonical address, or undefined when the text is not a plain IPv4 or IPv6 address (no zone, no port, no octal). */
+export function parseAddress(text: string): Address | undefined {
+  if (text.includes('%') || text.includes('/')) return undefined;
+  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text).toString() as Address;
+  if (text.includes(':') && ipaddr.IPv6.isValid(text)) {
+    return ipaddr.IPv6.parse(text).toRFC5952String() as Address;
+  }
+  return undefined;
+}
+
+/** Canonical "address/prefix", or undefined. The prefix length must be written. */
+export function parseCidr(text: string): Cidr | undefined {
+  const match = /^([^/]+)\/(\d{1,3})$/.exec(text);
+  const address = match && parseAddress(match[1] as string);
+  if (!match || !address) return undefined;
+  const prefix = Number(match[2]);
+  return prefix <= (familyOf(address) === 4 ? 32 : 128) ? (`${address}/${prefix}` as Cidr) : undefined;
+}
+
+export function familyOf(address: Address | Cidr): Family {
+  return address.includes(':') ? 6 : 4;
+}
+
+/** The address part of "address/prefix". */
+export function addressOf(cidr: Cidr): Address {
+  return cidr.slice(0, cidr.indexOf('/')) as Address;
+}
+
+export function prefixOf(cidr: Cidr): number {
+  return Number(cidr.slice(cidr.indexOf('/') + 1));
+}
+
+/** Whether `address` lies in the network of `cidr` (same family and same leading bits). */
+export function contains(cidr: Cidr, address: Address): boolean {
+  if (familyOf(cidr) !== familyOf(address)) return false;
+  const network = ipaddr.parse(addressOf(cidr));
+  const candidate = ipaddr.parse(address);
+  return candidate.match(network as never, prefixOf(cidr));
+}
+
+/** An address as it stands before a port: IPv6 in brackets. */
+export function hostPort(address: Address, port: number): string {
+  return familyOf(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
+}

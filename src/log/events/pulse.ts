@@ -1,4 +1,203 @@
 // Events of the pulse side. Pure.
 import type { EventEntry } from '../event.ts';
 
-export const PULSE_EVENTS = {} as const satisfies Record<string, EventEntry>;
+const EVIDENCE = {
+  peerRole: 'role in the peer’s newest heartbeat',
+  peerHeardMsAgo: 'ms since any counted heartbeat',
+  peerServingMsAgo: 'ms since the peer was heard serving',
+  probeRoundsSilent: 'probe rounds in a row without an answer',
+  probeRoundsAnswered: 'probe rounds that the peer answered',
+  linksHeard: 'heartbeat links on which the peer is heard',
+} as const;
+
+export const PULSE_EVENTS = {
+  PULSE_STARTED: {
+    severity: 'notice',
+    says: 'pulse runs and listens.',
+    fields: {
+      node: 'this router',
+      peer: 'the other router',
+      intervalMs: 'H',
+      leaseMs: 'L',
+      deadMs: 'D',
+      bootId: 'id of this life',
+    },
+  },
+  PULSE_STOPPED: { severity: 'notice', says: 'pulse ends.', fields: { reason: 'why' } },
+  ROLE_CHANGED: {
+    severity: 'notice',
+    says: 'This router changed its role.',
+    remedy: 'See `tandem why` for the decisions before it.',
+    fields: { from: 'role before', to: 'role now', epoch: 'term of ownership', reason: 'why', ...EVIDENCE },
+  },
+  HANDOVER_STARTED: {
+    severity: 'notice',
+    says: 'A planned handover begins.',
+    fields: { reason: 'why', flushMs: 'wait for the sync buffer, ms' },
+    endedBy: 'HANDOVER_DONE',
+  },
+  HANDOVER_DONE: { severity: 'notice', says: 'The peer has taken over.', fields: { reason: 'how that is known' } },
+  HANDOVER_FAILED: {
+    severity: 'warning',
+    says: 'The peer did not take over; this router goes on.',
+    remedy: 'See `tandem status` on the peer.',
+    fields: { reason: 'why' },
+  },
+  HOLD_SET: {
+    severity: 'notice',
+    says: 'On hold: this router will not become active.',
+    fields: { forMs: 'ms until it ends by itself; null: never' },
+    endedBy: 'HOLD_RELEASED',
+  },
+  HOLD_RELEASED: { severity: 'notice', says: 'The hold has ended.', fields: { how: 'expired or by command' } },
+  RULES_IN: { severity: 'notice', says: 'The kernel has the rules: this router may take over.', fields: {} },
+  RULES_OUT: {
+    severity: 'err',
+    says: 'The kernel lacks the rules: this router may not take over.',
+    remedy: 'See `tandem status` and the log of tandem-director.',
+    fields: {},
+    endedBy: 'RULES_IN',
+  },
+  DIRECTOR_GONE: {
+    severity: 'warning',
+    says: 'The director has stopped reporting; traffic goes on.',
+    remedy: 'systemctl status tandem-director',
+    fields: {},
+    endedBy: 'DIRECTOR_BACK',
+  },
+  DIRECTOR_BACK: { severity: 'notice', says: 'The director reports again.', fields: {} },
+  PEER_SILENT: {
+    severity: 'warning',
+    says: 'No heartbeat of the peer arrives on any link.',
+    remedy: 'Check the peer, then the links.',
+    fields: { silentMs: 'ms since the last one' },
+    endedBy: 'PEER_HEARD',
+  },
+  PEER_HEARD: {
+    severity: 'notice',
+    says: 'The peer is heard again.',
+    fields: { silentMs: 'ms since the last heartbeat' },
+  },
+  LINK_SILENT: {
+    severity: 'warning',
+    says: 'One heartbeat link is silent.',
+    remedy: 'Check cable, switch and firewall of that LAN.',
+    fields: { link: 'number of the link in heartbeat.links, from 0' },
+    endedBy: 'LINK_HEARD',
+  },
+  LINK_HEARD: { severity: 'notice', says: 'A heartbeat link works again.', fields: { link: 'number of the link' } },
+  LINK_ERROR: {
+    severity: 'warning',
+    says: 'A heartbeat could not be sent or received.',
+    remedy: 'Check address and interface of that LAN.',
+    fields: { link: 'name of the LAN', problem: 'what the kernel said' },
+  },
+  LINKS_BROKEN: {
+    severity: 'err',
+    says: 'Heartbeats of the active peer do not arrive, yet it answers for its addresses: nothing is taken over.',
+    remedy: 'The heartbeat links are broken: check cables, switches, firewall.',
+    fields: EVIDENCE,
+    endedBy: 'LINKS_RESTORED',
+  },
+  LINKS_RESTORED: {
+    severity: 'notice',
+    says: 'The heartbeat links are no longer broken, or the peer no longer answers.',
+    fields: {},
+  },
+  CONFIG_DIFFERS: {
+    severity: 'warning',
+    says: 'The two routers have different configs.',
+    remedy: 'Copy the config to both and reload.',
+    fields: { own: 'digest here', peer: 'digest there' },
+    endedBy: 'CONFIG_AGREES',
+  },
+  CONFIG_AGREES: {
+    severity: 'notice',
+    says: 'The two routers have the same config again.',
+    fields: { own: 'digest here', peer: 'digest there' },
+  },
+  CONFLICT_LOST: {
+    severity: 'err',
+    says: 'Both routers were active; the peer has the higher epoch, this one lets go.',
+    fields: { own: 'epoch here', peer: 'epoch there' },
+  },
+  CONFLICT_WON: {
+    severity: 'err',
+    says: 'Both routers are active; this one has the higher epoch and announces again.',
+    fields: { own: 'epoch here', peer: 'epoch there' },
+  },
+  WILL_RECEIVED: {
+    severity: 'notice',
+    says: 'The peer’s last will: it holds no VIP any more.',
+    fields: { epoch: 'the term of ownership it ends' },
+  },
+  LEASE_EXPIRED: {
+    severity: 'err',
+    says: 'The lease ran out before it was renewed; vipd removed the addresses.',
+    remedy: 'pulse was stalled: look for CPU starvation, check its real-time class.',
+    fields: { epoch: 'term of ownership' },
+  },
+  LOOP_LATE: {
+    severity: 'warning',
+    says: 'The event loop was late by more than a heartbeat interval.',
+    remedy: 'Look for CPU starvation; run pulse under its systemd unit (real-time class).',
+    fields: { byMs: 'how late, ms' },
+  },
+  VIPD_GONE: {
+    severity: 'err',
+    says: 'vipd ended; a new one is started and adopts the addresses.',
+    fields: { how: 'exit code or signal' },
+  },
+  VIPD_STUCK: {
+    severity: 'err',
+    says: 'vipd does not answer; it is replaced.',
+    fields: { unansweredMs: 'age of the oldest unanswered renewal, ms' },
+  },
+  VIPD_REFUSED: {
+    severity: 'warning',
+    says: 'vipd refused a command.',
+    fields: { reason: 'stale-epoch, late, not-held or kernel', epoch: 'term of ownership' },
+  },
+  VIPD_ERROR: { severity: 'warning', says: 'vipd reports a problem.', fields: { text: 'its words' } },
+  VIP_REPAIRED: {
+    severity: 'warning',
+    says: 'Somebody removed a virtual address; it is back.',
+    remedy: 'Tell the network manager on this router to leave the address alone.',
+    fields: { address: 'the address' },
+  },
+  VIP_CLAIMED_BY_OTHER: {
+    severity: 'err',
+    says: 'Another machine claims a virtual address.',
+    remedy: 'Find that MAC in the switch and take the address away from it.',
+    fields: { address: 'the address', mac: 'MAC of the other machine' },
+  },
+  CARRIER_LOST: {
+    severity: 'err',
+    says: 'The interface of a virtual address has no carrier.',
+    remedy: 'Check cable and switch port.',
+    fields: { address: 'the address' },
+    endedBy: 'CARRIER_BACK',
+  },
+  CARRIER_BACK: {
+    severity: 'notice',
+    says: 'The interface of a virtual address has carrier again.',
+    fields: { address: 'the address' },
+  },
+  DATAGRAM_REFUSED: {
+    severity: 'warning',
+    says: 'A datagram on the heartbeat port was refused.',
+    remedy: 'forged: the key differs or someone tries; wrong-pair: another pair uses this port.',
+    fields: { refusal: 'why', link: 'name of the LAN', from: 'its sender' },
+  },
+  STATE_UNREADABLE: {
+    severity: 'warning',
+    says: 'The state file of pulse is damaged; it is set aside and a high epoch is used.',
+    fields: { path: 'the file', problem: 'what is wrong' },
+  },
+  STATE_UNWRITABLE: {
+    severity: 'warning',
+    says: 'The state file of pulse cannot be written; epochs and holds would not survive a reboot.',
+    remedy: 'Check the disk and the rights of the directory.',
+    fields: { path: 'the file', problem: 'what is wrong' },
+  },
+} as const satisfies Record<string, EventEntry>;

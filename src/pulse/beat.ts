@@ -1,0 +1,62 @@
+// What this router says of itself in a heartbeat, on one link at one instant. Pure.
+import type { At } from '../units/duration.ts';
+import { between, ms } from '../units/duration.ts';
+import type { Epoch } from '../units/epoch.ts';
+import type { Heartbeat, Offer, Will } from './heartbeat.ts';
+import { deadMs, fitnessOf, whyNotClaim } from './judgement.ts';
+import { epochOf, type Machine, roleOf } from './machine.ts';
+import { bootToEcho } from './peer.ts';
+import { servingNow } from './vipd-events.ts';
+
+/** The heartbeat for link number `link`, sent at `now`. */
+export function heartbeatFor(machine: Machine, link: number, now: At): Heartbeat {
+  const { settings, peer } = machine;
+  const evidence = peer.links[link];
+  const echoed = evidence?.heardAt !== undefined && evidence.bootId === peer.bootId;
+  return {
+    kind: 'heartbeat',
+    nodeId: settings.nodeId,
+    bootId: settings.bootId,
+    peerBootId: bootToEcho(peer, (now - deadMs(machine)) as At),
+    seq: machine.sendSeq,
+    role: roleOf(machine),
+    epoch: epochOf(machine),
+    serving: servingNow(machine, now),
+    ready: whyNotClaim(machine) === undefined,
+    hold: machine.hold.on,
+    priority: settings.priority,
+    fitness: fitnessOf(machine),
+    configDigest: settings.configDigest,
+    intervalMs: settings.intervalMs,
+    leaseMs: settings.leaseMs,
+    deadMs: settings.deadMs,
+    sentAtUs: Math.floor(now * 1000),
+    echoSentAtUs: echoed ? evidence.peerSentAtUs : 0,
+    echoDelayUs:
+      echoed && evidence.heardAt !== undefined ? Math.max(0, Math.floor(between(evidence.heardAt, now) * 1000)) : 0,
+    offer: offerOf(machine, now),
+    macs: macsOf(machine),
+  };
+}
+
+function offerOf(machine: Machine, now: At): Offer | undefined {
+  const { state } = machine;
+  if (state.role !== 'handing-over' || state.phase !== 'offered' || now >= state.until) return undefined;
+  return { epoch: state.offer, remainingMs: ms(between(now, state.until)) };
+}
+
+/** One MAC for each LAN that has virtual addresses. */
+function macsOf(machine: Machine): Heartbeat['macs'] {
+  const byLan = new Map<number, string>();
+  for (const [index, lan] of machine.settings.addressLans.entries()) {
+    const mac = machine.addressLinks[index]?.mac;
+    if (mac) byLan.set(lan, mac);
+  }
+  return [...byLan].map(([lan, mac]) => ({ lan, mac }));
+}
+
+/** The will for a term of ownership, to be signed and given to vipd. */
+export function willFor(machine: Machine, epoch: Epoch, peerBootId: string): Will {
+  const { nodeId, bootId } = machine.settings;
+  return { kind: 'will', nodeId, bootId, peerBootId, seq: 0, role: 'standby', epoch };
+}

@@ -1,0 +1,353 @@
+// The election: one router of the pair is active, and everything that changes that. step() is a function from machine, event and
+// time to machine and effects; main.ts and loop.ts run the effects. DESIGN.md "What must always hold". Pure.
+import { type At, after, between, ms } from '../units/duration.ts';
+import { compareEpochs, formatEpoch } from '../units/epoch.ts';
+import { beginHandover, hearTaker, stop, tickGiving } from './handover.ts';
+import type { Will } from './heartbeat.ts';
+import {
+  deadAt,
+  deadMs,
+  evidenceOf,
+  fitnessOf,
+  heardWithin,
+  judge,
+  listenMs,
+  probeRoundMs,
+  suspectAt,
+  whyNotClaim,
+  whyPeerCannotTake,
+} from './judgement.ts';
+import type { Effect, Idle, Machine, PulseEvent, State } from './machine.ts';
+import { isServing, receive } from './peer.ts';
+import {
+  advanceProbing,
+  becomeStandby,
+  claim,
+  giveUp,
+  nextEpoch,
+  noteEpoch,
+  raiseAbove,
+  renew,
+  report,
+  sendNow,
+  setCondition,
+  type Turn,
+  update,
+} from './turn.ts';
+import { hearVipd, tickVipd, vipdDueAt } from './vipd-events.ts';
+
+/** A router that has just become active keeps the role this long, unless its own links fail. */
+const HOLD_DOWN_MS = 10_000;
+/** Automatic failback waits this long. */
+const FAILBACK_MS = 30_000;
+/** The director is gone when it has not reported for this long. */
+const REPORT_STALE_MS = 5_000;
+
+/** One event at one instant (monotonic). Never throws for what the world does. */
+export function step(machine: Machine, event: PulseEvent, now: At): { machine: Machine; effects: Effect[] } {
+  const turn: Turn = { machine, effects: [], now };
+  switch (event.type) {
+    case 'tick':
+      tick(turn);
+      break;
+    case 'late':
+      late(turn, event.byMs);
+      break;
+    case 'datagram':
+      hear(turn, event);
+      break;
+    case 'vipd':
+      hearVipd(turn, event.message);
+      break;
+    case 'vipd-gone':
+      vipdGone(turn, event.how);
+      break;
+    case 'report':
+      takeReport(turn, event);
+      break;
+    case 'handover':
+    case 'hold':
+    case 'release':
+      obey(turn, event);
+      break;
+    case 'stop':
+      stop(turn);
+      break;
+  }
+  return { machine: turn.machine, effects: turn.effects };
+}
+
+/** When the next tick is due; never in the past, save for a heartbeat that is overdue. */
+export function nextWake(machine: Machine, now: At): At {
+  const { state, heartbeatDueAt } = machine;
+  const wishes: At[] = [];
+  if ('probing' in state && state.probing) wishes.push(after(state.probing.round.sentAt, probeRoundMs(machine)));
+  if (state.role === 'standby') wishes.push(suspectAt(machine), deadAt(machine));
+  if (state.role === 'handing-over') wishes.push(state.until);
+  const vipdDue = vipdDueAt(machine);
+  if (vipdDue !== undefined) wishes.push(vipdDue);
+  return Math.min(heartbeatDueAt, ...wishes.filter(wish => wish > now)) as At;
+}
+
+function tick(turn: Turn): void {
+  expireHold(turn);
+  watchPeer(turn);
+  tickVipd(turn);
+  if (turn.now >= turn.machine.heartbeatDueAt) beat(turn);
+  const { state } = turn.machine;
+  if (state.role === 'starting') tickStarting(turn, state);
+  else if (state.role === 'standby') tickStandby(turn, state);
+  else if (state.role === 'claiming') tickClaiming(turn, state);
+  else if (state.role === 'active') tickActive(turn, state);
+  else if (state.role === 'handing-over') tickGiving(turn, state);
+}
+
+/** Renewal first, then the heartbeat: a router that stalls between the two has lost its lease before the peer counts. */
+function beat(turn: Turn): void {
+  const { state, settings } = turn.machine;
+  const offering = state.role === 'handing-over' && state.phase !== 'flushing';
+  if (state.role === 'active' || (state.role === 'handing-over' && !offering)) {
+    const epoch = raiseAbove(turn, state.epoch);
+    if (epoch !== state.epoch) {
+      noteEpoch(turn, epoch);
+      update(turn, { state: { ...state, epoch } });
+    }
+    renew(turn, epoch);
+  }
+  sendNow(turn);
+  const pace = offering ? settings.intervalMs / 4 : settings.intervalMs;
+  const due = after(turn.machine.heartbeatDueAt, ms(pace));
+  update(turn, { heartbeatDueAt: due > turn.now ? due : after(turn.now, ms(pace)) });
+}
+
+function tickStarting(turn: Turn, state: State & { role: 'starting' }): void {
+  const { machine, now } = turn;
+  const heard = heardWithin(machine, deadMs(machine), now);
+  if (heard && isServing(machine.peer)) {
+    if (state.resume) giveUp(turn, machine.highest, false);
+    return becomeStandby(turn, 'the peer is active');
+  }
+  // Three intervals are enough to hear a peer that is there; a kept VIP must not wait for longer.
+  const introduced =
+    between(state.startedAt, now) >= Math.min(3 * machine.settings.intervalMs, machine.settings.aloneKeepMs / 2);
+  if (state.resume && introduced) {
+    const evidence = evidenceOf(machine, undefined, now);
+    return claim(
+      turn,
+      nextEpoch(machine),
+      'the VIPs were kept through a restart of pulse, nobody else serves',
+      evidence,
+    );
+  }
+  if (heard && introduced) return becomeStandby(turn, 'the peer is heard and does not serve');
+  if (between(state.startedAt, now) >= listenMs(machine))
+    becomeStandby(turn, `listened for ${Math.round(listenMs(machine))} ms, no peer heard`);
+}
+
+function tickStandby(turn: Turn, state: Idle): void {
+  const { machine, now } = turn;
+  const vacant = !isServing(machine.peer) && heardWithin(machine, deadMs(machine), now);
+  const vacantSince = vacant ? (state.vacantSince ?? now) : undefined;
+  const first = judge(machine, state.probing, vacantSince, now);
+  if (first.verdict === 'calm') {
+    update(turn, { state: { ...state, probing: undefined, vacantSince } });
+    return setCondition(turn, 'links-broken', false, 'LINKS_RESTORED', {});
+  }
+  // While links are broken for long, probing goes on at the pace of the heartbeat.
+  const slow = now > after(deadAt(machine), deadMs(machine)) && first.verdict === 'suspicious';
+  const probing = advanceProbing(turn, state.probing, slow ? machine.settings.intervalMs : 0);
+  update(turn, { state: { ...state, probing, vacantSince } });
+  const judgement = judge(turn.machine, probing, vacantSince, now);
+  if (judgement.verdict === 'take') {
+    setCondition(turn, 'links-broken', false, 'LINKS_RESTORED', {});
+    return claim(turn, nextEpoch(turn.machine), judgement.why, judgement.evidence);
+  }
+  if (judgement.verdict === 'suspicious' && judgement.linksBroken) {
+    setCondition(turn, 'links-broken', true, 'LINKS_BROKEN', evidenceOf(turn.machine, probing, now));
+  }
+}
+
+function tickClaiming(turn: Turn, state: State & { role: 'claiming' }): void {
+  const limit = Math.max(turn.machine.settings.leaseMs, 250);
+  if (between(state.claimedAt, turn.now) < limit) return;
+  giveUp(turn, state.epoch, false);
+  becomeStandby(turn, `vipd did not confirm the claim within ${limit} ms`);
+}
+
+function tickActive(turn: Turn, state: State & { role: 'active' }): void {
+  const { machine, now } = turn;
+  const { last } = machine.peer;
+  if (!last || whyPeerCannotTake(machine, now) !== undefined) {
+    if (state.fitterSince !== undefined) update(turn, { state: { ...state, fitterSince: undefined } });
+    return;
+  }
+  const linkLost = fitnessOf(machine) < 2 && last.fitness >= 2;
+  const served = between(state.activeAt, now);
+  if (linkLost && served >= deadMs(machine)) {
+    beginHandover(turn, 'a VIP interface has lost its carrier here, not at the peer', false, false);
+    return;
+  }
+  const failback =
+    machine.settings.autoFailback && last.priority > machine.settings.priority && last.fitness >= fitnessOf(machine);
+  const wish =
+    last.fitness > fitnessOf(machine)
+      ? 'the peer is fitter'
+      : failback
+        ? 'automatic failback to the higher priority'
+        : undefined;
+  if (wish === undefined) return update(turn, { state: { ...state, fitterSince: undefined } });
+  const since = state.fitterSince ?? now;
+  update(turn, { state: { ...state, fitterSince: since } });
+  const patience = wish === 'the peer is fitter' ? HOLD_DOWN_MS : FAILBACK_MS;
+  if (between(since, now) >= 2 * deadMs(machine) && served >= patience) beginHandover(turn, wish, false, true);
+}
+
+function late(turn: Turn, byMs: number): void {
+  // What was queued while we slept has not been read yet: D counts anew, and unread acknowledgements are not vipd's fault.
+  const inFlight = turn.machine.lease.inFlight.map(renewal => ({ ...renewal, at: turn.now }));
+  update(turn, { blindUntil: turn.now, lease: { ...turn.machine.lease, inFlight } });
+  report(turn, 'LOOP_LATE', { byMs: Math.round(byMs) });
+}
+
+function hear(turn: Turn, event: PulseEvent & { type: 'datagram' }): void {
+  const { peer, reception } = receive(turn.machine.peer, event.link, event.message, turn.now);
+  update(turn, { peer });
+  noteEpoch(turn, peer.highest);
+  if (reception === 'closed') return hearWill(turn, event.message as Will);
+  if (reception !== 'news') return;
+  const { state } = turn.machine;
+  if (state.role === 'active') hearWhileActive(turn, state);
+  else if (state.role === 'handing-over') hearTaker(turn, state);
+  else if (state.role === 'standby') hearWhileStandby(turn);
+  else if (
+    state.role === 'claiming' &&
+    isServing(peer) &&
+    peer.last &&
+    compareEpochs(peer.last.epoch, state.epoch) > 0
+  ) {
+    giveUp(turn, state.epoch, false);
+    becomeStandby(turn, 'the peer serves under a higher epoch');
+  }
+}
+
+function hearWill(turn: Turn, will: Will): void {
+  report(turn, 'WILL_RECEIVED', { epoch: formatEpoch(will.epoch) });
+  if (turn.machine.state.role === 'standby') tickStandby(turn, turn.machine.state);
+}
+
+/** Two actives: the higher epoch wins, the loser drops at once, the winner announces again. */
+function hearWhileActive(turn: Turn, state: State & { role: 'active' }): void {
+  const { peer, settings, conflictAnnouncedAt } = turn.machine;
+  if (!peer.last || !isServing(peer)) return;
+  const epochs = { own: formatEpoch(state.epoch), peer: formatEpoch(peer.last.epoch) };
+  if (compareEpochs(peer.last.epoch, state.epoch) > 0) {
+    giveUp(turn, state.epoch, false);
+    report(turn, 'CONFLICT_LOST', epochs);
+    becomeStandby(turn, 'the peer serves under a higher epoch');
+    return sendNow(turn);
+  }
+  if (peer.last.role !== 'active') return;
+  if (conflictAnnouncedAt !== undefined && between(conflictAnnouncedAt, turn.now) < settings.intervalMs) return;
+  update(turn, { conflictAnnouncedAt: turn.now });
+  report(turn, 'CONFLICT_WON', epochs);
+  turn.effects.push({ type: 'announce' });
+  sendNow(turn);
+}
+
+function hearWhileStandby(turn: Turn): void {
+  const { peer, settings, highest } = turn.machine;
+  const offer = peer.last?.offer;
+  if (
+    offer &&
+    offer.remainingMs > 0 &&
+    offer.epoch.node === settings.nodeId &&
+    compareEpochs(offer.epoch, highest) >= 0
+  ) {
+    if (whyNotClaim(turn.machine) === undefined && isServing(peer)) {
+      return claim(turn, offer.epoch, 'the peer hands over', {
+        offeredEpoch: formatEpoch(offer.epoch),
+        remainingMs: offer.remainingMs,
+      });
+    }
+  }
+  const { state } = turn.machine;
+  if (state.role === 'standby') tickStandby(turn, state);
+}
+
+/** Links that fall silent or come back, a peer that does, configs that differ: each said once. */
+function watchPeer(turn: Turn): void {
+  const { machine, now } = turn;
+  const limit = 2 * deadMs(machine);
+  const heard = heardWithin(machine, limit, now);
+  if (machine.peer.heardAt !== undefined) {
+    setCondition(turn, 'peer-silent', !heard, heard ? 'PEER_HEARD' : 'PEER_SILENT', {
+      silentMs: Math.round(between(machine.peer.heardAt, now)),
+    });
+  }
+  for (const [index, link] of machine.peer.links.entries()) {
+    if (link.heardAt === undefined) continue;
+    const silent = between(link.heardAt, now) > limit;
+    setCondition(turn, `link-${index}`, silent, silent ? 'LINK_SILENT' : 'LINK_HEARD', { link: index });
+  }
+  const { last } = machine.peer;
+  const differs = heard && last !== undefined && last.configDigest !== machine.settings.configDigest;
+  setCondition(turn, 'config-differs', differs, differs ? 'CONFIG_DIFFERS' : 'CONFIG_AGREES', {
+    peer: last?.configDigest ?? '',
+    own: machine.settings.configDigest,
+  });
+  if (machine.reportedAt !== undefined) {
+    const gone = between(machine.reportedAt, now) > REPORT_STALE_MS;
+    setCondition(turn, 'director-gone', gone, gone ? 'DIRECTOR_GONE' : 'DIRECTOR_BACK', {});
+  }
+}
+
+function vipdGone(turn: Turn, how: string): void {
+  report(turn, 'VIPD_GONE', { how });
+  update(turn, { vipdLostAt: turn.now, willFor: '', lease: { ...turn.machine.lease, inFlight: [] } });
+  turn.effects.push({ type: 'respawn-vipd' });
+}
+
+function takeReport(turn: Turn, event: PulseEvent & { type: 'report' }): void {
+  const before = turn.machine.rulesIn;
+  update(turn, {
+    rulesIn: event.rulesIn,
+    healthyServers: event.healthyServers ?? undefined,
+    flushMs: event.flushMs,
+    reportedAt: turn.now,
+  });
+  if (before !== event.rulesIn) report(turn, event.rulesIn ? 'RULES_IN' : 'RULES_OUT', {});
+}
+
+function expireHold(turn: Turn): void {
+  const { hold } = turn.machine;
+  if (!hold.on || hold.until === undefined || turn.now < hold.until) return;
+  update(turn, { hold: { on: false, until: undefined } });
+  report(turn, 'HOLD_RELEASED', { how: 'expired' });
+  turn.effects.push({ type: 'persist' });
+}
+
+function obey(turn: Turn, event: PulseEvent & { type: 'handover' | 'hold' | 'release' }): void {
+  const answer = (ok: boolean, message: string) => turn.effects.push({ type: 'answer', ok, message });
+  const { role } = turn.machine.state;
+  if (event.type === 'handover') {
+    const obstacle = beginHandover(turn, 'planned handover by command', false, true);
+    const { flushMs } = turn.machine;
+    const wait = flushMs > 0 ? `; waiting ${flushMs} ms for the kernel's sync buffer first` : '';
+    answer(obstacle === undefined, obstacle === undefined ? `handover started${wait}` : `no handover: ${obstacle}`);
+  } else if (event.type === 'hold') {
+    if (role !== 'standby' && role !== 'starting')
+      return void answer(false, `no hold: this router is ${role}; run \`tandem handover\` first`);
+    update(turn, {
+      hold: { on: true, until: event.forMs === undefined ? undefined : after(turn.now, ms(event.forMs)) },
+    });
+    report(turn, 'HOLD_SET', { forMs: event.forMs ?? null });
+    turn.effects.push({ type: 'persist' });
+    answer(true, 'on hold: this router will not become active until `tandem release`');
+  } else {
+    const was = turn.machine.hold.on;
+    update(turn, { hold: { on: false, until: undefined } });
+    if (was) report(turn, 'HOLD_RELEASED', { how: 'by command' });
+    turn.effects.push({ type: 'persist' });
+    answer(true, was ? 'released: this router may become active again' : 'there was no hold');
+  }
+}

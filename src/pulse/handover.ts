@@ -1,0 +1,139 @@
+// A planned handover from the giver's side: flush, offer, let go once the peer serves, or take back. Make-before-break: the giver
+// keeps its addresses until it hears the taker serve; its lease, not renewed since the offer, bounds the overlap.
+// DESIGN.md invariant 8. Pure.
+import { after, ms } from '../units/duration.ts';
+import { compareEpochs, type Epoch, formatEpoch } from '../units/epoch.ts';
+import { evidenceOf, fitPeerHeard, probeRoundMs, whyPeerCannotTake } from './judgement.ts';
+import type { Giving } from './machine.ts';
+import { isServing } from './peer.ts';
+import {
+  become,
+  becomeStandby,
+  emit,
+  giveUp,
+  nextEpoch,
+  noteEpoch,
+  probe,
+  renew,
+  report,
+  sendNow,
+  type Turn,
+  update,
+} from './turn.ts';
+
+/** Share of the lease in which the taker must claim; the rest is for the check and for taking back. */
+const CLAIM_SHARE = 0.5;
+
+/** Begins a handover if the peer can take; answers why not otherwise. */
+export function beginHandover(turn: Turn, why: string, thenStop: boolean, flush: boolean): string | undefined {
+  const { state, flushMs } = turn.machine;
+  if (state.role !== 'active') return `this router is ${state.role}, not active`;
+  const obstacle = whyPeerCannotTake(turn.machine, turn.now);
+  if (obstacle) return obstacle;
+  const waitMs = flush ? flushMs : 0;
+  const until = after(turn.now, ms(waitMs));
+  const giving: Giving = {
+    role: 'handing-over',
+    epoch: state.epoch,
+    offer: { ...nextEpoch(turn.machine), node: turn.machine.peer.peerNodeId },
+    why,
+    thenStop,
+    phase: 'flushing',
+    until,
+    probing: undefined,
+  };
+  become(turn, giving, why, { ...evidenceOf(turn.machine, undefined, turn.now), flushMs: waitMs });
+  report(turn, 'HANDOVER_STARTED', { reason: why, flushMs: waitMs });
+  if (waitMs === 0) offer(turn, giving);
+  return undefined;
+}
+
+/** Time passes for the giver. */
+export function tickGiving(turn: Turn, state: Giving): void {
+  if (turn.now < state.until) return;
+  if (state.phase === 'flushing') {
+    if (whyPeerCannotTake(turn.machine, turn.now)) takeBack(turn, state, 'the peer can no longer take over');
+    else offer(turn, state);
+  } else if (state.phase === 'offered') check(turn, state);
+  else conclude(turn, state);
+}
+
+/** From here on no renewals: the lease ends by itself if we cannot go on. */
+function offer(turn: Turn, state: Giving): void {
+  const { leaseMs } = turn.machine.settings;
+  renew(turn, state.epoch);
+  const epoch: Epoch = { ...nextEpoch(turn.machine), node: turn.machine.peer.peerNodeId };
+  noteEpoch(turn, epoch);
+  update(turn, {
+    state: { ...state, phase: 'offered', offer: epoch, until: after(turn.now, ms(leaseMs * CLAIM_SHARE)) },
+  });
+  sendNow(turn);
+}
+
+/** The deadline has passed without a word from the taker: does it hold the addresses? */
+function check(turn: Turn, state: Giving): void {
+  const round = probe(turn);
+  const until = after(turn.now, probeRoundMs(turn.machine));
+  update(turn, {
+    state: { ...state, phase: 'checking', until, probing: { round, silentRounds: 0, answeredRounds: 0 } },
+  });
+}
+
+function conclude(turn: Turn, state: Giving): void {
+  const answered = (state.probing?.round.answered.length ?? 0) > 0;
+  if (answered) {
+    letGo(turn, state, 'the peer answers for the addresses', false);
+  } else if (state.thenStop) {
+    letGo(turn, state, 'the peer did not claim in time; stopping all the same', true);
+  } else {
+    takeBack(turn, state, 'the peer did not claim in time');
+  }
+}
+
+function takeBack(turn: Turn, state: Giving, reason: string): void {
+  const epoch = state.phase === 'flushing' ? state.epoch : nextEpoch(turn.machine);
+  noteEpoch(turn, epoch);
+  report(turn, 'HANDOVER_FAILED', { reason });
+  become(turn, { role: 'active', epoch, activeAt: turn.now, fitterSince: undefined }, `handover failed: ${reason}`);
+  renew(turn, epoch);
+  sendNow(turn);
+}
+
+/** The giver hears the taker: once that one serves under the offered epoch, let go. */
+export function hearTaker(turn: Turn, state: Giving): void {
+  const { peer } = turn.machine;
+  const taken = peer.last !== undefined && isServing(peer) && compareEpochs(peer.last.epoch, state.epoch) > 0;
+  if (taken && peer.last) letGo(turn, state, `the peer serves under epoch ${formatEpoch(peer.last.epoch)}`, false);
+}
+
+function letGo(turn: Turn, state: Giving, reason: string, will: boolean): void {
+  giveUp(turn, state.epoch, will);
+  report(turn, 'HANDOVER_DONE', { reason });
+  if (state.thenStop) exit(turn, `handed over: ${reason}`);
+  else becomeStandby(turn, `handed over: ${reason}`);
+  sendNow(turn);
+}
+
+/** SIGTERM: hand over first if someone can take; alone, leave the addresses to their kernel lifetime. */
+export function stop(turn: Turn): void {
+  const { state } = turn.machine;
+  if (state.role === 'handing-over') {
+    update(turn, { state: { ...state, thenStop: true } });
+    return;
+  }
+  if (state.role === 'active') {
+    const obstacle = beginHandover(turn, 'pulse is told to stop', true, true);
+    if (obstacle === undefined) return;
+    if (fitPeerHeard(turn.machine, turn.now)) giveUp(turn, state.epoch, true);
+    else renew(turn, state.epoch);
+    exit(turn, `told to stop; no planned handover: ${obstacle}`);
+    return;
+  }
+  if (state.role === 'claiming') giveUp(turn, state.epoch, true);
+  exit(turn, 'told to stop');
+}
+
+function exit(turn: Turn, reason: string): void {
+  become(turn, { role: 'stopping' }, reason);
+  emit(turn, { type: 'exit' });
+}

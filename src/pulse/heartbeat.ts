@@ -1,0 +1,197 @@
+// The heartbeat's wire format: encoder, decoder, signature. Binary, big-endian, at most 256 bytes, HMAC-SHA256 over all of it
+// (docs/ARCHITECTURE.md "Heartbeat" has the table). The last will shares its first 46 bytes. Pure.
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import type { Role } from '../feed/message.ts';
+import { type Ms, ms } from '../units/duration.ts';
+import type { Epoch } from '../units/epoch.ts';
+
+export const DATAGRAM_BYTES_MAX = 256;
+const MAGIC = 0x544e444d; // "TNDM"
+const VERSION = 1;
+const KIND = { heartbeat: 1, will: 2 } as const;
+const HEAD_BYTES = 46;
+const BODY_BYTES = 88;
+const MAC_ENTRY_BYTES = 7;
+const MACS_MAX = 16;
+const HMAC_BYTES = 32;
+const WIRE_ROLES: readonly Role[] = ['starting', 'standby', 'claiming', 'active', 'handing-over', 'stopping'];
+const FLAG = { serving: 1, ready: 2, hold: 4 } as const;
+/** A boot id that nobody has: "not heard yet". */
+export const BOOT_NONE = '0000000000000000';
+
+interface Head {
+  /** 1 or 2, see NodeView. */
+  readonly nodeId: number;
+  /** 8 random bytes as hex, new at each start of pulse. */
+  readonly bootId: string;
+  /** The receiver's boot id as last heard, BOOT_NONE before that. */
+  readonly peerBootId: string;
+  readonly seq: number;
+  readonly role: Role;
+  readonly epoch: Epoch;
+}
+
+/** Sent when its sender is sure that it no longer holds any VIP: closes (bootId, epoch) for good. */
+export interface Will extends Head {
+  readonly kind: 'will';
+}
+
+export interface Offer {
+  readonly epoch: Epoch;
+  /** Time left to claim, from the moment of sending. */
+  readonly remainingMs: Ms;
+}
+
+export interface Heartbeat extends Head {
+  readonly kind: 'heartbeat';
+  /** vipd acknowledged the last renewal within the lease. */
+  readonly serving: boolean;
+  /** Its rules are in and no hold is on: it could take over. */
+  readonly ready: boolean;
+  readonly hold: boolean;
+  readonly priority: number;
+  readonly fitness: number;
+  /** 8 bytes as hex. */
+  readonly configDigest: string;
+  readonly intervalMs: Ms;
+  readonly leaseMs: Ms;
+  readonly deadMs: Ms;
+  /** Sender's monotonic clock, microseconds. */
+  readonly sentAtUs: number;
+  /** The receiver's own sentAtUs as last heard on this link (0: none) and how long ago that was, microseconds. */
+  readonly echoSentAtUs: number;
+  readonly echoDelayUs: number;
+  readonly offer: Offer | undefined;
+  /** MACs of the interfaces that carry VIPs, by index of the LAN in alphabetical order. */
+  readonly macs: readonly { readonly lan: number; readonly mac: string }[];
+}
+
+export type Message = Heartbeat | Will;
+
+/** Why a datagram was refused; each has a counter. */
+export const REFUSALS = [
+  'oversized',
+  'truncated',
+  'not-tandem',
+  'version',
+  'wrong-pair',
+  'forged',
+  'malformed',
+] as const;
+export type Refusal = (typeof REFUSALS)[number];
+export type Decoded =
+  | { readonly ok: true; readonly message: Message }
+  | { readonly ok: false; readonly refusal: Refusal };
+
+/** 8 bytes that stand for the pair's name on the wire. */
+export function pairIdOf(pair: string): Buffer {
+  return createHash('sha256').update(`tandem pair ${pair}`).digest().subarray(0, 8);
+}
+
+/** Encodes and signs a message. `pairId` is pairIdOf(name); `key` the signing key. Throws RangeError for fields out of range. */
+export function encode(message: Message, pairId: Buffer, key: Buffer): Buffer {
+  const macs = message.kind === 'heartbeat' ? message.macs : [];
+  if (macs.length > MACS_MAX) throw new RangeError(`at most ${MACS_MAX} MACs fit into a heartbeat, not ${macs.length}`);
+  const size = message.kind === 'will' ? HEAD_BYTES : BODY_BYTES + macs.length * MAC_ENTRY_BYTES;
+  const out = Buffer.alloc(size + HMAC_BYTES);
+  out.writeUInt32BE(MAGIC, 0);
+  out[4] = VERSION;
+  out[5] = KIND[message.kind];
+  out[6] = message.nodeId;
+  pairId.copy(out, 8);
+  out.write(message.bootId, 16, 'hex');
+  out.write(message.peerBootId, 24, 'hex');
+  out.writeUIntBE(message.seq, 32, 6);
+  out[38] = WIRE_ROLES.indexOf(message.role);
+  out[39] = message.epoch.node;
+  out.writeUIntBE(message.epoch.counter, 40, 6);
+  if (message.kind === 'heartbeat') writeBody(out, message);
+  createHmac('sha256', key).update(out.subarray(0, size)).digest().copy(out, size);
+  return out;
+}
+
+function writeBody(out: Buffer, message: Heartbeat): void {
+  out[7] = (message.serving ? FLAG.serving : 0) | (message.ready ? FLAG.ready : 0) | (message.hold ? FLAG.hold : 0);
+  out[46] = message.priority;
+  out[47] = message.fitness;
+  out.write(message.configDigest, 48, 'hex');
+  out.writeUInt16BE(message.intervalMs, 56);
+  out.writeUInt16BE(message.leaseMs, 58);
+  out.writeUInt16BE(message.deadMs, 60);
+  out.writeUIntBE(message.sentAtUs, 62, 6);
+  out.writeUIntBE(message.echoSentAtUs, 68, 6);
+  out.writeUInt32BE(Math.min(message.echoDelayUs, 0xffff_ffff), 74);
+  out.writeUIntBE(message.offer?.epoch.counter ?? 0, 78, 6);
+  out[84] = message.offer?.epoch.node ?? 0;
+  out.writeUInt16BE(Math.max(0, Math.floor(message.offer?.remainingMs ?? 0)), 85);
+  out[87] = message.macs.length;
+  for (const [i, { lan, mac }] of message.macs.entries()) {
+    const at = BODY_BYTES + i * MAC_ENTRY_BYTES;
+    out[at] = lan;
+    out.write(mac.replaceAll(':', ''), at + 1, 'hex');
+  }
+}
+
+/** Checks and reads a datagram. `keys`: all accepted ones, for key rotation. Never throws. */
+export function decode(datagram: Buffer, pairId: Buffer, keys: readonly Buffer[]): Decoded {
+  if (datagram.length > DATAGRAM_BYTES_MAX) return { ok: false, refusal: 'oversized' };
+  if (datagram.length < HEAD_BYTES + HMAC_BYTES) return { ok: false, refusal: 'truncated' };
+  if (datagram.readUInt32BE(0) !== MAGIC) return { ok: false, refusal: 'not-tandem' };
+  if (datagram[4] !== VERSION) return { ok: false, refusal: 'version' };
+  if (!datagram.subarray(8, 16).equals(pairId)) return { ok: false, refusal: 'wrong-pair' };
+  const signed = datagram.subarray(0, datagram.length - HMAC_BYTES);
+  const signature = datagram.subarray(datagram.length - HMAC_BYTES);
+  const genuine = keys.some(key => timingSafeEqual(createHmac('sha256', key).update(signed).digest(), signature));
+  if (!genuine) return { ok: false, refusal: 'forged' };
+  const message = readSigned(signed);
+  return message ? { ok: true, message } : { ok: false, refusal: 'malformed' };
+}
+
+/** The fields of a datagram whose signature is right; undefined when they make no sense (a newer or a broken sender). */
+function readSigned(bytes: Buffer): Message | undefined {
+  const role = WIRE_ROLES[bytes[38] as number];
+  const nodeId = bytes[6] as number;
+  if (role === undefined || nodeId < 1 || nodeId > 2) return undefined;
+  const head: Head = {
+    nodeId,
+    bootId: bytes.toString('hex', 16, 24),
+    peerBootId: bytes.toString('hex', 24, 32),
+    seq: bytes.readUIntBE(32, 6),
+    role,
+    epoch: { counter: bytes.readUIntBE(40, 6), node: bytes[39] as number },
+  };
+  if (head.bootId === BOOT_NONE) return undefined;
+  if (bytes[5] === KIND.will) return bytes.length === HEAD_BYTES ? { kind: 'will', ...head } : undefined;
+  if (bytes[5] !== KIND.heartbeat || bytes.length < BODY_BYTES) return undefined;
+  const macCount = bytes[87] as number;
+  if (macCount > MACS_MAX || bytes.length !== BODY_BYTES + macCount * MAC_ENTRY_BYTES) return undefined;
+  return { kind: 'heartbeat', ...head, ...readBody(bytes, macCount) };
+}
+
+function readBody(bytes: Buffer, macCount: number): Omit<Heartbeat, keyof Head | 'kind'> {
+  const flags = bytes[7] as number;
+  const offered = bytes.readUIntBE(78, 6);
+  return {
+    serving: (flags & FLAG.serving) !== 0,
+    ready: (flags & FLAG.ready) !== 0,
+    hold: (flags & FLAG.hold) !== 0,
+    priority: bytes[46] as number,
+    fitness: bytes[47] as number,
+    configDigest: bytes.toString('hex', 48, 56),
+    intervalMs: ms(bytes.readUInt16BE(56)),
+    leaseMs: ms(bytes.readUInt16BE(58)),
+    deadMs: ms(bytes.readUInt16BE(60)),
+    sentAtUs: bytes.readUIntBE(62, 6),
+    echoSentAtUs: bytes.readUIntBE(68, 6),
+    echoDelayUs: bytes.readUInt32BE(74),
+    offer:
+      offered === 0
+        ? undefined
+        : { epoch: { counter: offered, node: bytes[84] as number }, remainingMs: ms(bytes.readUInt16BE(85)) },
+    macs: Array.from({ length: macCount }, (_, i) => {
+      const at = BODY_BYTES + i * MAC_ENTRY_BYTES;
+      const mac = bytes.toString('hex', at + 1, at + 7).match(/../g) as string[];
+      return { lan: bytes[at] as number, mac: mac.join(':') };
+    }),
+  };
+}

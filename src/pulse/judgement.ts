@@ -1,0 +1,159 @@
+// What the election believes: is the peer serving, silent, fit; may this router take over now. Functions of the machine and the
+// time only. DESIGN.md invariants 1 to 4 and 10. Pure.
+import type { Fields } from '../log/event.ts';
+import { type At, after, between, type Ms, ms } from '../units/duration.ts';
+import { compareEpochs } from '../units/epoch.ts';
+import type { Machine, Probing } from './machine.ts';
+import { isServing } from './peer.ts';
+
+/** Unanswered rounds in a row before silence is taken for death. */
+const SILENT_ROUNDS = 2;
+/** How much longer than its lease a peer must have been silent, in its heartbeat intervals. */
+const LEASE_MARGIN_INTERVALS = 0.8;
+/** Longest wait of a start for heartbeats of a peer, beyond the time its VIPs may live without it: kernel lifetimes end late. */
+const LIFETIME_LATE_MS = 1_250;
+
+/** D as it applies to this peer: never shorter than its lease and a margin, even if the two configs differ. */
+export function deadMs(machine: Machine): Ms {
+  const { last } = machine.peer;
+  const own = machine.settings.deadMs;
+  return last ? ms(Math.max(own, last.leaseMs + LEASE_MARGIN_INTERVALS * last.intervalMs)) : own;
+}
+
+/** How long a probe round waits for answers. */
+export function probeRoundMs(machine: Machine): Ms {
+  return ms(Math.max(5, Math.min(25, machine.settings.intervalMs / 2)));
+}
+
+/** How long a start listens: longer than any VIP can live without its pulse. */
+export function listenMs(machine: Machine): Ms {
+  const { aloneKeepMs, leaseMs } = machine.settings;
+  return ms(aloneKeepMs + leaseMs + LIFETIME_LATE_MS + deadMs(machine));
+}
+
+export function heardWithin(machine: Machine, within: number, now: At): boolean {
+  const { heardAt } = machine.peer;
+  return heardAt !== undefined && between(heardAt, now) <= within;
+}
+
+/** Someone could take over from us: the lease must be armed. */
+export function fitPeerHeard(machine: Machine, now: At): boolean {
+  return heardWithin(machine, 2 * deadMs(machine), now) && machine.peer.last?.ready === true;
+}
+
+/** The peer as the taker of a planned handover: undefined when it can take, else why not. */
+export function whyPeerCannotTake(machine: Machine, now: At): string | undefined {
+  const { last } = machine.peer;
+  if (!last || !heardWithin(machine, deadMs(machine), now)) return 'the peer is not heard';
+  if (last.hold) return 'the peer is on hold; run `tandem release` there';
+  if (!last.ready) return "the peer's rules are not in yet; see `tandem status` there";
+  if (last.role !== 'standby') return `the peer is ${last.role}, not standby`;
+  return undefined;
+}
+
+/** Undefined when this router may claim, else what bars it. */
+export function whyNotClaim(machine: Machine): string | undefined {
+  if (machine.hold.on) return 'on hold';
+  if (!machine.rulesIn) return 'rules not in the kernel yet';
+  return undefined;
+}
+
+/** 2 for carrier on every VIP interface, 1 for at least one healthy real server: compared, never a veto. */
+export function fitnessOf(machine: Machine): number {
+  const links = machine.addressLinks.every(link => link.up) ? 2 : 0;
+  const servers = machine.healthyServers === undefined || machine.healthyServers > 0 ? 1 : 0;
+  return links + servers;
+}
+
+/** When the silence of a serving peer becomes its death. */
+export function deadAt(machine: Machine): At {
+  const heard = machine.peer.servingAt ?? machine.blindUntil;
+  return after(Math.max(heard, machine.blindUntil) as At, deadMs(machine));
+}
+
+/** When a heartbeat is overdue and probing begins. */
+export function suspectAt(machine: Machine): At {
+  const heard = Math.max(machine.peer.servingAt ?? machine.blindUntil, machine.blindUntil) as At;
+  const interval = machine.peer.last?.intervalMs ?? machine.settings.intervalMs;
+  return after(heard, ms(1.5 * interval));
+}
+
+/** The peer's MAC on the LAN of address `index`, from its heartbeats. */
+export function peerMac(machine: Machine, index: number): string | undefined {
+  const lan = machine.settings.addressLans[index];
+  return machine.peer.last?.macs.find(entry => entry.lan === lan)?.mac;
+}
+
+/** Which router goes first when nobody serves: priority, then the lower node id. */
+function outranksPeer(machine: Machine): boolean {
+  const { last } = machine.peer;
+  if (!last?.ready) return true;
+  const { priority, nodeId } = machine.settings;
+  return priority !== last.priority ? priority > last.priority : nodeId < machine.peer.peerNodeId;
+}
+
+/**
+ * What a standby concludes.
+ * `calm`: the peer serves, or we may not claim anyway. `suspicious`: probe. `take`: claim now.
+ */
+export type Judgement =
+  | { readonly verdict: 'calm' }
+  | { readonly verdict: 'suspicious'; readonly linksBroken: boolean; readonly vacant: boolean }
+  | { readonly verdict: 'take'; readonly why: string; readonly evidence: Fields };
+
+export function judge(machine: Machine, probing: Probing | undefined, vacantSince: At | undefined, now: At): Judgement {
+  if (whyNotClaim(machine) !== undefined) return { verdict: 'calm' };
+  if (willOpensTheWay(machine))
+    return take(machine, probing, now, 'the peer sent its last will: it holds no VIP any more');
+  const silent = !heardWithin(machine, deadMs(machine), now);
+  if (isServing(machine.peer)) {
+    if (now < suspectAt(machine)) return { verdict: 'calm' };
+    if (now < deadAt(machine)) return { verdict: 'suspicious', linksBroken: false, vacant: false };
+  } else if (!silent) {
+    return judgeVacancy(machine, probing, vacantSince, now);
+  } else if (now < deadAt(machine)) {
+    return { verdict: 'suspicious', linksBroken: false, vacant: false };
+  }
+  if ((probing?.silentRounds ?? 0) >= SILENT_ROUNDS)
+    return take(machine, probing, now, 'silence: no heartbeat and no answer');
+  return { verdict: 'suspicious', linksBroken: (probing?.answeredRounds ?? 0) > 0, vacant: false };
+}
+
+/** The peer is heard and does not serve: the higher ranked goes first, the other gives it time. */
+function judgeVacancy(machine: Machine, probing: Probing | undefined, vacantSince: At | undefined, now: At): Judgement {
+  const { last } = machine.peer;
+  const patienceMs = deadMs(machine) + 3 * machine.settings.intervalMs;
+  const waited = vacantSince === undefined ? 0 : between(vacantSince, now);
+  const competing = last?.role === 'standby' || last?.role === 'starting' || last?.role === 'claiming';
+  const myTurn = !competing || (last?.role !== 'claiming' && outranksPeer(machine)) || waited >= patienceMs;
+  if (!myTurn || (probing?.silentRounds ?? 0) < 1) return { verdict: 'suspicious', linksBroken: false, vacant: true };
+  return take(machine, probing, now, `the peer is heard as ${last?.role ?? 'unknown'} and does not serve`);
+}
+
+/** The newest word of the peer was that it serves, and its will has closed that epoch since. */
+function willOpensTheWay(machine: Machine): boolean {
+  const { last, closed } = machine.peer;
+  return last?.serving === true && closed.counter > 0 && compareEpochs(last.epoch, closed) <= 0;
+}
+
+function take(machine: Machine, probing: Probing | undefined, now: At, why: string): Judgement {
+  return { verdict: 'take', why, evidence: evidenceOf(machine, probing, now) };
+}
+
+/** The facts behind a decision, for the log, the feed and `tandem why`. */
+export function evidenceOf(machine: Machine, probing: Probing | undefined, now: At): Fields {
+  const { peer } = machine;
+  const ago = (at: At | undefined) => (at === undefined ? null : Math.round(between(at, now) * 10) / 10);
+  return {
+    peerRole: peer.last?.role ?? 'never heard',
+    peerServing: isServing(peer),
+    peerHeardMsAgo: ago(peer.heardAt),
+    peerServingMsAgo: ago(peer.servingAt),
+    deadMs: deadMs(machine),
+    probeRoundsSilent: probing?.silentRounds ?? 0,
+    probeRoundsAnswered: probing?.answeredRounds ?? 0,
+    linksHeard: `${peer.links.filter(l => l.heardAt !== undefined && between(l.heardAt, now) <= deadMs(machine)).length} of ${peer.links.length}`,
+    fitness: fitnessOf(machine),
+    peerFitness: peer.last?.fitness ?? null,
+  };
+}

@@ -1,0 +1,228 @@
+// Runs the machine: turns timers, datagrams, vipd's words and commands into events, and effects into what the world sees.
+// The heartbeat comes first: nothing here awaits anything.
+
+import type { NodeView } from '../config/node.ts';
+import type { Config } from '../config/schema.ts';
+import type { ControlReply, ControlRequest, Decision } from '../feed/message.ts';
+import type { Fields, FieldValue } from '../log/event.ts';
+import type { Log } from '../log/log.ts';
+import { type At, between } from '../units/duration.ts';
+import type { Vipd } from '../vip/io/vipd.ts';
+import { leaseLine, probeLine, releaseLine, willLine } from '../vip/protocol.ts';
+import { heartbeatFor, willFor } from './beat.ts';
+import { nextWake, step } from './election.ts';
+import { decode, encode, pairIdOf } from './heartbeat.ts';
+import { monotonicNow, wallTime } from './io/clock.ts';
+import type { Feed } from './io/feed.ts';
+import type { Links } from './io/links.ts';
+import type { PulseState, StateFile } from './io/state-file.ts';
+import type { Effect, Machine, PulseEvent } from './machine.ts';
+import { snapshotOf } from './snapshot.ts';
+
+const DECISIONS_MAX = 32;
+/** The feed repeats itself at this pace even when nothing changes. */
+const PUBLISH_MS = 1_000;
+
+export interface LoopOptions {
+  readonly config: Config;
+  readonly view: NodeView;
+  readonly keys: { readonly sign: Buffer; readonly accept: readonly Buffer[] };
+  readonly machine: Machine;
+  readonly decisions: readonly Decision[];
+  readonly log: Log;
+  readonly state: StateFile;
+  readonly feed: Feed;
+  /** systemd's watchdog interval in ms; undefined when it wants none. */
+  readonly watchdogMs: number | undefined;
+  readonly onExit: () => void;
+}
+
+export interface Loop {
+  /** The sockets and vipd call back into the loop, so they are handed in once it exists. */
+  start(parts: { links: Links; vipd: Vipd }): void;
+  dispatch(event: PulseEvent): void;
+  onDatagram(link: number, bytes: Buffer, from: string): void;
+  obey(request: ControlRequest): ControlReply;
+}
+
+export function createLoop(options: LoopOptions): Loop {
+  const pairId = pairIdOf(options.config.pair);
+  const { view, log, keys } = options;
+  let machine = options.machine;
+  let parts: { links: Links; vipd: Vipd } | undefined;
+  let decisions = [...options.decisions];
+  let answer: ControlReply | undefined;
+  let publishSeq = 0;
+  let publishedAt = -Infinity;
+  let watchdogAt = -Infinity;
+  let wakeTimer: NodeJS.Timeout | undefined;
+  let wakeAt = Infinity;
+  let exiting = false;
+  const counters: Record<string, number> = { sent: 0, received: 0, lateLoops: 0 };
+
+  const count = (name: string) => {
+    counters[name] = (counters[name] ?? 0) + 1;
+  };
+
+  const dispatch = (event: PulseEvent) => {
+    if (exiting) return;
+    const now = monotonicNow();
+    const before = machine;
+    const result = step(machine, event, now);
+    machine = result.machine;
+    for (const effect of result.effects) run(effect, now);
+    if (machine.state.role !== before.state.role || machine.hold !== before.hold || machine.rulesIn !== before.rulesIn)
+      publish(now);
+    arm(now);
+  };
+
+  const run = (effect: Effect, now: At) => {
+    const { vipd } = parts as { vipd: Vipd };
+    switch (effect.type) {
+      case 'claim':
+      case 'renew':
+        vipd.send(
+          leaseLine(effect.type, {
+            ...effect.lease,
+            leaseMs: machine.settings.leaseMs,
+            keepMs: machine.settings.aloneKeepMs,
+          }),
+        );
+        break;
+      case 'will':
+        vipd.send(willLine(encode(willFor(machine, effect.epoch, effect.peerBootId), pairId, keys.sign)));
+        break;
+      case 'give-up':
+        vipd.send(releaseLine(effect.seq, effect.epoch, effect.will));
+        break;
+      case 'announce':
+        vipd.send('announce');
+        break;
+      case 'probe':
+        for (const { index, mac } of effect.targets) vipd.send(probeLine(effect.id, index, mac));
+        break;
+      case 'respawn-vipd':
+        vipd.respawn();
+        break;
+      case 'send':
+        sendHeartbeats(now);
+        break;
+      case 'decision':
+        decide(effect.decision);
+        break;
+      case 'event':
+        if (effect.code === 'LOOP_LATE') count('lateLoops');
+        log.event(effect.code, named(effect.fields));
+        break;
+      case 'persist':
+        persist(now);
+        break;
+      case 'answer':
+        answer = { ok: effect.ok, code: effect.ok ? 'ok' : 'refused', message: effect.message };
+        break;
+      case 'exit':
+        exiting = true;
+        clearTimeout(wakeTimer);
+        options.onExit();
+        break;
+    }
+  };
+
+  const sendHeartbeats = (now: At) => {
+    for (const index of view.links.keys()) {
+      parts?.links.send(index, encode(heartbeatFor(machine, index, now), pairId, keys.sign));
+    }
+    count('sent');
+  };
+
+  /** Address and link numbers mean something to the machine only: people get names. */
+  const named = (fields: Fields): Fields => {
+    const name = (key: string, value: FieldValue): FieldValue => {
+      if (key === 'address' && typeof value === 'number') return view.addresses[value]?.address ?? value;
+      if (key === 'link' && typeof value === 'number') return view.links[value]?.lan ?? value;
+      return value;
+    };
+    return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, name(key, value)]));
+  };
+
+  const decide = (decision: Omit<Decision, 'at'>) => {
+    const { from, to, epoch, reason, evidence } = decision;
+    decisions = [...decisions, { ...decision, at: wallTime() }].slice(-DECISIONS_MAX);
+    log.event('ROLE_CHANGED', { from, to, epoch, reason, ...evidence });
+    persist(monotonicNow());
+  };
+
+  const persist = (now: At) => {
+    const { hold, ceiling } = machine;
+    const until = hold.until === undefined ? null : Date.now() + between(now, hold.until);
+    const state: PulseState = { version: 1, ceiling, hold: { on: hold.on, until }, decisions };
+    options.state.write(state);
+  };
+
+  const publish = (now: At) => {
+    publishedAt = now;
+    publishSeq += 1;
+    counters.feedReadersDropped = options.feed.dropped();
+    options.feed.publish(snapshotOf(machine, { view, seq: publishSeq, now, wallMs: Date.now(), decisions, counters }));
+  };
+
+  const arm = (now: At) => {
+    if (exiting) return;
+    const at = nextWake(machine, now);
+    if (at === wakeAt && wakeTimer) return;
+    wakeAt = at;
+    clearTimeout(wakeTimer);
+    wakeTimer = setTimeout(wake, Math.max(0, Math.ceil(at - now)));
+  };
+
+  const wake = () => {
+    wakeTimer = undefined;
+    const lateMs = monotonicNow() - wakeAt;
+    // The queued datagrams are read before the time is judged: Node runs timers first, sockets after.
+    setImmediate(() => {
+      if (lateMs > machine.settings.intervalMs) dispatch({ type: 'late', byMs: lateMs });
+      dispatch({ type: 'tick' });
+      housekeeping(monotonicNow());
+    });
+  };
+
+  const housekeeping = (now: At) => {
+    if (exiting) return;
+    if (now - publishedAt >= PUBLISH_MS) publish(now);
+    if (options.watchdogMs !== undefined && now - watchdogAt >= options.watchdogMs / 3) {
+      watchdogAt = now;
+      parts?.vipd.send('notify WATCHDOG=1');
+    }
+  };
+
+  return {
+    dispatch,
+    start(given) {
+      parts = given;
+      publish(monotonicNow());
+      arm(monotonicNow());
+    },
+    onDatagram(link, bytes, from) {
+      const decoded = decode(bytes, pairId, keys.accept);
+      if (decoded.ok) {
+        count('received');
+        dispatch({ type: 'datagram', link, message: decoded.message });
+      } else {
+        count(`refused_${decoded.refusal}`);
+        const lan = view.links[link]?.lan ?? String(link);
+        log.event('DATAGRAM_REFUSED', { refusal: decoded.refusal, link: lan, from });
+      }
+    },
+    obey(request) {
+      answer = undefined;
+      if (request.command === 'report') {
+        const { rulesIn, healthyServers, flushMs } = request;
+        dispatch({ type: 'report', rulesIn, healthyServers, flushMs });
+        return { ok: true, code: 'ok', message: 'noted' };
+      }
+      if (request.command === 'hold') dispatch({ type: 'hold', forMs: request.forMs });
+      else dispatch({ type: request.command });
+      return answer ?? { ok: false, code: 'refused', message: 'pulse is stopping' };
+    },
+  };
+}

@@ -1,0 +1,210 @@
+// What the election works on: settings, state, events, effects. The rules are in election.ts and its neighbours. Pure.
+import type { Decision, Role } from '../feed/message.ts';
+import type { Fields } from '../log/event.ts';
+import type { PULSE_EVENTS } from '../log/events/pulse.ts';
+import type { At, Ms } from '../units/duration.ts';
+import { EPOCH_NONE, type Epoch } from '../units/epoch.ts';
+import type { VipdMessage } from '../vip/protocol.ts';
+import type { Heartbeat, Will } from './heartbeat.ts';
+import { type PeerEvidence, unknownPeer } from './peer.ts';
+
+/** What one router brings to the election; fixed for the life of the process. */
+export interface Settings {
+  readonly node: string;
+  readonly nodeId: 1 | 2;
+  readonly bootId: string;
+  readonly priority: number;
+  /** H, L, D of DESIGN.md. */
+  readonly intervalMs: Ms;
+  readonly leaseMs: Ms;
+  readonly deadMs: Ms;
+  /** How long VIPs outlive pulse while nobody can take over. */
+  readonly aloneKeepMs: Ms;
+  readonly autoFailback: boolean;
+  readonly configDigest: string;
+  readonly links: number;
+  /** For every virtual address: its LAN's index (in alphabetical order), as in heartbeats. */
+  readonly addressLans: readonly number[];
+}
+
+/** A round of probes, sent at once to every address. */
+export interface ProbeRound {
+  readonly id: number;
+  readonly sentAt: At;
+  /** Indexes of addresses that the peer (or, the peer's MAC unknown, anybody) answered for. */
+  readonly answered: readonly number[];
+}
+
+/** Probing of the peer's addresses: rounds in a row without an answer, and the round under way. */
+export interface Probing {
+  readonly round: ProbeRound;
+  readonly silentRounds: number;
+  readonly answeredRounds: number;
+}
+
+export interface Idle {
+  readonly role: 'standby';
+  readonly probing: Probing | undefined;
+  /** Since when nobody serves although the peer is heard: the lower ranked waits D from here. */
+  readonly vacantSince: At | undefined;
+}
+
+export type State =
+  | {
+      readonly role: 'starting';
+      readonly startedAt: At;
+      readonly resume: boolean;
+      readonly probing: Probing | undefined;
+    }
+  | Idle
+  | {
+      readonly role: 'claiming';
+      readonly epoch: Epoch;
+      readonly claimedAt: At;
+      readonly why: string;
+      readonly evidence: Fields;
+    }
+  | { readonly role: 'active'; readonly epoch: Epoch; readonly activeAt: At; readonly fitterSince: At | undefined }
+  | Giving
+  | { readonly role: 'stopping' };
+
+/** A planned handover, seen from the giver. `flushing`: still renewing; `offered`: no more renewals. */
+export interface Giving {
+  readonly role: 'handing-over';
+  readonly epoch: Epoch;
+  readonly offer: Epoch;
+  readonly why: string;
+  readonly thenStop: boolean;
+  readonly phase: 'flushing' | 'offered' | 'checking';
+  /** End of the present phase. */
+  readonly until: At;
+  readonly probing: Probing | undefined;
+}
+
+/** The lease as pulse knows it. Renewals in flight are bounded by the respawn of vipd. */
+export interface LeaseView {
+  readonly commandSeq: number;
+  readonly inFlight: readonly { readonly seq: number; readonly at: At }[];
+  /** Request time of the newest renewal that vipd acknowledged. */
+  readonly ackedAt: At | undefined;
+  readonly armed: boolean;
+}
+
+export interface Machine {
+  readonly settings: Settings;
+  readonly state: State;
+  readonly peer: PeerEvidence;
+  readonly lease: LeaseView;
+  /** Highest epoch known from anywhere; the next claim goes above it. */
+  readonly highest: Epoch;
+  /** Counters up to here are reserved on disk. */
+  readonly ceiling: number;
+  readonly sendSeq: number;
+  readonly probeId: number;
+  readonly heartbeatDueAt: At;
+  /** D counts from here at the earliest: our own loop was late, evidence before it is stale. */
+  readonly blindUntil: At;
+  readonly hold: { readonly on: boolean; readonly until: At | undefined };
+  readonly rulesIn: boolean;
+  readonly healthyServers: number | undefined;
+  readonly flushMs: number;
+  readonly reportedAt: At | undefined;
+  /** Carrier and own MAC of each address's interface. */
+  readonly addressLinks: readonly { readonly up: boolean; readonly mac: string }[];
+  readonly heldAddresses: boolean;
+  /** What the will in vipd's hands was made for. */
+  readonly willFor: string;
+  /** Conditions that are on, each logged once at its start and once at its end. */
+  readonly conditions: readonly string[];
+  readonly conflictAnnouncedAt: At | undefined;
+  readonly vipdLostAt: At | undefined;
+}
+
+export type PulseEventCode = keyof typeof PULSE_EVENTS;
+
+export type PulseEvent =
+  | { readonly type: 'tick' }
+  | { readonly type: 'late'; readonly byMs: number }
+  | { readonly type: 'datagram'; readonly link: number; readonly message: Heartbeat | Will }
+  | { readonly type: 'vipd'; readonly message: VipdMessage }
+  | { readonly type: 'vipd-gone'; readonly how: string }
+  | {
+      readonly type: 'report';
+      readonly rulesIn: boolean;
+      readonly healthyServers: number | null;
+      readonly flushMs: number;
+    }
+  | { readonly type: 'handover' }
+  | { readonly type: 'hold'; readonly forMs: number | undefined }
+  | { readonly type: 'release' }
+  | { readonly type: 'stop' };
+
+export type LeaseCommand = {
+  readonly seq: number;
+  readonly epoch: Epoch;
+  /** Moment of the request: the lease counts from here. */
+  readonly at: At;
+  readonly mode: 'armed' | 'alone';
+};
+
+export type Effect =
+  | { readonly type: 'claim' | 'renew'; readonly lease: LeaseCommand }
+  | { readonly type: 'will'; readonly epoch: Epoch; readonly peerBootId: string }
+  | { readonly type: 'give-up'; readonly seq: number; readonly epoch: Epoch; readonly will: boolean }
+  | { readonly type: 'announce' }
+  | {
+      readonly type: 'probe';
+      readonly id: number;
+      readonly targets: readonly { readonly index: number; readonly mac: string | undefined }[];
+    }
+  | { readonly type: 'respawn-vipd' }
+  | { readonly type: 'send' }
+  | { readonly type: 'decision'; readonly decision: Omit<Decision, 'at'> }
+  | { readonly type: 'event'; readonly code: PulseEventCode; readonly fields: Fields }
+  | { readonly type: 'persist' }
+  | { readonly type: 'answer'; readonly ok: boolean; readonly message: string }
+  | { readonly type: 'exit' };
+
+export interface Start {
+  readonly settings: Settings;
+  readonly now: At;
+  /** Highest epoch counter that an earlier life may have used. */
+  readonly ceiling: number;
+  readonly hold: Machine['hold'];
+  readonly rulesIn: boolean;
+}
+
+export function newMachine({ settings, now, ceiling, hold, rulesIn }: Start): Machine {
+  return {
+    settings,
+    state: { role: 'starting', startedAt: now, resume: false, probing: undefined },
+    peer: unknownPeer(settings.bootId, settings.nodeId === 1 ? 2 : 1, settings.links),
+    lease: { commandSeq: 0, inFlight: [], ackedAt: undefined, armed: false },
+    highest: { ...EPOCH_NONE, counter: ceiling },
+    ceiling,
+    sendSeq: 0,
+    probeId: 0,
+    heartbeatDueAt: now,
+    blindUntil: now,
+    hold,
+    rulesIn,
+    healthyServers: undefined,
+    flushMs: 0,
+    reportedAt: undefined,
+    addressLinks: settings.addressLans.map(() => ({ up: true, mac: '' })),
+    heldAddresses: false,
+    willFor: '',
+    conditions: [],
+    conflictAnnouncedAt: undefined,
+    vipdLostAt: undefined,
+  };
+}
+
+export function roleOf(machine: Machine): Role {
+  return machine.state.role;
+}
+
+/** The epoch to show: the one held, offered from or claimed, else the highest known. */
+export function epochOf(machine: Machine): Epoch {
+  return 'epoch' in machine.state ? machine.state.epoch : machine.highest;
+}

@@ -1,0 +1,155 @@
+// Starts pulse: reads config, key and state, opens the sockets, runs vipd and the loop until a signal ends it. Everything that
+// can block happens here, before the first heartbeat.
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { loadKeys } from '../config/io/key.ts';
+import { loadConfig } from '../config/io/load.ts';
+import { type NodeView, nodeView } from '../config/node.ts';
+import type { Config } from '../config/schema.ts';
+import { CONTROL_SOCKET, FEED_SOCKET } from '../feed/message.ts';
+import { createLog, type Log } from '../log/log.ts';
+import { after, ms } from '../units/duration.ts';
+import { startVipd } from '../vip/io/vipd.ts';
+import { monotonicNow } from './io/clock.ts';
+import { serveControl } from './io/control.ts';
+import { serveFeed } from './io/feed.ts';
+import { openLinks } from './io/links.ts';
+import { NO_STATE, type PulseState, readState, safeCeiling, stateFile } from './io/state-file.ts';
+import { createLoop } from './loop.ts';
+import { newMachine, type Settings } from './machine.ts';
+
+export interface DaemonOptions {
+  readonly configFile: string;
+  readonly node: string;
+  readonly runDir: string;
+  readonly stateDir: string;
+}
+
+/** vipd beside the compiled program; TANDEM_VIPD names another build (the tests run one with sanitizers). */
+const VIPD = process.env.TANDEM_VIPD ?? fileURLToPath(new URL('../../vipd', import.meta.url));
+const STATE_FLUSH_MS = 500;
+
+/** Runs until SIGTERM or SIGINT; resolves when everything is closed. Throws before the start when something is missing. */
+export async function runPulse(options: DaemonOptions): Promise<void> {
+  const loaded = loadConfig(options.configFile);
+  if (!loaded.ok) throw new Error(`${options.configFile} has mistakes; see: tandem check ${options.configFile}`);
+  const { config, digest } = loaded;
+  const view = nodeView(config, options.node);
+  const keys = loadKeys(config.heartbeat.key_file);
+  mkdirSync(options.runDir, { recursive: true, mode: 0o755 });
+  const log = createLog({ process: 'pulse', node: options.node });
+  const state = recall(join(options.stateDir, 'pulse.json'), log);
+  const settings = settingsOf(config, view, digest);
+  log.event('PULSE_STARTED', {
+    node: view.node,
+    peer: view.peer,
+    intervalMs: settings.intervalMs,
+    leaseMs: settings.leaseMs,
+    deadMs: settings.deadMs,
+    bootId: settings.bootId,
+  });
+  await serve({ options, config, view, keys, log, state, settings });
+  log.event('PULSE_STOPPED', { reason: 'told to' });
+  await log.close();
+}
+
+interface Prepared {
+  readonly options: DaemonOptions;
+  readonly config: Config;
+  readonly view: NodeView;
+  readonly keys: ReturnType<typeof loadKeys>;
+  readonly log: Log;
+  readonly state: PulseState;
+  readonly settings: Settings;
+}
+
+async function serve({ options, config, view, keys, log, state, settings }: Prepared): Promise<void> {
+  const statePath = join(options.stateDir, 'pulse.json');
+  const file = stateFile(statePath, problem => log.event('STATE_UNWRITABLE', { path: statePath, problem }));
+  const feed = await serveFeed(join(options.runDir, FEED_SOCKET));
+  let ended = () => {};
+  const end = new Promise<void>(resolve => {
+    ended = resolve;
+  });
+  const now = monotonicNow();
+  const hold = holdOf(state, Date.now(), now);
+  // Without services there are no rules to wait for.
+  const rulesIn = Object.keys(config.services).length === 0;
+  const machine = newMachine({ settings, now, ceiling: state.ceiling, hold, rulesIn });
+  const watchdogMs = process.env.WATCHDOG_USEC ? Number(process.env.WATCHDOG_USEC) / 1000 : undefined;
+  const loop = createLoop({
+    config,
+    view,
+    keys,
+    machine,
+    decisions: state.decisions,
+    log,
+    state: file,
+    feed,
+    watchdogMs,
+    onExit: ended,
+  });
+  const links = openLinks({
+    links: view.links,
+    port: config.heartbeat.port,
+    onDatagram: loop.onDatagram,
+    onTrouble: (index, problem) => log.event('LINK_ERROR', { link: view.links[index]?.lan ?? String(index), problem }),
+  });
+  const vipd = startVipd({
+    binary: VIPD,
+    stateFile: join(options.runDir, 'vipd.state'),
+    addresses: view.addresses,
+    links: view.links,
+    port: config.heartbeat.port,
+    onMessage: message => loop.dispatch({ type: 'vipd', message }),
+    onGone: how => loop.dispatch({ type: 'vipd-gone', how }),
+    onTrouble: text => log.event('VIPD_ERROR', { text }),
+  });
+  loop.start({ links, vipd });
+  const control = await serveControl(join(options.runDir, CONTROL_SOCKET), loop.obey);
+  vipd.send('notify READY=1');
+  const stop = () => loop.dispatch({ type: 'stop' });
+  process.on('SIGTERM', stop).on('SIGINT', stop);
+  await end;
+  vipd.send('notify STOPPING=1');
+  vipd.close();
+  links.close();
+  control.close();
+  feed.close();
+  await file.flush(STATE_FLUSH_MS);
+}
+
+/** What an earlier life left; without it, an epoch that no earlier life can have reached. */
+function recall(path: string, log: Log): PulseState {
+  const read = readState(path);
+  if (read.ok && read.found) return read.state;
+  if (!read.ok) log.event('STATE_UNREADABLE', { path, problem: read.problem });
+  return { ...NO_STATE, ceiling: safeCeiling(Date.now()) };
+}
+
+function holdOf(state: PulseState, wallMs: number, now: ReturnType<typeof monotonicNow>) {
+  const { on, until } = state.hold;
+  if (!on || until === null) return { on, until: undefined };
+  return until > wallMs ? { on, until: after(now, ms(until - wallMs)) } : { on: false, until: undefined };
+}
+
+function settingsOf(config: Config, view: NodeView, configDigest: string): Settings {
+  const { interval, lease, dead, alone_keep, auto_failback } = config.heartbeat;
+  const lans = Object.keys(config.lans).sort();
+  return {
+    node: view.node,
+    nodeId: view.nodeId,
+    bootId: randomBytes(8).toString('hex'),
+    priority: view.priority,
+    intervalMs: interval,
+    leaseMs: lease,
+    deadMs: dead,
+    aloneKeepMs: alone_keep,
+    autoFailback: auto_failback,
+    configDigest,
+    links: view.links.length,
+    addressLans: view.addresses.map(address => lans.indexOf(address.lan)),
+  };
+}

@@ -1,0 +1,181 @@
+// What is known of the peer, and how well: which of its datagrams count, which links live, when it was last heard at all and
+// when it was last heard serving. DESIGN.md invariants 3, 6 and 7. Pure.
+import type { At } from '../units/duration.ts';
+import { compareEpochs, EPOCH_NONE, type Epoch, newerEpoch } from '../units/epoch.ts';
+import { BOOT_NONE, type Heartbeat, type Message, type Will } from './heartbeat.ts';
+
+/** Boot ids of the peer's earlier lives that are remembered, so that captured datagrams of theirs stay refused. */
+const RETIRED_MAX = 256;
+
+export interface LinkEvidence {
+  /** Boot and highest sequence number heard on this link, against replay. */
+  readonly bootId: string;
+  readonly seq: number;
+  readonly heardAt: At | undefined;
+  /** The peer's clock in its last heartbeat here, to be echoed. */
+  readonly peerSentAtUs: number;
+  readonly rttMs: number | undefined;
+  readonly peerHearsUs: boolean;
+  readonly received: number;
+  readonly refused: number;
+}
+
+export interface PeerEvidence {
+  readonly ownBootId: string;
+  /** The peer's node id: datagrams from any other are our own, reflected, or a mistaken config. */
+  readonly peerNodeId: number;
+  /** Boot id of the peer's present life, proven fresh by its echo of ours; BOOT_NONE before that. */
+  readonly bootId: string;
+  /** A boot id heard, but not yet proven fresh. */
+  readonly candidate: string;
+  readonly retired: readonly string[];
+  readonly seq: number;
+  /** Newest counted heartbeat of the present life. */
+  readonly last: Heartbeat | undefined;
+  /** When any counted heartbeat came last. */
+  readonly heardAt: At | undefined;
+  /** When the peer was last heard serving with a current epoch: what D counts from. */
+  readonly servingAt: At | undefined;
+  /** The highest epoch that a will of the present life has closed. */
+  readonly closed: Epoch;
+  /** The highest epoch ever heard of. */
+  readonly highest: Epoch;
+  readonly links: readonly LinkEvidence[];
+}
+
+/** What came of a datagram. `news`: it is the newest word of the peer. */
+export type Reception =
+  | 'news'
+  | 'duplicate'
+  | 'candidate'
+  | 'closed'
+  | 'replayed'
+  | 'reordered'
+  | 'retired'
+  | 'not-fresh'
+  | 'own-node';
+
+const SILENT_LINK: LinkEvidence = {
+  bootId: BOOT_NONE,
+  seq: 0,
+  heardAt: undefined,
+  peerSentAtUs: 0,
+  rttMs: undefined,
+  peerHearsUs: false,
+  received: 0,
+  refused: 0,
+};
+
+export function unknownPeer(ownBootId: string, peerNodeId: number, links: number): PeerEvidence {
+  return {
+    ownBootId,
+    peerNodeId,
+    bootId: BOOT_NONE,
+    candidate: BOOT_NONE,
+    retired: [],
+    seq: -1,
+    last: undefined,
+    heardAt: undefined,
+    servingAt: undefined,
+    closed: EPOCH_NONE,
+    highest: EPOCH_NONE,
+    links: Array.from({ length: links }, () => SILENT_LINK),
+  };
+}
+
+/** The boot id to echo to the peer: its proven one, unless that has been silent since `silentBefore`. */
+export function bootToEcho(peer: PeerEvidence, silentBefore: At): string {
+  const proven = peer.heardAt !== undefined && peer.heardAt >= silentBefore;
+  return proven || peer.candidate === BOOT_NONE ? peer.bootId : peer.candidate;
+}
+
+/** Takes in a genuine (decoded, signed) message that came over link number `link` at `now`. */
+export function receive(
+  peer: PeerEvidence,
+  link: number,
+  message: Message,
+  now: At,
+): { peer: PeerEvidence; reception: Reception } {
+  const reception = judge(peer, link, message);
+  if (reception === 'closed') return { peer: closeEpoch(peer, message as Will), reception };
+  if (reception === 'candidate') return { peer: { ...peer, candidate: message.bootId }, reception };
+  if ((reception !== 'news' && reception !== 'duplicate') || message.kind === 'will') {
+    return { peer: countRefused(peer, link), reception };
+  }
+  const heard = hearOnLink(freshLife(peer, message), link, message, now);
+  return { peer: reception === 'news' ? takeNews(heard, message, now) : { ...heard, heardAt: now }, reception };
+}
+
+function judge(peer: PeerEvidence, link: number, message: Message): Reception {
+  if (message.nodeId !== peer.peerNodeId) return 'own-node';
+  if (peer.retired.includes(message.bootId)) return 'retired';
+  if (message.peerBootId !== peer.ownBootId) {
+    // It has not heard us yet, or is a recording: its boot id is worth echoing, nothing else of it counts.
+    return message.kind === 'heartbeat' && message.bootId !== peer.bootId ? 'candidate' : 'not-fresh';
+  }
+  if (message.kind === 'will') return message.bootId === peer.bootId ? 'closed' : 'retired';
+  const evidence = peer.links[link];
+  if (evidence && evidence.bootId === message.bootId && message.seq <= evidence.seq) {
+    return message.seq === evidence.seq ? 'replayed' : 'reordered';
+  }
+  return message.bootId === peer.bootId && message.seq <= peer.seq ? 'duplicate' : 'news';
+}
+
+function countRefused(peer: PeerEvidence, link: number): PeerEvidence {
+  return { ...peer, links: peer.links.map((l, i) => (i === link ? { ...l, refused: l.refused + 1 } : l)) };
+}
+
+function closeEpoch(peer: PeerEvidence, will: Will): PeerEvidence {
+  return { ...peer, closed: newerEpoch(peer.closed, will.epoch), highest: newerEpoch(peer.highest, will.epoch) };
+}
+
+/** A proven new boot id ends the life before it: that one is refused for good. */
+function freshLife(peer: PeerEvidence, message: Heartbeat): PeerEvidence {
+  if (message.bootId === peer.bootId) return peer;
+  const retired = peer.bootId === BOOT_NONE ? peer.retired : [...peer.retired, peer.bootId].slice(-RETIRED_MAX);
+  return {
+    ...peer,
+    bootId: message.bootId,
+    retired,
+    seq: -1,
+    servingAt: undefined,
+    closed: EPOCH_NONE,
+    last: undefined,
+  };
+}
+
+function hearOnLink(peer: PeerEvidence, link: number, message: Heartbeat, now: At): PeerEvidence {
+  const hear = (l: LinkEvidence): LinkEvidence => ({
+    ...l,
+    bootId: message.bootId,
+    seq: message.seq,
+    heardAt: now,
+    peerSentAtUs: message.sentAtUs,
+    rttMs: message.echoSentAtUs > 0 ? roundTripMs(message, now) : l.rttMs,
+    peerHearsUs: message.echoSentAtUs > 0,
+    received: l.received + 1,
+  });
+  return { ...peer, links: peer.links.map((l, i) => (i === link ? hear(l) : l)) };
+}
+
+function roundTripMs(message: Heartbeat, now: At): number {
+  return Math.max(0, now - (message.echoSentAtUs + message.echoDelayUs) / 1000);
+}
+
+function takeNews(peer: PeerEvidence, message: Heartbeat, now: At): PeerEvidence {
+  const highest = newerEpoch(peer.highest, message.epoch);
+  return {
+    ...peer,
+    seq: message.seq,
+    last: message,
+    heardAt: now,
+    highest,
+    servingAt: isServing({ ...peer, last: message }) ? now : peer.servingAt,
+  };
+}
+
+/** Whether the peer's newest word is that it serves, in an epoch that no will has closed. */
+export function isServing(peer: PeerEvidence): boolean {
+  const { last } = peer;
+  return last?.serving === true && compareEpochs(last.epoch, peer.closed) > 0;
+}

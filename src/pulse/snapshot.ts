@@ -1,0 +1,88 @@
+// What pulse tells the world of itself: the feed's snapshot from the machine at one instant. Pure.
+import type { NodeView } from '../config/node.ts';
+import type { Decision, Snapshot } from '../feed/message.ts';
+import { type At, between, type Ms } from '../units/duration.ts';
+import { formatEpoch } from '../units/epoch.ts';
+import { deadMs, fitnessOf } from './judgement.ts';
+import { epochOf, type Machine, roleOf } from './machine.ts';
+import { isServing } from './peer.ts';
+import { servingNow } from './vipd-events.ts';
+
+export interface SnapshotContext {
+  readonly view: NodeView;
+  readonly seq: number;
+  readonly now: At;
+  /** Wall time in ms since 1970 at `now`. */
+  readonly wallMs: number;
+  readonly decisions: readonly Decision[];
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+export function snapshotOf(machine: Machine, context: SnapshotContext): Snapshot {
+  const { view, now } = context;
+  const newest = context.decisions.at(-1);
+  return {
+    type: 'snapshot',
+    version: 1,
+    seq: context.seq,
+    node: view.node,
+    peerNode: view.peer,
+    role: roleOf(machine),
+    epoch: formatEpoch(epochOf(machine)),
+    since: newest?.at ?? new Date(context.wallMs).toISOString(),
+    reason: newest?.reason ?? 'listening for the peer',
+    serving: servingNow(machine, now),
+    leaseArmed: machine.lease.armed && servingNow(machine, now),
+    hold: { on: machine.hold.on, until: holdEnd(machine, context) },
+    fitness: fitnessOf(machine),
+    rulesIn: machine.rulesIn,
+    configDigest: machine.settings.configDigest,
+    peer: peerOf(machine, now),
+    links: linksOf(machine, view, now),
+    vips: view.addresses.map((address, index) => ({
+      address: address.address,
+      interface: address.interface,
+      kind: address.kind,
+      held: machine.heldAddresses && servingNow(machine, now),
+      linkUp: machine.addressLinks[index]?.up ?? false,
+    })),
+    decisions: [...context.decisions],
+    counters: { ...context.counters },
+  };
+}
+
+function holdEnd(machine: Machine, { now, wallMs }: SnapshotContext): string | null {
+  const { until } = machine.hold;
+  return until === undefined ? null : new Date(wallMs + between(now, until)).toISOString();
+}
+
+function peerOf(machine: Machine, now: At): Snapshot['peer'] {
+  const { last, heardAt } = machine.peer;
+  if (!last || heardAt === undefined) return null;
+  const { role, priority, fitness, ready, hold, configDigest } = last;
+  const epoch = formatEpoch(last.epoch);
+  const heardMsAgo = rounded(between(heardAt, now));
+  return { role, serving: isServing(machine.peer), epoch, priority, fitness, ready, hold, configDigest, heardMsAgo };
+}
+
+function linksOf(machine: Machine, view: NodeView, now: At): Snapshot['links'] {
+  const limit = deadMs(machine);
+  return view.links.map((link, index) => {
+    const evidence = machine.peer.links[index];
+    const heardMsAgo = evidence?.heardAt === undefined ? null : rounded(between(evidence.heardAt, now));
+    return {
+      lan: link.lan,
+      interface: link.interface,
+      up: heardMsAgo !== null && heardMsAgo <= limit,
+      heardMsAgo,
+      rttMs: evidence?.rttMs === undefined ? null : rounded(evidence.rttMs as Ms),
+      peerHearsUs: evidence?.peerHearsUs ?? false,
+      received: evidence?.received ?? 0,
+      refused: evidence?.refused ?? 0,
+    };
+  });
+}
+
+function rounded(value: Ms): number {
+  return Math.round(value * 1000) / 1000;
+}

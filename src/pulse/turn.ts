@@ -1,0 +1,148 @@
+// One step of the election under way: the machine so far and the effects gathered. Also the moves that every state shares:
+// claiming, renewing, letting go, changing role. Pure: a turn lives only inside one call of step().
+import type { Fields } from '../log/event.ts';
+import { type At, after, ms } from '../units/duration.ts';
+import { compareEpochs, type Epoch, formatEpoch, newerEpoch } from '../units/epoch.ts';
+import { evidenceOf, fitPeerHeard, peerMac, probeRoundMs } from './judgement.ts';
+import type { Effect, Machine, ProbeRound, Probing, PulseEventCode, State } from './machine.ts';
+
+/** Epoch counters reserved on disk at a time. */
+const EPOCH_BLOCK = 1_000;
+/** Reserve the next block when fewer than this are left. */
+const EPOCH_RESERVE = 100;
+
+export interface Turn {
+  machine: Machine;
+  readonly effects: Effect[];
+  readonly now: At;
+}
+
+export function update(turn: Turn, change: Partial<Machine>): void {
+  turn.machine = { ...turn.machine, ...change };
+}
+
+export function emit(turn: Turn, ...effects: Effect[]): void {
+  turn.effects.push(...effects);
+}
+
+export function report(turn: Turn, code: PulseEventCode, fields: Fields = {}): void {
+  emit(turn, { type: 'event', code, fields });
+}
+
+/** Logs the start and the end of a lasting condition, each once. */
+export function setCondition(turn: Turn, condition: string, on: boolean, code: PulseEventCode, fields: Fields): void {
+  const { conditions } = turn.machine;
+  if (conditions.includes(condition) === on) return;
+  update(turn, { conditions: on ? [...conditions, condition] : conditions.filter(other => other !== condition) });
+  report(turn, code, fields);
+}
+
+/** Changes the role, with its reason and evidence for the log, the feed and `tandem why`. */
+export function become(turn: Turn, state: State, reason: string, evidence?: Fields): void {
+  const from = turn.machine.state.role;
+  const probing = 'probing' in turn.machine.state ? turn.machine.state.probing : undefined;
+  const facts = evidence ?? evidenceOf(turn.machine, probing, turn.now);
+  update(turn, { state });
+  const epoch = formatEpoch('epoch' in state ? state.epoch : turn.machine.highest);
+  emit(turn, { type: 'decision', decision: { from, to: state.role, epoch, reason, evidence: facts } });
+}
+
+export function becomeStandby(turn: Turn, reason: string, evidence?: Fields): void {
+  update(turn, {
+    willFor: '',
+    vipdLostAt: undefined,
+    lease: { ...turn.machine.lease, inFlight: [], ackedAt: undefined },
+  });
+  become(turn, { role: 'standby', probing: undefined, vacantSince: undefined }, reason, evidence);
+}
+
+/** The next epoch of our own, above everything heard of. */
+export function nextEpoch(machine: Machine): Epoch {
+  const highest = newerEpoch(machine.highest, machine.peer.highest);
+  return { counter: highest.counter + 1, node: machine.settings.nodeId };
+}
+
+/** Notes an epoch, and reserves counters on disk before they run out. */
+export function noteEpoch(turn: Turn, epoch: Epoch): void {
+  update(turn, { highest: newerEpoch(turn.machine.highest, epoch) });
+  if (turn.machine.highest.counter > turn.machine.ceiling - EPOCH_RESERVE) {
+    update(turn, { ceiling: turn.machine.highest.counter + EPOCH_BLOCK });
+    emit(turn, { type: 'persist' });
+  }
+}
+
+/** Asks vipd for the addresses; `held` makes us active. */
+export function claim(turn: Turn, epoch: Epoch, why: string, evidence: Fields): void {
+  noteEpoch(turn, epoch);
+  become(turn, { role: 'claiming', epoch, claimedAt: turn.now, why, evidence }, why, evidence);
+  askClaim(turn, epoch);
+}
+
+/** The claim command itself; also used to make a respawned vipd adopt what we hold. */
+export function askClaim(turn: Turn, epoch: Epoch): void {
+  writeWill(turn, epoch, true);
+  emit(turn, { type: 'claim', lease: leaseCommand(turn, epoch) });
+}
+
+/** Renews the lease: always before the heartbeat goes out. */
+export function renew(turn: Turn, epoch: Epoch): void {
+  writeWill(turn, epoch, false);
+  emit(turn, { type: 'renew', lease: leaseCommand(turn, epoch) });
+}
+
+function leaseCommand(turn: Turn, epoch: Epoch) {
+  const { lease } = turn.machine;
+  const armed = fitPeerHeard(turn.machine, turn.now);
+  const seq = lease.commandSeq + 1;
+  update(turn, { lease: { ...lease, commandSeq: seq, armed, inFlight: [...lease.inFlight, { seq, at: turn.now }] } });
+  return { seq, epoch, at: turn.now, mode: armed ? ('armed' as const) : ('alone' as const) };
+}
+
+/** Keeps the will in vipd's hands true: it names our epoch and the peer's present life. */
+function writeWill(turn: Turn, epoch: Epoch, always: boolean): void {
+  const { bootId } = turn.machine.peer;
+  const willFor = `${formatEpoch(epoch)} ${bootId}`;
+  if (!always && willFor === turn.machine.willFor) return;
+  update(turn, { willFor });
+  emit(turn, { type: 'will', epoch, peerBootId: bootId });
+}
+
+/** Lets go of all addresses; with the will, the peer takes over without waiting. */
+export function giveUp(turn: Turn, epoch: Epoch, will: boolean): void {
+  const { lease } = turn.machine;
+  update(turn, { lease: { ...lease, commandSeq: lease.commandSeq + 1, inFlight: [], ackedAt: undefined } });
+  emit(turn, { type: 'give-up', seq: lease.commandSeq + 1, epoch, will });
+}
+
+export function sendNow(turn: Turn): void {
+  update(turn, { sendSeq: turn.machine.sendSeq + 1 });
+  emit(turn, { type: 'send' });
+}
+
+/** Starts a probe round of every address on the peer's MAC. */
+export function probe(turn: Turn): ProbeRound {
+  const id = turn.machine.probeId + 1;
+  const targets = turn.machine.settings.addressLans.map((_, index) => ({ index, mac: peerMac(turn.machine, index) }));
+  update(turn, { probeId: id });
+  emit(turn, { type: 'probe', id, targets });
+  return { id, sentAt: turn.now, answered: [] };
+}
+
+/** Ends the round when its time is up and starts the next; without addresses every round is silent. */
+export function advanceProbing(turn: Turn, probing: Probing | undefined, paceMs: number): Probing {
+  if (!probing) return { round: probe(turn), silentRounds: 0, answeredRounds: 0 };
+  const { round, silentRounds, answeredRounds } = probing;
+  if (turn.now < after(round.sentAt, ms(Math.max(paceMs, probeRoundMs(turn.machine))))) return probing;
+  const answered = round.answered.length > 0;
+  return {
+    round: probe(turn),
+    silentRounds: answered ? 0 : silentRounds + 1,
+    answeredRounds: answered ? answeredRounds + 1 : answeredRounds,
+  };
+}
+
+/** Raises our epoch in place when a router that does not serve knows a higher one. */
+export function raiseAbove(turn: Turn, epoch: Epoch): Epoch {
+  const highest = newerEpoch(turn.machine.highest, turn.machine.peer.highest);
+  return compareEpochs(highest, epoch) > 0 ? nextEpoch(turn.machine) : epoch;
+}

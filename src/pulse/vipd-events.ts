@@ -1,0 +1,158 @@
+// What the election makes of vipd's words: acknowledgements keep us serving, an expiry or refusal ends it, a silent vipd is
+// replaced. DESIGN.md invariants 1 to 3. Pure.
+import { type At, after, between, ms } from '../units/duration.ts';
+import { compareEpochs, formatEpoch } from '../units/epoch.ts';
+import type { VipdMessage } from '../vip/protocol.ts';
+import { peerMac } from './judgement.ts';
+import type { Machine, Probing, State } from './machine.ts';
+import {
+  askClaim,
+  become,
+  becomeStandby,
+  giveUp,
+  nextEpoch,
+  noteEpoch,
+  renew,
+  report,
+  sendNow,
+  type Turn,
+  update,
+} from './turn.ts';
+
+/** Replies to rounds this much older still count against the round under way. */
+const LATE_ROUNDS = 8;
+
+/** Whether the addresses are ours by vipd's own word: only then may a heartbeat say "serving". */
+export function servingNow(machine: Machine, now: At): boolean {
+  const { state, lease, settings } = machine;
+  if (state.role !== 'active' && state.role !== 'handing-over') return false;
+  return lease.ackedAt !== undefined && between(lease.ackedAt, now) <= settings.leaseMs;
+}
+
+/** An answer this late means a stuck vipd: half of what is left of the lease, so that a new one can renew it in time. */
+function stuckMs({ leaseMs, intervalMs }: Machine['settings']): number {
+  return (leaseMs - intervalMs) / 2;
+}
+
+/** A vipd that does not answer in time is stopped or stuck: a new one adopts the addresses. */
+export function tickVipd(turn: Turn): void {
+  const { lease, settings } = turn.machine;
+  const oldest = lease.inFlight[0];
+  if (!oldest || between(oldest.at, turn.now) < stuckMs(settings)) return;
+  report(turn, 'VIPD_STUCK', { unansweredMs: Math.round(between(oldest.at, turn.now)) });
+  update(turn, { willFor: '', lease: { ...lease, inFlight: [] } });
+  turn.effects.push({ type: 'respawn-vipd' });
+}
+
+export function hearVipd(turn: Turn, message: VipdMessage): void {
+  switch (message.type) {
+    case 'hello':
+      return hello(turn, message);
+    case 'held':
+      return held(turn, message.seq);
+    case 'released':
+      return update(turn, { heldAddresses: false });
+    case 'refused':
+      return refused(turn, message.seq, message.reason);
+    case 'expired':
+      return expired(turn, message);
+    case 'repaired':
+      return report(turn, 'VIP_REPAIRED', { address: message.index });
+    case 'link':
+      return link(turn, message);
+    case 'reply':
+      return reply(turn, message);
+    case 'conflict':
+      return report(turn, 'VIP_CLAIMED_BY_OTHER', { address: message.index, mac: message.mac });
+    case 'error':
+      return report(turn, 'VIPD_ERROR', { text: message.text });
+  }
+}
+
+/** A new vipd: it learns what we hold, or tells us what an earlier life left behind. */
+function hello(turn: Turn, message: VipdMessage & { type: 'hello' }): void {
+  const { state } = turn.machine;
+  noteEpoch(turn, { ...message.epoch, node: turn.machine.settings.nodeId });
+  if ('epoch' in state) return askClaim(turn, state.epoch);
+  if (message.held === 0) return;
+  if (state.role === 'starting' && message.mode === 'alone') {
+    update(turn, { state: { ...state, resume: true }, heldAddresses: true });
+  } else {
+    // An armed lease of an earlier life: the peer may be taking over already.
+    giveUp(turn, message.epoch, false);
+  }
+}
+
+function held(turn: Turn, seq: number): void {
+  const { lease, state } = turn.machine;
+  const renewal = lease.inFlight.find(entry => entry.seq === seq);
+  if (!renewal || !('epoch' in state)) return;
+  update(turn, {
+    heldAddresses: true,
+    vipdLostAt: undefined,
+    lease: { ...lease, inFlight: lease.inFlight.filter(entry => entry.seq > seq), ackedAt: renewal.at },
+  });
+  if (state.role !== 'claiming') return;
+  become(
+    turn,
+    { role: 'active', epoch: state.epoch, activeAt: turn.now, fitterSince: undefined },
+    state.why,
+    state.evidence,
+  );
+  sendNow(turn);
+}
+
+function refused(turn: Turn, seq: number, reason: string): void {
+  const { lease, state } = turn.machine;
+  const known = lease.inFlight.some(entry => entry.seq === seq);
+  update(turn, { lease: { ...lease, inFlight: lease.inFlight.filter(entry => entry.seq !== seq) } });
+  if (!known || !('epoch' in state)) return;
+  report(turn, 'VIPD_REFUSED', { reason, epoch: formatEpoch(state.epoch) });
+  if (reason === 'late') return;
+  if (reason === 'stale-epoch' && state.role === 'active') {
+    const epoch = nextEpoch(turn.machine);
+    noteEpoch(turn, epoch);
+    update(turn, { state: { ...state, epoch } });
+    return renew(turn, epoch);
+  }
+  giveUp(turn, state.epoch, false);
+  becomeStandby(turn, `vipd refused: ${reason}`);
+}
+
+function expired(turn: Turn, message: VipdMessage & { type: 'expired' }): void {
+  const { state } = turn.machine;
+  update(turn, { heldAddresses: false });
+  if (!('epoch' in state) || compareEpochs(message.epoch, state.epoch) < 0) return;
+  report(turn, 'LEASE_EXPIRED', { epoch: formatEpoch(message.epoch) });
+  becomeStandby(turn, 'the lease ran out before it was renewed: this process was late; vipd removed the addresses');
+}
+
+function link(turn: Turn, message: VipdMessage & { type: 'link' }): void {
+  const { addressLinks } = turn.machine;
+  const before = addressLinks[message.index];
+  if (!before) return;
+  const { up, mac } = message;
+  update(turn, { addressLinks: addressLinks.map((old, i) => (i === message.index ? { up, mac } : old)) });
+  if (before.up !== up) report(turn, up ? 'CARRIER_BACK' : 'CARRIER_LOST', { address: message.index });
+}
+
+/** An answer counts when it comes from the peer; before the peer's MAC is known, from anybody. A third MAC is a conflict. */
+function reply(turn: Turn, message: VipdMessage & { type: 'reply' }): void {
+  const { state } = turn.machine;
+  if (message.via !== 'echo' || !('probing' in state) || !state.probing) return;
+  const expected = peerMac(turn.machine, message.index);
+  if (expected !== undefined && expected !== message.mac) {
+    return report(turn, 'VIP_CLAIMED_BY_OTHER', { address: message.index, mac: message.mac });
+  }
+  const { round } = state.probing;
+  if (message.id > round.id || message.id < round.id - LATE_ROUNDS) return;
+  if (round.answered.includes(message.index)) return;
+  const probing: Probing = { ...state.probing, round: { ...round, answered: [...round.answered, message.index] } };
+  update(turn, { state: { ...state, probing } as State });
+}
+
+/** When the lease view itself needs a tick: the oldest renewal turns overdue. */
+export function vipdDueAt(machine: Machine): At | undefined {
+  const oldest = machine.lease.inFlight[0];
+  return oldest && after(oldest.at, ms(stuckMs(machine.settings)));
+}

@@ -1,0 +1,110 @@
+// vipd's language: command lines out, answer lines in (docs/ARCHITECTURE.md "vipd's protocol"). Pure.
+
+import type { At } from '../units/duration.ts';
+import { type Epoch, formatEpoch, parseEpoch } from '../units/epoch.ts';
+
+/** Longest line in either direction, in bytes. */
+export const VIPD_LINE_BYTES_MAX = 1024;
+
+export type VipdMode = 'armed' | 'alone';
+
+export interface LeaseRequest {
+  readonly seq: number;
+  readonly epoch: Epoch;
+  /** Moment of the request, CLOCK_MONOTONIC: the lease counts from here. */
+  readonly at: At;
+  readonly leaseMs: number;
+  readonly mode: VipdMode;
+  /** How long addresses stay after the lease when alone. */
+  readonly keepMs: number;
+}
+
+export type VipdMessage =
+  | {
+      readonly type: 'hello';
+      readonly version: string;
+      readonly epoch: Epoch;
+      readonly mode: VipdMode | 'none';
+      readonly held: number;
+    }
+  | { readonly type: 'held' | 'released'; readonly seq: number; readonly epoch: Epoch }
+  | { readonly type: 'refused'; readonly seq: number; readonly reason: string }
+  | { readonly type: 'expired'; readonly epoch: Epoch }
+  | { readonly type: 'repaired'; readonly index: number }
+  | { readonly type: 'link'; readonly index: number; readonly up: boolean; readonly mac: string }
+  | {
+      readonly type: 'reply';
+      readonly id: number;
+      readonly index: number;
+      readonly via: 'echo' | 'arp';
+      readonly mac: string;
+    }
+  | { readonly type: 'conflict'; readonly index: number; readonly mac: string }
+  | { readonly type: 'error'; readonly text: string };
+
+export function leaseLine(verb: 'claim' | 'renew', request: LeaseRequest): string {
+  const { seq, epoch, at, leaseMs, mode, keepMs } = request;
+  return `${verb} ${seq} ${formatEpoch(epoch)} ${Math.floor(at * 1000)} ${Math.round(leaseMs)} ${mode} ${Math.round(keepMs)}`;
+}
+
+export function willLine(datagram: Buffer): string {
+  return `will ${datagram.toString('hex')}`;
+}
+
+export function releaseLine(seq: number, epoch: Epoch, will: boolean): string {
+  return `release ${seq} ${formatEpoch(epoch)} ${will ? 'will' : 'quiet'}`;
+}
+
+export function probeLine(id: number, index: number, mac: string | undefined): string {
+  return `probe ${id} ${index} ${mac ?? '-'}`;
+}
+
+/** Reads one line of vipd; undefined when it is none that we know. Never throws. */
+export function parseVipdLine(line: string): VipdMessage | undefined {
+  const [word, ...rest] = line.split(' ');
+  const [first = '', second = '', third = '', fourth = ''] = rest;
+  switch (word) {
+    case 'hello':
+      return parseHello(first, second, third, fourth);
+    case 'held':
+    case 'released':
+      return withEpoch(second, epoch => (isCount(first) ? { type: word, seq: Number(first), epoch } : undefined));
+    case 'refused':
+      return isCount(first) ? { type: 'refused', seq: Number(first), reason: rest.slice(1).join(' ') } : undefined;
+    case 'expired':
+      return withEpoch(first, epoch => ({ type: 'expired', epoch }));
+    case 'repaired':
+      return isCount(first) ? { type: 'repaired', index: Number(first) } : undefined;
+    case 'link':
+      if (!isCount(first) || (second !== 'up' && second !== 'down')) return undefined;
+      return { type: 'link', index: Number(first), up: second === 'up', mac: isMac(third) ? third : '' };
+    case 'reply':
+      if (!isCount(first) || !isCount(second) || (third !== 'echo' && third !== 'arp') || !isMac(fourth))
+        return undefined;
+      return { type: 'reply', id: Number(first), index: Number(second), via: third, mac: fourth };
+    case 'conflict':
+      return isCount(first) && isMac(second) ? { type: 'conflict', index: Number(first), mac: second } : undefined;
+    case 'error':
+      return { type: 'error', text: rest.join(' ') };
+    default:
+      return undefined;
+  }
+}
+
+function parseHello(version: string, epochText: string, mode: string, held: string): VipdMessage | undefined {
+  if ((mode !== 'armed' && mode !== 'alone' && mode !== 'none') || !isCount(held)) return undefined;
+  return withEpoch(epochText, epoch => ({ type: 'hello', version, epoch, mode, held: Number(held) }));
+}
+
+function withEpoch(text: string, make: (epoch: Epoch) => VipdMessage | undefined): VipdMessage | undefined {
+  const epoch = parseEpoch(text);
+  return epoch && make(epoch);
+}
+
+function isCount(text: string): boolean {
+  return /^\d{1,15}$/.test(text);
+}
+
+function isMac(text: string): boolean {
+  return /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(text);
+}

@@ -1,0 +1,275 @@
+// What the pair does, told as behaviour: the shipped election on a virtual clock, with a model of vipd and of the network.
+import test from 'ava';
+import { ms } from '../../src/units/duration.ts';
+import { Pair } from './pair.ts';
+
+/** A pair that has settled: r1 active, r2 standby. */
+function settled(options: ConstructorParameters<typeof Pair>[0] = {}): Pair {
+  const pair = new Pair({ priorities: [150, 100], ...options });
+  pair.run(10_000);
+  return pair;
+}
+
+test('two routers that start together agree on the one of higher priority', t => {
+  const pair = new Pair({ priorities: [100, 150] });
+  pair.run(3_000);
+  t.deepEqual(pair.serving(), ['r2'], pair.describe());
+  t.deepEqual(pair.holding(), ['r2']);
+  t.is(pair.overlapMs(), 0);
+});
+
+test('equal priorities are resolved, and by the same router every time', t => {
+  const pair = new Pair({ priorities: [100, 100] });
+  pair.run(3_000);
+  t.deepEqual(pair.serving(), ['r1'], pair.describe());
+});
+
+test('a router without a peer becomes active after it has listened longer than a VIP can live without its pulse', t => {
+  const pair = new Pair();
+  pair.powerOff(pair.r2);
+  pair.run(5_500);
+  t.deepEqual(pair.serving(), []);
+  pair.run(3_000);
+  t.deepEqual(pair.serving(), ['r1'], pair.describe());
+});
+
+test('power loss: the standby takes over once D has passed, after probing in vain', t => {
+  const pair = settled();
+  const cutAt = pair.now;
+  pair.powerOff(pair.r1);
+  pair.run(1_000);
+  t.deepEqual(pair.serving(), ['r2'], pair.describe());
+  const takenAfter = (pair.takenAt('r2', cutAt) ?? Infinity) - cutAt;
+  t.true(takenAfter > 190 && takenAfter <= 310, `taken after ${takenAfter} ms`);
+  t.is(pair.overlapMs(), 0);
+  const decision = pair.r2.decisions.find(d => d.to === 'claiming');
+  t.regex(decision?.reason ?? '', /silence/);
+  t.true((decision?.evidence.probeRoundsSilent as number) >= 2);
+});
+
+test('pulse killed: the last will lets the standby take over within a round trip', t => {
+  const pair = settled();
+  const at = pair.now;
+  pair.killPulse(pair.r1);
+  pair.run(50);
+  const takenAfter = (pair.takenAt('r2', at) ?? Infinity) - at;
+  t.true(takenAfter < 5, `taken after ${takenAfter} ms`);
+  t.is(pair.overlapMs(), 0);
+});
+
+test('a stalled active router loses the address before the standby may take it', t => {
+  for (const stall of [150, 230, 400, 2_000]) {
+    const pair = settled();
+    pair.freeze(pair.r1, stall);
+    pair.run(stall + 2_000);
+    t.is(pair.overlapMs(), 0, `stall of ${stall} ms`);
+    t.is(pair.serving().length, 1, pair.describe());
+    if (stall === 150) t.deepEqual(pair.serving(), ['r1']);
+    if (stall > 300) t.deepEqual(pair.serving(), ['r2'], pair.describe());
+  }
+});
+
+test('a standby that was itself late does not judge silence by what it has not read yet', t => {
+  const pair = settled();
+  pair.freeze(pair.r2, 1_000);
+  pair.run(5_000);
+  t.deepEqual(pair.serving(), ['r1'], pair.describe());
+  t.is(pair.overlapMs(), 0);
+  t.true(pair.r2.events.includes('LOOP_LATE'));
+});
+
+test('heartbeat links cut only: nothing moves, and the standby says that the links are broken', t => {
+  const pair = settled();
+  pair.cut.add(0).add(1);
+  pair.run(20_000);
+  t.deepEqual(pair.holding(), ['r1'], pair.describe());
+  t.true(pair.r2.events.includes('LINKS_BROKEN'));
+  pair.cut.clear();
+  pair.run(3_000);
+  t.true(pair.r2.events.includes('LINKS_RESTORED'));
+  t.deepEqual(pair.holding(), ['r1']);
+});
+
+test('one link lost is an event, not a failover', t => {
+  const pair = settled();
+  pair.cut.add(0);
+  pair.run(5_000);
+  t.deepEqual(pair.serving(), ['r1']);
+  t.true(pair.r2.events.includes('LINK_SILENT'));
+});
+
+test('after a full partition heals, the higher epoch keeps the addresses and announces, the other lets go', t => {
+  const pair = settled();
+  pair.cut.add(0).add(1);
+  pair.lanCut = true;
+  pair.run(3_000);
+  t.is(pair.holding().length, 2, 'a full partition without a witness cannot be safe');
+  pair.lanCut = false;
+  pair.cut.clear();
+  pair.run(2_000);
+  t.deepEqual(pair.holding(), ['r2'], pair.describe());
+  t.true(pair.r1.events.includes('CONFLICT_LOST'));
+});
+
+test('a planned handover is make-before-break and leaves exactly one owner', t => {
+  const pair = settled();
+  pair.send(pair.r1, { type: 'handover' });
+  t.true(pair.r1.answer?.ok);
+  pair.run(1_000);
+  t.deepEqual(pair.holding(), ['r2'], pair.describe());
+  const given = pair.tenures.find(tenure => tenure.node === 'r1');
+  const taken = pair.tenures.find(tenure => tenure.node === 'r2');
+  t.true((given?.to ?? 0) >= (taken?.from ?? Infinity), 'no gap');
+  t.true(pair.overlapMs() <= 5, `overlap ${pair.overlapMs()} ms`);
+  pair.run(10_000);
+  t.deepEqual(pair.holding(), ['r2']);
+});
+
+test('a handover waits for the sync buffer that the director reports', t => {
+  const pair = settled();
+  pair.send(pair.r1, { type: 'report', rulesIn: true, healthyServers: 3, flushMs: 2_300 });
+  const at = pair.now;
+  pair.send(pair.r1, { type: 'handover' });
+  pair.run(2_200);
+  t.deepEqual(pair.serving(), ['r1'], 'serves on while the buffer drains');
+  pair.run(500);
+  t.deepEqual(pair.serving(), ['r2']);
+  t.true((pair.takenAt('r2', at) ?? 0) - at >= 2_300);
+});
+
+test('SIGTERM on the active router hands over first, then exits', t => {
+  const pair = settled();
+  pair.send(pair.r1, { type: 'stop' });
+  pair.run(1_000);
+  t.true(pair.r1.exited);
+  t.deepEqual(pair.holding(), ['r2'], pair.describe());
+  t.is(pair.r1.decisions.at(-1)?.to, 'stopping');
+});
+
+test('an offer that nobody hears is taken back under a higher epoch, without a gap', t => {
+  const pair = settled();
+  pair.cut.add(0).add(1);
+  pair.send(pair.r1, { type: 'handover' });
+  pair.run(1_000);
+  t.deepEqual(pair.holding(), ['r1'], pair.describe());
+  t.true(pair.r1.events.includes('HANDOVER_FAILED'));
+  pair.cut.clear();
+  pair.run(2_000);
+  t.deepEqual(pair.serving(), ['r1'], pair.describe());
+  t.is(pair.tenures.length, 1);
+});
+
+test('a handover without a peer is refused and says why', t => {
+  const pair = new Pair();
+  pair.powerOff(pair.r2);
+  pair.run(10_000);
+  pair.send(pair.r1, { type: 'handover' });
+  t.false(pair.r1.answer?.ok);
+  t.regex(pair.r1.answer?.message ?? '', /peer is not heard/);
+});
+
+test('a router on hold never becomes active; when the hold expires it may again', t => {
+  const pair = settled();
+  pair.send(pair.r2, { type: 'hold', forMs: 5_000 });
+  t.true(pair.r2.answer?.ok);
+  pair.powerOff(pair.r1);
+  pair.run(4_000);
+  t.deepEqual(pair.serving(), []);
+  pair.run(3_000);
+  t.deepEqual(pair.serving(), ['r2'], pair.describe());
+});
+
+test('a hold on the active router is refused', t => {
+  const pair = settled();
+  pair.send(pair.r1, { type: 'hold', forMs: undefined });
+  t.false(pair.r1.answer?.ok);
+  t.regex(pair.r1.answer?.message ?? '', /tandem handover/);
+});
+
+test('a router whose rules are not in does not claim', t => {
+  const pair = settled();
+  pair.send(pair.r2, { type: 'report', rulesIn: false, healthyServers: null, flushMs: 0 });
+  pair.powerOff(pair.r1);
+  pair.run(3_000);
+  t.deepEqual(pair.serving(), []);
+  pair.send(pair.r2, { type: 'report', rulesIn: true, healthyServers: 3, flushMs: 0 });
+  pair.run(500);
+  t.deepEqual(pair.serving(), ['r2'], pair.describe());
+});
+
+test('a pair whose peer is absent keeps its VIP through a restart of pulse', t => {
+  const pair = settled();
+  pair.powerOff(pair.r2);
+  pair.run(5_000);
+  const before = pair.tenures.length;
+  pair.killPulse(pair.r1);
+  pair.run(800);
+  t.deepEqual(pair.holding(), ['r1']);
+  pair.restart(pair.r1, true);
+  pair.run(1_000);
+  t.deepEqual(pair.serving(), ['r1'], pair.describe());
+  t.is(pair.tenures.length, before, 'the addresses never left');
+});
+
+test('a pair whose peer is absent keeps its VIP through a stall', t => {
+  const pair = settled();
+  pair.powerOff(pair.r2);
+  pair.run(5_000);
+  const before = pair.tenures.length;
+  pair.freeze(pair.r1, 3_000);
+  pair.run(5_000);
+  t.deepEqual(pair.serving(), ['r1'], pair.describe());
+  t.is(pair.tenures.length, before);
+});
+
+test('a stopped vipd is replaced and the addresses stay', t => {
+  const pair = settled();
+  pair.r1.vipd.stopped = true;
+  pair.run(2_000);
+  t.deepEqual(pair.holding(), ['r1'], pair.describe());
+  t.true(pair.r1.events.includes('VIPD_STUCK'));
+  t.deepEqual(pair.serving(), ['r1']);
+  t.is(pair.tenures.length, 1);
+});
+
+test('a router that returns does not take the addresses back by itself', t => {
+  const pair = settled();
+  pair.powerOff(pair.r1);
+  pair.run(2_000);
+  pair.restart(pair.r1, false);
+  pair.run(60_000);
+  t.deepEqual(pair.serving(), ['r2'], pair.describe());
+  t.is(pair.r1.machine.state.role, 'standby');
+  t.is(pair.overlapMs(), 0);
+});
+
+test('with automatic failback the router of higher priority gets the addresses back, once, without a gap', t => {
+  const pair = settled({ settings: { autoFailback: true } });
+  pair.powerOff(pair.r1);
+  pair.run(2_000);
+  pair.restart(pair.r1, false);
+  pair.run(60_000);
+  t.deepEqual(pair.serving(), ['r1'], pair.describe());
+  t.true(pair.overlapMs() <= 5);
+  t.is(pair.tenures.length, 3);
+});
+
+test('the client LAN of the active router loses carrier: it hands over', t => {
+  const pair = settled();
+  pair.send(pair.r1, { type: 'vipd', message: { type: 'link', index: 0, up: false, mac: '02:00:00:00:01:01' } });
+  pair.run(1_000);
+  t.deepEqual(pair.serving(), ['r2'], pair.describe());
+});
+
+test('different leases on the two routers are safe: the standby waits for the longer one', t => {
+  const pair = settled();
+  pair.r1.machine = {
+    ...pair.r1.machine,
+    settings: { ...pair.r1.machine.settings, leaseMs: ms(600), deadMs: ms(800) },
+  };
+  pair.run(2_000);
+  pair.freeze(pair.r1, 5_000);
+  pair.run(10_000);
+  t.is(pair.overlapMs(), 0, pair.describe());
+  t.is(pair.serving().length, 1);
+});

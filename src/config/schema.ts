@@ -11,7 +11,12 @@ function duration(about: string, min: number, max: number, fallback: string) {
   const range = `${formatDuration(ms(min))} to ${formatDuration(ms(max))}`;
   return z
     .string({ error: `write ${DURATION_SYNTAX}` })
-    .meta({ description: `${about} (${range})`, pattern: '^\\d+(\\.\\d+)?(ms|s|m|h|d)$', examples: [fallback] })
+    .meta({
+      title: 'duration',
+      description: `${about} (${range})`,
+      pattern: '^\\d+(\\.\\d+)?(ms|s|m|h|d)$',
+      examples: [fallback],
+    })
     .transform((text, ctx): Ms => {
       const value = parseDuration(text);
       if (value === undefined) {
@@ -45,7 +50,7 @@ function name(about: string) {
 
 const address = z
   .string({ error: 'write an IPv4 or IPv6 address' })
-  .meta({ description: 'An IPv4 or IPv6 address, without a prefix length' })
+  .meta({ title: 'address', description: 'An IPv4 or IPv6 address, without a prefix length' })
   .transform((text, ctx): Address => {
     const value = parseAddress(text);
     if (value === undefined) {
@@ -60,7 +65,7 @@ const address = z
 
 const cidr = z
   .string({ error: 'write an address with its prefix length' })
-  .meta({ description: 'An address with the prefix length of its network' })
+  .meta({ title: 'address/prefix', description: 'An address with the prefix length of its network' })
   .transform((text, ctx): Cidr => {
     const value = parseCidr(text);
     if (value === undefined) {
@@ -76,11 +81,11 @@ const cidr = z
 const interfaceName = z
   .string()
   .regex(/^[^\s/:]{1,15}$/, { error: 'write the name of a network interface, at most 15 characters' })
-  .meta({ description: 'A network interface, as `ip link` names it' });
+  .meta({ title: 'interface', description: 'A network interface, as `ip link` names it' });
 
 const portRange = z
   .string({ error: 'write first-last, like 10000-20000' })
-  .meta({ description: 'An inclusive range of TCP ports', examples: ['10000-20000'] })
+  .meta({ title: 'port range', description: 'An inclusive range of TCP ports', examples: ['10000-20000'] })
   .transform((text, ctx): { first: number; last: number } => {
     const match = /^(\d{1,5})-(\d{1,5})$/.exec(text);
     const [first, last] = [Number(match?.[1]), Number(match?.[2])];
@@ -103,7 +108,12 @@ const lan = z
       .union([interfaceName, z.record(name('A router'), interfaceName)])
       .meta({ description: 'The interface on this LAN: one name, or one for each router' }),
     addresses: z
-      .record(name('A router'), z.union([cidr, z.array(cidr).min(1).max(4)]))
+      .record(
+        name('A router'),
+        z
+          .union([cidr, z.array(cidr).min(1, { error: 'write one to four' }).max(4, { error: 'write one to four' })])
+          .meta({ description: 'Its address with the prefix length, like 192.0.2.2/24, or a list of up to four' }),
+      )
       .meta({ description: "Each router's own, fixed addresses on this LAN (Tandem never adds or removes these)" }),
     vips: z
       .array(address)
@@ -171,23 +181,28 @@ const check = z
 
 const server = z
   .strictObject({
-    address,
+    address: address.meta({ description: 'Its address on servers_lan, of the family of the VIP' }),
     weight: integer('Share of new clients', 1, 65_535).default(1),
   })
   .meta({ description: 'A real server' });
 
 const service = z
   .strictObject({
-    vip: address,
+    vip: address.meta({ description: 'The VIP of the service: one of the vips of a LAN' }),
     servers_lan: name('The LAN the real servers are on'),
     mode: z
       .enum(['marks'])
       .default('marks')
       .meta({ description: 'One firewall mark for control, passive and active data' }),
-    forwarding: z.enum(['nat']).default('nat').meta({ description: 'IPVS forwarding method' }),
+    forwarding: z
+      .enum(['nat'])
+      .default('nat')
+      .meta({ description: 'IPVS forwarding method: the servers answer through the floating gateway' }),
     mark: integer('Firewall mark of the service, unique', 1, 0x7fff_ffff),
     control_port: integer('FTP control port, on the VIP and on the real servers', 1, 65_535).default(21),
-    passive_ports: portRange.prefault('10000-20000'),
+    passive_ports: portRange
+      .meta({ description: 'Passive data ports, first-last (1024 to 65535); the real servers use the same range' })
+      .prefault('10000-20000'),
     active: z.boolean().default(true).meta({ description: 'Serve active mode (data from the servers’ port 20) too' }),
     scheduler: z.enum(['rr', 'wrr', 'lc', 'wlc', 'sh']).default('wlc').meta({ description: 'IPVS scheduler' }),
     persistence: duration(

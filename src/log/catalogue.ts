@@ -2,8 +2,15 @@
 // (scripts/docs). Codes never change their meaning; alerts are built on them. Pure.
 import { CONFIG_EVENTS } from './events/config.ts';
 import { DIRECTOR_EVENTS } from './events/director.ts';
+import { LOG_EVENTS } from './events/log.ts';
 import { NANNY_EVENTS } from './events/nanny.ts';
 import { PULSE_EVENTS } from './events/pulse.ts';
 
-export const EVENTS = { ...CONFIG_EVENTS, ...DIRECTOR_EVENTS, ...NANNY_EVENTS, ...PULSE_EVENTS } as const;
+export const EVENTS = {
+  ...CONFIG_EVENTS,
+  ...DIRECTOR_EVENTS,
+  ...LOG_EVENTS,
+  ...NANNY_EVENTS,
+  ...PULSE_EVENTS,
+} as const;
 export type EventCode = keyof typeof EVENTS;

@@ -112,7 +112,8 @@ function beat(turn: Turn): void {
       noteEpoch(turn, epoch);
       update(turn, { state: { ...state, epoch } });
     }
-    renew(turn, epoch);
+    // A new vipd hears the claim first, in answer to its hello; a renewal before that would be refused.
+    if (turn.machine.vipdLostAt === undefined) renew(turn, epoch);
   }
   sendNow(turn);
   const pace = offering ? settings.intervalMs / 4 : settings.intervalMs;

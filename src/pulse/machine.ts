@@ -117,6 +117,7 @@ export interface Machine {
   /** Conditions that are on, each logged once at its start and once at its end. */
   readonly conditions: readonly string[];
   readonly conflictAnnouncedAt: At | undefined;
+  /** Since when there is no vipd that has said hello. */
   readonly vipdLostAt: At | undefined;
 }
 

@@ -43,7 +43,6 @@ export async function runPulse(options: DaemonOptions): Promise<void> {
   const state = recall(join(options.stateDir, 'pulse.json'), log);
   const settings = settingsOf(config, view, digest);
   log.event('PULSE_STARTED', {
-    node: view.node,
     peer: view.peer,
     intervalMs: settings.intervalMs,
     leaseMs: settings.leaseMs,

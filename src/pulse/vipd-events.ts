@@ -40,7 +40,7 @@ export function tickVipd(turn: Turn): void {
   const oldest = lease.inFlight[0];
   if (!oldest || between(oldest.at, turn.now) < stuckMs(settings)) return;
   report(turn, 'VIPD_STUCK', { unansweredMs: Math.round(between(oldest.at, turn.now)) });
-  update(turn, { willFor: '', lease: { ...lease, inFlight: [] } });
+  update(turn, { vipdLostAt: turn.now, willFor: '', lease: { ...lease, inFlight: [] } });
   turn.effects.push({ type: 'respawn-vipd' });
 }
 
@@ -72,6 +72,7 @@ export function hearVipd(turn: Turn, message: VipdMessage): void {
 /** A new vipd: it learns what we hold, or tells us what an earlier life left behind. */
 function hello(turn: Turn, message: VipdMessage & { type: 'hello' }): void {
   const { state } = turn.machine;
+  update(turn, { vipdLostAt: undefined });
   noteEpoch(turn, { ...message.epoch, node: turn.machine.settings.nodeId });
   if ('epoch' in state) return askClaim(turn, state.epoch);
   if (message.held === 0) return;
@@ -89,7 +90,6 @@ function held(turn: Turn, seq: number): void {
   if (!renewal || !('epoch' in state)) return;
   update(turn, {
     heldAddresses: true,
-    vipdLostAt: undefined,
     lease: { ...lease, inFlight: lease.inFlight.filter(entry => entry.seq > seq), ackedAt: renewal.at },
   });
   if (state.role !== 'claiming') return;

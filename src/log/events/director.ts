@@ -1,4 +1,182 @@
 // Events of the director side. Pure.
 import type { EventEntry } from '../event.ts';
 
-export const DIRECTOR_EVENTS = {} as const satisfies Record<string, EventEntry>;
+export const DIRECTOR_EVENTS = {
+  DIRECTOR_STARTED: {
+    severity: 'notice',
+    says: 'The director runs: it adopts what the kernel has and keeps it as the config wants.',
+    fields: { file: 'path of the config', services: 'number of services', runDir: 'run directory' },
+  },
+  DIRECTOR_STOPPED: {
+    severity: 'notice',
+    says: 'The director has stopped. The kernel keeps its rules, connections go on.',
+    fields: { reason: 'the signal' },
+  },
+  DIRECTOR_FAULT: {
+    severity: 'err',
+    says: 'Something unexpected went wrong inside the director; it tries again at the next audit.',
+    remedy: 'This is a fault of Tandem: report it with the problem named here.',
+    fields: { reason: 'what it was doing', problem: 'what went wrong' },
+  },
+  RULES_IN: {
+    severity: 'notice',
+    says: 'IPVS, nftables and kernel settings are as the config wants them, read back and compared.',
+    fields: { services: 'number of services', reason: 'what the audit was for', tookMs: 'how long it took, in ms' },
+  },
+  RULES_NOT_IN: {
+    severity: 'err',
+    says: 'The kernel does not have the rules, so this router must not take the VIPs over.',
+    remedy: 'Do what the problem says; `tandem plan` shows what is missing. The director tries again at every audit.',
+    fields: { reason: 'what the audit was for', problem: 'what is wrong and what to do' },
+    identity: [],
+    endedBy: 'RULES_IN',
+  },
+  KERNEL_CHANGED: {
+    severity: 'info',
+    says: 'The director changed the kernel, as config or verdicts want it.',
+    fields: { target: 'ipvs, nft, sysctl or sync', change: 'what was done', reason: 'what the audit was for' },
+    identity: ['target', 'change'],
+  },
+  DRIFT_REPAIRED: {
+    severity: 'warning',
+    says: 'Somebody changed what Tandem had set in the kernel; it was put back.',
+    remedy: 'Find out who did (another tool, a person), and change the config instead of the kernel.',
+    fields: { target: 'ipvs, nft, sysctl or sync', change: 'what was done', reason: 'what the audit was for' },
+    identity: ['target', 'change'],
+  },
+  KERNEL_REFUSED: {
+    severity: 'err',
+    says: 'The kernel, or the tool that talks to it, refused a change.',
+    remedy: 'Read the problem; `tandem plan` shows what is still to be done.',
+    fields: { target: 'ipvs, nft, sysctl or sync', problem: 'what it said' },
+    identity: ['target', 'problem'],
+  },
+  SERVER_DRAINING: {
+    severity: 'notice',
+    says: 'A real server that left the config still has connections: it gets no new clients and goes when they end.',
+    fields: {
+      service: 'service, as ipvsadm names it',
+      address: 'address of the server',
+      connections: 'connections left',
+    },
+    endedBy: 'SERVER_DRAINED',
+  },
+  SERVER_DRAINED: {
+    severity: 'notice',
+    says: 'A real server that left the config has finished its last connection and is out of the kernel.',
+    fields: { service: 'service, as ipvsadm names it', address: 'address of the server' },
+  },
+  KERNEL_PROBLEM: {
+    severity: 'warning',
+    says: 'Something in the kernel stands in the way of the service.',
+    remedy: 'The problem says what to do.',
+    fields: {
+      code: 'which problem',
+      about: 'service or setting; empty when there is only one',
+      problem: 'what is wrong',
+    },
+    identity: ['code', 'about'],
+    endedBy: 'KERNEL_PROBLEM_OVER',
+  },
+  KERNEL_PROBLEM_OVER: {
+    severity: 'notice',
+    says: 'A problem in the kernel is over.',
+    fields: { code: 'which problem', about: 'service or setting; empty when there is only one' },
+    identity: ['code', 'about'],
+  },
+  FTP_HELPER_LOADED: {
+    severity: 'err',
+    says: 'ip_vs_ftp is loaded: it attaches to firewall-mark services too and breaks PASV.',
+    remedy:
+      'rmmod ip_vs_ftp, and keep it out: echo "install ip_vs_ftp /bin/false" > /etc/modprobe.d/tandem.conf. Find out what loads it (/etc/modules-load.d, another balancer).',
+    fields: { module: 'name of the module' },
+    endedBy: 'FTP_HELPER_GONE',
+  },
+  FTP_HELPER_GONE: {
+    severity: 'notice',
+    says: 'ip_vs_ftp is not loaded any more.',
+    fields: { module: 'name of the module' },
+  },
+  NO_SERVER_UP: {
+    severity: 'crit',
+    says: 'No real server of a service passes its check: new clients are refused.',
+    remedy: '`tandem status` names the stage at which each server fails and what it said.',
+    fields: { service: 'name of the service', problem: 'what is wrong' },
+    endedBy: 'SERVERS_UP',
+  },
+  SERVERS_UP: {
+    severity: 'notice',
+    says: 'A service has a real server that passes its check again.',
+    fields: { service: 'name of the service' },
+  },
+  SYNC_RUNNING: {
+    severity: 'notice',
+    says: "Connection state is sent to and taken from the peer by the kernel's sync daemons.",
+    fields: { interface: 'interface of the sync LAN', syncId: 'id of the pair on it' },
+  },
+  SYNC_PROBLEM: {
+    severity: 'err',
+    says: 'Connection sync does not run as it should: a failover now would break running transfers.',
+    remedy: 'Look at the problem; the interface of the sync LAN must be there and up.',
+    fields: { problem: 'what is wrong' },
+    identity: [],
+    endedBy: 'SYNC_RUNNING',
+  },
+  PULSE_CONNECTED: {
+    severity: 'info',
+    says: 'The director hears pulse on its feed.',
+    fields: { role: 'role of this router' },
+    identity: [],
+  },
+  PULSE_LOST: {
+    severity: 'err',
+    says: 'The director does not hear pulse; it keeps the kernel as it is and tries again.',
+    remedy: 'systemctl status tandem-pulse',
+    fields: { socket: 'path of the feed', problem: 'what went wrong' },
+    identity: ['socket'],
+    endedBy: 'PULSE_CONNECTED',
+  },
+  PULSE_MESSAGE_REFUSED: {
+    severity: 'warning',
+    says: 'pulse sent something that is not a message of the feed; it was dropped.',
+    remedy: 'Are pulse and director of the same version? Restart the one that was not restarted after the upgrade.',
+    fields: { socket: 'path of the socket', problem: 'what is wrong with it' },
+    identity: ['socket'],
+  },
+  PULSE_REPORT_REFUSED: {
+    severity: 'warning',
+    says: 'pulse did not take the report of the director.',
+    remedy: 'Are pulse and director of the same version?',
+    fields: { socket: 'path of the socket', problem: 'what pulse answered' },
+    identity: ['socket'],
+  },
+  CONNTRACK_CLEARED: {
+    severity: 'info',
+    says: 'This router is not active any more: its own conntrack entries of the service are deleted, or a transfer that comes back would hang on stale windows.',
+    fields: { entries: 'number of entries' },
+  },
+  CONNTRACK_PROBLEM: {
+    severity: 'warning',
+    says: 'Stale conntrack entries could not be deleted after the VIPs left; a transfer that comes back may hang.',
+    remedy: 'apt-get install conntrack, if it is missing.',
+    fields: { problem: 'what went wrong' },
+    identity: [],
+  },
+  CONTROL_REQUEST: {
+    severity: 'info',
+    says: 'Somebody asked the director for something over its control socket.',
+    fields: { request: 'method and path', status: 'HTTP status of the answer' },
+    identity: ['request'],
+  },
+  CONTROL_PROBLEM: {
+    severity: 'warning',
+    says: "The director's control socket met an error; the service itself goes on.",
+    fields: { socket: 'path of the socket', problem: 'what went wrong' },
+  },
+  MEMORY_PROBLEM: {
+    severity: 'warning',
+    says: 'What Tandem has put into the kernel cannot be remembered on disk; the service itself goes on.',
+    remedy: 'Look at the run directory: is it there, writable, not full? A file that cannot be read is set aside.',
+    fields: { path: 'path of the file', problem: 'what went wrong' },
+  },
+} as const satisfies Record<string, EventEntry>;

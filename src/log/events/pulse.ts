@@ -15,7 +15,6 @@ export const PULSE_EVENTS = {
     severity: 'notice',
     says: 'pulse runs and listens.',
     fields: {
-      node: 'this router',
       peer: 'the other router',
       intervalMs: 'H',
       leaseMs: 'L',

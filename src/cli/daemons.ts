@@ -1,0 +1,54 @@
+// `tandem pulse` and `tandem director`: finds this router's name, then runs the daemon in the foreground. The daemons are
+// imported only when they are asked for: `tandem status` must not load them.
+import { loadConfig } from '../config/io/load.ts';
+import { mistakeLine } from '../config/mistakes.ts';
+import { CliError, EXIT, type ExitCode } from './exit.ts';
+import type { Terminal } from './io/terminal.ts';
+import { routerOf } from './node.ts';
+
+export interface DaemonOptions {
+  readonly configFile: string;
+  readonly node: string;
+  readonly runDir: string;
+  readonly stateDir: string;
+}
+
+export interface DaemonArguments {
+  readonly config: string;
+  readonly node?: string;
+  readonly runDir: string;
+  readonly stateDir: string;
+}
+
+export async function pulse(terminal: Terminal, given: DaemonArguments, hostname: string): Promise<ExitCode> {
+  const options = resolve(terminal, given, hostname);
+  const { runPulse } = await import('../pulse/main.ts');
+  await runPulse(options);
+  return EXIT.ok;
+}
+
+export async function director(terminal: Terminal, given: DaemonArguments, hostname: string): Promise<ExitCode> {
+  const options = resolve(terminal, given, hostname);
+  const { runDirector } = await import('../director/main.ts');
+  await runDirector(options);
+  return EXIT.ok;
+}
+
+/** The daemon's options. Tells every mistake of the config before it throws, so that the journal shows them readably. */
+function resolve(terminal: Terminal, given: DaemonArguments, hostname: string): DaemonOptions {
+  const { config: configFile, runDir, stateDir } = given;
+  const loaded = loadConfig(configFile);
+  if (!loaded.ok) {
+    for (const mistake of loaded.mistakes) terminal.err(`${mistakeLine(configFile, mistake)}\n`);
+    const message = `${configFile} cannot be used; mend it, and try it with: tandem check ${configFile}`;
+    throw new CliError(message, { exitCode: EXIT.no });
+  }
+  const routers = Object.keys(loaded.config.routers);
+  const node = given.node === undefined ? routerOf(hostname, routers) : routers.find(name => name === given.node);
+  if (node === undefined) {
+    const who = given.node === undefined ? `this host, "${hostname}"` : `"${given.node}"`;
+    const message = `${who} is not a router of ${configFile} (${routers.join(', ')}); use --node, or name the router so`;
+    throw new CliError(message, { exitCode: EXIT.no });
+  }
+  return { configFile, node, runDir, stateDir };
+}

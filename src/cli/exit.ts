@@ -1,0 +1,23 @@
+// How a command ends: the exit codes of `tandem`, and the error that carries one. Pure.
+
+export const EXIT = {
+  ok: 0,
+  /** The thing asked for is not so: mistakes in the config, a refused command, a handover that did not happen. */
+  no: 1,
+  /** The command line is wrong. */
+  usage: 2,
+  /** The daemon does not answer, or you may not ask it. */
+  unreachable: 3,
+} as const;
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** Ends the command with a message on stderr: what is wrong, and what to do. */
+export class CliError extends Error {
+  override readonly name = 'CliError';
+  readonly exitCode: ExitCode;
+
+  constructor(message: string, options: { readonly exitCode: ExitCode } & ErrorOptions) {
+    super(message, options);
+    this.exitCode = options.exitCode;
+  }
+}

@@ -1,0 +1,120 @@
+// The daemons' unix sockets, seen from the CLI: one HTTP GET, one JSON line asked and answered, or the feed of snapshots.
+// Every wait and every answer is bounded; errors are CliErrors that say what to do.
+import { request } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import type { z } from 'zod';
+import {
+  CONTROL_SOCKET,
+  type ControlReply,
+  type ControlRequest,
+  controlReplySchema,
+  FEED_SOCKET,
+  LINE_BYTES_MAX,
+  type Snapshot,
+  snapshotSchema,
+} from '../../feed/message.ts';
+import { type SocketName, unreachable } from '../reach.ts';
+
+const ANSWER_MS_MAX = 3_000;
+const ANSWER_BYTES_MAX = 8_388_608;
+
+/** The JSON that `socket` in `runDir` answers to GET `path`, checked. Throws CliError. */
+export async function getJson<T>(runDir: string, socket: SocketName, path: string, schema: z.ZodType<T>): Promise<T> {
+  const socketPath = join(runDir, socket);
+  try {
+    return readAs(await get(socketPath, path), schema);
+  } catch (error) {
+    throw unreachable(socket, socketPath, error);
+  }
+}
+
+function get(socketPath: string, path: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const signal = AbortSignal.timeout(ANSWER_MS_MAX);
+    const asked = request({ socketPath, path, signal, headers: { accept: 'application/json' } }, response => {
+      const chunks: Buffer[] = [];
+      let length = 0;
+      response.on('data', (chunk: Buffer) => {
+        length += chunk.length;
+        chunks.push(chunk);
+        if (length > ANSWER_BYTES_MAX)
+          response.destroy(new Error(`its answer is longer than ${ANSWER_BYTES_MAX} bytes`));
+      });
+      response.on('error', reject);
+      response.on('end', () => {
+        const text = Buffer.concat(chunks).toString('utf8');
+        if (response.statusCode === 200) resolve(text);
+        else reject(new Error(`HTTP ${response.statusCode}: ${text.slice(0, 500).trim()}`));
+      });
+    });
+    asked.on('error', error => reject(signal.aborted ? timedOut() : error));
+    asked.end();
+  });
+}
+
+/** pulse's reply to one command. Throws CliError. */
+export async function command(runDir: string, asked: ControlRequest): Promise<ControlReply> {
+  const path = join(runDir, CONTROL_SOCKET);
+  const socket = connect(path);
+  try {
+    socket.write(`${JSON.stringify(asked)}\n`);
+    for await (const line of lines(socket, ANSWER_MS_MAX)) return readAs(line, controlReplySchema);
+    throw new Error('it closed the connection without a reply');
+  } catch (error) {
+    throw unreachable(CONTROL_SOCKET, path, error);
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Snapshots from pulse as they come, for at most `forMs`; then it ends with a CliError. Leave the loop to close it. */
+export async function* feed(runDir: string, forMs: number): AsyncGenerator<Snapshot> {
+  const path = join(runDir, FEED_SOCKET);
+  const socket = connect(path);
+  try {
+    for await (const line of lines(socket, forMs)) yield readAs(line, snapshotSchema);
+    throw new Error('it closed the connection');
+  } catch (error) {
+    throw unreachable(FEED_SOCKET, path, error);
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** The first snapshot of the feed. Throws CliError. */
+export async function snapshot(runDir: string): Promise<Snapshot> {
+  const snapshots = feed(runDir, ANSWER_MS_MAX);
+  try {
+    return (await snapshots.next()).value as Snapshot;
+  } finally {
+    await snapshots.return(undefined);
+  }
+}
+
+/** Whole lines of a socket, without their ends; destroys it with ETIMEDOUT after `forMs`. */
+async function* lines(socket: Socket, forMs: number): AsyncGenerator<string> {
+  const timer = setTimeout(() => socket.destroy(timedOut()), forMs);
+  let rest = '';
+  try {
+    for await (const chunk of socket.setEncoding('utf8')) {
+      const parts = `${rest}${String(chunk)}`.split('\n');
+      rest = parts.pop() ?? '';
+      if (rest.length > LINE_BYTES_MAX) throw new Error(`a line is longer than ${LINE_BYTES_MAX} bytes`);
+      yield* parts.filter(part => part !== '');
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function readAs<T>(text: string, schema: z.ZodType<T>): T {
+  const parsed = schema.safeParse(JSON.parse(text));
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new Error(`not the answer this version knows, at "${issue?.path.join('.')}": ${issue?.message}`);
+}
+
+function timedOut(): NodeJS.ErrnoException {
+  return Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' });
+}

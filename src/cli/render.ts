@@ -1,0 +1,214 @@
+// What `tandem status`, `why` and `plan` print for people: problems first, then the pair, then what it serves. Pure.
+import type { Decision, Snapshot } from '../feed/message.ts';
+import type { ServerReport, ServiceReport, StatusReport } from '../status/report.ts';
+import { age, columns, milliseconds, type Paint, painter, printable, since } from './words.ts';
+
+export interface RenderOptions {
+  readonly colour: boolean;
+  /** Wall time, ms since 1970: ages are counted from here. */
+  readonly now: number;
+}
+
+/** What the director would change in the kernel now (GET /plan). */
+export interface PlanReport {
+  readonly changes: readonly { readonly target: string; readonly change: string; readonly disruptive: boolean }[];
+  readonly problems: readonly string[];
+}
+
+const WORDS_LENGTH_MAX = 70;
+const SENTENCE_LENGTH_MAX = 300;
+
+/** The status table of a whole report. */
+export function renderStatus(report: StatusReport, options: RenderOptions): string {
+  const paint = painter(options.colour);
+  const { pulse } = report;
+  return page([
+    headline(report, paint),
+    problems(report.problems, paint),
+    pulse ? pairTables(pulse, paint, options.now) : 'PULSE\n  does not answer: systemctl status tandem-pulse',
+    ...report.services.map(service => serviceTable(service, paint, options.now)),
+    kernelLines(report, paint, options.now),
+  ]);
+}
+
+/** What is known when only pulse answers; `problem` says why the director does not. */
+export function renderFeed(snapshot: Snapshot, problem: string, options: RenderOptions): string {
+  const paint = painter(options.colour);
+  return page([
+    `${paint('warn', 'PARTIAL')}  pulse answers, the director does not`,
+    problems([problem], paint),
+    pairTables(snapshot, paint, options.now),
+  ]);
+}
+
+function page(sections: readonly string[]): string {
+  return `${sections.filter(section => section !== '').join('\n\n')}\n`;
+}
+
+function headline(report: StatusReport, paint: Paint): string {
+  const tone = { ok: 'good', degraded: 'warn', failed: 'bad' } as const;
+  const health = paint(tone[report.health], report.health.toUpperCase());
+  return `${health}  pair ${paint('bold', report.pair)}, tandem ${report.version}, ${report.generatedAt}`;
+}
+
+function problems(sentences: readonly string[], paint: Paint): string {
+  if (sentences.length === 0) return '';
+  const lines = sentences.map(sentence => `  ${paint('bad', '!')} ${printable(sentence, SENTENCE_LENGTH_MAX)}`);
+  return [paint('bold', 'PROBLEMS'), ...lines].join('\n');
+}
+
+function pairTables(pulse: Snapshot, paint: Paint, now: number): string {
+  return [routerTable(pulse, paint, now), linkTable(pulse, paint), vipTable(pulse, paint)]
+    .filter(table => table !== '')
+    .join('\n\n');
+}
+
+function routerTable(pulse: Snapshot, paint: Paint, now: number): string {
+  const { peer } = pulse;
+  const here = [
+    `${pulse.node} (here)`,
+    role(pulse.role, pulse.serving, paint),
+    pulse.epoch,
+    since(pulse.since, now),
+    String(pulse.fitness),
+    pulse.rulesIn ? 'in' : paint('bad', 'NOT IN'),
+    pulse.configDigest.slice(0, 8),
+    '-',
+  ];
+  const alike = peer?.configDigest === pulse.configDigest;
+  const there = peer
+    ? [
+        pulse.peerNode,
+        role(peer.role, peer.serving, paint),
+        peer.epoch,
+        '-',
+        String(peer.fitness),
+        peer.ready ? 'in' : paint('bad', 'NOT IN'),
+        alike ? peer.configDigest.slice(0, 8) : paint('bad', `${peer.configDigest.slice(0, 8)} DIFFERS`),
+        `${age(peer.heardMsAgo)} ago`,
+      ]
+    : [pulse.peerNode, paint('bad', 'NOT HEARD'), '-', '-', '-', '-', '-', 'never'];
+  const heads = ['router', 'role', 'epoch', 'since', 'fitness', 'rules', 'config', 'heard'];
+  return [
+    paint('bold', 'ROUTERS'),
+    columns(paint, heads, [here, there]),
+    `  reason: ${printable(pulse.reason, SENTENCE_LENGTH_MAX)}`,
+    ...(pulse.hold.on ? [`  ${paint('warn', 'hold')}: ${pulse.node} ${heldUntil(pulse.hold.until)}`] : []),
+    ...(peer?.hold ? [`  ${paint('warn', 'hold')}: ${pulse.peerNode} may not become active`] : []),
+    ...(pulse.role === 'active' && !pulse.leaseArmed
+      ? [`  ${paint('warn', 'alone')}: no fit peer, the VIPs stay through a restart of pulse`]
+      : []),
+  ].join('\n');
+}
+
+function heldUntil(until: string | null): string {
+  return `may not become active until ${until === null ? '`tandem release`' : printable(until, 40)}`;
+}
+
+function role(name: Snapshot['role'], serving: boolean, paint: Paint): string {
+  if (name === 'active') return serving ? paint('good', 'ACTIVE') : paint('bad', 'ACTIVE, NOT SERVING');
+  return name === 'standby' ? name : paint('warn', name);
+}
+
+function linkTable(pulse: Snapshot, paint: Paint): string {
+  if (pulse.links.length === 0) return '';
+  const rows = pulse.links.map(link => [
+    link.lan,
+    link.interface,
+    link.up ? paint('good', 'up') : paint('bad', 'DOWN'),
+    milliseconds(link.rttMs),
+    link.heardMsAgo === null ? 'never' : `${age(link.heardMsAgo)} ago`,
+    link.peerHearsUs ? 'yes' : paint('bad', 'NO'),
+    String(link.received),
+    link.refused > 0 ? paint('warn', String(link.refused)) : '0',
+  ]);
+  const heads = ['link', 'interface', 'state', 'rtt', 'heard', 'peer hears us', 'received', 'refused'];
+  return [paint('bold', 'LINKS'), columns(paint, heads, rows)].join('\n');
+}
+
+function vipTable(pulse: Snapshot, paint: Paint): string {
+  if (pulse.vips.length === 0) return '';
+  const rows = pulse.vips.map(({ address, kind, interface: name, held, linkUp }) => [
+    address,
+    kind,
+    name,
+    held ? paint('good', `held by ${pulse.node}`) : notHeld(pulse, paint),
+    linkUp ? 'carrier' : paint('bad', 'NO CARRIER'),
+  ]);
+  return [
+    paint('bold', 'VIRTUAL ADDRESSES'),
+    columns(paint, ['address', 'kind', 'interface', 'state', 'link'], rows),
+  ].join('\n');
+}
+
+function notHeld({ role, peerNode, peer }: Snapshot, paint: Paint): string {
+  if (role === 'active') return paint('bad', 'NOT HELD');
+  return peer?.role === 'active' && peer.serving ? `at ${peerNode}` : 'not held here';
+}
+
+function serviceTable(service: ServiceReport, paint: Paint, now: number): string {
+  const title = `${paint('bold', `SERVICE ${service.name}`)}  ${service.vip}, mark ${service.mark}, ${service.scheduler}`;
+  const heads = ['server', 'address', 'verdict', 'weight', 'connections', 'checked', 'what it said'];
+  const rows = service.servers.map(server => serverRow(server, paint, now));
+  return [
+    service.inKernel ? title : `${title}, ${paint('bad', 'NOT IN THE KERNEL')}`,
+    rows.length > 0 ? columns(paint, heads, rows) : '  no servers',
+  ].join('\n');
+}
+
+function serverRow(server: ServerReport, paint: Paint, now: number): string[] {
+  const tones = { unknown: 'warn', up: 'good', down: 'bad', draining: 'warn' } as const;
+  const { weight, kernelWeight } = server;
+  const failed = server.failedStage === null ? '' : `${server.failedStage}: `;
+  return [
+    server.name,
+    server.address,
+    paint(tones[server.state], server.state === 'down' ? 'DOWN' : server.state),
+    kernelWeight === weight ? String(weight) : `${kernelWeight ?? 'none'} of ${weight}`,
+    `${server.activeConnections} + ${server.inactiveConnections}`,
+    server.checkedAt === null ? 'never' : `${since(server.checkedAt, now)}, ${milliseconds(server.checkMs)}`,
+    printable(`${failed}${server.words}`, WORDS_LENGTH_MAX),
+  ];
+}
+
+function kernelLines({ kernel, sync }: StatusReport, paint: Paint, now: number): string {
+  const rules = kernel.rulesIn ? 'rules in' : paint('bad', 'RULES NOT IN');
+  const daemons = [sync.master ? 'master' : '', sync.backup ? 'backup' : ''].filter(name => name !== '');
+  const running = daemons.length > 0 ? daemons.join(' and ') : paint('bad', 'NO DAEMON RUNS');
+  const state = sync.mode === 'off' ? 'off' : `${running} on ${sync.interface ?? '?'}, id ${sync.syncId ?? '?'}`;
+  return [
+    `${paint('bold', 'KERNEL')}  ${rules}, last audit ${since(kernel.lastAuditAt, now)}, repairs ${kernel.repairs}`,
+    ...kernel.errors.map(error => `  ${paint('bad', '!')} ${printable(error, SENTENCE_LENGTH_MAX)}`),
+    `${paint('bold', 'SYNC')}  ${state}`,
+  ].join('\n');
+}
+
+/** Role decisions, oldest first, each with its reason and evidence. */
+export function renderDecisions(decisions: readonly Decision[], { colour }: Pick<RenderOptions, 'colour'>): string {
+  const paint = painter(colour);
+  if (decisions.length === 0) return 'no role decision yet\n';
+  const told = decisions.map(({ at, from, to, epoch, reason, evidence }) => {
+    const facts = Object.entries(evidence).map(([name, value]) => `${name} ${printable(String(value), 80)}`);
+    return [
+      `${at}  ${from} -> ${paint('bold', to)}  epoch ${epoch}`,
+      `  ${printable(reason, SENTENCE_LENGTH_MAX)}`,
+      ...(facts.length > 0 ? [`  ${paint('dim', facts.join(', '))}`] : []),
+    ].join('\n');
+  });
+  return `${told.join('\n')}\n`;
+}
+
+/** The changes the director would make, disruptive ones marked. */
+export function renderPlan(plan: PlanReport, { colour }: Pick<RenderOptions, 'colour'>): string {
+  const paint = painter(colour);
+  const changes = plan.changes.map(({ target, change, disruptive }) => {
+    const mark = disruptive ? `  ${paint('bad', '(disruptive)')}` : '';
+    return `  ${target}: ${printable(change, SENTENCE_LENGTH_MAX)}${mark}`;
+  });
+  return page([
+    problems(plan.problems, paint),
+    changes.length > 0
+      ? [paint('bold', 'CHANGES'), ...changes].join('\n')
+      : 'nothing to change: the kernel is as the config wants it',
+  ]);
+}

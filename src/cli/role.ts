@@ -1,0 +1,71 @@
+// `tandem handover`, `hold` and `release`: ask pulse, and for a handover wait until the role feed shows how it ended.
+import { CliError, EXIT, type ExitCode } from './exit.ts';
+import { beginHandover, followHandover, handoverProgress } from './handover.ts';
+import { command, feed } from './io/socket.ts';
+import type { Terminal } from './io/terminal.ts';
+
+/** Longest wait for the outcome of a handover. */
+const HANDOVER_MS_MAX = 10_000;
+
+/** Asks pulse to hand over, and waits for the outcome; progress goes to stderr. */
+export async function handover(terminal: Terminal, runDir: string): Promise<ExitCode> {
+  const snapshots = feed(runDir, HANDOVER_MS_MAX);
+  try {
+    const first = (await snapshots.next()).value;
+    if (!first) return EXIT.unreachable;
+    let state = beginHandover(first);
+    const startedAt = terminal.now();
+    const reply = await command(runDir, { command: 'handover' });
+    if (!reply.ok) {
+      terminal.err(`tandem: pulse on ${first.node} refused: ${reply.message}\n`);
+      return EXIT.no;
+    }
+    terminal.err(`${reply.message}\n`);
+    let told = '';
+    for await (const now of snapshots) {
+      const [next, outcome] = followHandover(state, now);
+      state = next;
+      const seconds = ((terminal.now() - startedAt) / 1_000).toFixed(2);
+      const progress = handoverProgress(now);
+      if (progress !== told) terminal.err(`${seconds} s: ${progress}\n`);
+      told = progress;
+      if (outcome.state === 'done') {
+        terminal.out(`${outcome.owner} is active (epoch ${outcome.epoch}), ${seconds} s after the command\n`);
+        return EXIT.ok;
+      }
+      if (outcome.state === 'failed') {
+        terminal.err(`tandem: the handover did not happen: ${outcome.why}; see: tandem why\n`);
+        return EXIT.no;
+      }
+    }
+    return EXIT.no;
+  } catch (error) {
+    if (!isTimeout(error)) throw error;
+    const message = `no handover within ${HANDOVER_MS_MAX / 1_000} s; see: tandem status, tandem why`;
+    throw new CliError(message, { exitCode: EXIT.no, cause: error });
+  } finally {
+    await snapshots.return(undefined);
+  }
+}
+
+function isTimeout(error: unknown): boolean {
+  const cause = error instanceof CliError ? error.cause : undefined;
+  return cause instanceof Error && (cause as NodeJS.ErrnoException).code === 'ETIMEDOUT';
+}
+
+/** Never become active, until `release` or for `forMs`. */
+export async function hold(terminal: Terminal, runDir: string, forMs: number | undefined): Promise<ExitCode> {
+  return await tell(terminal, runDir, { command: 'hold', ...(forMs === undefined ? {} : { forMs }) });
+}
+
+/** Ends a hold. */
+export async function release(terminal: Terminal, runDir: string): Promise<ExitCode> {
+  return await tell(terminal, runDir, { command: 'release' });
+}
+
+async function tell(terminal: Terminal, runDir: string, asked: Parameters<typeof command>[1]): Promise<ExitCode> {
+  const reply = await command(runDir, asked);
+  if (reply.ok) terminal.out(`${reply.message}\n`);
+  else terminal.err(`tandem: pulse refused: ${reply.message}\n`);
+  return reply.ok ? EXIT.ok : EXIT.no;
+}

@@ -1,0 +1,116 @@
+// `tandem status`, `why` and `plan`: read a socket, print what it says. Sockets and the screen are in io/.
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Decision, Snapshot } from '../feed/message.ts';
+import { type StatusReport, statusReportSchema } from '../status/report.ts';
+import { CliError, EXIT, type ExitCode } from './exit.ts';
+import { rememberedDecisions, STATE_FILE } from './io/memory.ts';
+import { getJson, snapshot } from './io/socket.ts';
+import type { Terminal } from './io/terminal.ts';
+import { DIRECTOR_CONTROL_SOCKET, STATUS_SOCKET } from './reach.ts';
+import { renderDecisions, renderFeed, renderPlan, renderStatus } from './render.ts';
+
+interface Place {
+  readonly runDir: string;
+  readonly json?: boolean;
+}
+
+/** What could be learned: the whole report, or pulse's part of it and why the rest is missing. */
+type Known =
+  | { readonly whole: true; readonly report: StatusReport }
+  | { readonly whole: false; readonly pulse: Snapshot; readonly problem: string };
+
+const WATCH_MS = 1_000;
+const SCREEN = { top: '\u001b[H', clearLine: '\u001b[K', clearBelow: '\u001b[J', clear: '\u001b[2J' } as const;
+
+/** One status, or with `watch` one a second until Ctrl-C. Exit code 3 when the director did not answer. */
+export async function status(terminal: Terminal, options: Place & { readonly watch?: boolean }): Promise<ExitCode> {
+  if (!options.watch) {
+    const known = await learn(options.runDir);
+    terminal.out(show(known, terminal, options.json === true, 2));
+    return known.whole ? EXIT.ok : EXIT.unreachable;
+  }
+  if (terminal.screen && !options.json) terminal.out(SCREEN.clear);
+  do {
+    terminal.out(await frame(terminal, options));
+  } while (await terminal.pause(WATCH_MS));
+  return EXIT.ok;
+}
+
+/** One picture of `--watch`: drawn over the last one on a screen, one after the other elsewhere. Never throws CliErrors. */
+async function frame(terminal: Terminal, options: Place): Promise<string> {
+  let text: string;
+  try {
+    text = show(await learn(options.runDir), terminal, options.json === true, 0);
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    text = options.json ? `${JSON.stringify({ error: error.message })}\n` : `${error.message}\n`;
+  }
+  if (options.json) return text;
+  if (!terminal.screen) return `${text}\n`;
+  return `${SCREEN.top}${text.replaceAll('\n', `${SCREEN.clearLine}\n`)}${SCREEN.clearBelow}`;
+}
+
+async function learn(runDir: string): Promise<Known> {
+  try {
+    return { whole: true, report: await getJson(runDir, STATUS_SOCKET, '/status', statusReportSchema) };
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    const pulse = await snapshot(runDir).catch((second: unknown) => {
+      if (!(second instanceof CliError)) throw second;
+      throw new CliError(`${error.message}\ntandem: ${second.message}`, { exitCode: EXIT.unreachable, cause: second });
+    });
+    return { whole: false, pulse, problem: error.message };
+  }
+}
+
+function show(known: Known, terminal: Terminal, json: boolean, indent: number): string {
+  const options = { colour: terminal.colour, now: terminal.now() };
+  if (!json) {
+    return known.whole ? renderStatus(known.report, options) : renderFeed(known.pulse, known.problem, options);
+  }
+  const { whole } = known;
+  const answer = whole ? known.report : partial(known.pulse, known.problem, options.now);
+  return `${JSON.stringify(answer, null, indent)}\n`;
+}
+
+/** What --json prints when only pulse answers: no services and no kernel, because nobody has said anything about them. */
+function partial(pulse: Snapshot, problem: string, now: number): object {
+  const generatedAt = new Date(now).toISOString();
+  return { schema: 'tandem-status-partial/1', generatedAt, health: 'degraded', problems: [problem], pulse };
+}
+
+type WhyOptions = Place & { readonly last: number; readonly stateDir: string };
+
+/** The last `last` role decisions with their evidence, oldest first: pulse's own, or what it wrote down before it ended. */
+export async function why(terminal: Terminal, options: WhyOptions): Promise<ExitCode> {
+  const decisions = (await lastDecisions(terminal, options)).slice(-options.last);
+  const json = `${JSON.stringify(decisions, null, 2)}\n`;
+  terminal.out(options.json ? json : renderDecisions(decisions, { colour: terminal.colour }));
+  return EXIT.ok;
+}
+
+async function lastDecisions(terminal: Terminal, { runDir, stateDir }: WhyOptions): Promise<readonly Decision[]> {
+  try {
+    return (await snapshot(runDir)).decisions;
+  } catch (error) {
+    const file = join(stateDir, STATE_FILE);
+    const remembered = error instanceof CliError ? rememberedDecisions(file) : undefined;
+    if (!remembered) throw error;
+    terminal.err(`tandem: ${(error as CliError).message}\nthese decisions are from ${file}\n`);
+    return remembered;
+  }
+}
+
+const planSchema = z.object({
+  changes: z.array(z.object({ target: z.string(), change: z.string(), disruptive: z.boolean() })),
+  problems: z.array(z.union([z.string(), z.object({ text: z.string() }).transform(({ text }) => text)])),
+});
+
+/** What the director would change in the kernel now. */
+export async function plan(terminal: Terminal, options: Place): Promise<ExitCode> {
+  const answer = await getJson(options.runDir, DIRECTOR_CONTROL_SOCKET, '/plan', planSchema);
+  const json = `${JSON.stringify(answer, null, 2)}\n`;
+  terminal.out(options.json ? json : renderPlan(answer, { colour: terminal.colour }));
+  return EXIT.ok;
+}

@@ -1,0 +1,20 @@
+// All rules that need more than one field of the config, in the order of the file. Pure: a config in, findings out; the
+// cron grammar is node-cron's, because node-cron runs the audit.
+import { validate } from 'node-cron';
+import type { Finding } from './rules/finding.ts';
+import { networkRules } from './rules/network.ts';
+import { serviceRules } from './rules/services.ts';
+import { timingRules } from './rules/timing.ts';
+import type { Config } from './schema.ts';
+
+/** Longest cron expression that is looked at, in characters. */
+const CRON_LENGTH_MAX = 200;
+
+/** What is wrong, or probably not meant, in a config that fits the schema. */
+export function checkRules(config: Config): Finding[] {
+  return [...networkRules(config), ...timingRules(config), ...serviceRules(config, validCron)];
+}
+
+function validCron(expression: string): boolean {
+  return expression.length <= CRON_LENGTH_MAX && validate(expression);
+}

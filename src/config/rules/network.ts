@@ -1,0 +1,214 @@
+// Rules about routers, LANs, virtual addresses, heartbeat links and the sync link. Pure.
+import { type Address, addressOf, type Cidr, contains, familyOf, prefixOf } from '../../units/address.ts';
+import { interfaceOf, ownAddresses } from '../node.ts';
+import type { Config, LanConfig } from '../schema.ts';
+import { error, type Finding, type Path, unknownName, warning } from './finding.ts';
+
+/** Most virtual addresses (VIPs and gateways) of a pair: what one claim of vipd carries. */
+export const VIRTUAL_ADDRESSES_MAX = 16;
+
+export function networkRules(config: Config): Finding[] {
+  return [
+    ...twoRouters(config),
+    ...Object.entries(config.lans).flatMap(([name, lan]) => [
+      ...routersOnLan(config, name, lan),
+      ...sameNetworks(config, name, lan),
+      ...virtualInside(config, name, lan),
+    ]),
+    ...ownAddressesOnce(config),
+    ...virtualOnce(config),
+    ...links(config),
+    ...syncLink(config),
+  ];
+}
+
+function twoRouters(config: Config): Finding[] {
+  const names = Object.keys(config.routers);
+  if (names.length === 2) return [];
+  const found = names.length === 0 ? 'none' : `${names.length} (${names.slice(0, 8).join(', ')})`;
+  return [error(['routers'], `a pair has exactly two routers, found ${found}`, 'name two, by their host names')];
+}
+
+/** Every router has an address and an interface on the LAN, and nobody else has. */
+function routersOnLan(config: Config, lanName: string, lan: LanConfig): Finding[] {
+  const routers = Object.keys(config.routers);
+  const findings: Finding[] = [];
+  const at = (field: string): Path => ['lans', lanName, field];
+  const named = (field: string, names: readonly string[]): Finding[] =>
+    names
+      .filter(name => !routers.includes(name))
+      .map(name => unknownName([...at(field), name], 'router', name, routers, ['routers']));
+  findings.push(...named('addresses', Object.keys(lan.addresses)));
+  if (typeof lan.interface !== 'string') findings.push(...named('interface', Object.keys(lan.interface)));
+  for (const router of routers) {
+    if (lan.addresses[router] === undefined) {
+      const remedy = `add "${router}: ADDRESS/PREFIX", its own fixed address on this LAN`;
+      findings.push(error(at('addresses'), `router "${router}" has no address on LAN "${lanName}"`, remedy));
+    }
+    if (interfaceOf(lan, router) === undefined) {
+      const remedy = `add "${router}: INTERFACE", or write one name for both`;
+      findings.push(error(at('interface'), `router "${router}" has no interface on LAN "${lanName}"`, remedy));
+    }
+  }
+  return findings;
+}
+
+/** Each own address has a counterpart of the other router in the same network. */
+function sameNetworks(config: Config, lanName: string, lan: LanConfig): Finding[] {
+  const [first, second, ...rest] = Object.keys(config.routers);
+  if (first === undefined || second === undefined || rest.length > 0) return [];
+  const [ours, theirs] = [ownAddresses(lan, first), ownAddresses(lan, second)];
+  if (ours.length === 0 || theirs.length === 0) return [];
+  const findings: Finding[] = [];
+  const at = (router: string): Path => ['lans', lanName, 'addresses', router];
+  const report = (router: string, own: Cidr, other: string): void => {
+    const problem = `router "${router}" has ${own} on LAN "${lanName}", but "${other}" has no address in that network`;
+    const remedy = 'give both routers an address in the same network, with the same prefix length';
+    findings.push(error(at(router), problem, remedy, [at(other)]));
+  };
+  const alone = (own: Cidr, others: readonly Cidr[]) => !others.some(other => sameNetwork(own, other));
+  for (const own of theirs) if (alone(own, ours)) report(second, own, first);
+  const told = new Set(theirs.filter(own => alone(own, ours)).map(familyOf));
+  for (const own of ours) if (alone(own, theirs) && !told.has(familyOf(own))) report(first, own, second);
+  return findings;
+}
+
+function sameNetwork(a: Cidr, b: Cidr): boolean {
+  return familyOf(a) === familyOf(b) && prefixOf(a) === prefixOf(b) && contains(a, addressOf(b));
+}
+
+interface Virtual {
+  readonly address: Address;
+  readonly path: Path;
+  readonly what: 'VIP' | 'gateway';
+}
+
+/** The paths of all lists of VIPs. */
+export function vipLists(config: Config): Path[] {
+  return Object.keys(config.lans).map(name => ['lans', name, 'vips']);
+}
+
+function virtualsOf(lanName: string, lan: LanConfig): Virtual[] {
+  const list = (field: 'vips' | 'gateways', what: Virtual['what']) =>
+    lan[field].map((address, index) => ({ address, path: ['lans', lanName, field, index], what }));
+  return [...list('vips', 'VIP'), ...list('gateways', 'gateway')];
+}
+
+function virtualInside(config: Config, lanName: string, lan: LanConfig): Finding[] {
+  return virtualsOf(lanName, lan).flatMap(({ address, path, what }) => {
+    const missing = Object.keys(config.routers).find(router => {
+      const own = ownAddresses(lan, router);
+      return own.length > 0 && !own.some(cidr => contains(cidr, address));
+    });
+    if (missing === undefined) return [];
+    const networks = ownAddresses(lan, missing).join(', ');
+    const problem = `${what} ${address} is in no network of router "${missing}" on LAN "${lanName}" (${networks})`;
+    const remedy = `write an address inside it, or add an address of ${address}'s network to both routers`;
+    return [error(path, problem, remedy, [['lans', lanName, 'addresses']])];
+  });
+}
+
+/** Where an address is used by something that is not virtual: a router or a real server. */
+function fixedUses(config: Config): Map<Address, { what: string; path: Path }> {
+  const uses = new Map<Address, { what: string; path: Path }>();
+  for (const [lanName, lan] of Object.entries(config.lans)) {
+    for (const router of Object.keys(lan.addresses)) {
+      for (const own of ownAddresses(lan, router)) {
+        const path: Path = ['lans', lanName, 'addresses', router];
+        uses.set(addressOf(own), { what: `router "${router}" on LAN "${lanName}"`, path });
+      }
+    }
+  }
+  for (const [serviceName, service] of Object.entries(config.services)) {
+    for (const [name, { address }] of Object.entries(service.servers)) {
+      const path: Path = ['services', serviceName, 'servers', name, 'address'];
+      uses.set(address, { what: `real server "${name}" of service "${serviceName}"`, path });
+    }
+  }
+  return uses;
+}
+
+function virtualOnce(config: Config): Finding[] {
+  const uses = fixedUses(config);
+  const seen = new Map<Address, Virtual>();
+  const findings: Finding[] = [];
+  const virtuals = Object.entries(config.lans).flatMap(([name, lan]) => virtualsOf(name, lan));
+  for (const virtual of virtuals) {
+    const { address, path, what } = virtual;
+    const use = uses.get(address);
+    const other = seen.get(address);
+    if (use) {
+      const remedy = 'write an address that nothing else has';
+      findings.push(error(path, `${what} ${address} is the own address of ${use.what}`, remedy, [use.path]));
+    }
+    if (other) {
+      const problem = `${what} ${address} is already a ${other.what} at ${other.path.join('.')}`;
+      findings.push(error(path, problem, 'write every virtual address once', [other.path]));
+    }
+    seen.set(address, virtual);
+  }
+  if (virtuals.length > VIRTUAL_ADDRESSES_MAX) {
+    const problem = `${virtuals.length} VIPs and gateways in all, more than the ${VIRTUAL_ADDRESSES_MAX} of one claim`;
+    findings.push(error(['lans'], problem, `write at most ${VIRTUAL_ADDRESSES_MAX}, or use a second pair`));
+  }
+  return findings;
+}
+
+function ownAddressesOnce(config: Config): Finding[] {
+  const seen = new Map<Address, { owner: string; path: Path }>();
+  const findings: Finding[] = [];
+  for (const [lanName, lan] of Object.entries(config.lans)) {
+    for (const router of Object.keys(lan.addresses)) {
+      const path: Path = ['lans', lanName, 'addresses', router];
+      for (const address of ownAddresses(lan, router).map(addressOf)) {
+        const other = seen.get(address);
+        if (other) {
+          const problem = `${address} of router "${router}" is already the address of ${other.owner}`;
+          findings.push(error(path, problem, 'give every router its own address on every LAN', [other.path]));
+        }
+        seen.set(address, { owner: `router "${router}" on LAN "${lanName}"`, path });
+      }
+    }
+  }
+  return findings;
+}
+
+function links(config: Config): Finding[] {
+  const names = config.heartbeat.links;
+  const lans = Object.keys(config.lans);
+  const findings = names.flatMap((name, index): Finding[] => {
+    const path: Path = ['heartbeat', 'links', index];
+    if (names.indexOf(name) < index) return [error(path, `link "${name}" is named twice`, 'name each LAN once')];
+    const lan = config.lans[name];
+    if (!lan) return [unknownName(path, 'LAN', name, lans, ['lans'])];
+    const [first, second] = Object.keys(config.routers).map(router => ownAddresses(lan, router));
+    if (!first?.length || !second?.length) return [];
+    if (first.some(own => second.some(other => familyOf(own) === familyOf(other)))) return [];
+    const remedy = 'give both routers an IPv4 address there, or both an IPv6 one';
+    return [error(path, `link "${name}" has no pair of addresses of one family`, remedy, [['lans', name]])];
+  });
+  if (names.length === 1) {
+    const problem = 'only one heartbeat link: when it breaks, the routers cannot tell a dead peer from a cut cable';
+    findings.push(warning(['heartbeat', 'links'], problem, 'name a second LAN'));
+  }
+  const withVips = lans.filter(name => config.lans[name]?.vips.length);
+  if (withVips.length > 0 && !names.some(name => withVips.includes(name))) {
+    const problem = 'no heartbeat link is on a LAN with VIPs, so a broken client LAN is not noticed';
+    findings.push(warning(['heartbeat', 'links'], problem, `add "${withVips[0]}"`, vipLists(config)));
+  }
+  return findings;
+}
+
+function syncLink(config: Config): Finding[] {
+  const path: Path = ['sync', 'lan'];
+  if (!config.sync) {
+    if (Object.keys(config.services).length === 0) return [];
+    const problem = 'services without "sync": running transfers do not survive a failover';
+    return [warning(['services'], problem, "add sync: { lan: ... }, the pair's own link", [['sync']])];
+  }
+  const lan = config.lans[config.sync.lan];
+  if (!lan) return [unknownName(path, 'LAN', config.sync.lan, Object.keys(config.lans), ['lans'])];
+  if (lan.vips.length === 0) return [];
+  const problem = `LAN "${config.sync.lan}" has VIPs, and connection state crosses it unencrypted`;
+  return [warning(path, problem, "write the pair's own link", [['lans', config.sync.lan, 'vips']])];
+}

@@ -1,0 +1,199 @@
+// Rules about services and real servers: VIPs, marks, ports, server addresses. Pure; sources: DESIGN.md, "Data plane for FTP",
+// and the kernel's default net.ipv4.ip_local_port_range.
+import { type Address, addressOf, contains, familyOf, prefixOf } from '../../units/address.ts';
+import { ownAddresses } from '../node.ts';
+import type { Config, ServiceConfig } from '../schema.ts';
+import { choice, error, type Finding, type Path, unknownName, warning } from './finding.ts';
+import { vipLists } from './network.ts';
+
+/** Ports that Linux uses for its own outgoing connections, unless told otherwise. */
+const EPHEMERAL = { first: 32_768, last: 60_999 } as const;
+/** Bounds the rules that compare services with each other. */
+const SERVICES_MAX = 256;
+/** Source port of active mode's data connections, RFC 959 section 3.2. */
+const FTP_DATA_PORT = 20;
+
+type Named = readonly [name: string, service: ServiceConfig];
+
+export function serviceRules(config: Config, validCron: (expression: string) => boolean): Finding[] {
+  const services = Object.entries(config.services);
+  if (services.length > SERVICES_MAX) {
+    const problem = `${services.length} services, more than a pair can hold`;
+    return [error(['services'], problem, `write at most ${SERVICES_MAX}`)];
+  }
+  return [
+    ...services.flatMap(named => [
+      ...vipOfLan(config, named),
+      ...ports(named),
+      ...serverList(named),
+      ...serversOnLan(config, named),
+      ...natGateway(config, named),
+      ...checkUser(named),
+    ]),
+    ...marksOnce(services),
+    ...portsOfOneVip(services),
+    ...oneVipPerServer(services),
+    ...auditTimes(config, validCron),
+  ];
+}
+
+const at = (name: string, ...rest: Path): Path => ['services', name, ...rest];
+
+function vipOfLan(config: Config, [name, { vip }]: Named): Finding[] {
+  const vips = Object.values(config.lans).flatMap(lan => lan.vips);
+  if (vips.includes(vip)) return [];
+  const remedy =
+    vips.length > 0 ? `write ${choice(vips)}, or add it to the vips of a LAN` : 'add it to the vips of a LAN';
+  return [error(at(name, 'vip'), `${vip} is not a VIP of any LAN`, remedy, vipLists(config))];
+}
+
+function ports([name, service]: Named): Finding[] {
+  const { control_port: control, passive_ports: passive, active } = service;
+  const findings: Finding[] = [];
+  const range = `${passive.first}-${passive.last}`;
+  if (control >= passive.first && control <= passive.last) {
+    const problem = `control_port ${control} lies inside passive_ports ${range}`;
+    findings.push(error(at(name, 'control_port'), problem, 'write a port outside', [at(name, 'passive_ports')]));
+  }
+  if (active && control === FTP_DATA_PORT) {
+    const problem = `control_port ${FTP_DATA_PORT} is the data port of active mode`;
+    findings.push(error(at(name, 'control_port'), problem, 'write 21, or active: false', [at(name, 'active')]));
+  }
+  if (passive.first <= EPHEMERAL.last && passive.last >= EPHEMERAL.first) {
+    const problem = `passive_ports ${range} overlaps ${EPHEMERAL.first}-${EPHEMERAL.last}, which Linux uses for outgoing connections`;
+    findings.push(warning(at(name, 'passive_ports'), problem, 'write a range below, like 10000-20000'));
+  }
+  return findings;
+}
+
+/** At least one server, and no address twice in a service. */
+function serverList([name, { servers }]: Named): Finding[] {
+  const entries = Object.entries(servers);
+  if (entries.length === 0) {
+    return [error(at(name, 'servers'), `service "${name}" has no real server`, 'add at least one, by name')];
+  }
+  const seen = new Map<Address, string>();
+  return entries.flatMap(([server, { address }]) => {
+    const other = seen.get(address);
+    seen.set(address, server);
+    if (other === undefined) return [];
+    const problem = `server "${server}" has ${address}, which is the address of "${other}"`;
+    const basis = [at(name, 'servers', other)];
+    return [error(at(name, 'servers', server, 'address'), problem, 'write every server once', basis)];
+  });
+}
+
+function serversOnLan(config: Config, [name, service]: Named): Finding[] {
+  const lan = config.lans[service.servers_lan];
+  const lanPath = at(name, 'servers_lan');
+  if (!lan) return [unknownName(lanPath, 'LAN', service.servers_lan, Object.keys(config.lans), ['lans'])];
+  const networks = Object.keys(config.routers).flatMap(router => ownAddresses(lan, router));
+  const addresses: Path = ['lans', service.servers_lan, 'addresses'];
+  return Object.entries(service.servers).flatMap(([server, { address }]) => {
+    const path = at(name, 'servers', server, 'address');
+    if (familyOf(address) !== familyOf(service.vip)) {
+      const problem = `server "${server}" is IPv${familyOf(address)}, the VIP ${service.vip} is IPv${familyOf(service.vip)}`;
+      return [error(path, problem, `write an IPv${familyOf(service.vip)} address`, [at(name, 'vip')])];
+    }
+    if (networks.length === 0 || networks.some(own => contains(own, address))) return [];
+    const known = [...new Set(networks.map(own => `${addressOf(own)}/${prefixOf(own)}`))].join(', ');
+    const problem = `server "${server}" (${address}) is in no network of LAN "${service.servers_lan}" (${known})`;
+    return [error(path, problem, 'write an address inside it, or another servers_lan', [lanPath, addresses])];
+  });
+}
+
+/** NAT needs the servers' answers to come back through the pair, so their default gateway must float with the VIP. */
+function natGateway(config: Config, [name, service]: Named): Finding[] {
+  const lan = config.lans[service.servers_lan];
+  const family = familyOf(service.vip);
+  if (!lan || lan.gateways.some(gateway => familyOf(gateway) === family)) return [];
+  const problem = `forwarding is nat, but LAN "${service.servers_lan}" has no IPv${family} gateway that floats with the VIP`;
+  const remedy = `add one to lans.${service.servers_lan}.gateways, and make it the servers' default gateway`;
+  const basis: Path[] = [['lans', service.servers_lan, 'gateways'], at(name, 'vip')];
+  return [error(at(name, 'servers_lan'), problem, remedy, basis)];
+}
+
+function checkUser([name, { check }]: Named): Finding[] {
+  if (check.user === 'anonymous' || check.password_file !== undefined) return [];
+  const problem = `the check logs in as "${check.user}" without a password_file`;
+  const remedy = 'add password_file: FILE (root-only), or write user: anonymous';
+  return [warning(at(name, 'check', 'user'), problem, remedy, [at(name, 'check', 'password_file')])];
+}
+
+function marksOnce(services: readonly Named[]): Finding[] {
+  const seen = new Map<number, string>();
+  return services.flatMap(([name, { mark }]) => {
+    const other = seen.get(mark);
+    seen.set(mark, name);
+    if (other === undefined) return [];
+    const problem = `mark ${mark} is already the mark of service "${other}"`;
+    return [error(at(name, 'mark'), problem, 'write a mark of its own for every service', [at(other, 'mark')])];
+  });
+}
+
+/** Every pair of services on one VIP: their control, passive and active ports must be disjoint. */
+function portsOfOneVip(services: readonly Named[]): Finding[] {
+  return services.flatMap((second, index) =>
+    services
+      .slice(0, index)
+      .filter(([, first]) => first.vip === second[1].vip)
+      .flatMap(first => sharedPorts(first, second)),
+  );
+}
+
+function sharedPorts([firstName, first]: Named, [name, second]: Named): Finding[] {
+  const findings: Finding[] = [];
+  const other = `service "${firstName}" on the same VIP`;
+  const say = (field: string, problem: string, remedy: string): void => {
+    const basis = [at(firstName), at(name, 'vip'), at(name, field)];
+    findings.push(error(at(name, field), problem, remedy, basis));
+  };
+  const inside = (port: number, range: ServiceConfig['passive_ports']) => port >= range.first && port <= range.last;
+  if (second.control_port === first.control_port) {
+    say('control_port', `control_port ${second.control_port} is taken by ${other}`, 'write another port or VIP');
+  }
+  if (inside(second.control_port, first.passive_ports)) {
+    say(
+      'control_port',
+      `control_port ${second.control_port} lies in the passive_ports of ${other}`,
+      'write another port',
+    );
+  }
+  const [a, b] = [first.passive_ports, second.passive_ports];
+  if (inside(first.control_port, b)) {
+    say('passive_ports', `passive_ports hold control_port ${first.control_port} of ${other}`, 'write another range');
+  }
+  if (a.first <= b.last && b.first <= a.last) {
+    const problem = `passive_ports ${b.first}-${b.last} overlap ${a.first}-${a.last} of ${other}`;
+    say('passive_ports', problem, 'write ranges apart from each other');
+  }
+  if (first.active && second.active) {
+    say('active', `active mode's port ${FTP_DATA_PORT} is taken by ${other}`, 'write active: false in one of them');
+  }
+  return findings;
+}
+
+/** Port-20 source NAT and the servers' pasv_address have one value per server address. */
+function oneVipPerServer(services: readonly Named[]): Finding[] {
+  const seen = new Map<Address, { service: string; server: string; vip: Address }>();
+  const findings: Finding[] = [];
+  for (const [name, service] of services) {
+    for (const [server, { address }] of Object.entries(service.servers)) {
+      const other = seen.get(address);
+      if (other === undefined) seen.set(address, { service: name, server, vip: service.vip });
+      if (other === undefined || other.vip === service.vip || familyOf(service.vip) !== 4) continue;
+      const problem = `server ${address} already serves VIP ${other.vip} in service "${other.service}", and can announce only one`;
+      const remedy = `give it a second address for VIP ${service.vip}`;
+      const basis = [at(other.service, 'vip'), at(other.service, 'servers', other.server), at(name, 'vip')];
+      findings.push(error(at(name, 'servers', server, 'address'), problem, remedy, basis));
+    }
+  }
+  return findings;
+}
+
+function auditTimes(config: Config, validCron: (expression: string) => boolean): Finding[] {
+  const { audit } = config.ipvs;
+  if (validCron(audit)) return [];
+  const remedy = 'write five or six fields like "*/30 * * * * *" (second, minute, hour, day, month, weekday)';
+  return [error(['ipvs', 'audit'], `"${audit.slice(0, 60)}" is not a cron expression`, remedy)];
+}

@@ -1,0 +1,61 @@
+// Rules about times: H < L < D with the margins that keep "one owner" true, and check time-outs. Pure; source: DESIGN.md,
+// "What must always hold" 1. L >= 2H: one lost or late renewal must not cost the VIPs. D >= L + max(H/2, 8 ms): the active
+// router has lost its lease, and said so, before the standby may judge it dead.
+import { formatDuration, type Ms, ms } from '../../units/duration.ts';
+import type { Config, ServiceConfig } from '../schema.ts';
+import { error, type Finding, type Path, warning } from './finding.ts';
+
+const MARGIN_MS_MIN = 8;
+const REAL_TIME_BELOW_MS = 100;
+
+const heartbeat = (field: string): Path => ['heartbeat', field];
+
+/** The shortest lease that heartbeat interval `interval` allows. */
+export function leaseFloor(interval: Ms): Ms {
+  return ms(2 * interval);
+}
+
+/** The shortest dead time that a lease and a heartbeat interval allow. */
+export function deadFloor(lease: Ms, interval: Ms): Ms {
+  return ms(lease + Math.max(interval / 2, MARGIN_MS_MIN));
+}
+
+export function timingRules(config: Config): Finding[] {
+  return [...heartbeatTimes(config.heartbeat), ...Object.entries(config.services).flatMap(checkTimes)];
+}
+
+function heartbeatTimes({ interval, lease, dead }: Config['heartbeat']): Finding[] {
+  const [h, l, d] = [heartbeat('interval'), heartbeat('lease'), heartbeat('dead')] as const;
+  const findings: Finding[] = [];
+  if (lease < leaseFloor(interval)) {
+    const problem = `lease ${formatDuration(lease)} is too short for interval ${formatDuration(interval)}`;
+    const remedy = `write at least ${formatDuration(leaseFloor(interval))} (lease >= 2 x interval), or a shorter interval`;
+    findings.push(error(l, problem, remedy, [h]));
+  }
+  const floor = deadFloor(lease, interval);
+  if (dead < floor) {
+    const problem = `dead ${formatDuration(dead)} leaves no margin after lease ${formatDuration(lease)}`;
+    const remedy = `write at least ${formatDuration(floor)} (dead >= lease + the larger of interval / 2 and 8ms)`;
+    findings.push(error(d, problem, remedy, [h, l]));
+  }
+  if (dead < REAL_TIME_BELOW_MS) {
+    const problem = `dead ${formatDuration(dead)} is below 100ms, which a busy machine keeps only with real-time scheduling`;
+    const remedy = 'run pulse by its systemd unit, which asks for it, or write 100ms or more';
+    findings.push(warning(d, problem, remedy));
+  }
+  return findings;
+}
+
+function checkTimes([name, service]: [string, ServiceConfig]): Finding[] {
+  const { timeout, stage_timeout } = service.check;
+  if (stage_timeout <= timeout) return [];
+  const at: Path = ['services', name, 'check'];
+  return [
+    error(
+      [...at, 'stage_timeout'],
+      `stage_timeout ${formatDuration(stage_timeout)} is longer than timeout ${formatDuration(timeout)}, the whole check`,
+      `write at most ${formatDuration(timeout)}, or a longer timeout`,
+      [[...at, 'timeout']],
+    ),
+  ];
+}

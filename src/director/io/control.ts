@@ -1,0 +1,72 @@
+// The director's own control socket: HTTP over run-dir/director-control.sock, mode 0600, so only root changes things. POST /audit
+// runs an audit and answers when it is done, POST /reload reads the config anew, GET /plan says what would change. Not pure.
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Log } from '../../log/log.ts';
+import { listenOn, removeStaleSocket } from '../../socket/io/unix.ts';
+
+export const DIRECTOR_CONTROL_SOCKET = 'director-control.sock';
+
+export interface ControlAnswer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+export interface ControlOptions {
+  readonly socketPath: string;
+  readonly log: Log;
+  readonly audit: () => Promise<ControlAnswer>;
+  readonly reload: () => Promise<ControlAnswer>;
+  readonly plan: () => Promise<ControlAnswer>;
+}
+
+const ROUTES = ['POST /audit', 'POST /reload', 'GET /plan'] as const;
+const LIMITS = {
+  maxHeaderSize: 8_192,
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  keepAliveTimeout: 1_000,
+} as const;
+const CONNECTIONS_MAX = 16;
+
+/** Starts it; throws when another director answers on the socket. */
+export async function startControl(options: ControlOptions): Promise<{ close(): Promise<void> }> {
+  const { socketPath, log } = options;
+  await removeStaleSocket(socketPath);
+  const server = createServer(LIMITS, (request, response) => void handle(options, request, response));
+  server.maxConnections = CONNECTIONS_MAX;
+  await listenOn(server, socketPath, 'root');
+  server.on('error', error => log.event('CONTROL_PROBLEM', { socket: socketPath, problem: error.message }));
+  return {
+    close: () =>
+      new Promise(resolve => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function handle(options: ControlOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const name = `${request.method ?? ''} ${(request.url ?? '').split('?', 1)[0] ?? ''}`;
+  response.on('error', () => response.destroy());
+  // Nothing here has a body; what comes is read away, bounded by requestTimeout.
+  request.resume();
+  let answer: ControlAnswer;
+  try {
+    answer = await route(options, name);
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    options.log.event('CONTROL_PROBLEM', { socket: options.socketPath, problem });
+    answer = { status: 500, body: { error: problem } };
+  }
+  if (name !== 'GET /plan')
+    options.log.event('CONTROL_REQUEST', { request: name.slice(0, 100), status: answer.status });
+  response.writeHead(answer.status, { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' });
+  response.end(`${JSON.stringify(answer.body)}\n`);
+}
+
+async function route(options: ControlOptions, name: string): Promise<ControlAnswer> {
+  if (name === 'POST /audit') return options.audit();
+  if (name === 'POST /reload') return options.reload();
+  if (name === 'GET /plan') return options.plan();
+  return { status: 404, body: { error: `there is no ${name}`, requests: ROUTES } };
+}

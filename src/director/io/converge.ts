@@ -1,0 +1,141 @@
+// One audit: read the kernel, plan, apply, read again until nothing is left to do (a few rounds at most: a module loaded by the
+// first round brings settings that the second one sets). Not pure: the kernel, through its port. Decides nothing itself.
+import type { Config } from '../../config/schema.ts';
+import type { Verdict } from '../../nanny/verdict.ts';
+import type { ConnectionSync, SyncState } from '../../sync/sync.ts';
+import {
+  type Actual,
+  type AppliedRules,
+  type Audit,
+  type Change,
+  needsKernel,
+  type Plan,
+  type PlanInput,
+  plan,
+  type Refusal,
+  type Target,
+} from '../director.ts';
+import { claimOwned, forgetOwned, type Owned } from '../owned.ts';
+import { wantedSysctls } from '../sysctl.ts';
+import type { Kernel } from './kernel.ts';
+
+/** What an audit starts from. */
+export interface AuditInput {
+  readonly config: Config;
+  readonly node: string;
+  /** Asked in every round: a verdict may come while the first one runs. */
+  readonly verdicts: () => readonly Verdict[];
+  readonly owned: Owned;
+  readonly applied: AppliedRules | undefined;
+}
+
+export interface AuditPorts {
+  readonly kernel: Kernel;
+  readonly sync: ConnectionSync;
+  /** Remembers what is ours; awaited before it goes into the kernel. */
+  readonly saveOwned: (owned: Owned) => Promise<void>;
+}
+
+const ROUNDS_MAX = 3;
+
+export async function audit(input: AuditInput, ports: AuditPorts): Promise<Audit> {
+  let { owned, applied } = input;
+  const attempted: Change[] = [];
+  const refused: Refusal[] = [];
+  let actual = await readActual(input, ports.kernel, owned);
+  const made = () => plan(planInput(input, actual, owned, applied));
+  let current = made();
+  const first = current;
+  for (let round = 0; round < ROUNDS_MAX && current.changes.length > 0; round += 1) {
+    attempted.push(...current.changes);
+    const claimed = claimOwned(owned, current.wanted);
+    if (JSON.stringify(claimed) !== JSON.stringify(owned)) await ports.saveOwned(claimed);
+    owned = claimed;
+    applied = await apply(current, applied, ports.kernel, refused);
+    actual = await readActual(input, ports.kernel, owned);
+    current = made();
+  }
+  // Last: a synced connection is bound to its real server when it arrives, so the servers must be there.
+  const sync = await ports.sync.ensure();
+  owned = await settleOwned(owned, current, actual, sync, ports);
+  const pending = new Set(current.changes.map(change => change.change));
+  const done = attempted.filter((change, i) => !pending.has(change.change) && firstIndex(attempted, change) === i);
+  const nftDrifted = first.nft !== undefined && first.nft === input.applied?.text;
+  return { first, last: current, actual, done, nftDrifted, refused, owned, applied, sync };
+}
+
+/** What would be changed now, without changing anything. */
+export async function preview(input: AuditInput, kernel: Kernel): Promise<Plan> {
+  const actual = await readActual(input, kernel, input.owned);
+  return plan(planInput(input, actual, input.owned, input.applied));
+}
+
+function planInput(
+  { config, node, verdicts }: AuditInput,
+  actual: Actual,
+  owned: Owned,
+  applied: AppliedRules | undefined,
+): PlanInput {
+  return { config, node, verdicts: verdicts(), actual, owned, applied };
+}
+
+function firstIndex(changes: readonly Change[], { change }: Change): number {
+  return changes.findIndex(candidate => candidate.change === change);
+}
+
+async function readActual({ config, applied }: AuditInput, kernel: Kernel, owned: Owned): Promise<Actual> {
+  if (!needsKernel(config, owned, applied)) {
+    const empty = { table: { services: [] }, timeouts: { tcpS: 0, tcpFinS: 0 } };
+    return {
+      ipvs: { ok: true, value: empty },
+      nft: { ok: true, value: undefined },
+      sysctls: new Map(),
+      ftpHelper: false,
+    };
+  }
+  // IPVS first: reading it loads the module, which brings its settings.
+  const ipvs = await kernel.readIpvs();
+  const nft = await kernel.readNft();
+  const sysctls = await kernel.readSysctls(wantedSysctls(config).map(rule => rule.name));
+  return { ipvs, nft, sysctls, ftpHelper: await kernel.ftpHelperLoaded() };
+}
+
+async function apply(
+  made: Plan,
+  applied: AppliedRules | undefined,
+  kernel: Kernel,
+  refused: Refusal[],
+): Promise<AppliedRules | undefined> {
+  const refuse = (target: Target, problem: string | undefined) => {
+    if (problem !== undefined) refused.push({ target, problem });
+  };
+  for (const { rule } of made.sysctls) refuse('sysctl', await kernel.writeSysctl(rule.name, rule.value));
+  if (made.ipvs.length > 0) for (const words of await kernel.applyIpvs(made.ipvs)) refuse('ipvs', words);
+  if (made.nft === undefined) return applied;
+  const problem = await kernel.applyNft(made.nft);
+  refuse('nft', problem);
+  if (problem !== undefined) return undefined;
+  const listing = await kernel.readNft();
+  return listing.ok ? { text: made.nft, listing: listing.value } : undefined;
+}
+
+/** After the changes: services that are gone are ours no more, and the daemons we started are remembered as ours. */
+async function settleOwned(
+  owned: Owned,
+  made: Plan,
+  actual: Actual,
+  sync: SyncState,
+  ports: AuditPorts,
+): Promise<Owned> {
+  let settled = owned;
+  if (actual.ipvs.ok) {
+    const present = new Set(actual.ipvs.value.table.services.map(service => service.key));
+    settled = forgetOwned(owned, made.wanted, present);
+  }
+  const { interface: name, syncId } = sync;
+  const started = (sync.master || sync.backup) && name !== null && syncId !== null;
+  if (started) settled = { ...settled, sync: { interface: name, syncId } };
+  else if (sync.mode === 'off' && sync.problems.length === 0) settled = { ...settled, sync: null };
+  if (JSON.stringify(settled) !== JSON.stringify(owned)) await ports.saveOwned(settled);
+  return settled;
+}

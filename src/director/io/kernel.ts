@@ -1,0 +1,102 @@
+// The kernel as the director sees it: IPVS, our nftables table, settings, modules, conntrack. Not pure. Nothing here rejects:
+// what goes wrong comes back as a sentence, because the director goes on with whatever part works.
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { CommandError, type Run, run } from '../../command/io/run.ts';
+import { createNft, type Nft } from '../../firewall/io/nft.ts';
+import { createIpvsadm, type Ipvsadm } from '../../ipvs/io/ipvsadm.ts';
+import type { ServerCounts } from '../../ipvs/ipvsadm.ts';
+import type { IpvsCommand, IpvsTable, IpvsTimeouts } from '../../ipvs/table.ts';
+import { familyOf } from '../../units/address.ts';
+import type { ConntrackTarget } from '../demotion.ts';
+import type { Reading } from '../director.ts';
+import { normalValue, type SysctlValues, sysctlPath } from '../sysctl.ts';
+
+export interface Kernel {
+  readIpvs(): Promise<Reading<{ readonly table: IpvsTable; readonly timeouts: IpvsTimeouts }>>;
+  readCounts(): Promise<Reading<readonly ServerCounts[]>>;
+  /** Complaints, each a sentence; empty when all went in. */
+  applyIpvs(commands: readonly IpvsCommand[]): Promise<readonly string[]>;
+  readNft(): Promise<Reading<string | undefined>>;
+  /** What went wrong; undefined when the rules are in. */
+  applyNft(text: string): Promise<string | undefined>;
+  readSysctls(names: readonly string[]): Promise<SysctlValues>;
+  writeSysctl(name: string, value: string): Promise<string | undefined>;
+  ftpHelperLoaded(): Promise<boolean>;
+  forgetConnections(target: ConntrackTarget): Promise<Reading<number>>;
+}
+
+const FTP_HELPER = 'ip_vs_ftp';
+
+export function createKernel(
+  runCommand: Run = run,
+  ipvsadm: Ipvsadm = createIpvsadm(runCommand),
+  nft: Nft = createNft(runCommand),
+): Kernel {
+  return {
+    readIpvs: () => reading(async () => ({ table: await ipvsadm.readTable(), timeouts: await ipvsadm.readTimeouts() })),
+    readCounts: () => reading(() => ipvsadm.readCounts()),
+    applyIpvs: async commands => {
+      const done = await reading(() => ipvsadm.apply(commands));
+      return done.ok ? done.value.map(words => `ipvsadm: ${words}`) : [done.problem];
+    },
+    readNft: () => reading(() => nft.listTable()),
+    applyNft: async text => problemOf(await reading(() => nft.apply(text))),
+    readSysctls: async names =>
+      new Map(await Promise.all(names.map(async name => [name, await readSysctl(name)] as const))),
+    writeSysctl: async (name, value) => {
+      const done = await reading(() => writeFile(sysctlPath(name), `${value}\n`));
+      return done.ok
+        ? undefined
+        : `cannot set ${name} = ${value}: ${done.problem}; does the unit allow it (ReadWritePaths=/proc/sys/net)?`;
+    },
+    ftpHelperLoaded,
+    forgetConnections: target => reading(() => forget(runCommand, target)),
+  };
+}
+
+async function reading<T>(work: () => Promise<T>): Promise<Reading<T>> {
+  try {
+    return { ok: true, value: await work() };
+  } catch (error) {
+    return { ok: false, problem: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function problemOf(done: Reading<unknown>): string | undefined {
+  return done.ok ? undefined : done.problem;
+}
+
+async function readSysctl(name: string): Promise<string | undefined> {
+  try {
+    return normalValue(await readFile(sysctlPath(name), 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** /sys/module has it whether it was loaded or built in (it has a parameter, so it shows); /proc/modules in case /sys is hidden. */
+async function ftpHelperLoaded(): Promise<boolean> {
+  const shown = await stat(`/sys/module/${FTP_HELPER}`).catch(() => undefined);
+  if (shown) return true;
+  const modules = await readFile('/proc/modules', 'utf8').catch(() => '');
+  return modules.split('\n').some(line => line.startsWith(`${FTP_HELPER} `));
+}
+
+async function forget(runCommand: Run, target: ConntrackTarget): Promise<number> {
+  const address = 'toAddress' in target ? target.toAddress : target.fromAddress;
+  const what = 'toAddress' in target ? ['--orig-dst', address] : ['--orig-src', address, '--orig-port-src', '20'];
+  const family = familyOf(address) === 6 ? 'ipv6' : 'ipv4';
+  try {
+    const result = await runCommand('conntrack', ['-D', '-f', family, '-p', 'tcp', ...what]);
+    const deleted = /(\d+) flow entries have been deleted/.exec(result.stderr);
+    // Its exit status is 1 when there was nothing to delete, too; only the count tells.
+    if (!deleted)
+      throw new Error(`conntrack failed with status ${result.status}: ${result.stderr.trim().slice(0, 300)}`);
+    return Number(deleted[1]);
+  } catch (cause) {
+    if (cause instanceof CommandError && cause.failure === 'missing') {
+      throw new Error('conntrack is not installed: `apt-get install conntrack`', { cause });
+    }
+    throw cause;
+  }
+}

@@ -1,0 +1,64 @@
+// Listens to pulse: snapshots from run-dir/pulse.sock, checked against the schema. Not pure. The loss of pulse changes nothing in
+// the kernel; it is told once, and ends with the next snapshot.
+import { join } from 'node:path';
+import { FEED_SOCKET, type Snapshot, snapshotSchema } from '../../feed/message.ts';
+import type { Log } from '../../log/log.ts';
+import { createLineClient } from './line-client.ts';
+
+export interface PulseFeed {
+  /** The last snapshot; null when pulse is not heard. */
+  snapshot(): Snapshot | null;
+  close(): void;
+}
+
+export interface PulseFeedOptions {
+  readonly runDir: string;
+  readonly log: Log;
+  readonly onSnapshot: (snapshot: Snapshot) => void;
+  readonly onLost: () => void;
+}
+
+/** pulse sends one a second; three missed and it is stuck. */
+const SILENCE_MS = 3_500;
+
+export function createPulseFeed(options: PulseFeedOptions): PulseFeed {
+  const { log, runDir } = options;
+  const path = join(runDir, FEED_SOCKET);
+  let snapshot: Snapshot | null = null;
+  let lossTold = false;
+  const refuse = (problem: string) => log.event('PULSE_MESSAGE_REFUSED', { socket: path, problem });
+  const client = createLineClient({
+    path,
+    silenceMs: SILENCE_MS,
+    onLine: line => {
+      const read = parseSnapshot(line);
+      if (typeof read === 'string') return refuse(read);
+      if (!snapshot) log.event('PULSE_CONNECTED', { role: read.role });
+      lossTold = false;
+      snapshot = read;
+      options.onSnapshot(read);
+    },
+    onLost: problem => {
+      snapshot = null;
+      if (lossTold) return;
+      lossTold = true;
+      log.event('PULSE_LOST', { socket: path, problem });
+      options.onLost();
+    },
+  });
+  return { snapshot: () => snapshot, close: () => client.close() };
+}
+
+/** The snapshot, or what is wrong with the line. */
+function parseSnapshot(line: string): Snapshot | string {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return 'not JSON';
+  }
+  const parsed = snapshotSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  return `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not a snapshot'}`;
+}

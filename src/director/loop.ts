@@ -1,0 +1,254 @@
+// The director's loop: one audit at a time, asked for by the timer, verdicts, roles, reloads and people. Not pure: it holds what
+// is known between audits and logs; what to do is decided in director.ts, what it means in findings.ts.
+import type { Config } from '../config/schema.ts';
+import type { DirectorReport, Role, Snapshot } from '../feed/message.ts';
+import type { ServerCounts } from '../ipvs/ipvsadm.ts';
+import type { IpvsTable } from '../ipvs/table.ts';
+import type { Log } from '../log/log.ts';
+import type { Verdict } from '../nanny/verdict.ts';
+import type { StatusReport } from '../status/report.ts';
+import type { ConnectionSync } from '../sync/sync.ts';
+import type { At } from '../units/duration.ts';
+import { conntrackTargets, isDemotion, isTakeover } from './demotion.ts';
+import { type AppliedRules, type Change, needsKernel } from './director.ts';
+import { findings, type Knowledge, NOTHING_KNOWN } from './findings.ts';
+import { type AuditInput, audit, preview } from './io/converge.ts';
+import type { Kernel } from './io/kernel.ts';
+import type { Owned } from './owned.ts';
+import { pulseReport, statusReport } from './report.ts';
+
+export interface DirectorPorts {
+  readonly kernel: Kernel;
+  readonly sync: ConnectionSync;
+  readonly log: Log;
+  readonly verdicts: () => readonly Verdict[];
+  readonly snapshot: () => Snapshot | null;
+  readonly saveOwned: (owned: Owned) => Promise<void>;
+  /** Monotonic. */
+  readonly now: () => At;
+  /** Wall time, ISO 8601. */
+  readonly wall: () => string;
+}
+
+export interface DirectorStart {
+  readonly config: Config;
+  readonly digest: string;
+  readonly node: string;
+  readonly version: string;
+  readonly owned: Owned;
+}
+
+export interface PlanView {
+  readonly changes: readonly Pick<Change, 'target' | 'change' | 'disruptive'>[];
+  readonly problems: readonly string[];
+}
+
+export interface Director {
+  /** Resolves after an audit that began no earlier than the call. Calls while one waits share it. */
+  audit(reason: string): Promise<void>;
+  /** Takes a new config; the next audit applies it. */
+  setConfig(config: Config, digest: string): void;
+  /** What would change in the kernel for `config` (absent: the one in use). */
+  plan(config?: Config): Promise<PlanView>;
+  /** Reads the connection counts; asks for an audit when a server has finished draining. */
+  poll(): Promise<void>;
+  roleChanged(role: Role): void;
+  verdictChanged(): void;
+  owned(): Owned;
+  config(): Config;
+  reportForPulse(): DirectorReport;
+  report(): StatusReport;
+  /** Calls `listener` when the report may have changed; returns the way to stop that. */
+  subscribe(listener: (reason: string) => void): () => void;
+  changed(reason: string): void;
+}
+
+/** How long after the start missing verdicts are waited for before the servers that are up are counted. */
+const FIRST_VERDICTS_MS = 60_000;
+
+export function createDirector(start: DirectorStart, ports: DirectorPorts): Director {
+  return new Loop(start, ports);
+}
+
+class Loop implements Director {
+  readonly #ports: DirectorPorts;
+  readonly #node: string;
+  readonly #version: string;
+  readonly #startedAt: At;
+  #config: Config;
+  #digest: string;
+  #owned: Owned;
+  #applied: AppliedRules | undefined;
+  #known: Knowledge = NOTHING_KNOWN;
+  #table: IpvsTable = { services: [] };
+  #counts: readonly ServerCounts[] = [];
+  #lastAuditAt: string | null = null;
+  #role: Role | undefined;
+  #judged = false;
+  #running: Promise<void> | undefined;
+  #waiting: { readonly reasons: Set<string>; readonly done: Promise<void> } | undefined;
+  readonly #listeners = new Set<(reason: string) => void>();
+
+  constructor(start: DirectorStart, ports: DirectorPorts) {
+    this.#ports = ports;
+    this.#node = start.node;
+    this.#version = start.version;
+    this.#config = start.config;
+    this.#digest = start.digest;
+    this.#owned = start.owned;
+    this.#startedAt = ports.now();
+  }
+
+  audit(reason: string): Promise<void> {
+    if (this.#running === undefined) {
+      this.#running = this.#run(reason).finally(() => {
+        this.#running = undefined;
+      });
+      return this.#running;
+    }
+    if (this.#waiting) {
+      this.#waiting.reasons.add(reason);
+      return this.#waiting.done;
+    }
+    const reasons = new Set([reason]);
+    const done = this.#running.then(() => {
+      this.#waiting = undefined;
+      return this.audit([...reasons].join(', '));
+    });
+    this.#waiting = { reasons, done };
+    return done;
+  }
+
+  async #run(reason: string): Promise<void> {
+    const { log, now, wall } = this.#ports;
+    const began = now();
+    try {
+      const done = await audit(this.#auditInput(this.#config), this.#ports);
+      this.#owned = done.owned;
+      this.#applied = done.applied;
+      if (done.actual.ipvs.ok) this.#table = done.actual.ipvs.value.table;
+      this.#counts = countsOf(this.#table);
+      const { next, events } = findings(this.#known, done, { reason, tookMs: Math.round(now() - began) });
+      this.#known = next;
+      this.#lastAuditAt = wall();
+      for (const event of events) log.event(event.code, event.fields);
+    } catch (error) {
+      const problem = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      log.event('DIRECTOR_FAULT', { reason: `audit: ${reason}`, problem });
+    }
+    this.changed('audit');
+  }
+
+  #auditInput(config: Config): AuditInput {
+    const verdicts = this.#ports.verdicts;
+    return { config, node: this.#node, verdicts, owned: this.#owned, applied: this.#applied };
+  }
+
+  setConfig(config: Config, digest: string): void {
+    this.#config = config;
+    this.#digest = digest;
+    this.changed('config');
+  }
+
+  async plan(config: Config = this.#config): Promise<PlanView> {
+    const made = await preview(this.#auditInput(config), this.#ports.kernel);
+    const sync = await this.#ports.sync.preview();
+    const changes = made.changes.map(({ target, change, disruptive }) => ({ target, change, disruptive }));
+    const syncChanges = sync.map(change => ({ target: 'sync' as const, change, disruptive: false }));
+    return { changes: [...changes, ...syncChanges], problems: made.problems.map(problem => problem.text) };
+  }
+
+  async poll(): Promise<void> {
+    if (this.#running !== undefined || !needsKernel(this.#config, this.#owned, undefined)) return;
+    const read = await this.#ports.kernel.readCounts();
+    if (!read.ok || this.#running !== undefined) return;
+    const before = JSON.stringify(this.#counts);
+    this.#counts = read.value;
+    if (JSON.stringify(read.value) !== before) this.changed('connections');
+    const idle = this.#known.draining.some(({ key, address }) =>
+      read.value.some(
+        count =>
+          count.key === key && count.address === address && count.activeConnections + count.inactiveConnections === 0,
+      ),
+    );
+    if (idle) await this.audit('a server has finished draining');
+  }
+
+  roleChanged(role: Role): void {
+    const before = this.#role;
+    this.#role = role;
+    if (isTakeover(before, role)) void this.audit(`role is ${role}`);
+    if (isDemotion(before, role)) void this.#forgetConnections();
+  }
+
+  /** One at a time, and only while this router is not active again: then the entries are those of living connections. */
+  async #forgetConnections(): Promise<void> {
+    const { kernel, log } = this.#ports;
+    let entries = 0;
+    for (const target of conntrackTargets(this.#config)) {
+      if (this.#role === 'active' || this.#role === 'claiming') break;
+      const done = await kernel.forgetConnections(target);
+      if (!done.ok) return log.event('CONNTRACK_PROBLEM', { problem: done.problem });
+      entries += done.value;
+    }
+    log.event('CONNTRACK_CLEARED', { entries });
+  }
+
+  verdictChanged(): void {
+    void this.audit('verdict');
+    this.changed('verdict');
+  }
+
+  owned(): Owned {
+    return this.#owned;
+  }
+
+  config(): Config {
+    return this.#config;
+  }
+
+  reportForPulse(): DirectorReport {
+    const verdicts = this.#ports.verdicts();
+    this.#judged ||=
+      verdicts.every(verdict => verdict.state !== 'unknown') || this.#ports.now() - this.#startedAt > FIRST_VERDICTS_MS;
+    const { rulesIn } = this.#known;
+    return pulseReport(this.#config, verdicts, { rulesIn, judged: this.#judged, flushMs: this.#ports.sync.flushMs() });
+  }
+
+  report(): StatusReport {
+    return statusReport({
+      config: this.#config,
+      digest: this.#digest,
+      version: this.#version,
+      generatedAt: this.#ports.wall(),
+      pulse: this.#ports.snapshot(),
+      verdicts: this.#ports.verdicts(),
+      table: this.#table,
+      counts: this.#counts,
+      known: this.#known,
+      lastAuditAt: this.#lastAuditAt,
+    });
+  }
+
+  subscribe(listener: (reason: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  changed(reason: string): void {
+    for (const listener of this.#listeners) listener(reason);
+  }
+}
+
+function countsOf(table: IpvsTable): readonly ServerCounts[] {
+  return table.services.flatMap(({ key, servers }) =>
+    servers.map(({ address, port, upperThreshold, activeConnections, inactiveConnections }) => ({
+      key,
+      address,
+      port,
+      upperThreshold,
+      activeConnections,
+      inactiveConnections,
+    })),
+  );
+}

@@ -1,0 +1,197 @@
+// The director's process: config, nannies, pulse's feed, timers, sockets and signals around the loop. Not pure. It adopts what the
+// kernel has and never flushes: SIGTERM leaves everything as it is, connections go on.
+import { readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { schedule } from 'node-cron';
+import { loadConfig } from '../config/io/load.ts';
+import { interfaceOf } from '../config/node.ts';
+import type { Config } from '../config/schema.ts';
+import { createIpvsadm } from '../ipvs/io/ipvsadm.ts';
+import { type ClosableLog, createLog, type Log } from '../log/log.ts';
+import { type Nannies, startNannies, systemClock } from '../nanny/io/nannies.ts';
+import { STATUS_SOCKET, startStatusServer } from '../status/io/server.ts';
+import { createKernelSync } from '../sync/io/kernel-daemons.ts';
+import type { SyncTarget } from '../sync/sync.ts';
+import { DIRECTOR_CONTROL_SOCKET, startControl } from './io/control.ts';
+import { createKernel } from './io/kernel.ts';
+import { createNotify, type Notify } from './io/notify.ts';
+import { readOwned, writeOwned } from './io/owned-file.ts';
+import { createPulseFeed } from './io/pulse-feed.ts';
+import { createPulseReporter } from './io/pulse-reporter.ts';
+import { createDirector, type Director } from './loop.ts';
+import { auditSchedule, type Loaded, readConfig, reload } from './reload.ts';
+
+export interface DirectorOptions {
+  /** Path of the config. */
+  readonly configFile: string;
+  /** Name of this router. */
+  readonly node: string;
+  /** Where sockets are, and what must survive a restart of the director but not of the router. */
+  readonly runDir: string;
+  /** Where lasting state is; the director keeps none today. */
+  readonly stateDir: string;
+}
+
+/** How often connections are counted. */
+const POLL_MS = 5_000;
+
+/** Runs until SIGTERM or SIGINT. Rejects when the config cannot be used or another director runs. */
+export async function runDirector(options: DirectorOptions): Promise<void> {
+  const log = createLog({ process: 'director', node: options.node });
+  try {
+    await runWith(options, log);
+  } finally {
+    await log.close();
+  }
+}
+
+async function runWith(options: DirectorOptions, log: ClosableLog): Promise<void> {
+  const { configFile, runDir, node } = options;
+  const stopped = stopSignal();
+  const loaded = readConfig(loadConfig(configFile), configFile, node, log);
+  if (!loaded.ok) throw new Error(loaded.message);
+  await mkdir(runDir, { recursive: true });
+  const notify = createNotify();
+  const parts = await assemble(options, loaded, log, notify);
+  log.event('DIRECTOR_STARTED', { file: configFile, services: Object.keys(loaded.config.services).length, runDir });
+  void parts.director.audit('start').then(() => notify.ready('running'));
+  const reason = await stopped;
+  await notify.stopping();
+  await parts.close();
+  notify.close();
+  log.event('DIRECTOR_STOPPED', { reason });
+}
+
+function stopSignal(): Promise<string> {
+  return new Promise(resolve => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
+  });
+}
+
+interface Parts {
+  readonly director: Director;
+  close(): Promise<void>;
+}
+
+async function assemble(options: DirectorOptions, loaded: Loaded, log: Log, notify: Notify): Promise<Parts> {
+  const { runDir, node } = options;
+  const owned = await readOwned(runDir, log);
+  // Nannies, feed and loop know each other: their callbacks run only after all three are there.
+  const late: { director?: Director } = {};
+  const nannies = startNannies({
+    config: loaded.config,
+    clock: systemClock,
+    log,
+    random: Math.random,
+    onVerdict: () => late.director?.verdictChanged(),
+  });
+  const feed = createPulseFeed({
+    runDir,
+    log,
+    onSnapshot: snapshot => {
+      late.director?.roleChanged(snapshot.role);
+      late.director?.changed('pulse');
+    },
+    onLost: () => late.director?.changed('pulse'),
+  });
+  const ipvsadm = createIpvsadm();
+  const sync = createKernelSync(ipvsadm, () => ({
+    wanted: syncTarget(late.director?.config() ?? loaded.config, node),
+    owned: (late.director?.owned() ?? owned).sync,
+  }));
+  const director = createDirector(
+    { config: loaded.config, digest: loaded.digest, node, version: readVersion(), owned },
+    {
+      kernel: createKernel(undefined, ipvsadm),
+      sync,
+      log,
+      verdicts: () => nannies.verdicts(),
+      snapshot: () => feed.snapshot(),
+      saveOwned: next => writeOwned(runDir, log, next),
+      now: systemClock.now,
+      wall: systemClock.wall,
+    },
+  );
+  late.director = director;
+  const surroundings = await surround(options, director, nannies, log, notify);
+  return {
+    director,
+    close: async () => {
+      feed.close();
+      await surroundings.close();
+      await nannies.stop();
+    },
+  };
+}
+
+/** Timers, sockets and SIGHUP: all that asks the loop for something. */
+async function surround(
+  options: DirectorOptions,
+  director: Director,
+  nannies: Nannies,
+  log: Log,
+  notify: Notify,
+): Promise<{ close(): Promise<void> }> {
+  const { runDir, configFile, node } = options;
+  const reporter = createPulseReporter({ runDir, log, report: () => director.reportForPulse() });
+  const unsubscribe = director.subscribe(() => reporter.changed());
+  let timer = startAudits(director);
+  const reloadNow = async () => {
+    notify.reloading();
+    const answer = await reload({ configFile, node, director, nannies, log });
+    await timer.destroy();
+    timer = startAudits(director);
+    notify.ready('running');
+    return answer;
+  };
+  const onHangup = () => void reloadNow();
+  process.on('SIGHUP', onHangup);
+  const status = await startStatusServer({ socketPath: join(runDir, STATUS_SOCKET), source: director, log });
+  const control = await startControl({
+    socketPath: join(runDir, DIRECTOR_CONTROL_SOCKET),
+    log,
+    audit: async () => {
+      await director.audit('asked for over the control socket');
+      return { status: 200, body: director.report().kernel };
+    },
+    reload: reloadNow,
+    plan: async () => {
+      const onDisk = readConfig(loadConfig(configFile), configFile, node, undefined);
+      if (!onDisk.ok) return { status: 422, body: { changes: [], problems: onDisk.mistakes } };
+      return { status: 200, body: await director.plan(onDisk.config) };
+    },
+  });
+  const poll = setInterval(() => void director.poll(), POLL_MS);
+  return {
+    close: async () => {
+      clearInterval(poll);
+      process.off('SIGHUP', onHangup);
+      unsubscribe();
+      await timer.destroy();
+      reporter.close();
+      await control.close();
+      await status.close();
+    },
+  };
+}
+
+function startAudits(director: Director) {
+  return schedule(auditSchedule(director.config()), () => director.audit('timer'), { noOverlap: true });
+}
+
+/** Where the config wants the sync daemons on this router; undefined: nowhere. */
+function syncTarget(config: Config, node: string): SyncTarget | undefined {
+  const lan = config.sync && config.lans[config.sync.lan];
+  const name = lan && interfaceOf(lan, node);
+  return config.sync && name !== undefined ? { interface: name, syncId: config.sync.sync_id } : undefined;
+}
+
+function readVersion(): string {
+  const file = new URL('../../../package.json', import.meta.url);
+  try {
+    return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+  } catch {
+    return 'unknown';
+  }
+}

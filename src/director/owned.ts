@@ -1,0 +1,53 @@
+// What Tandem has put into the kernel, remembered across a restart of the director (run-dir/director-owned.json): a service
+// that leaves the config while the director is down is still known as ours, and anything not in here is somebody else's. Pure.
+import { z } from 'zod';
+import type { ServiceKey, WantedService } from '../ipvs/table.ts';
+
+export const OWNED_FILE = 'director-owned.json';
+const OWNED_MAX = 256;
+
+export const ownedSchema = z.strictObject({
+  version: z.literal(1),
+  services: z
+    .array(
+      z.strictObject({
+        /** As ipvsadm names it: "-f 21" or "-f 22 -6". */
+        key: z.string().regex(/^-f \d{1,10}( -6)?$/),
+        /** Its name in the config. */
+        name: z.string().max(64),
+      }),
+    )
+    .max(OWNED_MAX),
+  /** The sync daemons that we started. */
+  sync: z.strictObject({ interface: z.string().max(15), syncId: z.int().min(0).max(255) }).nullable(),
+});
+
+export type Owned = z.output<typeof ownedSchema>;
+
+export const NOTHING_OWNED: Owned = { version: 1, services: [], sync: null };
+
+/** The file's content, or undefined when it is not one of ours (then nothing is owned but what the config wants). */
+export function parseOwned(text: string): Owned | undefined {
+  try {
+    return ownedSchema.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+export function ownedKeys(owned: Owned): ReadonlySet<ServiceKey> {
+  return new Set(owned.services.map(service => service.key as ServiceKey));
+}
+
+/** With the wanted services added: written *before* they go into the kernel, so that none is ever forgotten. */
+export function claimOwned(owned: Owned, wanted: readonly WantedService[]): Owned {
+  const kept = owned.services.filter(service => !wanted.some(candidate => candidate.key === service.key));
+  const services = [...wanted.map(({ key, name }) => ({ key, name })), ...kept].slice(0, OWNED_MAX);
+  return { ...owned, services };
+}
+
+/** Without the services that are neither wanted nor in the kernel any more. */
+export function forgetOwned(owned: Owned, wanted: readonly WantedService[], present: ReadonlySet<ServiceKey>): Owned {
+  const keep = (key: ServiceKey) => present.has(key) || wanted.some(service => service.key === key);
+  return { ...owned, services: owned.services.filter(service => keep(service.key as ServiceKey)) };
+}

@@ -1,0 +1,159 @@
+// What the director says of itself and of the router: to pulse (rules in, healthy servers, flush time) and to people (the status
+// report). Pure.
+import type { Config } from '../config/schema.ts';
+import type { DirectorReport, Snapshot } from '../feed/message.ts';
+import type { ServerCounts } from '../ipvs/ipvsadm.ts';
+import type { IpvsServer, IpvsTable } from '../ipvs/table.ts';
+import type { Verdict } from '../nanny/verdict.ts';
+import type { ServerReport, ServiceReport, StatusReport } from '../status/report.ts';
+import type { Address } from '../units/address.ts';
+import type { Knowledge } from './findings.ts';
+import { keyOf, verdictOf } from './wanted.ts';
+
+export interface ReportInput {
+  readonly config: Config;
+  readonly digest: string;
+  readonly version: string;
+  readonly generatedAt: string;
+  readonly pulse: Snapshot | null;
+  readonly verdicts: readonly Verdict[];
+  /** As last audited: weights. */
+  readonly table: IpvsTable;
+  /** As last polled: connections. */
+  readonly counts: readonly ServerCounts[];
+  readonly known: Knowledge;
+  readonly lastAuditAt: string | null;
+}
+
+/**
+ * The report to pulse. Until the servers have been judged for the first time (`judged`), the number of healthy ones is null, so
+ * that a restart of the director does not make this router look unfit.
+ */
+export function pulseReport(
+  config: Config,
+  verdicts: readonly Verdict[],
+  { rulesIn, judged, flushMs }: { readonly rulesIn: boolean; readonly judged: boolean; readonly flushMs: number },
+): DirectorReport {
+  const totalServers = Object.values(config.services).reduce(
+    (n, service) => n + Object.keys(service.servers).length,
+    0,
+  );
+  const up = verdicts.filter(verdict => verdict.state === 'up').length;
+  return { command: 'report', rulesIn, healthyServers: judged ? up : null, totalServers, flushMs };
+}
+
+export function statusReport(input: ReportInput): StatusReport {
+  const { config, pulse, known, lastAuditAt, digest } = input;
+  const problems = [...pulseProblems(pulse, digest), ...kernelProblems(known), ...serverProblems(input)];
+  const failed = pulse === null || !known.rulesIn;
+  return {
+    schema: 'tandem-status/1',
+    version: input.version,
+    generatedAt: input.generatedAt,
+    pair: config.pair,
+    health: failed ? 'failed' : problems.length > 0 ? 'degraded' : 'ok',
+    problems,
+    pulse,
+    services: Object.keys(config.services).map(name => serviceReport(name, input)),
+    kernel: { rulesIn: known.rulesIn, lastAuditAt, repairs: known.repairs, errors: [...known.errors] },
+    sync: {
+      mode: known.sync?.mode ?? (config.sync ? 'kernel' : 'off'),
+      master: known.sync?.master ?? false,
+      backup: known.sync?.backup ?? false,
+      interface: known.sync?.interface ?? null,
+      syncId: known.sync?.syncId ?? null,
+    },
+  };
+}
+
+function pulseProblems(pulse: Snapshot | null, digest: string): string[] {
+  if (!pulse) return ['pulse does not answer: this router neither holds nor takes the VIPs under its control'];
+  const problems: string[] = [];
+  const { peer, peerNode, node, hold } = pulse;
+  if (!peer) problems.push(`${peerNode} is not heard: there is nobody to take over`);
+  else if (peer.configDigest !== digest) problems.push(`${peerNode} runs another config than ${node}`);
+  if (pulse.configDigest !== digest) problems.push('pulse runs another config than the director: reload both');
+  if (peer && !peer.ready) problems.push(`${peerNode} is not ready to take over`);
+  if (hold.on) problems.push(`${node} is on hold${hold.until === null ? '' : ` until ${hold.until}`}`);
+  if (peer?.hold) problems.push(`${peerNode} is on hold`);
+  for (const link of pulse.links) {
+    if (!link.up) problems.push(`heartbeat link ${link.lan} (${link.interface}) is down`);
+  }
+  for (const name of new Set(pulse.vips.filter(vip => !vip.linkUp).map(vip => vip.interface))) {
+    problems.push(`interface ${name} has no carrier`);
+  }
+  return problems;
+}
+
+function kernelProblems(known: Knowledge): string[] {
+  const texts = [...known.problems.map(problem => problem.text), ...known.errors, ...(known.sync?.problems ?? [])];
+  return [...new Set(texts)];
+}
+
+function serverProblems({ config, verdicts }: ReportInput): string[] {
+  return verdicts
+    .filter(verdict => verdict.state === 'down' && config.services[verdict.service] !== undefined)
+    .map(({ service, server, last }) => {
+      const why = last && !last.ok ? ` at stage ${last.stage}: ${last.problem}` : '';
+      return `service ${service}: server ${server} is down${why}`;
+    });
+}
+
+function serviceReport(name: string, input: ReportInput): ServiceReport {
+  const service = input.config.services[name];
+  if (!service) throw new RangeError(`there is no service ${name}`);
+  const key = keyOf(service);
+  const present = input.table.services.find(candidate => candidate.key === key);
+  const counts = input.counts.filter(count => count.key === key);
+  const own = Object.entries(service.servers).map(([server, { address, weight }]) =>
+    serverReport({
+      name: server,
+      address,
+      weight,
+      kernel: present?.servers.find(candidate => candidate.address === address && candidate.port === 0),
+      verdict: verdictOf(input.verdicts, name, server),
+      counts,
+    }),
+  );
+  const known = new Set<string>(Object.values(service.servers).map(server => server.address));
+  const leaving = (present?.servers ?? [])
+    .filter(server => !known.has(server.address))
+    .map(kernel => ({
+      ...serverReport({ name: kernel.address, address: kernel.address, weight: 0, kernel, verdict: undefined, counts }),
+      state: 'draining' as const,
+    }));
+  return {
+    name,
+    vip: service.vip,
+    mark: service.mark,
+    scheduler: service.scheduler,
+    inKernel: present !== undefined,
+    servers: [...own, ...leaving],
+  };
+}
+
+function serverReport(about: {
+  readonly name: string;
+  readonly address: Address;
+  readonly weight: number;
+  readonly kernel: IpvsServer | undefined;
+  readonly verdict: Verdict | undefined;
+  readonly counts: readonly ServerCounts[];
+}): ServerReport {
+  const { name, address, weight, kernel, verdict } = about;
+  const last = verdict?.last;
+  const count = about.counts.find(candidate => candidate.address === address);
+  return {
+    name,
+    address,
+    weight,
+    kernelWeight: kernel?.weight ?? null,
+    state: verdict?.state ?? 'unknown',
+    failedStage: last && !last.ok ? last.stage : null,
+    words: last && !last.ok ? last.words || last.problem : '',
+    checkedAt: verdict?.checkedAt ?? null,
+    checkMs: last?.tookMs ?? null,
+    activeConnections: count?.activeConnections ?? 0,
+    inactiveConnections: count?.inactiveConnections ?? 0,
+  };
+}

@@ -1,0 +1,91 @@
+// The kernel settings that the data plane stands on, each with its reason: which must be set, which are only looked at. Pure.
+// Source: Documentation/networking/ipvs-sysctl.rst, nf_conntrack-sysctl.rst; shared/LAB.md for what was proven.
+import type { Config } from '../config/schema.ts';
+import { familyOf } from '../units/address.ts';
+
+export interface SysctlRule {
+  /** As sysctl(8) writes it. */
+  readonly name: string;
+  /** Wanted value; numbers of a list separated by one blank. */
+  readonly value: string;
+  readonly why: string;
+  /** `set`: written when it differs, and without it the rules do not count as in. `check`: only reported. */
+  readonly mode: 'set' | 'check';
+}
+
+export interface SysctlChange {
+  readonly rule: SysctlRule;
+  /** The value it has now. */
+  readonly from: string;
+}
+
+/** Values by name, as read; undefined: the kernel has no such setting (its module is not loaded). */
+export type SysctlValues = ReadonlyMap<string, string | undefined>;
+
+/** What this config needs; nothing when it has no services. */
+export function wantedSysctls(config: Config): readonly SysctlRule[] {
+  const families = new Set(Object.values(config.services).map(service => familyOf(service.vip)));
+  if (families.size === 0) return [];
+  return [
+    ...(families.has(4) ? [set('net.ipv4.ip_forward', '1', "the real servers' answers pass through this router")] : []),
+    ...(families.has(6)
+      ? [set('net.ipv6.conf.all.forwarding', '1', "the real servers' answers pass through this router")]
+      : []),
+    set('net.ipv4.vs.sloppy_tcp', '1', 'data of active mode is adopted in mid-stream after a takeover'),
+    set('net.ipv4.vs.expire_quiescent_template', '1', 'clients of a server that is down get another one'),
+    ...(config.sync ? syncRules() : []),
+    set(
+      'net.netfilter.nf_conntrack_tcp_be_liberal',
+      '1',
+      'a transfer that comes back to this router has moved its window meanwhile',
+    ),
+    {
+      name: 'net.netfilter.nf_conntrack_tcp_loose',
+      value: '1',
+      why: 'downloads in active mode are picked up in mid-stream after a takeover; with 0 they break',
+      mode: 'check',
+    },
+  ];
+}
+
+function syncRules(): SysctlRule[] {
+  return [
+    set('net.ipv4.vs.sync_threshold', '0 0', 'every connection is sent to the peer once, at its first packet'),
+    set('net.ipv4.vs.sync_refresh_period', '10', 'quiet connections are sent again every 10 s, not per packet'),
+    set('net.ipv4.vs.sync_retries', '2', 'each of those is sent twice more, because the sync is unacknowledged'),
+  ];
+}
+
+function set(name: string, value: string, why: string): SysctlRule {
+  return { name, value, why, mode: 'set' };
+}
+
+/** Where the kernel shows a setting. */
+export function sysctlPath(name: string): string {
+  return `/proc/sys/${name.replaceAll('.', '/')}`;
+}
+
+/** One spelling for values: tabs and runs of blanks become one blank. */
+export function normalValue(text: string): string {
+  return text.trim().split(/\s+/).join(' ');
+}
+
+/** Settings to write, and sentences about those that cannot be right. */
+export function diffSysctls(
+  rules: readonly SysctlRule[],
+  values: SysctlValues,
+): {
+  readonly changes: readonly SysctlChange[];
+  readonly missing: readonly SysctlRule[];
+  readonly off: readonly SysctlChange[];
+} {
+  const present = rules.filter(rule => values.get(rule.name) !== undefined);
+  const wrong = present
+    .map(rule => ({ rule, from: normalValue(values.get(rule.name) ?? '') }))
+    .filter(({ rule, from }) => from !== rule.value);
+  return {
+    changes: wrong.filter(({ rule }) => rule.mode === 'set'),
+    missing: rules.filter(rule => values.get(rule.name) === undefined && rule.mode === 'set'),
+    off: wrong.filter(({ rule }) => rule.mode === 'check'),
+  };
+}

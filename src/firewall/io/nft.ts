@@ -1,0 +1,62 @@
+// Our nftables table through nft: list it, replace it. Not pure.
+import { CommandError, type CommandResult, type Run, run } from '../../command/io/run.ts';
+import { TABLE_FAMILY, TABLE_NAME } from '../ruleset.ts';
+
+export type NftFailure = 'missing' | 'no-kernel' | 'not-permitted' | 'failed';
+
+/** nft could not do its part; the message says what to do. */
+export class NftError extends Error {
+  readonly failure: NftFailure;
+
+  constructor(message: string, options: { readonly failure: NftFailure; readonly cause?: unknown }) {
+    super(message, options);
+    this.name = 'NftError';
+    this.failure = options.failure;
+  }
+}
+
+/** All reject with {@link NftError}. */
+export interface Nft {
+  /** The table as nft lists it, without counters; undefined when it is not there. */
+  listTable(): Promise<string | undefined>;
+  /** Runs a rule set file as one transaction: all of it or nothing. */
+  apply(text: string): Promise<void>;
+}
+
+export function createNft(runCommand: Run = run): Nft {
+  return {
+    listTable: async () => {
+      const result = await call(runCommand, ['-s', 'list', 'table', TABLE_FAMILY, TABLE_NAME]);
+      if (result.status !== 0 && result.stderr.includes('No such file or directory')) return undefined;
+      return check(result).stdout;
+    },
+    apply: async text => {
+      check(await call(runCommand, ['-f', '-'], text));
+    },
+  };
+}
+
+async function call(runCommand: Run, args: readonly string[], input?: string): Promise<CommandResult> {
+  try {
+    return await runCommand('nft', args, input === undefined ? {} : { input });
+  } catch (cause) {
+    if (cause instanceof CommandError && cause.failure === 'missing') {
+      throw new NftError('nft is not installed: `apt-get install nftables`', { failure: 'missing', cause });
+    }
+    throw new NftError(cause instanceof Error ? cause.message : String(cause), { failure: 'failed', cause });
+  }
+}
+
+function check(result: CommandResult): CommandResult {
+  if (result.status === 0) return result;
+  const words = result.stderr.trim().split('\n').slice(0, 3).join(' | ');
+  if (/Operation not permitted/.test(words)) {
+    throw new NftError('nft needs root (CAP_NET_ADMIN): run the director as root', { failure: 'not-permitted' });
+  }
+  if (/Operation not supported|Protocol not supported|Unable to initialize Netlink socket/.test(words)) {
+    throw new NftError(`this kernel lacks part of nftables (\`modprobe nf_tables nft_ct nft_chain_nat\`): ${words}`, {
+      failure: 'no-kernel',
+    });
+  }
+  throw new NftError(`nft failed with status ${result.status}: ${words}`, { failure: 'failed' });
+}

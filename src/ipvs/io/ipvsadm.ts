@@ -1,0 +1,110 @@
+// The kernel's IPVS table through ipvsadm: read, counts, batches of changes, time-outs, sync daemons. Not pure. Every change
+// goes in one `ipvsadm -R` (seen: its exit status is that of the last line only and it goes on after an error, so stderr is
+// what counts, and the caller reads the table again to verify).
+import { CommandError, type CommandResult, type Run, run } from '../../command/io/run.ts';
+import type { ServerCounts, SyncDaemonLine } from '../ipvsadm.ts';
+import { formatBatch, parseCounts, parseDaemons, parseTable, parseTimeouts } from '../ipvsadm.ts';
+import type { IpvsCommand, IpvsTable, IpvsTimeouts } from '../table.ts';
+
+export type IpvsadmFailure = 'missing' | 'no-kernel' | 'not-permitted' | 'failed';
+
+/** ipvsadm could not do its part; the message says what to do. */
+export class IpvsadmError extends Error {
+  readonly failure: IpvsadmFailure;
+
+  constructor(message: string, options: { readonly failure: IpvsadmFailure; readonly cause?: unknown }) {
+    super(message, options);
+    this.name = 'IpvsadmError';
+    this.failure = options.failure;
+  }
+}
+
+/** What the director and the sync need of IPVS. All reject with {@link IpvsadmError}. */
+export interface Ipvsadm {
+  readTable(): Promise<IpvsTable>;
+  readCounts(): Promise<readonly ServerCounts[]>;
+  readTimeouts(): Promise<IpvsTimeouts>;
+  /** Runs the changes as one batch; returns what ipvsadm complained of, one entry a line, at most 20. */
+  apply(commands: readonly IpvsCommand[]): Promise<readonly string[]>;
+  listDaemons(): Promise<readonly SyncDaemonLine[]>;
+  startDaemon(daemon: SyncDaemonLine): Promise<void>;
+  stopDaemon(daemon: SyncDaemonLine): Promise<void>;
+}
+
+/** Reads of the table that may find it changing under them. */
+const READS_MAX = 4;
+const COMPLAINTS_MAX = 20;
+
+export function createIpvsadm(runCommand: Run = run): Ipvsadm {
+  const text = async (args: readonly string[]) => check(await call(runCommand, args)).stdout;
+  const readCounts = async () => parseCounts(await text(['-Ln', '--thresholds']));
+  return {
+    readCounts,
+    readTable: () => readTable(() => text(['-Sn']), readCounts),
+    readTimeouts: async () => parseTimeouts(await text(['-L', '--timeout'])),
+    listDaemons: async () => parseDaemons(await text(['-L', '--daemon'])),
+    apply: async commands => {
+      const result = await call(runCommand, ['-R'], formatBatch(commands));
+      if (isNoKernel(result.stderr)) check(result);
+      return result.stderr
+        .split('\n')
+        .filter(line => line.trim() !== '')
+        .slice(0, COMPLAINTS_MAX);
+    },
+    startDaemon: async daemon => {
+      const where = ['--mcast-interface', daemon.interface, '--syncid', `${daemon.syncId}`];
+      check(await call(runCommand, ['--start-daemon', daemon.state, ...where]));
+    },
+    stopDaemon: async daemon => {
+      check(await call(runCommand, ['--stop-daemon', daemon.state]));
+    },
+  };
+}
+
+async function readTable(
+  rules: () => Promise<string>,
+  counts: () => Promise<readonly ServerCounts[]>,
+): Promise<IpvsTable> {
+  for (let attempt = 0; attempt < READS_MAX; attempt += 1) {
+    const table = parseTable(await rules(), await counts());
+    if (table) return table;
+  }
+  throw new IpvsadmError(`the IPVS table changed during each of ${READS_MAX} reads; is another program writing it?`, {
+    failure: 'failed',
+  });
+}
+
+async function call(runCommand: Run, args: readonly string[], input?: string): Promise<CommandResult> {
+  try {
+    return await runCommand('ipvsadm', args, input === undefined ? {} : { input });
+  } catch (cause) {
+    if (cause instanceof CommandError && cause.failure === 'missing') {
+      throw new IpvsadmError('ipvsadm is not installed: `apt-get install ipvsadm`', { failure: 'missing', cause });
+    }
+    throw new IpvsadmError(cause instanceof Error ? cause.message : String(cause), { failure: 'failed', cause });
+  }
+}
+
+/** The result, or the error that ipvsadm's words stand for. */
+function check(result: CommandResult): CommandResult {
+  const words = result.stderr.trim().split('\n').pop() ?? '';
+  if (/Permission denied|you must be root/.test(result.stderr)) {
+    throw new IpvsadmError('ipvsadm needs root (CAP_NET_ADMIN): run the director as root', {
+      failure: 'not-permitted',
+    });
+  }
+  if (isNoKernel(result.stderr)) {
+    throw new IpvsadmError(
+      'this kernel has no IPVS: `modprobe ip_vs`; if the module is missing, boot the distribution’s full kernel ' +
+        '(`apt-get install linux-image-amd64`), not a cloud or container one',
+      { failure: 'no-kernel' },
+    );
+  }
+  if (result.status !== 0)
+    throw new IpvsadmError(`ipvsadm failed with status ${result.status}: ${words}`, { failure: 'failed' });
+  return result;
+}
+
+function isNoKernel(stderr: string): boolean {
+  return /Can't initialize ipvs|Protocol not available/.test(stderr);
+}

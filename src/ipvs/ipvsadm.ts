@@ -1,0 +1,204 @@
+// ipvsadm's text: reads `-Sn`, `-Ln --thresholds`, `-L --timeout` and `-L --daemon`, writes the lines of a `-R` batch. Pure.
+// Source: ipvsadm 1.31's ipvsadm.c (print_service_entry, list_daemon, list_timeout); the tests hold text from a real kernel.
+import { type Address, hostPort, parseAddress } from '../units/address.ts';
+import type { Forwarding, IpvsCommand, IpvsServer, IpvsService, IpvsTable, IpvsTimeouts, ServiceKey } from './table.ts';
+
+/** What `-Ln --thresholds` tells of one real server. */
+export interface ServerCounts {
+  readonly key: ServiceKey;
+  readonly address: Address;
+  readonly port: number;
+  readonly upperThreshold: number;
+  readonly activeConnections: number;
+  readonly inactiveConnections: number;
+}
+
+export interface SyncDaemonLine {
+  readonly state: 'master' | 'backup';
+  readonly interface: string;
+  readonly syncId: number;
+}
+
+/** Text that ipvsadm should not have written: another version, or output cut off. */
+export class IpvsadmTextError extends Error {
+  constructor(what: string, line: string) {
+    super(`ipvsadm wrote a ${what} that Tandem cannot read: "${line.slice(0, 200)}" (known: ipvsadm 1.31)`);
+    this.name = 'IpvsadmTextError';
+  }
+}
+
+const FORWARDING = { '-m': 'nat', '-g': 'dr', '-i': 'tun' } as const;
+const FORWARDING_OPTION: Readonly<Record<Forwarding, string>> = { nat: '-m', dr: '-g', tun: '-i' };
+const PROTOCOL_OPTION = { TCP: '-t', UDP: '-u', SCTP: '--sctp-service' } as const;
+
+type MutableService = Omit<IpvsService, 'servers'> & { readonly servers: IpvsServer[] };
+
+/**
+ * The table from `ipvsadm -Sn`, with the counts of `-Ln --thresholds`, which `-Sn` leaves out.
+ * Undefined when the two do not speak of the same servers: something changed in between, read again.
+ */
+export function parseTable(rules: string, counts: readonly ServerCounts[]): IpvsTable | undefined {
+  const services = new Map<ServiceKey, MutableService>();
+  const known = new Map(counts.map(count => [serverId(count.key, count.address, count.port), count]));
+  let servers = 0;
+  for (const line of rules.split('\n')) {
+    if (line.trim() === '') continue;
+    const words = line.trim().split(/\s+/);
+    const { key, rest } = readKey(words.slice(1), line);
+    if (words[0] === '-A') services.set(key, readService(key, rest, line));
+    else if (words[0] === '-a') {
+      const server = readServer(rest, line);
+      const count = known.get(serverId(key, server.address, server.port));
+      if (!count) return undefined;
+      const { upperThreshold, activeConnections, inactiveConnections } = count;
+      services.get(key)?.servers.push({ ...server, upperThreshold, activeConnections, inactiveConnections });
+      servers += 1;
+    } else throw new IpvsadmTextError('rule', line);
+  }
+  return servers === counts.length ? { services: [...services.values()] } : undefined;
+}
+
+function serverId(key: ServiceKey, address: Address, port: number): string {
+  return `${key} ${hostPort(address, port)}`;
+}
+
+/** "-f 22 -6 …" or "-t 192.0.2.50:80 …" into the service's name and what follows. */
+function readKey(words: readonly string[], line: string): { key: ServiceKey; rest: readonly string[] } {
+  const [option, value] = words;
+  if (option === undefined || value === undefined) throw new IpvsadmTextError('rule', line);
+  const six = option === '-f' && words[2] === '-6';
+  const name = option === '--tcp-service' ? '-t' : option === '--udp-service' ? '-u' : option;
+  const key = (six ? `${name} ${value} -6` : `${name} ${value}`) as ServiceKey;
+  return { key, rest: words.slice(six ? 3 : 2) };
+}
+
+function readService(key: ServiceKey, words: readonly string[], line: string): MutableService {
+  let scheduler = '';
+  let persistenceS: number | undefined;
+  let schedulerFlags = '';
+  const extras: string[] = [];
+  for (let i = 0; i < words.length; i += 1) {
+    const value = words[i + 1] ?? '';
+    if (words[i] === '-s') scheduler = words[++i] ?? '';
+    else if (words[i] === '-p') persistenceS = readNumber(words[++i] ?? '', line);
+    else if (words[i] === '-b') schedulerFlags = (words[++i] ?? '').split(',').sort().join(',');
+    else if (value === '' || value.startsWith('-')) extras.push(words[i] as string);
+    else extras.push(`${words[i++]} ${value}`);
+  }
+  if (scheduler === '') throw new IpvsadmTextError('service', line);
+  return { key, scheduler, persistenceS, schedulerFlags, extras: extras.join(' '), servers: [] };
+}
+
+function readServer(
+  words: readonly string[],
+  line: string,
+): Pick<IpvsServer, 'address' | 'port' | 'forwarding' | 'weight'> {
+  let forwarding: Forwarding | undefined;
+  let weight: number | undefined;
+  let target: { address: Address; port: number } | undefined;
+  for (let i = 0; i < words.length; i += 1) {
+    const word = words[i] as string;
+    if (word === '-r') target = readEndpoint(words[++i] ?? '', line);
+    else if (word === '-w') weight = readNumber(words[++i] ?? '', line);
+    else if (word in FORWARDING) forwarding = FORWARDING[word as keyof typeof FORWARDING];
+    // Options of tunnels (--tun-type gue --tun-port 6080 …): only foreign services have them.
+    else if (word.startsWith('--') && words[i + 1] !== undefined && !words[i + 1]?.startsWith('-')) i += 1;
+  }
+  if (!target || !forwarding || weight === undefined) throw new IpvsadmTextError('real server', line);
+  return { ...target, forwarding, weight };
+}
+
+/** "198.51.100.11:0" or "[2001:db8::11]:0". */
+function readEndpoint(text: string, line: string): { address: Address; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const address = match && parseAddress((match[1] ?? match[2]) as string);
+  if (!match || !address) throw new IpvsadmTextError('address', line);
+  return { address, port: Number(match[3]) };
+}
+
+function readNumber(text: string, line: string): number {
+  if (!/^-?\d{1,10}$/.test(text)) throw new IpvsadmTextError('number', line);
+  return Number(text);
+}
+
+/** Reads `ipvsadm -Ln --thresholds`: connections and thresholds of every real server. */
+export function parseCounts(text: string): readonly ServerCounts[] {
+  const counts: ServerCounts[] = [];
+  let key: ServiceKey | undefined;
+  for (const line of text.split('\n')) {
+    const words = line.trim().split(/\s+/);
+    if (words[0] === '' || /^(IP Virtual|Prot |\s*-> RemoteAddress)/.test(line)) continue;
+    if (words[0] === '->') {
+      if (!key || words.length < 6) throw new IpvsadmTextError('list', line);
+      const [upperThreshold, , activeConnections, inactiveConnections] = words
+        .slice(2, 6)
+        .map(word => readNumber(word, line)) as [number, number, number, number];
+      counts.push({
+        key,
+        ...readEndpoint(words[1] ?? '', line),
+        upperThreshold,
+        activeConnections,
+        inactiveConnections,
+      });
+    } else key = listedKey(words, line);
+  }
+  return counts;
+}
+
+function listedKey(words: readonly string[], line: string): ServiceKey {
+  const [protocol, name] = words;
+  if (name === undefined) throw new IpvsadmTextError('list', line);
+  if (protocol === 'FWM') return (words[2] === 'IPv6' ? `-f ${name} -6` : `-f ${name}`) as ServiceKey;
+  const option = PROTOCOL_OPTION[protocol as keyof typeof PROTOCOL_OPTION];
+  if (option === undefined) throw new IpvsadmTextError('list', line);
+  return `${option} ${name}` as ServiceKey;
+}
+
+/** Reads `ipvsadm -L --timeout`. */
+export function parseTimeouts(text: string): IpvsTimeouts {
+  const match = /^Timeout \(tcp tcpfin udp\): (\d+) (\d+) \d+$/m.exec(text);
+  if (!match) throw new IpvsadmTextError('time-out line', text.trim());
+  return { tcpS: Number(match[1]), tcpFinS: Number(match[2]) };
+}
+
+/** Reads `ipvsadm -L --daemon`; nothing runs: nothing is written. */
+export function parseDaemons(text: string): readonly SyncDaemonLine[] {
+  const lines = text.split('\n').filter(line => line.trim() !== '');
+  return lines.map(line => {
+    const match = /^(master|backup) sync daemon \(mcast=([^,]+), syncid=(\d+)[,)]/.exec(line);
+    if (!match) throw new IpvsadmTextError('sync daemon line', line);
+    return { state: match[1] as 'master' | 'backup', interface: match[2] as string, syncId: Number(match[3]) };
+  });
+}
+
+/** One line of an `ipvsadm -R` batch. */
+export function formatCommand(command: IpvsCommand): string {
+  switch (command.type) {
+    case 'add-service':
+    case 'edit-service': {
+      const { key, scheduler, persistenceS, schedulerFlags } = command.service;
+      const flags = schedulerFlags === '' ? '' : ` -b ${schedulerFlags}`;
+      return `${command.type === 'add-service' ? '-A' : '-E'} ${key} -s ${scheduler} -p ${persistenceS}${flags}`;
+    }
+    case 'delete-service':
+      return `-D ${command.key}`;
+    case 'add-server':
+    case 'edit-server':
+    case 'drain-server': {
+      const { key, address, port, forwarding, weight, upperThreshold } = command.server;
+      const option = command.type === 'add-server' ? '-a' : '-e';
+      const target = `-r ${hostPort(address, port)} ${FORWARDING_OPTION[forwarding]}`;
+      return `${option} ${key} ${target} -w ${weight} -x ${upperThreshold}`;
+    }
+    case 'delete-server':
+      return `-d ${command.key} -r ${hostPort(command.address, command.port)}`;
+    case 'set-timeouts':
+      // 0 leaves the UDP time-out as it is.
+      return `--set ${command.timeouts.tcpS} ${command.timeouts.tcpFinS} 0`;
+  }
+}
+
+/** The text for `ipvsadm -R`: one line a command. */
+export function formatBatch(commands: readonly IpvsCommand[]): string {
+  return commands.map(command => `${formatCommand(command)}\n`).join('');
+}

@@ -1,0 +1,39 @@
+// docs/EVENTS.md from the event catalogue. Pure; written by scripts/docs.
+import { type EventEntry, SEVERITIES } from './event.ts';
+
+/** The page of all events, in Markdown: a table by severity, then each event with its fields and what to do. */
+export function eventReference(events: Readonly<Record<string, EventEntry>>): string {
+  const sorted = Object.entries(events).sort(
+    ([a, one], [b, two]) => SEVERITIES.indexOf(one.severity) - SEVERITIES.indexOf(two.severity) || (a < b ? -1 : 1),
+  );
+  return [
+    '# Events',
+    '',
+    'Made from src/log/catalogue.ts by `scripts/docs`: do not edit. Every line of the log is a JSON object with `code`, and a',
+    'code never changes its meaning: alert on codes. Severities are those of syslog (RFC 5424), worst first.',
+    '',
+    '| code | severity | what happened | ended by |',
+    '|---|---|---|---|',
+    ...sorted.map(([code, event]) => `| ${link(code)} | ${event.severity} | ${event.says} | ${link(event.endedBy)} |`),
+    '',
+    ...sorted.flatMap(([code, event]) => section(code, event)),
+  ].join('\n');
+}
+
+function section(code: string, { severity, says, remedy, fields, endedBy }: EventEntry): string[] {
+  const named = Object.entries(fields);
+  return [
+    `## ${code}`,
+    '',
+    `${severity}: ${says}`,
+    '',
+    ...(remedy === undefined ? [] : [`What to do: ${remedy}`, '']),
+    ...(endedBy === undefined ? [] : [`Ended by ${link(endedBy)}.`, '']),
+    ...named.map(([name, holds]) => `- \`${name}\`: ${holds}`),
+    ...(named.length > 0 ? [''] : []),
+  ];
+}
+
+function link(code: string | undefined): string {
+  return code === undefined ? '' : `[${code}](#${code.toLowerCase()})`;
+}

@@ -1,0 +1,126 @@
+// Decides when a real server is checked and when enough checks agree that it is up or down (rise and fall counts). Pure: time
+// and chance are arguments; io/nannies.ts runs it.
+import { type At, after, between, type Ms, ms } from '../units/duration.ts';
+import type { CheckResult, Stage, Verdict } from './verdict.ts';
+
+/** A server without a verdict is checked again this soon after a check, so that a starting router knows its servers early. */
+export const FIRST_CHECKS_PAUSE_MS = 1_000;
+/** Least pause after a check that took longer than the interval. */
+export const PAUSE_MIN_MS = 100;
+
+/** How often a server is checked and how many checks in a row decide; from the config. */
+export interface Pace {
+  readonly intervalMs: Ms;
+  readonly rise: number;
+  readonly fall: number;
+}
+
+export interface Nanny {
+  readonly state: Verdict['state'];
+  /** Good and failed checks in a row; one of them is 0. */
+  readonly good: number;
+  readonly bad: number;
+  readonly last: CheckResult | undefined;
+  /** Wall time of the last check, ISO 8601. */
+  readonly checkedAt: string | undefined;
+  /** When the running check began; undefined when none runs. */
+  readonly runningSince: At | undefined;
+  readonly nextAt: At;
+}
+
+/** What a result means, for log and director. Counts and results are in the nanny. */
+export type NannyEffect =
+  | { readonly type: 'became'; readonly from: Verdict['state']; readonly to: 'up' | 'down' }
+  /** A check failed, but not often enough in a row to change the state. */
+  | { readonly type: 'check-failed' }
+  /** The first good check after failed ones. */
+  | { readonly type: 'check-recovered' }
+  /** The server was down already and now fails for another reason. */
+  | { readonly type: 'fails-differently'; readonly before: Stage };
+
+/**
+ * A nanny for a server not checked before. `share` (0 to below 1) places the first check within the interval, but no later than
+ * FIRST_CHECKS_PAUSE_MS, so that the nannies of many servers do not start at once.
+ */
+export function newNanny(pace: Pace, at: At, share: number): Nanny {
+  const spread = Math.min(pace.intervalMs, FIRST_CHECKS_PAUSE_MS);
+  return {
+    state: 'unknown',
+    good: 0,
+    bad: 0,
+    last: undefined,
+    checkedAt: undefined,
+    runningSince: undefined,
+    nextAt: after(at, ms(spread * share)),
+  };
+}
+
+/** Whether a check should begin now; never while one runs. */
+export function isDue(nanny: Nanny, at: At): boolean {
+  return nanny.runningSince === undefined && nanny.nextAt <= at;
+}
+
+export function checkBegins(nanny: Nanny, at: At): Nanny {
+  return { ...nanny, runningSince: at };
+}
+
+/** The running check was given up without a result (new settings, or this router could not check): counts stay. */
+export function checkAbandoned(nanny: Nanny, pace: Pace, at: At): Nanny {
+  return { ...nanny, runningSince: undefined, nextAt: nextCheckAt(nanny, pace, at) };
+}
+
+/** Counts the result of the running check, which ended at `at`; `wall` is the same instant for people (ISO 8601). */
+export function checkEnds(
+  nanny: Nanny,
+  pace: Pace,
+  result: CheckResult,
+  at: At,
+  wall: string,
+): { readonly next: Nanny; readonly effects: readonly NannyEffect[] } {
+  const good = result.ok ? nanny.good + 1 : 0;
+  const bad = result.ok ? 0 : nanny.bad + 1;
+  const state = good >= pace.rise ? 'up' : bad >= pace.fall ? 'down' : nanny.state;
+  const counted: Nanny = { ...nanny, state, good, bad, last: result, checkedAt: wall, runningSince: undefined };
+  return {
+    next: { ...counted, nextAt: nextCheckAt({ ...nanny, state }, pace, at) },
+    effects: effectsOf(nanny, counted),
+  };
+}
+
+/** Checks begin an interval apart; one that took longer is followed soon, never overlapped. */
+function nextCheckAt(nanny: Nanny, pace: Pace, at: At): At {
+  const interval = nanny.state === 'unknown' ? Math.min(pace.intervalMs, FIRST_CHECKS_PAUSE_MS) : pace.intervalMs;
+  return Math.max(after(nanny.runningSince ?? at, ms(interval)), after(at, ms(PAUSE_MIN_MS))) as At;
+}
+
+function effectsOf(before: Nanny, now: Nanny): NannyEffect[] {
+  const effects: NannyEffect[] = [];
+  if (now.last?.ok && before.bad > 0) effects.push({ type: 'check-recovered' });
+  if (now.state !== before.state && now.state !== 'unknown') {
+    effects.push({ type: 'became', from: before.state, to: now.state });
+    return effects;
+  }
+  if (now.last === undefined || now.last.ok) return effects;
+  if (now.state !== 'down' || before.good > 0) effects.push({ type: 'check-failed' });
+  else if (before.last && !before.last.ok && !isSameFailure(before.last, now.last)) {
+    effects.push({ type: 'fails-differently', before: before.last.stage });
+  }
+  return effects;
+}
+
+type Failure = Extract<CheckResult, { ok: false }>;
+
+/** Numbers (bytes, ports, milliseconds) vary between failures that are one and the same. */
+function isSameFailure(one: Failure, other: Failure): boolean {
+  const shape = (failure: Failure) => failure.problem.replace(/\d+/g, '#');
+  return one.stage === other.stage && shape(one) === shape(other);
+}
+
+/** How late a check begins, in milliseconds; 0 when it is on time. */
+export function lateness(nanny: Nanny, at: At): Ms {
+  return ms(Math.max(0, between(nanny.nextAt, at)));
+}
+
+export function verdictOf(service: string, server: string, nanny: Nanny): Verdict {
+  return { service, server, state: nanny.state, last: nanny.last, checkedAt: nanny.checkedAt };
+}

@@ -1,0 +1,161 @@
+// Reads FTP replies from bytes as they come, in whatever packets: RFC 959 section 4.2 (multi-line replies), RFC 1123 4.1.2.6
+// (how 227 must be read), RFC 2428 section 3 (229). Bounded, for what a broken or hostile server may send; never throws. Pure.
+
+/** Longest reply line in bytes, line end not counted. */
+export const LINE_BYTES_MAX = 1024;
+/** Most lines of one reply. */
+export const REPLY_LINES_MAX = 64;
+/** Most bytes that a server may send over the control connection during one check. */
+export const DIALOGUE_BYTES_MAX = 65_536;
+/** Longest quotation of a server's words, in characters. */
+export const WORDS_LENGTH_MAX = 200;
+
+const LF = 0x0a;
+const CR = 0x0d;
+
+/** One complete reply. */
+export interface Reply {
+  /** 100 to 599. */
+  readonly code: number;
+  /** Text of each line, printable; first and last line without their code. At least one. */
+  readonly lines: readonly string[];
+}
+
+/** What has been read so far; start with {@link NEW_READER}. */
+export interface ReplyReader {
+  /** Bytes of a line that has not ended; at most LINE_BYTES_MAX and a CR. */
+  readonly partial: Uint8Array;
+  /** A multi-line reply that has not ended. */
+  readonly open: Reply | undefined;
+  /** All bytes read. */
+  readonly bytes: number;
+  /** The last complete line as it stood, printable. */
+  readonly lastLine: string;
+  /** Why reading stopped for good; nothing is read after a fault. */
+  readonly fault: string | undefined;
+}
+
+export const NEW_READER: ReplyReader = {
+  partial: new Uint8Array(0),
+  open: undefined,
+  bytes: 0,
+  lastLine: '',
+  fault: undefined,
+};
+
+export interface Reading {
+  readonly reader: ReplyReader;
+  readonly replies: readonly Reply[];
+}
+
+/**
+ * Reads `chunk`. Replies and fault depend on the bytes alone, never on how they were cut into packets.
+ * Lines end in LF, with or without CR before it; blank lines between replies are skipped, as clients do.
+ */
+export function readReplies(reader: ReplyReader, chunk: Uint8Array): Reading {
+  const replies: Reply[] = [];
+  if (reader.fault !== undefined) return { reader, replies };
+  const allowed = chunk.subarray(0, DIALOGUE_BYTES_MAX - reader.bytes);
+  let now: ReplyReader = reader;
+  for (let from = 0; from < allowed.length && now.fault === undefined; ) {
+    const lf = allowed.indexOf(LF, from);
+    const to = lf === -1 ? allowed.length : lf;
+    const line = join(now.partial, allowed.subarray(from, to));
+    from = to + 1;
+    now = { ...now, partial: line.slice(0, LINE_BYTES_MAX + 1) };
+    if (overlong(line)) now = { ...now, fault: `the server sends a line of more than ${LINE_BYTES_MAX} bytes` };
+    else if (lf !== -1) now = endLine(now, replies);
+  }
+  now = { ...now, bytes: reader.bytes + allowed.length };
+  if (now.fault === undefined && allowed.length < chunk.length) {
+    now = { ...now, fault: `the server sends more than ${DIALOGUE_BYTES_MAX} bytes of replies` };
+  }
+  return { reader: now, replies };
+}
+
+function endLine(reader: ReplyReader, replies: Reply[]): ReplyReader {
+  const line = printable(decode(reader.partial));
+  const next = { ...reader, partial: NEW_READER.partial, lastLine: line === '' ? reader.lastLine : line };
+  if (reader.open) return continueReply(next, reader.open, line, replies);
+  if (line.trim() === '') return next;
+  const match = /^([1-5]\d\d)(?:([ -])(.*))?$/su.exec(line);
+  if (!match) return { ...next, fault: 'the server sends something that is not an FTP reply' };
+  const reply = { code: Number(match[1]), lines: [match[3] ?? ''] };
+  if (match[2] === '-') return { ...next, open: reply };
+  replies.push(reply);
+  return next;
+}
+
+function continueReply(reader: ReplyReader, open: Reply, line: string, replies: Reply[]): ReplyReader {
+  // The end is the same code followed by a blank; "226" alone is tolerated. Any other line is text, whatever it begins with.
+  const isEnd = line === `${open.code}` || line.startsWith(`${open.code} `);
+  const reply = { code: open.code, lines: [...open.lines, isEnd ? line.slice(4) : line] };
+  if (reply.lines.length > REPLY_LINES_MAX) {
+    return { ...reader, open: undefined, fault: `the server sends a reply of more than ${REPLY_LINES_MAX} lines` };
+  }
+  if (!isEnd) return { ...reader, open: reply };
+  replies.push(reply);
+  return { ...reader, open: undefined };
+}
+
+function overlong(line: Uint8Array): boolean {
+  return line.length > LINE_BYTES_MAX && !(line.length === LINE_BYTES_MAX + 1 && line[LINE_BYTES_MAX] === CR);
+}
+
+function join(head: Uint8Array, tail: Uint8Array): Uint8Array {
+  const both = new Uint8Array(head.length + tail.length);
+  both.set(head);
+  both.set(tail, head.length);
+  return both;
+}
+
+function decode(line: Uint8Array): string {
+  const end = line[line.length - 1] === CR ? line.length - 1 : line.length;
+  return new TextDecoder().decode(line.subarray(0, end));
+}
+
+/** Text that is safe in a log or on a terminal: control, format and unassigned characters become \xHH or \u{HHHH}. */
+export function printable(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, character => {
+    const code = character.codePointAt(0) ?? 0;
+    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
+  });
+}
+
+/** Cut to {@link WORDS_LENGTH_MAX} characters, with an ellipsis where something is missing. */
+export function quoted(words: string): string {
+  const characters = [...words.trim()];
+  if (characters.length <= WORDS_LENGTH_MAX) return characters.join('');
+  return `${characters.slice(0, WORDS_LENGTH_MAX - 1).join('')}…`;
+}
+
+/** A reply in one line: its code and its last line with text, where servers put the sentence that matters. */
+export function wordsOf(reply: Reply): string {
+  return `${reply.code} ${reply.lines.findLast(line => line.trim() !== '') ?? ''}`.trim();
+}
+
+/** The last thing the server said, also when it was not a whole line. */
+export function lastWords(reader: ReplyReader): string {
+  return reader.partial.length > 0 ? printable(decode(reader.partial)) : reader.lastLine;
+}
+
+/** What a 227 announces: address in dotted form and port; undefined when it is malformed (RFC 959, RFC 1123 4.1.2.6). */
+export function parsePasv(reply: Reply): { readonly address: string; readonly port: number } | undefined {
+  // Six numbers of 0 to 255, without leading zeros, found wherever they stand in the line: text and parentheses are not fixed.
+  const found = [...(reply.lines.at(-1) ?? '').matchAll(/(?<![\d,.-])\d{1,3}(?:,\d{1,3}){5}(?![\d,])/gu)];
+  if (found.length !== 1) return undefined;
+  const parts = (found[0]?.[0] ?? '').split(',');
+  const numbers = parts.map(Number);
+  if (parts.some((part, index) => part !== `${numbers[index]}`) || numbers.some(number => number > 255))
+    return undefined;
+  const [h1, h2, h3, h4, high = 0, low = 0] = numbers;
+  const port = high * 256 + low;
+  return port === 0 ? undefined : { address: `${h1}.${h2}.${h3}.${h4}`, port };
+}
+
+/** The port a 229 announces; undefined when it is malformed (RFC 2428: `(|||port|)`, network and address empty). */
+export function parseEpsv(reply: Reply): number | undefined {
+  const found = [...(reply.lines.at(-1) ?? '').matchAll(/\(([!-/:-~])\1\1([1-9]\d{0,4})\1\)/gu)];
+  const port = Number(found[0]?.[2]);
+  return found.length === 1 && port <= 65_535 ? port : undefined;
+}

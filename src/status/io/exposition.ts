@@ -1,0 +1,37 @@
+// Prometheus text of a report, made with prom-client: our families in a registry of their own for each scrape (so that what is
+// gone from the report is gone from the text), and the process's own metrics. Not pure: it watches this process.
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { type Family, familiesOf } from '../metrics.ts';
+import type { StatusReport } from '../report.ts';
+
+export interface Exposition {
+  readonly contentType: string;
+  render(report: StatusReport): Promise<string>;
+}
+
+/** Starts watching the process (event loop lag, memory, descriptors); once per process is enough. */
+export function createExposition(): Exposition {
+  const own = new Registry();
+  collectDefaultMetrics({ register: own });
+  return {
+    contentType: own.contentType,
+    render: async report => {
+      const registry = new Registry();
+      for (const family of familiesOf(report)) addFamily(registry, family);
+      return Registry.merge([registry, own]).metrics();
+    },
+  };
+}
+
+function addFamily(registry: Registry, family: Family): void {
+  const { name, help } = family;
+  const labelNames = [...new Set(family.samples.flatMap(sample => Object.keys(sample.labels)))];
+  const options = { name, help, labelNames, registers: [registry] };
+  if (family.type === 'counter') {
+    const counter = new Counter(options);
+    for (const sample of family.samples) counter.inc(sample.labels, sample.value);
+  } else {
+    const gauge = new Gauge(options);
+    for (const sample of family.samples) gauge.set(sample.labels, sample.value);
+  }
+}

@@ -1,0 +1,151 @@
+// The status server: HTTP over a unix socket, read-only. /status /healthz /metrics /events. Everything a reader can do is
+// bounded in number, size and time; no reader is ever waited for. Not pure.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Log } from '../../log/log.ts';
+import { grantGroup, listenOn, removeStaleSocket } from '../../socket/io/unix.ts';
+import type { StatusReport } from '../report.ts';
+import { createEventHub, type EventHub, READERS_MAX } from './events.ts';
+import { createExposition, type Exposition } from './exposition.ts';
+
+export const STATUS_SOCKET = 'status.sock';
+export const STATUS_PATHS = ['/status', '/healthz', '/metrics', '/events'] as const;
+
+export interface StatusSource {
+  report(): StatusReport;
+  /** Calls `listener` when something may have changed; returns the way to stop that. */
+  subscribe(listener: (reason: string) => void): () => void;
+}
+
+export interface StatusServerOptions {
+  readonly socketPath: string;
+  readonly source: StatusSource;
+  readonly log: Log;
+  /** Time between two comments on /events, in milliseconds (default 15 s). */
+  readonly heartbeatMs?: number;
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+const CONNECTIONS_MAX = READERS_MAX + 32;
+const LIMITS = {
+  maxHeaderSize: 8_192,
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  keepAliveTimeout: 5_000,
+  connectionsCheckingInterval: 1_000,
+} as const;
+/** A connection on which nothing moves for this long is closed (readers of /events are watched by their queue instead). */
+const IDLE_MS_MAX = 30_000;
+
+interface Context {
+  readonly options: StatusServerOptions;
+  readonly hub: EventHub;
+  readonly exposition: Exposition;
+}
+
+/** Starts the server; throws when somebody else answers on the socket or it cannot be made. */
+export async function startStatusServer(options: StatusServerOptions): Promise<{ close(): Promise<void> }> {
+  const { socketPath, source, log } = options;
+  await removeStaleSocket(socketPath);
+  const hub = createEventHub({ report: () => source.report(), log, ...pickHeartbeat(options) });
+  const context: Context = { options, hub, exposition: createExposition() };
+  const server = createServer(LIMITS, (request, response) => void handle(context, request, response));
+  server.maxConnections = CONNECTIONS_MAX;
+  server.setTimeout(IDLE_MS_MAX);
+  try {
+    await listenOn(server, socketPath, 'group');
+    const group = await grantGroup(socketPath);
+    log.event('STATUS_SERVER_STARTED', { socket: socketPath, group });
+  } catch (error) {
+    hub.close();
+    server.close();
+    throw error;
+  }
+  server.on('error', error => log.event('STATUS_SERVER_ERROR', { socket: socketPath, problem: error.message }));
+  const unsubscribe = source.subscribe(reason => hub.notify(reason));
+  return { close: () => stop(context, server, unsubscribe) };
+}
+
+function pickHeartbeat(options: StatusServerOptions): { heartbeatMs?: number } {
+  return options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs };
+}
+
+function stop(context: Context, server: Server, unsubscribe: () => void): Promise<void> {
+  unsubscribe();
+  context.hub.close();
+  return new Promise(resolve => {
+    // Node removes the socket file when the server closes.
+    server.close(() => {
+      context.options.log.event('STATUS_SERVER_STOPPED', { socket: context.options.socketPath });
+      resolve();
+    });
+    server.closeAllConnections();
+  });
+}
+
+async function handle(context: Context, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const path = (request.url ?? '').split('?', 1)[0] ?? '';
+  response.on('error', () => response.destroy());
+  try {
+    await answer(context, request.method ?? '', path, response);
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    context.options.log.event('STATUS_REPORT_FAILED', { path, problem });
+    if (response.headersSent) response.destroy();
+    else reply(response, 500, JSON_TYPE, json({ error: 'the report could not be made', problem }));
+  }
+}
+
+async function answer(context: Context, method: string, path: string, response: ServerResponse): Promise<void> {
+  if (method !== 'GET' && method !== 'HEAD') {
+    response.setHeader('allow', 'GET, HEAD');
+    const error = `${method} is not possible here: this socket only reads; use \`tandem\` (as root) to change things`;
+    return reply(response, 405, JSON_TYPE, json({ error }));
+  }
+  const { source } = context.options;
+  switch (path) {
+    case '/status':
+      return reply(response, 200, JSON_TYPE, json(source.report()));
+    case '/healthz': {
+      const { status, body } = healthOf(source.report());
+      return reply(response, status, JSON_TYPE, json(body));
+    }
+    case '/metrics':
+      return reply(response, 200, context.exposition.contentType, await context.exposition.render(source.report()));
+    case '/events':
+      return follow(context, method, response);
+    default:
+      return reply(response, 404, JSON_TYPE, json({ error: `there is no ${path}`, paths: STATUS_PATHS }));
+  }
+}
+
+function follow(context: Context, method: string, response: ServerResponse): void {
+  if (method === 'HEAD') {
+    reply(response, 200, 'text/event-stream', '');
+    return;
+  }
+  if (context.hub.add(response)) return;
+  response.setHeader('retry-after', '10');
+  reply(response, 503, JSON_TYPE, json({ error: `${READERS_MAX} readers follow /events already; close one` }));
+}
+
+/** 200 while this router does its part (also degraded), 503 when it failed or pulse does not answer. */
+function healthOf(report: StatusReport): { status: 200 | 503; body: object } {
+  const { health, problems, pulse } = report;
+  const fine = health !== 'failed' && pulse !== null;
+  const body = { health: pulse === null ? 'failed' : health, role: pulse?.role ?? null, problems };
+  return { status: fine ? 200 : 503, body };
+}
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value)}\n`;
+}
+
+/** Node leaves out the body of an answer to HEAD by itself. */
+function reply(response: ServerResponse, status: number, contentType: string, body: string): void {
+  response.writeHead(status, {
+    'content-type': contentType,
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+  });
+  response.end(body);
+}

@@ -1,0 +1,229 @@
+// The metrics of a status report: names, help, types, labels and values, in Prometheus's conventions (base units, `_total` for
+// counters, one series per state with 0 or 1). io/exposition.ts turns them into text. Pure.
+import { ROLES, type Snapshot } from '../feed/message.ts';
+import type { StatusReport } from './report.ts';
+
+export interface Sample {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+export interface Family {
+  readonly name: string;
+  readonly help: string;
+  readonly type: 'gauge' | 'counter';
+  readonly samples: readonly Sample[];
+}
+
+const HEALTHS = ['ok', 'degraded', 'failed'] as const;
+const SERVER_STATES = ['unknown', 'up', 'down', 'draining'] as const;
+/** A snapshot with more counters than this is cut: series must stay bounded whatever pulse sends. */
+const COUNTERS_MAX = 200;
+
+/** All families of the report. What the report does not know (null) has no sample, never a made-up zero. */
+export function familiesOf(report: StatusReport): Family[] {
+  return [...overallFamilies(report), ...pulseFamilies(report), ...serviceFamilies(report), ...kernelFamilies(report)];
+}
+
+/** `heartbeatsSent`, `refused.bad-mac` → `tandem_pulse_heartbeats_sent_total`, `tandem_pulse_refused_bad_mac_total`. */
+export function counterName(name: string): string {
+  const snake = name
+    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
+    .replace(/[^A-Za-z0-9]+/g, '_')
+    .replace(/^_+|_+$/g, '')
+    .toLowerCase();
+  return `tandem_pulse_${snake.replace(/_total$/, '')}_total`;
+}
+
+function overallFamilies(report: StatusReport): Family[] {
+  return [
+    gauge('tandem_build_info', 'Always 1; the version is in the label', [sample(1, { version: report.version })]),
+    gauge('tandem_health', 'Overall health of this router: 1 for the current state', oneOf(HEALTHS, report.health)),
+    gauge('tandem_problems', 'Problems that the status report names', [sample(report.problems.length)]),
+    gauge('tandem_pulse_up', 'Whether pulse sends snapshots to the director', [sample(report.pulse !== null)]),
+  ];
+}
+
+function pulseFamilies(report: StatusReport): Family[] {
+  const { pulse } = report;
+  if (!pulse) return [];
+  return [...roleFamilies(pulse), ...peerFamilies(pulse), ...linkFamilies(pulse), ...counterFamilies(pulse)];
+}
+
+function roleFamilies(pulse: Snapshot): Family[] {
+  const roles = ROLES.map(role => sample(role === pulse.role, { role }));
+  return [
+    gauge('tandem_role', 'Role of this router: 1 for the current one', roles),
+    gauge('tandem_role_since_seconds', 'Unix time of the last role change', timestamps(pulse.since)),
+    gauge('tandem_epoch', 'Counter of the current or last known term of ownership', [sample(counterOf(pulse.epoch))]),
+    gauge('tandem_serving', 'Whether vipd acknowledged the last renewal within the lease', [sample(pulse.serving)]),
+    gauge('tandem_lease_armed', 'Whether the VIPs go away by themselves at lease end', [sample(pulse.leaseArmed)]),
+    gauge('tandem_hold', 'Whether an operator keeps this router from becoming active', [sample(pulse.hold.on)]),
+    gauge('tandem_fitness', 'Fitness of this router, as compared with the peer', [sample(pulse.fitness)]),
+    gauge(
+      'tandem_vip_held',
+      'Whether this router holds the address',
+      pulse.vips.map(vip => sample(vip.held, { address: vip.address, interface: vip.interface, kind: vip.kind })),
+    ),
+    gauge(
+      'tandem_vip_link_up',
+      'Whether the interface of the address has carrier',
+      pulse.vips.map(vip => sample(vip.linkUp, { address: vip.address, interface: vip.interface })),
+    ),
+  ];
+}
+
+function peerFamilies(pulse: Snapshot): Family[] {
+  const { peer } = pulse;
+  if (!peer) return [gauge('tandem_peer_known', 'Whether a heartbeat of the peer was ever heard', [sample(0)])];
+  const sameConfig = peer.configDigest === pulse.configDigest;
+  const roles = ROLES.map(role => sample(role === peer.role, { role }));
+  return [
+    gauge('tandem_peer_known', 'Whether a heartbeat of the peer was ever heard', [sample(1)]),
+    gauge('tandem_peer_role', "The peer's role as last heard: 1 for the current one", roles),
+    gauge('tandem_peer_serving', 'Whether the peer says that it serves', [sample(peer.serving)]),
+    gauge('tandem_peer_heard_seconds', 'Time since the last valid heartbeat', [sample(peer.heardMsAgo / 1_000)]),
+    gauge('tandem_peer_fitness', 'Fitness of the peer', [sample(peer.fitness)]),
+    gauge('tandem_peer_ready', 'Whether the peer says that it can take over', [sample(peer.ready)]),
+    gauge('tandem_peer_config_match', 'Whether both routers run the same config', [sample(sameConfig)]),
+  ];
+}
+
+function linkFamilies(pulse: Snapshot): Family[] {
+  const each = (value: (link: Snapshot['links'][number]) => number | boolean | null): Sample[] =>
+    pulse.links.flatMap(link => {
+      const known = value(link);
+      return known === null ? [] : [sample(known, { link: link.lan, interface: link.interface })];
+    });
+  const seconds = (milliseconds: number | null) => (milliseconds === null ? null : milliseconds / 1_000);
+  return [
+    gauge(
+      'tandem_link_up',
+      'Whether heartbeats come in on the link',
+      each(link => link.up),
+    ),
+    gauge(
+      'tandem_link_peer_hears_us',
+      'Whether the peer says that it hears us on it',
+      each(link => link.peerHearsUs),
+    ),
+    gauge(
+      'tandem_link_heard_seconds',
+      'Time since a valid heartbeat on the link',
+      each(link => seconds(link.heardMsAgo)),
+    ),
+    gauge(
+      'tandem_heartbeat_rtt_seconds',
+      'Round-trip time of the last heartbeat exchange',
+      each(link => seconds(link.rttMs)),
+    ),
+    counter(
+      'tandem_heartbeats_received_total',
+      'Valid heartbeats received on the link',
+      each(link => link.received),
+    ),
+    counter(
+      'tandem_heartbeats_refused_total',
+      'Datagrams refused on the link',
+      each(link => link.refused),
+    ),
+  ];
+}
+
+function counterFamilies(pulse: Snapshot): Family[] {
+  const families = new Map<string, Family>();
+  for (const [name, value] of Object.entries(pulse.counters).slice(0, COUNTERS_MAX)) {
+    const metric = counterName(name);
+    // Two spellings of one name would make the exposition invalid; the first one stands.
+    if (value >= 0 && !families.has(metric)) {
+      families.set(metric, counter(metric, `pulse's counter ${name}, explained in docs/EVENTS.md`, [sample(value)]));
+    }
+  }
+  return [...families.values()];
+}
+
+function serviceFamilies(report: StatusReport): Family[] {
+  const servers = report.services.flatMap(service =>
+    service.servers.map(server => ({ server, labels: { service: service.name, server: server.name } })),
+  );
+  const each = (value: (server: (typeof servers)[number]['server']) => number | boolean | null): Sample[] =>
+    servers.flatMap(({ server, labels }) => {
+      const known = value(server);
+      return known === null ? [] : [sample(known, labels)];
+    });
+  const states = servers.flatMap(({ server, labels }) => oneOf(SERVER_STATES, server.state, labels));
+  const connections = servers.flatMap(({ server, labels }) => [
+    sample(server.activeConnections, { ...labels, state: 'active' }),
+    sample(server.inactiveConnections, { ...labels, state: 'inactive' }),
+  ]);
+  const inKernel = report.services.map(service => sample(service.inKernel, { service: service.name }));
+  const checked = servers.flatMap(({ server, labels }) => timestamps(server.checkedAt, labels));
+  return [
+    gauge('tandem_service_in_kernel', 'Whether IPVS has the service', inKernel),
+    gauge(
+      'tandem_server_up',
+      'Whether the real server passes its checks',
+      each(server => server.state === 'up'),
+    ),
+    gauge('tandem_server_state', 'State of the real server: 1 for the current one', states),
+    gauge(
+      'tandem_server_check_seconds',
+      'Length of the last check',
+      each(server => (server.checkMs === null ? null : server.checkMs / 1_000)),
+    ),
+    gauge('tandem_server_checked_timestamp_seconds', 'Unix time of the last check', checked),
+    gauge(
+      'tandem_server_weight',
+      'Weight of the server in the kernel; absent: not in the kernel',
+      each(server => server.kernelWeight),
+    ),
+    gauge('tandem_server_connections', "Connections in the kernel's table", connections),
+  ];
+}
+
+function kernelFamilies(report: StatusReport): Family[] {
+  const { kernel, sync } = report;
+  const labels = { mode: sync.mode };
+  return [
+    gauge('tandem_rules_in', 'Whether the kernel has all rules', [sample(kernel.rulesIn)]),
+    counter('tandem_repairs_total', 'Changes by others that the director put right', [sample(kernel.repairs)]),
+    gauge('tandem_kernel_errors', 'Changes that the last apply could not make', [sample(kernel.errors.length)]),
+    gauge('tandem_audit_timestamp_seconds', 'Unix time of the last audit', timestamps(kernel.lastAuditAt)),
+    gauge('tandem_sync_daemon_up', 'Whether the sync daemon runs', [
+      sample(sync.master, { ...labels, daemon: 'master' }),
+      sample(sync.backup, { ...labels, daemon: 'backup' }),
+    ]),
+  ];
+}
+
+function gauge(name: string, help: string, samples: readonly Sample[]): Family {
+  return { name, help, type: 'gauge', samples };
+}
+
+function counter(name: string, help: string, samples: readonly Sample[]): Family {
+  return { name, help, type: 'counter', samples };
+}
+
+function sample(value: number | boolean, labels: Readonly<Record<string, string>> = {}): Sample {
+  return { labels, value: Number(value) };
+}
+
+function oneOf(
+  states: readonly string[],
+  current: string,
+  labels: Readonly<Record<string, string>> = {},
+): readonly Sample[] {
+  return states.map(state => sample(state === current, { ...labels, state }));
+}
+
+/** Unix seconds of an ISO 8601 time; none when unknown or unreadable. */
+function timestamps(iso: string | null, labels: Readonly<Record<string, string>> = {}): Sample[] {
+  const at = iso === null ? Number.NaN : Date.parse(iso);
+  return Number.isNaN(at) ? [] : [sample(at / 1_000, labels)];
+}
+
+/** The counter of an epoch written "counter.node". */
+function counterOf(epoch: string): number {
+  const value = Number.parseInt(epoch, 10);
+  return Number.isNaN(value) ? 0 : value;
+}

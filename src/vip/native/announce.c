@@ -1,0 +1,55 @@
+/*
+ * When each address is announced: several times at first (a switch may lose one, a host may be busy), then at a low rate
+ * for as long as it is held.
+ */
+#include "vipd.h"
+
+static const us_t announce_after[] = { 0,		 20 * US_PER_MS,   100 * US_PER_MS, 500 * US_PER_MS,
+				       1000 * US_PER_MS, 2000 * US_PER_MS, 5000 * US_PER_MS };
+#define STEPS (sizeof(announce_after) / sizeof(announce_after[0]))
+#define EVERY_US (30 * US_PER_S)
+
+/* Starts the schedule of one address anew, with an announcement at the next announce_due(). */
+void announce_start(struct vip *vip, us_t now)
+{
+	vip->announce_step = 0;
+	vip->announce_at = now;
+}
+
+void announce_all(us_t now)
+{
+	for (unsigned i = 0; i < vip_count; i++)
+		announce_start(&vips[i], now);
+	announce_due(now);
+}
+
+void announce_stop(void)
+{
+	for (unsigned i = 0; i < vip_count; i++)
+		vips[i].announce_at = NEVER;
+}
+
+us_t announce_next(void)
+{
+	us_t next = NEVER;
+
+	for (unsigned i = 0; i < vip_count; i++)
+		next = vips[i].announce_at < next ? vips[i].announce_at : next;
+	return next;
+}
+
+void announce_due(us_t now)
+{
+	for (unsigned i = 0; i < vip_count; i++) {
+		struct vip *vip = &vips[i];
+
+		if (now < vip->announce_at)
+			continue;
+		packet_announce(vip);
+		vip->announce_step++;
+		/* From now, not from when it was due: after a stop of the process, missed ones are not made up for. */
+		vip->announce_at = now + (vip->announce_step < STEPS ? announce_after[vip->announce_step] -
+									       announce_after[vip->announce_step - 1]
+								     : EVERY_US);
+	}
+}

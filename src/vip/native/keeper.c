@@ -1,0 +1,163 @@
+/*
+ * The keeper: a thread that puts addresses into the kernel and refreshes their lifetimes, so that a refresh that waits
+ * behind other link changes (seen: 94 ms) never delays a renewal of the lease. It adds only while the lease runs; before
+ * anything is removed, keeper_stop() makes sure that it adds nothing afterwards.
+ */
+#include "vipd.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define STACK_BYTES (256 * 1024)
+#define REFRESH_SPARE_MS 500 /* the refresh period: a lifetime must outlast the wait for the next one */
+
+/* `lock` guards the fields, briefly; `kernel` is held while the keeper changes an address. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t kernel = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
+static struct terms granted;
+static bool running;
+static uint64_t wanted, result_done, result_created, result_failed;
+static int result_error;
+static int event_fd = -1;
+static struct netlink nl;
+
+/* When the addresses must be gone at the latest. */
+us_t terms_end(const struct terms *terms)
+{
+	return terms->deadline + (terms->mode == MODE_ALONE ? terms->keep_ms * US_PER_MS : 0);
+}
+
+/* The kernel lifetime for a refresh at `now`: whole seconds, rounded up, so that it never ends before the lease. */
+uint32_t terms_valid_s(const struct terms *terms, us_t now)
+{
+	us_t left = terms->mode == MODE_ALONE ? terms_end(terms) - now
+					      : ((us_t)terms->lease_ms + REFRESH_SPARE_MS) * US_PER_MS;
+	us_t seconds = (left + US_PER_S - 1) / US_PER_S;
+
+	return seconds < 1 ? 1 : (uint32_t)seconds;
+}
+
+static void report(uint64_t bit, int error, bool created)
+{
+	uint64_t one = 1;
+
+	pthread_mutex_lock(&lock);
+	if (error) {
+		result_failed |= bit;
+		result_error = error;
+	} else {
+		result_done |= bit;
+		result_created |= created ? bit : 0;
+	}
+	pthread_mutex_unlock(&lock);
+	if (write(event_fd, &one, sizeof(one)) < 0)
+		return; /* the counter is full: the loop is being woken already */
+}
+
+/* One address. The lease is looked at after `kernel` is ours: what was removed meanwhile stays removed. */
+static void ensure_next(void)
+{
+	bool created = false, permitted;
+	unsigned index = 0;
+	uint32_t valid_s = 0;
+	int error = 0;
+
+	pthread_mutex_lock(&kernel);
+	pthread_mutex_lock(&lock);
+	us_t now = clock_now();
+
+	permitted = running && wanted != 0 && now < terms_end(&granted);
+	if (permitted) {
+		index = (unsigned)__builtin_ctzll(wanted);
+		wanted &= wanted - 1;
+		valid_s = terms_valid_s(&granted, now);
+	} else {
+		wanted = 0;
+	}
+	pthread_mutex_unlock(&lock);
+	if (permitted) {
+		error = netlink_ensure(&nl, index, valid_s, &created);
+		report(UINT64_C(1) << index, error, created);
+	}
+	pthread_mutex_unlock(&kernel);
+}
+
+static void *keeper(void *unused)
+{
+	(void)unused;
+	for (;;) {
+		pthread_mutex_lock(&lock);
+		while (wanted == 0)
+			pthread_cond_wait(&wake, &lock);
+		pthread_mutex_unlock(&lock);
+		ensure_next();
+	}
+	return NULL;
+}
+
+bool keeper_start(void)
+{
+	pthread_t thread;
+	pthread_attr_t attributes;
+
+	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (event_fd < 0 || !netlink_open(&nl))
+		return false;
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	errno = pthread_create(&thread, &attributes, keeper, NULL);
+	return errno == 0;
+}
+
+int keeper_fd(void)
+{
+	return event_fd;
+}
+
+void keeper_terms(const struct terms *terms)
+{
+	pthread_mutex_lock(&lock);
+	granted = *terms;
+	running = true;
+	pthread_mutex_unlock(&lock);
+}
+
+/* Returns once nothing is under way; from then on the keeper adds nothing until keeper_terms(). */
+void keeper_stop(void)
+{
+	pthread_mutex_lock(&lock);
+	running = false;
+	pthread_mutex_unlock(&lock);
+	pthread_mutex_lock(&kernel);
+	pthread_mutex_lock(&lock);
+	wanted = result_done = result_created = result_failed = 0;
+	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&kernel);
+}
+
+void keeper_ensure(uint64_t mask)
+{
+	pthread_mutex_lock(&lock);
+	wanted |= mask;
+	pthread_cond_signal(&wake);
+	pthread_mutex_unlock(&lock);
+}
+
+void keeper_results(uint64_t *done, uint64_t *created, uint64_t *failed, int *error)
+{
+	uint64_t count;
+
+	if (read(event_fd, &count, sizeof(count)) < 0)
+		count = 0; /* nothing new: the masks below are empty then */
+	pthread_mutex_lock(&lock);
+	*done = result_done;
+	*created = result_created;
+	*failed = result_failed;
+	*error = result_error;
+	result_done = result_created = result_failed = 0;
+	pthread_mutex_unlock(&lock);
+}

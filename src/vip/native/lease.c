@@ -1,0 +1,375 @@
+/*
+ * The lease: who may hold the addresses and until when. Claim, renewal, release; the end of the lease and of the pipe;
+ * removal, confirmed by the kernel address by address, and only then the last will; repair of what others take away.
+ * Rules: DESIGN.md, "What must always hold", 1, 2, 6, 7 and 9.
+ */
+#include "vipd.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define REFRESH_US (500 * US_PER_MS)
+#define REMOVAL_RETRY_US (20 * US_PER_MS)
+#define REPAIR_WAIT_US (50 * US_PER_MS)	   /* out of tokens */
+#define REPAIR_RETRY_US (200 * US_PER_MS) /* the kernel refused */
+
+enum phase { IDLE, HOLDING, REMOVING };
+enum ending { RELEASED, EXPIRED, CLOSED, REFUSED_KERNEL, REFUSED_LATE };
+
+static enum phase phase;
+static struct terms terms;
+static us_t refresh_at = NEVER, repair_at = NEVER, removal_at = NEVER;
+static uint64_t missing, asked, failing; /* repair: known gone, with the keeper, refused by the kernel */
+static struct bucket repairs = { .per_second = 20, .burst = 20 };
+static enum ending ending;
+static uint64_t ending_seq, left; /* REMOVING: addresses not yet confirmed gone */
+static bool ending_will;
+static struct epoch ending_epoch;
+static uint64_t found_at_start;
+static const char *state_path;
+static struct netlink *nl;
+static int events;
+
+uint64_t all_vips(void)
+{
+	return vip_count == 64 ? UINT64_MAX : (UINT64_C(1) << vip_count) - 1;
+}
+
+void lease_start(const char *path, struct netlink *netlink, int events_fd, uint64_t found)
+{
+	state_path = path;
+	nl = netlink;
+	events = events_fd;
+	found_at_start = found;
+}
+
+bool holding(void)
+{
+	return phase == HOLDING;
+}
+
+bool lease_idle(void)
+{
+	return phase == IDLE;
+}
+
+/* --- removal --- */
+
+static void removal_done(us_t now)
+{
+	phase = IDLE;
+	removal_at = NEVER;
+	found_at_start = 0;
+	/* The events of our own removals must not look like somebody else's after the next claim. */
+	if (!events_read(events))
+		look_anew();
+	state.mode = MODE_NONE;
+	bool will = ending_will && state.will_bytes > 0;
+
+	state.closed = state.closed || will;
+	state_save(state_path); /* before the will: its epoch must never be claimed again, whatever happens to us */
+	if (will)
+		will_begin(now);
+	if (ending == RELEASED)
+		say("released %llu %llu.%u", (unsigned long long)ending_seq, (unsigned long long)ending_epoch.counter,
+		    ending_epoch.node);
+	else if (ending == EXPIRED)
+		say("expired %llu.%u", (unsigned long long)state.epoch.counter, state.epoch.node);
+	else if (ending != CLOSED)
+		say("refused %llu %s", (unsigned long long)ending_seq, ending == REFUSED_LATE ? "late" : "kernel");
+}
+
+static void removal_try(us_t now)
+{
+	for (unsigned i = 0; i < vip_count; i++) {
+		uint64_t bit = UINT64_C(1) << i;
+		int error = left & bit ? netlink_remove(nl, i) : 0;
+
+		if (error)
+			say_error("cannot remove address %u: %s; trying again, the kernel's lifetime ends it too", i,
+				  strerror(error));
+		else
+			left &= ~bit;
+	}
+	if (left == 0)
+		removal_done(now);
+	else
+		removal_at = now + REMOVAL_RETRY_US;
+}
+
+static void removal_begin(enum ending why, uint64_t seq, bool will, us_t now)
+{
+	keeper_stop();
+	phase = REMOVING;
+	refresh_at = repair_at = NEVER;
+	missing = asked = failing = 0;
+	announce_stop();
+	left = all_vips();
+	ending = why;
+	ending_seq = seq;
+	ending_will = will;
+	removal_try(now);
+}
+
+/* Must be called after every wait and before every command: a lease that is over ends before anything else happens. */
+void lease_check(us_t now)
+{
+	if (phase == HOLDING && now >= terms_end(&terms))
+		removal_begin(EXPIRED, 0, true, now);
+}
+
+void lease_pipe_closed(us_t now)
+{
+	if (phase == HOLDING && terms.mode == MODE_ALONE) {
+		/* The kernel alone keeps the addresses now, while pulse restarts. */
+		struct terms last = { .mode = MODE_ALONE, .deadline = now, .keep_ms = terms.keep_ms };
+		bool created;
+
+		keeper_stop();
+		for (unsigned i = 0; i < vip_count; i++)
+			netlink_ensure(nl, i, terms_valid_s(&last, now), &created);
+		announce_stop();
+		phase = IDLE;
+		refresh_at = repair_at = NEVER;
+	} else if (phase == HOLDING || (phase == IDLE && state.mode == MODE_ARMED && found_at_start)) {
+		removal_begin(CLOSED, 0, true, now);
+	}
+}
+
+/* --- what pulse asks for --- */
+
+static void refuse(uint64_t seq, const char *reason)
+{
+	say("refused %llu %s", (unsigned long long)seq, reason);
+}
+
+static void held(uint64_t seq, const struct epoch *epoch)
+{
+	say("held %llu %llu.%u", (unsigned long long)seq, (unsigned long long)epoch->counter, epoch->node);
+}
+
+/* The lease is in force in every thread. A change of mode changes the kernel's lifetimes at once. */
+static void grant(const struct epoch *epoch, const struct terms *granted)
+{
+	bool mode_changed = state.mode != granted->mode;
+	struct terms before = terms;
+
+	terms = *granted;
+	/* An older request that comes late does not shorten what a newer one got. */
+	if (before.at > terms.at) {
+		terms.at = before.at;
+		terms.deadline = before.deadline > terms.deadline ? before.deadline : terms.deadline;
+	}
+	keeper_terms(&terms);
+	state.epoch = *epoch;
+	state.mode = granted->mode;
+	state_save(state_path);
+	if (mode_changed)
+		keeper_ensure(all_vips());
+}
+
+static bool add_all(us_t now)
+{
+	for (unsigned i = 0; i < vip_count; i++) {
+		bool created;
+		int error = netlink_ensure(nl, i, terms_valid_s(&terms, now), &created);
+
+		if (error) {
+			say_error("cannot add address %u to %s: %s", i, vips[i].iface->name, strerror(error));
+			return false;
+		}
+	}
+	return true;
+}
+
+static void claim_anew(uint64_t seq, const struct epoch *epoch, const struct terms *granted, us_t now)
+{
+	if (phase == REMOVING && ending == RELEASED)
+		refuse(ending_seq, "kernel"); /* overtaken: it never was confirmed */
+	keeper_stop();
+	removal_at = NEVER;
+	missing = asked = failing = 0;
+	/* Known on disk before it is in the kernel; the keeper is not told of the terms before all addresses are in. */
+	terms = *granted;
+	state.epoch = *epoch;
+	state.mode = granted->mode;
+	state.closed = false;
+	state_save(state_path);
+	if (!events_read(events))
+		look_anew();
+	phase = HOLDING;
+	if (!add_all(now)) {
+		removal_begin(REFUSED_KERNEL, seq, false, now);
+		return;
+	}
+	now = clock_now();
+	if (now >= terms_end(&terms)) {
+		removal_begin(REFUSED_LATE, seq, false, now);
+		return;
+	}
+	keeper_terms(&terms);
+	refresh_at = now + REFRESH_US;
+	announce_all(now);
+	held(seq, epoch);
+}
+
+void serve_announce(void)
+{
+	if (phase == HOLDING)
+		announce_all(clock_now());
+}
+
+/* False when the lease would be over already. A clock that runs ahead of ours cannot stretch a lease. */
+static bool in_time(struct terms *asked_terms, us_t now)
+{
+	if (asked_terms->at > now)
+		asked_terms->at = now;
+	asked_terms->deadline = asked_terms->at + asked_terms->lease_ms * US_PER_MS;
+	return asked_terms->deadline > now;
+}
+
+void serve_claim(uint64_t seq, const struct epoch *epoch, struct terms granted)
+{
+	us_t now = clock_now();
+	int order = epoch_compare(epoch, &state.epoch);
+
+	/* An epoch whose will went out is over for the peer, so it must be over for us. */
+	if (order < 0 || (order == 0 && state.closed)) {
+		refuse(seq, "stale-epoch");
+	} else if (!in_time(&granted, now)) {
+		refuse(seq, "late");
+	} else if (phase == HOLDING && !(missing | failing)) {
+		grant(epoch, &granted);
+		announce_all(now);
+		held(seq, epoch);
+	} else {
+		claim_anew(seq, epoch, &granted, now);
+	}
+}
+
+void serve_renew(uint64_t seq, const struct epoch *epoch, struct terms granted)
+{
+	us_t now = clock_now();
+
+	if (phase != HOLDING) {
+		refuse(seq, "not-held");
+	} else if (epoch_compare(epoch, &state.epoch) != 0 && epoch->counter <= state.epoch.counter) {
+		refuse(seq, "stale-epoch");
+	} else if (!in_time(&granted, now)) {
+		refuse(seq, "late");
+	} else if (failing && granted.mode == MODE_ARMED) {
+		refuse(seq, "kernel"); /* not all addresses are served, and somebody else could */
+	} else {
+		grant(epoch, &granted);
+		held(seq, epoch);
+	}
+}
+
+void serve_release(uint64_t seq, const struct epoch *epoch, bool will)
+{
+	if (epoch_compare(epoch, &state.epoch) < 0) {
+		refuse(seq, "stale-epoch");
+		return;
+	}
+	if (phase == REMOVING && ending == RELEASED)
+		refuse(ending_seq, "kernel"); /* asked again before it was confirmed */
+	ending_epoch = *epoch;
+	removal_begin(RELEASED, seq, will, clock_now());
+}
+
+void serve_will(const uint8_t *bytes, size_t count)
+{
+	memcpy(state.will, bytes, count);
+	state.will_bytes = count;
+	state_save(state_path);
+}
+
+/* --- repair --- */
+
+static void repair(us_t now)
+{
+	repair_at = NEVER;
+	for (unsigned i = 0; i < vip_count; i++) {
+		uint64_t bit = UINT64_C(1) << i;
+
+		if (!(missing & ~asked & bit))
+			continue;
+		if (!bucket_take(&repairs, now)) {
+			repair_at = now + REPAIR_WAIT_US;
+			return;
+		}
+		asked |= bit;
+		keeper_ensure(bit);
+	}
+}
+
+/* Events say so: somebody, or the kernel's lifetime, took the address away. */
+void vip_lost(unsigned index)
+{
+	if (phase != HOLDING)
+		return;
+	missing |= UINT64_C(1) << index;
+	if (repair_at == NEVER)
+		repair(clock_now());
+}
+
+static void tell_failures(uint64_t failed, int error)
+{
+	for (unsigned i = 0; i < vip_count; i++)
+		if (failed & ~failing & UINT64_C(1) << i)
+			say_error("cannot restore address %u on %s: %s; trying again", i, vips[i].iface->name,
+				  strerror(error));
+}
+
+/* The keeper did something. */
+void keeper_told(us_t now)
+{
+	uint64_t done, created, failed;
+	int error;
+
+	keeper_results(&done, &created, &failed, &error);
+	if (phase != HOLDING)
+		return;
+	for (unsigned i = 0; i < vip_count; i++) {
+		if (created & UINT64_C(1) << i) {
+			say("repaired %u", i);
+			announce_start(&vips[i], now);
+		}
+	}
+	tell_failures(failed, error);
+	missing = (missing & ~(done & asked)) | failed;
+	failing = (failing & ~done) | failed;
+	asked &= ~(done | failed);
+	if (failed)
+		repair_at = now + REPAIR_RETRY_US;
+}
+
+/* --- time --- */
+
+void lease_timers(us_t now)
+{
+	if (phase == REMOVING && now >= removal_at)
+		removal_try(now);
+	if (now >= refresh_at) {
+		refresh_at = now + REFRESH_US;
+		keeper_ensure(all_vips());
+	}
+	if (now >= repair_at)
+		repair(now);
+	announce_due(now);
+	will_run(now);
+}
+
+static us_t earlier(us_t a, us_t b)
+{
+	return a < b ? a : b;
+}
+
+us_t lease_next(void)
+{
+	us_t next = earlier(earlier(refresh_at, repair_at), earlier(removal_at, will_next()));
+
+	if (phase == HOLDING)
+		next = earlier(next, terms_end(&terms));
+	return earlier(next, announce_next());
+}

@@ -1,0 +1,159 @@
+/*
+ * The command line: addresses, links, state file. Nothing else is configured; pulse has read the config.
+ */
+#include "vipd.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+static const char usage[] =
+	"Usage: vipd --state FILE --address ADDR,IFACE,OWN|- ... [--link LOCAL,REMOTE,PORT ...]\n"
+	"       vipd --cleanup --state FILE [--address ADDR,IFACE,OWN|- ...] [--link LOCAL,REMOTE,PORT ...]\n"
+	"\n"
+	"Holds virtual IP addresses on a lease that pulse renews over stdin; removes them by itself when the lease runs\n"
+	"out or the pipe closes, and then sends the last will. Started by `tandem pulse`, not by hand.\n"
+	"\n"
+	"  --state FILE     epoch, mode, addresses and last will, for a respawned vipd and for --cleanup (mode 0600)\n"
+	"  --address SPEC   a virtual address, its interface, and the router's own address there to probe from (- none);\n"
+	"                   repeat it, at most 64; commands name addresses by their position, from 0\n"
+	"  --link SPEC      a heartbeat link, the way of the last will; repeat it, at most 8\n"
+	"  --cleanup        after everything was killed: remove the addresses and send the will if the state file says\n"
+	"                   armed, keep them if it says alone; without --address and --link the state file's are used\n"
+	"  --help           this text\n"
+	"  --version        the version\n"
+	"\n"
+	"Exit: 0 done, 64 usage, 71 the kernel refused, 77 not permitted (needs CAP_NET_ADMIN and CAP_NET_RAW).\n"
+	"Protocol: docs/ARCHITECTURE.md.\n";
+
+static struct iface *iface_named(const char *name)
+{
+	for (unsigned i = 0; i < iface_count; i++)
+		if (strcmp(ifaces[i].name, name) == 0)
+			return &ifaces[i];
+	if (iface_count == IFACE_MAX)
+		return NULL;
+	struct iface *iface = &ifaces[iface_count++];
+
+	snprintf(iface->name, sizeof(iface->name), "%s", name);
+	for (int i = 0; i < PACKET_SOCKETS; i++)
+		iface->fd[i] = -1;
+	return iface;
+}
+
+/* "ADDR,IFACE,OWN": the interface is what lies between the first and the last comma. */
+bool vip_add(const char *spec)
+{
+	char copy[160];
+	struct vip vip = { .announce_at = NEVER };
+
+	if (vip_count == VIP_MAX || strlen(spec) >= sizeof(copy))
+		return false;
+	snprintf(copy, sizeof(copy), "%s", spec);
+	char *first = strchr(copy, ','), *last = strrchr(copy, ',');
+
+	if (!first || first == last)
+		return false;
+	*first = *last = '\0';
+	size_t length = strlen(first + 1);
+
+	if (!text_inet(copy, &vip.address) || length == 0 || length >= IF_NAMESIZE)
+		return false;
+	if (strcmp(last + 1, "-") != 0 &&
+	    (!text_inet(last + 1, &vip.own) || vip.own.family != vip.address.family))
+		return false;
+	for (unsigned i = 0; i < vip_count; i++)
+		if (inet_equal(&vips[i].address, &vip.address))
+			return false;
+	vip.iface = iface_named(first + 1);
+	if (!vip.iface)
+		return false;
+	vips[vip_count++] = vip;
+	return true;
+}
+
+bool link_add(const char *spec)
+{
+	char copy[160];
+	struct link link = { .fd = -1 };
+	uint64_t port;
+
+	if (link_count == LINK_MAX || strlen(spec) >= sizeof(copy))
+		return false;
+	snprintf(copy, sizeof(copy), "%s", spec);
+	char *first = strchr(copy, ','), *last = strrchr(copy, ',');
+
+	if (!first || first == last)
+		return false;
+	*first = *last = '\0';
+	if (!text_inet(copy, &link.local) || !text_inet(first + 1, &link.remote) ||
+	    link.local.family != link.remote.family || !text_u64(last + 1, 65535, &port) || port == 0)
+		return false;
+	link.port = (uint16_t)port;
+	links[link_count++] = link;
+	return true;
+}
+
+static int bad(const char *what, const char *value, const char *remedy)
+{
+	fprintf(stderr, "vipd: %s \"%s\": %s; see vipd --help\n", what, value, remedy);
+	return EX_USAGE;
+}
+
+/* A list option takes one value, and every further argument that is not an option. */
+static int read_value(const char *option, const char *value, struct options *options)
+{
+	if (strcmp(option, "--state") == 0) {
+		if (strlen(value) == 0 || strlen(value) > 4000)
+			return bad(option, value, "write a path");
+		options->state_path = value;
+		return -1;
+	}
+	if (strcmp(option, "--address") == 0)
+		return vip_add(value) ? -1 : bad(option, value, "write ADDR,IFACE,OWN (or - for OWN), each once, at most 64 on 16 interfaces");
+	if (strcmp(option, "--link") == 0)
+		return link_add(value) ? -1 : bad(option, value, "write LOCAL,REMOTE,PORT of one family, at most 8");
+	return bad("unknown argument", value, "options begin with --");
+}
+
+int options_read(int argc, char **argv, struct options *options)
+{
+	const char *option = "";
+	bool expected = false;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0) {
+			fputs(usage, stdout);
+			return EX_OK;
+		}
+		if (strcmp(argv[i], "--version") == 0) {
+			puts("vipd " VIPD_VERSION);
+			return EX_OK;
+		}
+		if (strcmp(argv[i], "--cleanup") == 0) {
+			options->cleanup = true;
+			option = "";
+		} else if (strcmp(argv[i], "--state") == 0 || strcmp(argv[i], "--address") == 0 ||
+			   strcmp(argv[i], "--link") == 0) {
+			option = argv[i];
+			expected = true;
+			continue;
+		} else if (strncmp(argv[i], "--", 2) == 0) {
+			return bad("unknown option", argv[i], "it is not one of vipd's");
+		} else {
+			int code = read_value(option, argv[i], options);
+
+			if (code >= 0)
+				return code;
+		}
+		expected = false;
+	}
+	if (expected)
+		return bad("no value for", option, "give one");
+	if (!options->state_path)
+		return bad("missing option", "--state", "name the state file");
+	if (vip_count == 0 && !options->cleanup)
+		return bad("missing option", "--address", "give at least one address");
+	return -1;
+}

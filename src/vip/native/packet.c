@@ -1,0 +1,329 @@
+/*
+ * Packet sockets, three for each interface (ARP, IPv4, IPv6): announcements, probes and what is heard. A filter in the
+ * kernel passes only frames that speak for one of our addresses, so floods of anything else cost next to nothing.
+ */
+#include "vipd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <arpa/inet.h>
+#include <net/if_arp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define READS_MAX 32 /* frames taken from one socket before the loop looks at the lease again */
+#define RECEIVE_BYTES (64 * 1024)
+#define FILTER_MAX (VIP_MAX + 16)
+#define PROBE_MAX 128
+#define PROBE_LIFE_US (2 * US_PER_S)
+#define ANSWERS_MAX 4 /* of each kind for one probe: enough to see that two machines answer */
+#define CONFLICT_AGAIN_US US_PER_S
+#define ID_BYTES_MAX 32
+
+static const unsigned protocols[PACKET_SOCKETS] = { ETH_P_ARP, ETH_P_IP, ETH_P_IPV6 };
+static const uint8_t broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+
+static struct probe {
+	char id[ID_BYTES_MAX + 1]; /* empty: unused */
+	unsigned index;
+	bool resolve; /* no MAC was given: the echo goes to whoever answers */
+	unsigned arp_answers, echo_answers;
+	uint64_t nonce;
+	us_t at;
+} probes[PROBE_MAX];
+static unsigned probe_next;
+static struct bucket conflicts = { .per_second = 10, .burst = 20 };
+
+struct filter {
+	struct sock_filter code[FILTER_MAX];
+	unsigned short count;
+};
+
+static void op(struct filter *filter, unsigned code, unsigned jump_true, unsigned jump_false, uint32_t k)
+{
+	filter->code[filter->count++] = (struct sock_filter){ .code = (uint16_t)code,
+							       .jt = (uint8_t)jump_true,
+							       .jf = (uint8_t)jump_false,
+							       .k = k };
+}
+
+/* Jumps ahead over `skip` instructions and the address list when the loaded value is not `value`: to "drop". */
+static void expect(struct filter *filter, uint32_t value, unsigned skip, unsigned listed)
+{
+	op(filter, BPF_JMP | BPF_JEQ | BPF_K, 0, skip + listed, value);
+}
+
+/*
+ * The last 32 bits of the address a frame speaks for must be those of one of ours. ARP: sender. IPv4: source of an
+ * echo reply without options (Linux sends none). IPv6: target of an advertisement, source of an echo reply.
+ */
+static void filter_for(struct filter *filter, const struct iface *iface, unsigned protocol)
+{
+	int family = protocol == ETH_P_IPV6 ? AF_INET6 : AF_INET;
+	unsigned listed = 0;
+
+	for (unsigned i = 0; i < vip_count; i++)
+		listed += vips[i].iface == iface && vips[i].address.family == family;
+	filter->count = 0;
+	if (protocol == ETH_P_ARP) {
+		op(filter, BPF_LD | BPF_W | BPF_ABS, 0, 0, 28);
+	} else if (protocol == ETH_P_IP) {
+		op(filter, BPF_LD | BPF_B | BPF_ABS, 0, 0, 23);
+		expect(filter, IPPROTO_ICMP, 3, listed);
+		op(filter, BPF_LD | BPF_H | BPF_ABS, 0, 0, 34);
+		expect(filter, 0, 1, listed);
+		op(filter, BPF_LD | BPF_W | BPF_ABS, 0, 0, 26);
+	} else {
+		op(filter, BPF_LD | BPF_B | BPF_ABS, 0, 0, 20);
+		expect(filter, IPPROTO_ICMPV6, 6, listed);
+		op(filter, BPF_LD | BPF_B | BPF_ABS, 0, 0, 54);
+		op(filter, BPF_JMP | BPF_JEQ | BPF_K, 0, 2, 136);
+		op(filter, BPF_LD | BPF_W | BPF_ABS, 0, 0, 74);
+		op(filter, BPF_JMP | BPF_JA, 0, 0, 2);
+		expect(filter, 129, 1, listed);
+		op(filter, BPF_LD | BPF_W | BPF_ABS, 0, 0, 34);
+	}
+	for (unsigned i = 0, left = listed; i < vip_count; i++) {
+		const uint8_t *b = vips[i].address.bytes + (family == AF_INET6 ? 12 : 0);
+
+		if (vips[i].iface == iface && vips[i].address.family == family)
+			op(filter, BPF_JMP | BPF_JEQ | BPF_K, left--, 0,
+			   (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3]);
+	}
+	op(filter, BPF_RET | BPF_K, 0, 0, 0);
+	op(filter, BPF_RET | BPF_K, 0, 0, FRAME_BYTES_MAX);
+}
+
+static bool uses(const struct iface *iface, unsigned protocol)
+{
+	for (unsigned i = 0; i < vip_count; i++)
+		if (vips[i].iface == iface && (vips[i].address.family == AF_INET6) == (protocol == ETH_P_IPV6))
+			return true;
+	return false;
+}
+
+/* The filter is in before the socket is bound, so nothing unfiltered ever gets in. */
+static int packet_socket(const struct iface *iface, unsigned protocol)
+{
+	struct filter filter;
+	struct sock_fprog program = { .filter = filter.code };
+	struct sockaddr_ll address = { .sll_family = AF_PACKET,
+				       .sll_protocol = htons((uint16_t)protocol),
+				       .sll_ifindex = atomic_load(&iface->index) };
+	int bytes = RECEIVE_BYTES;
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -1;
+	filter_for(&filter, iface, protocol);
+	program.len = filter.count;
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ||
+	    bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		int error = errno;
+
+		close(fd);
+		errno = error;
+		return -1;
+	}
+	return fd;
+}
+
+void packet_close(struct iface *iface)
+{
+	for (int i = 0; i < PACKET_SOCKETS; i++) {
+		if (iface->fd[i] >= 0)
+			close(iface->fd[i]);
+		iface->fd[i] = -1;
+	}
+}
+
+void packet_open(struct iface *iface)
+{
+	packet_close(iface);
+	if (atomic_load(&iface->index) == 0 || !iface->ethernet)
+		return;
+	for (int i = 0; i < PACKET_SOCKETS; i++) {
+		if (!uses(iface, protocols[i]))
+			continue;
+		iface->fd[i] = packet_socket(iface, protocols[i]);
+		if (iface->fd[i] < 0)
+			say_error("cannot open a packet socket on %s: %s; announcements and probes fail there",
+				  iface->name, strerror(errno));
+	}
+}
+
+/* A frame that does not go out (no carrier, full queue) is not missed: announcements and probes are repeated. */
+static void transmit(const struct iface *iface, unsigned protocol, const uint8_t *frame, size_t size)
+{
+	int fd = iface->fd[protocol == ETH_P_ARP ? 0 : protocol == ETH_P_IP ? 1 : 2];
+
+	if (fd >= 0)
+		(void)send(fd, frame, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* An advertisement without the router flag would take a gateway out of its hosts' router lists: say what the kernel says. */
+static bool forwards(const struct iface *iface)
+{
+	char path[80], value = '0';
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/forwarding", iface->name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	if (read(fd, &value, 1) != 1)
+		value = '0';
+	close(fd);
+	return value != '0';
+}
+
+/*
+ * Gratuitous ARP in both forms. Linux takes a reply as gratuitous only with our own MAC as its target too (arp_is_garp in
+ * net/ipv4/arp.c); other systems want the request.
+ */
+void packet_announce(struct vip *vip)
+{
+	const struct iface *iface = vip->iface;
+	const uint8_t *address = vip->address.bytes;
+	uint8_t frame[FRAME_BYTES_MAX];
+
+	if (!iface->ethernet)
+		return;
+	if (vip->address.family == AF_INET6) {
+		transmit(iface, ETH_P_IPV6, frame, frame_advertisement(frame, iface->mac, &vip->address, forwards(iface)));
+		return;
+	}
+	transmit(iface, ETH_P_ARP, frame, frame_arp(frame, ARPOP_REQUEST, iface->mac, address, broadcast, address));
+	transmit(iface, ETH_P_ARP, frame, frame_arp(frame, ARPOP_REPLY, iface->mac, address, iface->mac, address));
+}
+
+static void send_echo(const struct vip *vip, const uint8_t mac[6], uint64_t nonce)
+{
+	uint8_t frame[FRAME_BYTES_MAX];
+	unsigned protocol = vip->address.family == AF_INET6 ? ETH_P_IPV6 : ETH_P_IP;
+
+	if (vip->own.family != AF_UNSPEC)
+		transmit(vip->iface, protocol, frame,
+			 frame_echo(frame, vip->iface->mac, mac, &vip->own, &vip->address, nonce));
+}
+
+/* Sends the echo (to `mac`, or later to whoever answers) and the ARP probe. The oldest probe makes room. */
+void probe(const char *id, unsigned index, const uint8_t *mac, us_t now)
+{
+	static const uint8_t nobody[6], unspecified[4];
+	const struct vip *vip = &vips[index];
+	struct probe *probe = &probes[probe_next++ % PROBE_MAX];
+	uint8_t frame[FRAME_BYTES_MAX];
+
+	*probe = (struct probe){ .index = index, .resolve = !mac, .at = now };
+	snprintf(probe->id, sizeof(probe->id), "%s", id);
+	if (getrandom(&probe->nonce, sizeof(probe->nonce), GRND_NONBLOCK) != sizeof(probe->nonce)) {
+		probe->id[0] = '\0';
+		say_error("no randomness for probe %s yet", id);
+		return;
+	}
+	if (mac)
+		send_echo(vip, mac, probe->nonce);
+	if (vip->address.family == AF_INET6)
+		transmit(vip->iface, ETH_P_IPV6, frame,
+			 frame_solicitation(frame, vip->iface->mac, &vip->own, &vip->address));
+	else
+		transmit(vip->iface, ETH_P_ARP, frame,
+			 frame_arp(frame, ARPOP_REQUEST, vip->iface->mac, unspecified, nobody, vip->address.bytes));
+}
+
+static bool alive(const struct probe *probe, unsigned index, us_t now)
+{
+	return probe->id[0] && probe->index == index && now - probe->at < PROBE_LIFE_US;
+}
+
+static void heard_echo(unsigned index, const struct heard *heard, us_t now)
+{
+	for (unsigned i = 0; i < PROBE_MAX; i++) {
+		struct probe *p = &probes[i];
+
+		if (!alive(p, index, now) || p->nonce != heard->nonce || p->echo_answers == ANSWERS_MAX ||
+		    !inet_equal(&heard->to, &vips[index].own))
+			continue;
+		p->echo_answers++;
+		say("reply %s %u echo " MAC_TEXT, p->id, index, MAC_ARGS(heard->mac));
+	}
+}
+
+static void heard_resolution(unsigned index, const struct heard *heard, us_t now)
+{
+	const struct vip *vip = &vips[index];
+	bool to_us = memcmp(heard->eth_to, vip->iface->mac, 6) == 0;
+
+	/* Asked from the unspecified address, IPv6 hosts answer to all nodes. */
+	if (vip->address.family == AF_INET6 && vip->own.family == AF_UNSPEC)
+		to_us = true;
+	else if (!heard->answer)
+		return;
+	if (!to_us)
+		return;
+	for (unsigned i = 0; i < PROBE_MAX; i++) {
+		struct probe *p = &probes[i];
+
+		if (!alive(p, index, now) || p->arp_answers == ANSWERS_MAX)
+			continue;
+		p->arp_answers++;
+		say("reply %s %u arp " MAC_TEXT, p->id, index, MAC_ARGS(heard->mac));
+		if (p->resolve)
+			send_echo(vip, heard->mac, p->nonce);
+	}
+}
+
+/* Somebody else speaks for an address we hold. Told once a second for each rival, however often it shouts. */
+static void heard_claim(unsigned index, const struct heard *heard, us_t now)
+{
+	struct vip *vip = &vips[index];
+	bool same = memcmp(vip->rival, heard->mac, 6) == 0;
+
+	if (!holding() || (same && vip->rival_at != 0 && now - vip->rival_at < CONFLICT_AGAIN_US) ||
+	    !bucket_take(&conflicts, now))
+		return;
+	memcpy(vip->rival, heard->mac, 6);
+	vip->rival_at = now;
+	say("conflict %u " MAC_TEXT, index, MAC_ARGS(heard->mac));
+}
+
+static void heard_frame(struct iface *iface, const struct heard *heard, us_t now)
+{
+	/* Our own frames come back from hubs and bridges; a claim with our MAC is no rival. */
+	if (memcmp(heard->mac, iface->mac, 6) == 0)
+		return;
+	for (unsigned i = 0; i < vip_count; i++) {
+		if (vips[i].iface != iface || !inet_equal(&vips[i].address, &heard->sender))
+			continue;
+		if (heard->kind == HEARD_ECHO) {
+			heard_echo(i, heard, now);
+		} else {
+			heard_resolution(i, heard, now);
+			heard_claim(i, heard, now);
+		}
+	}
+}
+
+void packet_read(struct iface *iface, int fd, us_t now)
+{
+	uint8_t frame[FRAME_BYTES_MAX];
+	struct heard heard;
+
+	for (int reads = 0; reads < READS_MAX; reads++) {
+		ssize_t n = recv(fd, frame, sizeof(frame), MSG_DONTWAIT);
+
+		/* ENETDOWN is told once when the interface goes down; link events tell it better. */
+		if (n < 0)
+			return;
+		if (frame_read(frame, (size_t)n, &heard))
+			heard_frame(iface, &heard, now);
+	}
+}

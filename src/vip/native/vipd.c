@@ -1,0 +1,260 @@
+/*
+ * vipd: start, poll loop and clean-up. What it decides is in lease.c; this file waits, and sees to it that the lease is
+ * looked at before anything that was queued meanwhile.
+ */
+#include "vipd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#define POLL_MAX (4 + IFACE_MAX * PACKET_SOCKETS)
+#define CLEANUP_TRIES 50
+#define CLEANUP_WAIT_US 20000
+
+struct vip vips[VIP_MAX];
+unsigned vip_count;
+struct iface ifaces[IFACE_MAX];
+unsigned iface_count;
+struct link links[LINK_MAX];
+unsigned link_count;
+struct state state;
+
+static struct netlink requests;
+static int events_fd = -1;
+static bool pipe_open = true;
+
+/* One read each time round: whoever writes without end must not keep us from the lease. */
+static void read_commands(void)
+{
+	char bytes[4096];
+	ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes));
+
+	if (n > 0)
+		command_bytes(bytes, (size_t)n);
+	else if (n == 0 || (errno != EINTR && errno != EAGAIN))
+		pipe_open = false;
+	if (!pipe_open)
+		lease_pipe_closed(clock_now());
+}
+
+static nfds_t poll_set(struct pollfd *set)
+{
+	nfds_t n = 0;
+
+	/* A negative descriptor is skipped by poll(2). */
+	set[n++] = (struct pollfd){ .fd = pipe_open ? STDIN_FILENO : -1, .events = POLLIN };
+	set[n++] = (struct pollfd){ .fd = output_pending() ? STDOUT_FILENO : -1, .events = POLLOUT };
+	set[n++] = (struct pollfd){ .fd = events_fd, .events = POLLIN };
+	set[n++] = (struct pollfd){ .fd = keeper_fd(), .events = POLLIN };
+	for (unsigned i = 0; i < iface_count; i++)
+		for (int j = 0; j < PACKET_SOCKETS; j++)
+			set[n++] = (struct pollfd){ .fd = ifaces[i].fd[j], .events = POLLIN };
+	return n;
+}
+
+static int wait_until(us_t at, struct pollfd *set, nfds_t n)
+{
+	us_t left = at == NEVER ? NEVER : at - clock_now();
+	struct timespec timeout = { .tv_sec = left / US_PER_S, .tv_nsec = left % US_PER_S * 1000 };
+
+	if (left < 0)
+		timeout = (struct timespec){ 0 };
+	return ppoll(set, n, left == NEVER ? NULL : &timeout, NULL);
+}
+
+static void serve_ready(const struct pollfd *set)
+{
+	/* Packet sockets may be closed and opened anew by an event: a ready one is looked up by its place afterwards. */
+	if (set[0].revents)
+		read_commands();
+	if (set[1].revents)
+		output_flush();
+	if (set[3].revents)
+		keeper_told(clock_now());
+	for (unsigned i = 0; i < iface_count; i++)
+		for (unsigned j = 0; j < PACKET_SOCKETS; j++)
+			if (set[4 + i * PACKET_SOCKETS + j].revents && ifaces[i].fd[j] >= 0)
+				packet_read(&ifaces[i], ifaces[i].fd[j], clock_now());
+	if (set[2].revents && !events_read(events_fd))
+		look_anew();
+}
+
+static void serve(void)
+{
+	struct pollfd set[POLL_MAX];
+
+	while (pipe_open || !lease_idle() || will_next() != NEVER) {
+		lease_check(clock_now());
+		lease_timers(clock_now());
+		if (!pipe_open && lease_idle() && will_next() == NEVER)
+			break;
+		nfds_t n = poll_set(set);
+		int ready = wait_until(lease_next(), set, n);
+
+		/* We may have been stopped for long: first the lease, then what was queued. */
+		lease_check(clock_now());
+		if (ready > 0)
+			serve_ready(set);
+	}
+	output_flush();
+}
+
+static int failed(const char *what)
+{
+	int code = errno == EPERM || errno == EACCES ? EX_NOPERM : EX_OSERR;
+
+	fprintf(stderr, "vipd: %s: %s%s\n", what, strerror(errno),
+		code == EX_NOPERM ? "; it needs CAP_NET_ADMIN and CAP_NET_RAW" : "");
+	return code;
+}
+
+/* Says at the start what would otherwise fail in the middle of a takeover. */
+static int check_permitted(void)
+{
+	int bytes = 65536;
+	int packet = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	if (packet < 0)
+		return failed("cannot open a packet socket");
+	if (setsockopt(packet, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0) {
+		int code = failed("not allowed to change addresses");
+
+		close(packet);
+		return code;
+	}
+	close(packet);
+	return EX_OK;
+}
+
+static void prepare_process(void)
+{
+	static const int ignored[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE };
+
+	/* Only the pipe ends us: a service manager's signal to the whole group must not drop the addresses unconfirmed. */
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		signal(ignored[i], SIG_IGN);
+	prctl(PR_SET_TIMERSLACK, 1);
+	fcntl(STDOUT_FILENO, F_SETFL, fcntl(STDOUT_FILENO, F_GETFL) | O_NONBLOCK);
+}
+
+/* Nice to have; without the permission it goes on. The sanitizer's shadow memory is too big to lock. */
+static void lock_memory(void)
+{
+#ifndef __SANITIZE_ADDRESS__
+	if (mlockall(MCL_CURRENT) < 0)
+		errno = 0;
+#endif
+}
+
+static void greet(uint64_t found, uint64_t foreign, bool state_ok, const char *state_path)
+{
+	say("hello " VIPD_VERSION " %llu.%u %s %d", (unsigned long long)state.epoch.counter, state.epoch.node,
+	    mode_text(state.mode), __builtin_popcountll(found));
+	if (!state_ok)
+		say_error("the state file %s is damaged: epoch and last will are lost, started without", state_path);
+	for (unsigned i = 0; i < vip_count; i++)
+		if (foreign & UINT64_C(1) << i)
+			say_error("address %u is also configured outside Tandem, on another interface or with another "
+				  "prefix: remove it there, it would answer on both routers", i);
+	for (unsigned i = 0; i < iface_count; i++)
+		links_tell(&ifaces[i]);
+}
+
+static int serve_mode(const struct options *options)
+{
+	uint64_t found, foreign;
+	bool state_ok = state_load(options->state_path, false);
+	int code = check_permitted();
+
+	if (code != EX_OK)
+		return code;
+	prepare_process();
+	events_fd = events_open();
+	if (events_fd < 0 || !netlink_open(&requests))
+		return failed("cannot open rtnetlink");
+	for (unsigned i = 0; i < iface_count; i++)
+		iface_read(&ifaces[i]);
+	errno = netlink_find(&requests, &found, &foreign);
+	if (errno)
+		return failed("cannot list addresses");
+	if (!keeper_start())
+		return failed("cannot start the keeper thread");
+	will_open();
+	lease_start(options->state_path, &requests, events_fd, found);
+	greet(found, foreign, state_ok, options->state_path);
+	for (unsigned i = 0; i < iface_count; i++)
+		packet_open(&ifaces[i]);
+	lock_memory();
+	serve();
+	return EX_OK;
+}
+
+static bool remove_all(void)
+{
+	bool gone = false;
+
+	for (int tries = 0; tries < CLEANUP_TRIES && !gone; tries++) {
+		if (tries > 0)
+			usleep(CLEANUP_WAIT_US);
+		gone = true;
+		for (unsigned i = 0; i < vip_count; i++) {
+			errno = netlink_remove(&requests, i);
+			gone = gone && errno == 0;
+		}
+	}
+	return gone;
+}
+
+/* Everything was killed. Alone: the kernel keeps the addresses until its lifetimes end. Else they go, then the will. */
+static int cleanup_mode(const struct options *options)
+{
+	if (!state_load(options->state_path, true))
+		fprintf(stderr, "vipd: the state file %s is damaged; removing addresses without a last will\n",
+			options->state_path);
+	if (state.mode == MODE_ALONE)
+		return EX_OK;
+	if (!netlink_open(&requests))
+		return failed("cannot open rtnetlink");
+	for (unsigned i = 0; i < iface_count; i++)
+		iface_read(&ifaces[i]);
+	if (!remove_all())
+		return failed("cannot remove all addresses, no last will sent");
+	if (state.mode != MODE_ARMED)
+		return EX_OK;
+	state.mode = MODE_NONE;
+	state.closed = state.closed || state.will_bytes > 0;
+	state_save(options->state_path);
+	if (state.will_bytes > 0)
+		will_begin(clock_now());
+	while (will_next() != NEVER) {
+		usleep(1000);
+		will_run(clock_now());
+	}
+	return EX_OK;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = { 0 };
+	int code = options_read(argc, argv, &options);
+
+	if (code >= 0)
+		return code;
+	if (options.cleanup)
+		return cleanup_mode(&options);
+	if (fcntl(STDIN_FILENO, F_GETFD) < 0 || fcntl(STDOUT_FILENO, F_GETFD) < 0) {
+		fputs("vipd: stdin and stdout must be open: pulse talks over them; see vipd --help\n", stderr);
+		return EX_USAGE;
+	}
+	return serve_mode(&options);
+}

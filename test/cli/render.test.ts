@@ -1,0 +1,173 @@
+// What people see: whole transcripts of status, why and plan, and the words they are made of.
+import test from 'ava';
+import { renderDecisions, renderFeed, renderPlan, renderStatus } from '../../src/cli/render.ts';
+import { age, milliseconds, printable, since } from '../../src/cli/words.ts';
+import { NOW, sampleReport, sampleSnapshot } from './samples.ts';
+
+const PLAIN = { colour: false, now: NOW };
+
+test('status shows problems first, then the pair, then what it serves', t => {
+  t.is(
+    renderStatus(sampleReport(), PLAIN),
+    `DEGRADED  pair ftp-pair, tandem 0.1.0, 2026-11-22T16:25:00.000Z
+
+PROBLEMS
+  ! heartbeat link cross is down
+  ! ftp2 of service ftp is down: login: 530 Login incorrect.
+
+ROUTERS
+  router           role     epoch  since   fitness  rules  config    heard
+  router-a (here)  ACTIVE   12.1   5m ago  7        in     d658d3a1  -
+  router-b         standby  12.1   -       7        in     d658d3a1  43ms ago
+  reason: router-b was silent for 312 ms and no virtual address answered
+
+LINKS
+  link    interface  state  rtt      heard      peer hears us  received  refused
+  client  eth0       up     0.21 ms  43ms ago   yes            3021      0
+  cross   eth2       DOWN   -        1m 1s ago  NO             3021      3
+
+VIRTUAL ADDRESSES
+  address       kind     interface  state             link
+  192.0.2.100   vip      eth0       held by router-a  carrier
+  198.51.100.1  gateway  eth1       held by router-a  carrier
+
+SERVICE ftp  192.0.2.100, mark 21, wlc
+  server  address        verdict  weight  connections  checked            what it said
+  ftp1    198.51.100.11  up       1       12 + 3       2.5s ago, 14 ms
+  ftp2    198.51.100.12  DOWN     0 of 1  1 + 0        4.0s ago, 3.10 ms  login: 530 Login [2J incorrect.
+
+KERNEL  rules in, last audit 30s ago, repairs 0
+SYNC  master and backup on eth2, id 21
+`,
+  );
+});
+
+test('status says which config differs, who is on hold, what is not served and what is not in the kernel', t => {
+  const report = sampleReport();
+  const peer = sampleSnapshot().peer;
+  if (!peer) throw new Error('the sample has a peer');
+  const text = renderStatus(
+    {
+      ...report,
+      pulse: sampleSnapshot({
+        serving: false,
+        leaseArmed: false,
+        hold: { on: true, until: null },
+        peer: { ...peer, configDigest: '0011223344556677', hold: true },
+      }),
+      services: report.services.map(service => ({ ...service, inKernel: false })),
+      kernel: { ...report.kernel, rulesIn: false, errors: ['ipvsadm is not installed; apt-get install ipvsadm'] },
+      sync: { mode: 'kernel', master: false, backup: false, interface: 'eth2', syncId: 21 },
+    },
+    PLAIN,
+  );
+  for (const words of [
+    'ACTIVE, NOT SERVING',
+    '00112233 DIFFERS',
+    'hold: router-a may not become active until `tandem release`',
+    'hold: router-b may not become active',
+    'alone: no fit peer',
+    'wlc, NOT IN THE KERNEL',
+    'RULES NOT IN',
+    '! ipvsadm is not installed; apt-get install ipvsadm',
+    'NO DAEMON RUNS on eth2',
+  ]) {
+    t.true(text.includes(words), words);
+  }
+});
+
+test('a standby shows where the addresses are, and a peer that was never heard is said to be so', t => {
+  const peer = sampleSnapshot().peer;
+  const vips = sampleSnapshot().vips.map(vip => ({ ...vip, held: false }));
+  const beside = peer && { ...peer, role: 'active' as const, serving: true };
+  const standby = renderFeed(sampleSnapshot({ role: 'standby', vips, peer: beside }), 'no director', PLAIN);
+  t.regex(standby, /192\.0\.2\.100 .* at router-b/);
+  const alone = renderFeed(sampleSnapshot({ role: 'standby', vips, peer: null }), 'no director', PLAIN);
+  t.regex(alone, /router-b +NOT HEARD/);
+  t.regex(alone, /192\.0\.2\.100 .* not held here/);
+  const broken = renderFeed(sampleSnapshot({ vips }), 'no director', PLAIN);
+  t.regex(broken, /192\.0\.2\.100 .* NOT HELD/);
+});
+
+test('when only pulse answers, status says so first and why', t => {
+  const text = renderFeed(sampleSnapshot(), 'director does not run here', PLAIN);
+  t.true(
+    text.startsWith(
+      'PARTIAL  pulse answers, the director does not\n\nPROBLEMS\n  ! director does not run here\n\nROUTERS\n',
+    ),
+  );
+  t.false(text.includes('SERVICE'));
+});
+
+test('when pulse does not answer, the director shows the rest', t => {
+  const text = renderStatus({ ...sampleReport(), pulse: null }, PLAIN);
+  t.true(text.includes('PULSE\n  does not answer: systemctl status tandem-pulse\n'));
+  t.true(text.includes('SERVICE ftp'));
+});
+
+test('colours change nothing but colours', t => {
+  const coloured = renderStatus(sampleReport(), { ...PLAIN, colour: true });
+  t.true(coloured.includes('\u001b[31mDOWN\u001b[0m'));
+  const stripped = coloured
+    .split('\u001b')
+    .map((piece, index) => (index === 0 ? piece : piece.replace(/^\[\d+m/, '')))
+    .join('');
+  t.is(stripped, renderStatus(sampleReport(), PLAIN));
+});
+
+test('why tells each decision with its reason and evidence', t => {
+  t.is(
+    renderDecisions(sampleSnapshot().decisions, PLAIN),
+    `2026-11-22T16:19:59.702Z  standby -> claiming  epoch 12.1
+  router-b was silent for 312 ms and no virtual address answered
+  silentMs 312, links up 2, answers none, last will false
+2026-11-22T16:20:00.000Z  claiming -> active  epoch 12.1
+  vipd holds all addresses
+`,
+  );
+  t.is(renderDecisions([], PLAIN), 'no role decision yet\n');
+});
+
+test('plan marks what clients would notice, and says when there is nothing to do', t => {
+  const changes = [
+    { target: 'ipvs', change: 'add server 198.51.100.13 to mark 21', disruptive: false },
+    { target: 'ipvs', change: 'replace mark 21 by 22', disruptive: true },
+  ];
+  t.is(
+    renderPlan({ changes, problems: ['ip_vs_ftp is loaded; rmmod ip_vs_ftp'] }, PLAIN),
+    `PROBLEMS
+  ! ip_vs_ftp is loaded; rmmod ip_vs_ftp
+
+CHANGES
+  ipvs: add server 198.51.100.13 to mark 21
+  ipvs: replace mark 21 by 22  (disruptive)
+`,
+  );
+  t.is(renderPlan({ changes: [], problems: [] }, PLAIN), 'nothing to change: the kernel is as the config wants it\n');
+});
+
+test("a server's words cannot move the cursor, change colours or fill the screen", t => {
+  t.is(printable('530\u001b[2J\r\n\u0007 go\u202e away\u2028', 70), '530 [2J go away');
+  t.is(printable('x'.repeat(100), 10), `${'x'.repeat(9)}…`);
+});
+
+test('ages and times are written as people read them', t => {
+  const ages: [number, string][] = [
+    [-5, '0ms'],
+    [43, '43ms'],
+    [1_250, '1.3s'],
+    [9_990, '10.0s'],
+    [59_000, '59s'],
+    [61_000, '1m 1s'],
+    [300_000, '5m'],
+    [7_322_000, '2h 2m'],
+    [360_000_000, '4d 4h'],
+  ];
+  for (const [ms, text] of ages) t.is(age(ms), text);
+  t.is(since('2026-11-22T16:20:00.000Z', NOW), '5m ago');
+  t.is(since(null, NOW), 'never');
+  t.is(since('soon', NOW), 'soon');
+  t.is(milliseconds(0.214), '0.21 ms');
+  t.is(milliseconds(14.2), '14 ms');
+  t.is(milliseconds(null), '-');
+});

@@ -1,0 +1,121 @@
+// A realistic pair for the CLI tests: router-a took over five minutes ago, one server fails its login.
+import type { Snapshot } from '../../src/feed/message.ts';
+import type { StatusReport } from '../../src/status/report.ts';
+
+export const NOW = Date.parse('2026-11-22T16:25:00.000Z');
+
+export function sampleSnapshot(changed: Partial<Snapshot> = {}): Snapshot {
+  const link = { up: true, heardMsAgo: 43, rttMs: 0.214, peerHearsUs: true, received: 3021, refused: 0 };
+  return {
+    type: 'snapshot',
+    version: 1,
+    seq: 311,
+    node: 'router-a',
+    peerNode: 'router-b',
+    role: 'active',
+    epoch: '12.1',
+    since: '2026-11-22T16:20:00.000Z',
+    reason: 'router-b was silent for 312 ms and no virtual address answered',
+    serving: true,
+    leaseArmed: true,
+    hold: { on: false, until: null },
+    fitness: 7,
+    rulesIn: true,
+    configDigest: 'd658d3a166bdafa7',
+    peer: {
+      role: 'standby',
+      serving: false,
+      epoch: '12.1',
+      priority: 100,
+      fitness: 7,
+      ready: true,
+      hold: false,
+      configDigest: 'd658d3a166bdafa7',
+      heardMsAgo: 43,
+    },
+    links: [
+      { ...link, lan: 'client', interface: 'eth0' },
+      {
+        ...link,
+        lan: 'cross',
+        interface: 'eth2',
+        up: false,
+        heardMsAgo: 61_000,
+        rttMs: null,
+        peerHearsUs: false,
+        refused: 3,
+      },
+    ],
+    vips: [
+      { address: '192.0.2.100', interface: 'eth0', kind: 'vip', held: true, linkUp: true },
+      { address: '198.51.100.1', interface: 'eth1', kind: 'gateway', held: true, linkUp: true },
+    ],
+    decisions: [
+      {
+        at: '2026-11-22T16:19:59.702Z',
+        from: 'standby',
+        to: 'claiming',
+        epoch: '12.1',
+        reason: 'router-b was silent for 312 ms and no virtual address answered',
+        evidence: { silentMs: 312, 'links up': 2, answers: 'none', 'last will': false },
+      },
+      {
+        at: '2026-11-22T16:20:00.000Z',
+        from: 'claiming',
+        to: 'active',
+        epoch: '12.1',
+        reason: 'vipd holds all addresses',
+        evidence: {},
+      },
+    ],
+    counters: { sent: 3100 },
+    ...changed,
+  };
+}
+
+export function sampleReport(): StatusReport {
+  const good = { weight: 1, kernelWeight: 1, state: 'up', failedStage: null, words: '', checkMs: 14.2 } as const;
+  return {
+    schema: 'tandem-status/1',
+    version: '0.1.0',
+    generatedAt: '2026-11-22T16:25:00.000Z',
+    pair: 'ftp-pair',
+    health: 'degraded',
+    problems: ['heartbeat link cross is down', 'ftp2 of service ftp is down: login: 530 Login incorrect.'],
+    pulse: sampleSnapshot(),
+    services: [
+      {
+        name: 'ftp',
+        vip: '192.0.2.100',
+        mark: 21,
+        scheduler: 'wlc',
+        inKernel: true,
+        servers: [
+          {
+            ...good,
+            name: 'ftp1',
+            address: '198.51.100.11',
+            checkedAt: '2026-11-22T16:24:57.500Z',
+            activeConnections: 12,
+            inactiveConnections: 3,
+          },
+          {
+            name: 'ftp2',
+            address: '198.51.100.12',
+            weight: 1,
+            kernelWeight: 0,
+            state: 'down',
+            failedStage: 'login',
+            words: '530 Login\u001b[2J incorrect.',
+            checkedAt: '2026-11-22T16:24:56.000Z',
+            checkMs: 3.1,
+            activeConnections: 1,
+            inactiveConnections: 0,
+          },
+        ],
+      },
+    ],
+    kernel: { rulesIn: true, lastAuditAt: '2026-11-22T16:24:30.000Z', repairs: 0, errors: [] },
+    sync: { mode: 'kernel', master: true, backup: true, interface: 'eth2', syncId: 21 },
+  };
+}

@@ -1,0 +1,181 @@
+import test from 'ava';
+import { type Actual, isComplete, type PlanInput, plan } from '../../src/director/director.ts';
+import { NOTHING_OWNED } from '../../src/director/owned.ts';
+import { formatCommand } from '../../src/ipvs/ipvsadm.ts';
+import { tableOf } from '../ipvs/model.ts';
+import { codes, configOf, type FakeKernel, FRESH_SYSCTLS, FTP, fakeKernel, NODE, verdict } from './fixture.ts';
+
+const UP = [verdict('fs1', 'up'), verdict('fs2', 'up')];
+
+function actualOf(fake: FakeKernel): Actual {
+  return {
+    ipvs: {
+      ok: true,
+      value: { table: tableOf(fake.ipvs), timeouts: { tcpS: fake.ipvs.timeouts[0], tcpFinS: fake.ipvs.timeouts[1] } },
+    },
+    nft: { ok: true, value: fake.nft },
+    sysctls: fake.sysctls,
+    ftpHelper: fake.ftpHelper,
+  };
+}
+
+function inputOf(fake: FakeKernel, changes: Partial<PlanInput> = {}): PlanInput {
+  const base = { config: configOf(), node: NODE, verdicts: UP, owned: NOTHING_OWNED, applied: undefined };
+  return { ...base, actual: actualOf(fake), ...changes };
+}
+
+test('an empty kernel gets time-outs, service, servers, table and settings, each explained', t => {
+  const made = plan(inputOf(fakeKernel()));
+  t.deepEqual(
+    made.changes.map(({ target, change }) => `${target}: ${change}`),
+    [
+      'ipvs: ipvsadm --set 7200 120 0',
+      'ipvs: ipvsadm -A -f 21 -s wlc -p 360',
+      'ipvs: ipvsadm -a -f 21 -r 198.51.100.11:0 -m -w 1 -x 0',
+      'ipvs: ipvsadm -a -f 21 -r 198.51.100.12:0 -m -w 2 -x 0',
+      'nft: add the table inet tandem',
+      "sysctl: net.ipv4.ip_forward = 1 (now 0): the real servers' answers pass through this router",
+      'sysctl: net.ipv4.vs.sloppy_tcp = 1 (now 0): data of active mode is adopted in mid-stream after a takeover',
+      'sysctl: net.ipv4.vs.expire_quiescent_template = 1 (now 0): clients of a server that is down get another one',
+      'sysctl: net.ipv4.vs.sync_threshold = 0 0 (now 3 50): every connection is sent to the peer once, at its first packet',
+      'sysctl: net.ipv4.vs.sync_refresh_period = 10 (now 0): quiet connections are sent again every 10 s, not per packet',
+      'sysctl: net.ipv4.vs.sync_retries = 2 (now 0): each of those is sent twice more, because the sync is unacknowledged',
+      'sysctl: net.netfilter.nf_conntrack_tcp_be_liberal = 1 (now 0): a transfer that comes back to this router has moved its window meanwhile',
+    ],
+  );
+  t.true(made.changes.every(change => !change.disruptive));
+  t.deepEqual(made.problems, []);
+  t.false(isComplete(made));
+});
+
+test('IPv6 forwarding is switched on only for IPv6 services, sync settings only with sync', t => {
+  const names = (sync: boolean, vip: string) => {
+    const services = { ftp: { ...FTP, vip, servers: {} } };
+    const made = plan(inputOf(fakeKernel(), { config: configOf({ services, sync }), verdicts: [] }));
+    return made.sysctls.map(({ rule }) => rule.name);
+  };
+  t.false(names(true, '192.0.2.100').includes('net.ipv6.conf.all.forwarding'));
+  t.true(names(true, '2001:db8:1::100').includes('net.ipv6.conf.all.forwarding'));
+  t.false(names(true, '2001:db8:1::100').includes('net.ipv4.ip_forward'));
+  t.false(names(false, '192.0.2.100').some(name => name.includes('vs.sync_')));
+});
+
+for (const { title, kernelWeight, state, weight } of [
+  { title: 'a server that is up has its weight', kernelWeight: 0, state: 'up', weight: 2 },
+  { title: 'a server that is down has weight 0', kernelWeight: 2, state: 'down', weight: 0 },
+  {
+    title: 'a server not judged yet keeps working after a restart of the director',
+    kernelWeight: 2,
+    state: 'unknown',
+    weight: 2,
+  },
+  { title: 'a server not judged yet gets the new weight of the config', kernelWeight: 7, state: 'unknown', weight: 2 },
+  { title: 'a server not judged yet that was down stays down', kernelWeight: 0, state: 'unknown', weight: 0 },
+  {
+    title: 'a server not judged yet that the kernel does not have waits for its verdict',
+    kernelWeight: undefined,
+    state: 'unknown',
+    weight: 0,
+  },
+] as const) {
+  test(title, t => {
+    const fake = fakeKernel();
+    if (kernelWeight !== undefined) {
+      fake.ipvs.services.set('-f 21', {
+        ...{ key: '-f 21' as never, scheduler: 'wlc', persistenceS: 360, schedulerFlags: '', extras: '' },
+        servers: [
+          {
+            address: '198.51.100.12' as never,
+            port: 0,
+            forwarding: 'nat',
+            weight: kernelWeight,
+            upperThreshold: 0,
+            activeConnections: 0,
+            inactiveConnections: 0,
+          },
+        ],
+      });
+    }
+    const made = plan(inputOf(fake, { verdicts: [verdict('fs1', 'up'), verdict('fs2', state)] }));
+    t.is(made.wanted[0]?.servers[1]?.weight, weight);
+  });
+}
+
+test('a service whose servers are all down stays in the kernel with weight 0, and is a problem', t => {
+  const made = plan(inputOf(fakeKernel(), { verdicts: [verdict('fs1', 'down'), verdict('fs2', 'down')] }));
+  t.deepEqual(codes(made.problems), ['no-server-up ftp']);
+  t.false(made.problems[0]?.blocking);
+  t.true(made.ipvs.some(command => formatCommand(command).startsWith('-A -f 21')));
+});
+
+test('a changed mark is shown as disruptive, with what it costs', t => {
+  const owned = { ...NOTHING_OWNED, services: [{ key: '-f 20', name: 'ftp' }] };
+  const made = plan(inputOf(fakeKernel(), { owned }));
+  const disruptive = made.changes.filter(change => change.disruptive);
+  t.is(disruptive.length, 1);
+  t.regex(disruptive[0]?.change ?? '', /-A -f 21 .*mark of service ftp changes from "-f 20"/);
+});
+
+test('services of others are a problem, because sloppy_tcp reaches them too, but bar nothing', t => {
+  const fake = fakeKernel();
+  fake.ipvs.services.set('-t 192.0.2.50:80', {
+    ...{ key: '-t 192.0.2.50:80' as never, scheduler: 'rr', persistenceS: undefined, schedulerFlags: '', extras: '' },
+    servers: [],
+  });
+  const made = plan(inputOf(fake));
+  t.deepEqual(codes(made.problems), ['foreign-services']);
+  t.regex(made.problems[0]?.text ?? '', /-t 192\.0\.2\.50:80/);
+  t.false(made.problems[0]?.blocking);
+});
+
+test('ip_vs_ftp is a problem with its remedy, and does not bar the rules', t => {
+  const fake = fakeKernel();
+  fake.ftpHelper = true;
+  const [problem] = plan(inputOf(fake)).problems;
+  t.regex(problem?.text ?? '', /rmmod ip_vs_ftp.*\/etc\/modprobe\.d/);
+  t.false(problem?.blocking);
+});
+
+test('a kernel without IPVS, or without nft, bars the rules and says what to do', t => {
+  const actual = {
+    ...actualOf(fakeKernel()),
+    ipvs: { ok: false, problem: 'modprobe ip_vs' } as const,
+    nft: { ok: false, problem: 'apt-get install nftables' } as const,
+  };
+  const made = plan(inputOf(fakeKernel(), { actual }));
+  t.deepEqual(codes(made.problems), ['ipvs-unavailable', 'nft-unavailable']);
+  t.false(isComplete(made));
+  t.deepEqual(made.ipvs, []);
+});
+
+test('a setting that the kernel lacks bars the rules; one that is only checked is reported', t => {
+  const fake = fakeKernel();
+  fake.sysctls.delete('net.ipv4.vs.sloppy_tcp');
+  fake.sysctls.set('net.netfilter.nf_conntrack_tcp_loose', '0');
+  const made = plan(inputOf(fake));
+  t.deepEqual(codes(made.problems), [
+    'sysctl-missing net.ipv4.vs.sloppy_tcp',
+    'sysctl-off net.netfilter.nf_conntrack_tcp_loose',
+  ]);
+  t.deepEqual(
+    made.problems.map(problem => problem.blocking),
+    [true, false],
+  );
+  t.false(made.sysctls.some(({ rule }) => rule.name.endsWith('tcp_loose')));
+});
+
+test('values that differ only in blanks are the same', t => {
+  const fake = fakeKernel();
+  for (const [name] of FRESH_SYSCTLS) fake.sysctls.set(name, '1');
+  fake.sysctls.set('net.ipv4.vs.sync_threshold', '0\t0');
+  const made = plan(inputOf(fake));
+  t.false(made.sysctls.some(({ rule }) => rule.name.endsWith('sync_threshold')));
+});
+
+test('without services the plan is empty and complete, whatever the kernel lacks', t => {
+  const actual = { ...actualOf(fakeKernel()), ipvs: { ok: false, problem: 'no IPVS' } as const };
+  const made = plan(inputOf(fakeKernel(), { actual, config: configOf({ services: {} }), verdicts: [] }));
+  t.deepEqual(made.changes, []);
+  t.deepEqual(made.problems, []);
+  t.true(isComplete(made));
+});

@@ -1,0 +1,146 @@
+// A config and a kernel without hardware for tests of the director: ipvsadm on the model's text level, one nftables table,
+// settings in a map.
+import type { CommandResult, Run } from '../../src/command/io/run.ts';
+import { type Config, configSchema } from '../../src/config/schema.ts';
+import type { Problem } from '../../src/director/director.ts';
+import { createKernel, type Kernel } from '../../src/director/io/kernel.ts';
+import { createIpvsadm, type Ipvsadm } from '../../src/ipvs/io/ipvsadm.ts';
+import type { Verdict } from '../../src/nanny/verdict.ts';
+import { type IpvsModel, ipvsModel, modelIpvsadm } from '../ipvs/model.ts';
+
+export const NODE = 'r1';
+
+export interface FixtureOptions {
+  readonly services?: Readonly<Record<string, unknown>>;
+  readonly sync?: boolean;
+}
+
+export const FTP = {
+  vip: '192.0.2.100',
+  servers_lan: 'servers',
+  mark: 21,
+  servers: { fs1: { address: '198.51.100.11' }, fs2: { address: '198.51.100.12', weight: 2 } },
+};
+export const FTP6 = {
+  vip: '2001:db8:1::100',
+  servers_lan: 'servers',
+  mark: 26,
+  scheduler: 'sh',
+  servers: { fs1: { address: '2001:db8:2::11' } },
+};
+
+export function configOf({ services = { ftp: FTP }, sync = true }: FixtureOptions = {}): Config {
+  return configSchema.parse({
+    pair: 'test',
+    routers: { r1: { priority: 110 }, r2: {} },
+    lans: {
+      client: {
+        interface: 'c0',
+        addresses: { r1: ['192.0.2.2/24', '2001:db8:1::2/64'], r2: ['192.0.2.3/24', '2001:db8:1::3/64'] },
+        vips: ['192.0.2.100', '192.0.2.101', '2001:db8:1::100'],
+      },
+      servers: {
+        interface: { r1: 's0', r2: 's9' },
+        addresses: { r1: '198.51.100.2/24', r2: '198.51.100.3/24' },
+        gateways: ['198.51.100.1'],
+      },
+      cross: { interface: 'x0', addresses: { r1: '203.0.113.1/24', r2: '203.0.113.2/24' } },
+    },
+    heartbeat: { links: ['client'] },
+    ...(sync ? { sync: { lan: 'cross' } } : {}),
+    services,
+  });
+}
+
+export function verdict(server: string, state: Verdict['state'], service = 'ftp'): Verdict {
+  const last = {
+    ok: state !== 'down',
+    tookMs: 12,
+    bytes: 5,
+    stage: 'login',
+    problem: 'refused',
+    words: '530 no',
+  } as const;
+  return { service, server, state, last: last as unknown as Verdict['last'], checkedAt: '2026-11-22T16:00:00.000Z' };
+}
+
+export interface FakeKernel {
+  readonly kernel: Kernel;
+  readonly ipvsadm: Ipvsadm;
+  readonly ipvs: IpvsModel;
+  readonly sysctls: Map<string, string>;
+  /** Our nftables table, as nft would list it; undefined: not there. */
+  nft: string | undefined;
+  /** Texts given to `nft -f`. */
+  readonly nftApplied: string[];
+  /** Arguments of conntrack. */
+  readonly conntrack: string[];
+  ftpHelper: boolean;
+  /** Makes a program fail with these words. */
+  readonly broken: Map<string, string>;
+}
+
+export const FRESH_SYSCTLS: readonly (readonly [string, string])[] = [
+  ['net.ipv4.ip_forward', '0'],
+  ['net.ipv6.conf.all.forwarding', '0'],
+  ['net.ipv4.vs.sloppy_tcp', '0'],
+  ['net.ipv4.vs.expire_quiescent_template', '0'],
+  ['net.ipv4.vs.sync_threshold', '3 50'],
+  ['net.ipv4.vs.sync_refresh_period', '0'],
+  ['net.ipv4.vs.sync_retries', '0'],
+  ['net.netfilter.nf_conntrack_tcp_be_liberal', '0'],
+  ['net.netfilter.nf_conntrack_tcp_loose', '1'],
+];
+
+export function fakeKernel(): FakeKernel {
+  const ipvs = ipvsModel();
+  const runIpvsadm = modelIpvsadm(ipvs);
+  const fake = {
+    ipvs,
+    sysctls: new Map(FRESH_SYSCTLS),
+    nft: undefined as string | undefined,
+    nftApplied: [] as string[],
+    conntrack: [] as string[],
+    ftpHelper: false,
+    broken: new Map<string, string>(),
+  };
+  const runCommand: Run = async (program, args, options) => {
+    const words = fake.broken.get(program);
+    if (words !== undefined) return { status: 1, stdout: '', stderr: words };
+    if (program === 'ipvsadm') return runIpvsadm(program, args, options);
+    if (program === 'nft') return runNft(fake, args, options?.input ?? '');
+    fake.conntrack.push(args.join(' '));
+    return { status: 0, stdout: '', stderr: 'conntrack v1.4.7 (conntrack-tools): 1 flow entries have been deleted.\n' };
+  };
+  const ipvsadm = createIpvsadm(runCommand);
+  const real = createKernel(runCommand, ipvsadm);
+  const kernel: Kernel = {
+    ...real,
+    readSysctls: async names => new Map(names.map(name => [name, fake.sysctls.get(name)])),
+    writeSysctl: async (name, value) => {
+      fake.sysctls.set(name, value);
+      return undefined;
+    },
+    ftpHelperLoaded: async () => fake.ftpHelper,
+  };
+  return Object.assign(fake, { kernel, ipvsadm });
+}
+
+function runNft(
+  fake: { nft: string | undefined; nftApplied: string[] },
+  args: readonly string[],
+  input: string,
+): CommandResult {
+  if (args[0] === '-f') {
+    fake.nftApplied.push(input);
+    const body = input.replace('add table inet tandem\ndelete table inet tandem\n', '');
+    fake.nft = body === '' ? undefined : body;
+    return { status: 0, stdout: '', stderr: '' };
+  }
+  if (fake.nft === undefined) return { status: 1, stdout: '', stderr: 'Error: No such file or directory\n' };
+  return { status: 0, stdout: fake.nft, stderr: '' };
+}
+
+export function codes(problems: readonly Problem[]): string[] {
+  return problems.map(problem => (problem.about === '' ? problem.code : `${problem.code} ${problem.about}`));
+}

@@ -1,0 +1,303 @@
+import test from 'ava';
+import type { Config } from '../../src/config/schema.ts';
+import { createDirector, type Director } from '../../src/director/loop.ts';
+import { NOTHING_OWNED, type Owned } from '../../src/director/owned.ts';
+import type { Verdict } from '../../src/nanny/verdict.ts';
+import { statusReportSchema } from '../../src/status/report.ts';
+import { createKernelSync } from '../../src/sync/io/kernel-daemons.ts';
+import type { At } from '../../src/units/duration.ts';
+import { configOf, type FakeKernel, FTP, fakeKernel, NODE, verdict } from './fixture.ts';
+
+interface Rig {
+  readonly fake: FakeKernel;
+  readonly director: Director;
+  readonly events: { readonly code: string; readonly fields: Readonly<Record<string, unknown>> }[];
+  verdicts: Verdict[];
+  saved: Owned | undefined;
+  now: number;
+  /** Codes of the events since the last call, without those of every change. */
+  news(): string[];
+}
+
+function rigOf(options: { config?: Config; fake?: FakeKernel; owned?: Owned } = {}): Rig {
+  const { config = configOf(), fake = fakeKernel(), owned = NOTHING_OWNED } = options;
+  const events: Rig['events'] = [];
+  const rig = { fake, events, verdicts: [verdict('fs1', 'up'), verdict('fs2', 'up')], now: 0 } as unknown as Rig;
+  const wanted = () => (rig.director.config().sync === undefined ? undefined : { interface: 'x0', syncId: 21 });
+  const director = createDirector(
+    { config, digest: 'd1', node: NODE, version: '0.1.0', owned },
+    {
+      kernel: fake.kernel,
+      sync: createKernelSync(fake.ipvsadm, () => ({ wanted: wanted(), owned: rig.director.owned().sync })),
+      log: { event: (code, fields = {}) => void events.push({ code, fields }) },
+      verdicts: () => rig.verdicts,
+      snapshot: () => null,
+      saveOwned: async next => {
+        rig.saved = next;
+      },
+      now: () => rig.now as At,
+      wall: () => '2026-11-22T16:00:00.000Z',
+    },
+  );
+  return Object.assign(rig, {
+    director,
+    news: () =>
+      events
+        .splice(0)
+        .map(event => event.code)
+        .filter(code => code !== 'KERNEL_CHANGED'),
+  });
+}
+
+const serverIn = (fake: FakeKernel, address: string) =>
+  fake.ipvs.services.get('-f 21')?.servers.find(server => server.address === address);
+
+test('the first audit puts everything in, the second one changes nothing', async t => {
+  const rig = rigOf();
+  t.false(rig.director.reportForPulse().rulesIn);
+  await rig.director.audit('start');
+  t.deepEqual(rig.news(), ['SYNC_RUNNING', 'RULES_IN']);
+  t.true(rig.director.reportForPulse().rulesIn);
+  t.is(rig.director.reportForPulse().flushMs, 2300);
+  t.deepEqual([...rig.fake.ipvs.daemons.keys()].sort(), ['backup', 'master']);
+  t.deepEqual(await rig.director.plan(), { changes: [], problems: [] });
+  const { batches } = rig.fake.ipvs;
+  const before = batches.length;
+  await rig.director.audit('timer');
+  t.is(batches.length, before);
+  t.is(rig.fake.nftApplied.length, 1);
+  t.deepEqual(rig.news(), []);
+});
+
+test('a new director adopts what an old one left: nothing in IPVS changes, not even while no verdict is there', async t => {
+  const old = rigOf();
+  await old.director.audit('start');
+  const fresh = rigOf({ fake: old.fake, ...(old.saved ? { owned: old.saved } : {}) });
+  fresh.verdicts = [verdict('fs1', 'unknown'), verdict('fs2', 'unknown')];
+  const before = old.fake.ipvs.batches.length;
+  await fresh.director.audit('start');
+  t.is(old.fake.ipvs.batches.length, before);
+  t.is(serverIn(old.fake, '198.51.100.12')?.weight, 2);
+  t.deepEqual(fresh.news(), ['SYNC_RUNNING', 'RULES_IN']);
+  // The rules are put in anew, in one transaction, so that what is compared later is this run's own.
+  t.is(old.fake.nftApplied.length, 2);
+});
+
+test('a service, a server, a table and a setting changed by hand come back, each with an event', async t => {
+  const rig = rigOf();
+  await rig.director.audit('start');
+  rig.news();
+  const { fake } = rig;
+  fake.ipvs.services.delete('-f 21');
+  await rig.director.audit('timer');
+  t.deepEqual(rig.news(), ['DRIFT_REPAIRED', 'DRIFT_REPAIRED', 'DRIFT_REPAIRED']);
+  t.is(serverIn(fake, '198.51.100.12')?.weight, 2);
+  fake.ipvs.services.get('-f 21')?.servers.splice(0, 1);
+  await rig.director.audit('timer');
+  t.deepEqual(rig.news(), ['DRIFT_REPAIRED']);
+  fake.nft = fake.nft?.replace(/.* counter drop\n/, '');
+  await rig.director.audit('timer');
+  t.deepEqual(rig.news(), ['DRIFT_REPAIRED']);
+  t.regex(fake.nft ?? '', /daddr 192\.0\.2\.100 .* counter drop/);
+  fake.nft = undefined;
+  await rig.director.audit('timer');
+  t.deepEqual(rig.news(), ['DRIFT_REPAIRED']);
+  fake.sysctls.set('net.ipv4.vs.sloppy_tcp', '0');
+  await rig.director.audit('timer');
+  t.deepEqual(rig.news(), ['DRIFT_REPAIRED']);
+  fake.ipvs.daemons.delete('master');
+  await rig.director.audit('timer');
+  t.deepEqual(rig.news(), ['DRIFT_REPAIRED']);
+  t.is(rig.director.report().kernel.repairs, 8);
+  t.true(rig.director.reportForPulse().rulesIn);
+});
+
+test('a verdict changes a weight, and that is no drift', async t => {
+  const rig = rigOf();
+  await rig.director.audit('start');
+  rig.news();
+  rig.verdicts = [verdict('fs1', 'up'), verdict('fs2', 'down')];
+  rig.director.verdictChanged();
+  await rig.director.audit('x');
+  t.is(serverIn(rig.fake, '198.51.100.12')?.weight, 0);
+  t.deepEqual(rig.news(), []);
+  rig.verdicts = [verdict('fs1', 'down'), verdict('fs2', 'down')];
+  await rig.director.audit('verdict');
+  t.deepEqual(rig.news(), ['NO_SERVER_UP']);
+  t.true(rig.director.reportForPulse().rulesIn);
+  t.is(rig.director.reportForPulse().healthyServers, 0);
+  rig.verdicts = [verdict('fs1', 'up'), verdict('fs2', 'down')];
+  await rig.director.audit('verdict');
+  t.deepEqual(rig.news(), ['SERVERS_UP']);
+});
+
+test('a server that leaves the config drains: source NAT and weight stay until its last connection ends', async t => {
+  const rig = rigOf();
+  await rig.director.audit('start');
+  rig.news();
+  const leaving = serverIn(rig.fake, '198.51.100.12');
+  if (leaving) leaving.activeConnections = 1;
+  rig.director.setConfig(configOf({ services: { ftp: { ...FTP, servers: { fs1: FTP.servers.fs1 } } } }), 'd2');
+  rig.verdicts = [verdict('fs1', 'up')];
+  await rig.director.audit('reload');
+  t.deepEqual(rig.news(), ['SERVER_DRAINING']);
+  t.like(serverIn(rig.fake, '198.51.100.12'), { weight: 2, upperThreshold: 1 });
+  t.regex(rig.fake.nft ?? '', /198\.51\.100\.12/);
+  t.true(rig.director.reportForPulse().rulesIn);
+  const [, drained] = rig.director.report().services[0]?.servers ?? [];
+  t.like(drained, { name: '198.51.100.12', state: 'draining', activeConnections: 1 });
+  const still = serverIn(rig.fake, '198.51.100.12');
+  if (still) still.activeConnections = 0;
+  await rig.director.poll();
+  t.deepEqual(rig.news(), ['SERVER_DRAINED']);
+  t.is(serverIn(rig.fake, '198.51.100.12'), undefined);
+  await rig.director.audit('timer');
+  t.notRegex(rig.fake.nft ?? '', /198\.51\.100\.12/);
+  t.is(rig.director.report().kernel.repairs, 0);
+});
+
+test('a service that leaves the config while the director is down is removed by the next one when idle', async t => {
+  const old = rigOf();
+  await old.director.audit('start');
+  const config = configOf({ services: {}, sync: false });
+  const fresh = rigOf({ fake: old.fake, config, ...(old.saved ? { owned: old.saved } : {}) });
+  fresh.verdicts = [];
+  await fresh.director.audit('start');
+  t.is(old.fake.ipvs.services.size, 0);
+  t.is(old.fake.nft, undefined);
+  t.is(old.fake.ipvs.daemons.size, 0);
+  t.deepEqual(fresh.saved, NOTHING_OWNED);
+  t.true(fresh.director.reportForPulse().rulesIn);
+});
+
+test('without services the rules are in although there is neither IPVS nor nft', async t => {
+  const fake = fakeKernel();
+  fake.broken.set('ipvsadm', "Can't initialize ipvs: Protocol not available");
+  fake.broken.set('nft', 'Operation not supported');
+  const rig = rigOf({ fake, config: configOf({ services: {}, sync: false }) });
+  rig.verdicts = [];
+  await rig.director.audit('start');
+  t.true(rig.director.reportForPulse().rulesIn);
+  t.deepEqual(rig.news(), ['RULES_IN']);
+});
+
+test('a kernel without IPVS is told once, with what to install, until it is there', async t => {
+  const fake = fakeKernel();
+  fake.broken.set('ipvsadm', "Can't initialize ipvs: Protocol not available\n");
+  const rig = rigOf({ fake });
+  await rig.director.audit('start');
+  await rig.director.audit('timer');
+  t.deepEqual(rig.news(), ['SYNC_PROBLEM', 'RULES_NOT_IN']);
+  const report = rig.director.report();
+  t.is(report.health, 'failed');
+  t.true(report.problems.some(problem => problem.includes('apt-get install linux-image')));
+  fake.broken.clear();
+  await rig.director.audit('timer');
+  t.deepEqual(rig.news(), ['SYNC_RUNNING', 'RULES_IN']);
+});
+
+test('one slow ipvsadm does not bar the standby; three in a row do', async t => {
+  const rig = rigOf();
+  await rig.director.audit('start');
+  rig.fake.broken.set('ipvsadm', 'timed out');
+  const seen: boolean[] = [];
+  for (let i = 0; i < 3; i += 1) {
+    await rig.director.audit('timer');
+    seen.push(rig.director.reportForPulse().rulesIn);
+  }
+  t.deepEqual(seen, [true, true, false]);
+});
+
+test('a change that the kernel refuses leaves the rules out and says so', async t => {
+  const rig = rigOf();
+  const refusing = { ...rig.fake.kernel, applyNft: async () => 'nft failed with status 1: conflicting intervals' };
+  Object.assign(rig.fake.kernel, refusing);
+  await rig.director.audit('start');
+  t.true(rig.news().includes('RULES_NOT_IN'));
+  t.false(rig.director.reportForPulse().rulesIn);
+  t.deepEqual(rig.director.report().kernel.errors, ['nft failed with status 1: conflicting intervals']);
+});
+
+test('audits asked for while one runs become one, which begins after them', async t => {
+  const rig = rigOf();
+  const first = rig.director.audit('start');
+  const second = rig.director.audit('verdict');
+  const third = rig.director.audit('timer');
+  t.is(second, third);
+  t.not(first, second);
+  rig.verdicts = [verdict('fs1', 'down'), verdict('fs2', 'up')];
+  await second;
+  t.is(serverIn(rig.fake, '198.51.100.11')?.weight, 0);
+});
+
+test('taking over audits at once; losing the role deletes our own conntrack entries, and only then', async t => {
+  const rig = rigOf();
+  await rig.director.audit('start');
+  rig.director.roleChanged('standby');
+  rig.fake.ipvs.services.delete('-f 21');
+  rig.director.roleChanged('claiming');
+  rig.director.roleChanged('active');
+  await rig.director.audit('after');
+  t.truthy(rig.fake.ipvs.services.get('-f 21'));
+  t.deepEqual(rig.fake.conntrack, []);
+  rig.director.roleChanged('handing-over');
+  t.deepEqual(rig.fake.conntrack, []);
+  rig.director.roleChanged('standby');
+  while (!rig.events.some(event => event.code === 'CONNTRACK_CLEARED')) await new Promise(setImmediate);
+  t.deepEqual(rig.fake.conntrack, [
+    '-D -f ipv4 -p tcp --orig-dst 192.0.2.100',
+    '-D -f ipv4 -p tcp --orig-src 198.51.100.11 --orig-port-src 20',
+    '-D -f ipv4 -p tcp --orig-src 198.51.100.12 --orig-port-src 20',
+  ]);
+});
+
+test('a router that is active again keeps the conntrack entries of its living connections', async t => {
+  const rig = rigOf();
+  rig.director.roleChanged('active');
+  rig.director.roleChanged('standby');
+  rig.director.roleChanged('active');
+  await rig.director.audit('after');
+  t.true(rig.fake.conntrack.length <= 1);
+});
+
+test('healthy servers are not counted before all were judged once, but at most a minute long', t => {
+  const rig = rigOf();
+  rig.verdicts = [verdict('fs1', 'up'), verdict('fs2', 'unknown')];
+  t.is(rig.director.reportForPulse().healthyServers, null);
+  rig.now = 60_001;
+  t.is(rig.director.reportForPulse().healthyServers, 1);
+  rig.now = 0;
+  t.is(rig.director.reportForPulse().healthyServers, 1);
+  t.is(rig.director.reportForPulse().totalServers, 2);
+});
+
+test('the status report fits its published schema, and tells of the conditions of both routers', async t => {
+  const rig = rigOf();
+  await rig.director.audit('start');
+  rig.verdicts = [verdict('fs1', 'up'), verdict('fs2', 'down')];
+  const report = rig.director.report();
+  statusReportSchema.parse(report);
+  t.is(report.health, 'failed');
+  t.regex(report.problems.join(' '), /pulse does not answer.*server fs2 is down at stage login/);
+  t.like(report.services[0]?.servers[1], { kernelWeight: 2, state: 'down', failedStage: 'login', words: '530 no' });
+  t.like(report.sync, { mode: 'kernel', master: true, backup: true, interface: 'x0', syncId: 21 });
+});
+
+test('listeners hear of audits and can leave', async t => {
+  const rig = rigOf();
+  const heard: string[] = [];
+  const leave = rig.director.subscribe(reason => heard.push(reason));
+  await rig.director.audit('start');
+  leave();
+  await rig.director.audit('timer');
+  t.deepEqual(heard, ['audit']);
+});
+
+test('a plan for another config is made without touching the kernel', async t => {
+  const rig = rigOf();
+  await rig.director.audit('start');
+  const before = rig.fake.ipvs.batches.length;
+  const plan = await rig.director.plan(configOf({ services: { ftp: { ...FTP, mark: 22 } } }));
+  t.true(plan.changes.some(change => change.disruptive));
+  t.is(rig.fake.ipvs.batches.length, before);
+});

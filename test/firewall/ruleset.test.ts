@@ -1,0 +1,98 @@
+import test from 'ava';
+import { firewallServices, removal, ruleset } from '../../src/firewall/ruleset.ts';
+import type { Address } from '../../src/units/address.ts';
+import { configOf, FTP, FTP6, NODE } from '../director/fixture.ts';
+
+test('the rules of an IPv4 and an IPv6 service read as follows', t => {
+  const config = configOf({ services: { ftp: FTP, ftp6: FTP6 } });
+  t.is(
+    ruleset(firewallServices(config, NODE)),
+    `add table inet tandem
+delete table inet tandem
+table inet tandem {
+	comment "written by tandem-director; changes by hand are undone"
+	chain ftp_marks {
+		type filter hook prerouting priority mangle; policy accept;
+		iifname "c0" ip daddr 192.0.2.100 tcp dport { 21, 10000-20000 } tcp flags & (fin | syn | rst | ack) == syn meta mark set 21
+		iifname "c0" ip daddr 192.0.2.100 tcp dport 20 meta mark set 21
+		iifname "c0" ip6 daddr 2001:db8:1::100 tcp dport { 21, 10000-20000 } tcp flags & (fin | syn | rst | ack) == syn meta mark set 26
+		iifname "c0" ip6 daddr 2001:db8:1::100 tcp dport 20 meta mark set 26
+	}
+	chain active_data {
+		type nat hook postrouting priority srcnat; policy accept;
+		oifname "c0" ip saddr { 198.51.100.11, 198.51.100.12 } tcp sport 20 snat ip to 192.0.2.100
+		oifname "c0" ip6 saddr { 2001:db8:2::11 } tcp sport 20 snat ip6 to 2001:db8:1::100
+	}
+	chain guard_in {
+		type filter hook input priority 101; policy accept;
+		ip daddr 192.0.2.100 tcp dport { 20, 21, 10000-20000 } ct direction reply accept
+		ip daddr 192.0.2.100 tcp dport { 20, 21, 10000-20000 } counter drop
+		ip6 daddr 2001:db8:1::100 tcp dport { 20, 21, 10000-20000 } ct direction reply accept
+		ip6 daddr 2001:db8:1::100 tcp dport { 20, 21, 10000-20000 } counter drop
+	}
+	chain guard_out {
+		type filter hook postrouting priority 110; policy accept;
+		oifname "c0" ip saddr { 198.51.100.11, 198.51.100.12 } tcp sport { 20, 21, 10000-20000 } ct direction reply accept
+		oifname "c0" ip saddr { 198.51.100.11, 198.51.100.12 } tcp sport { 20, 21, 10000-20000 } ct state { invalid, new, untracked } tcp flags & (fin | syn | rst | ack) != syn counter drop
+		oifname "c0" ip6 saddr { 2001:db8:2::11 } tcp sport { 20, 21, 10000-20000 } ct direction reply accept
+		oifname "c0" ip6 saddr { 2001:db8:2::11 } tcp sport { 20, 21, 10000-20000 } ct state { invalid, new, untracked } tcp flags & (fin | syn | rst | ack) != syn counter drop
+	}
+}
+`,
+  );
+});
+
+test('a service without active mode gets no mark and no source NAT for port 20, but the guard', t => {
+  const text = ruleset(firewallServices(configOf({ services: { ftp: { ...FTP, active: false } } }), NODE));
+  t.notRegex(text, /dport 20 meta mark/);
+  t.notRegex(text, /snat/);
+  t.regex(text, /guard_in[^}]*\n\t\tip daddr 192\.0\.2\.100 tcp dport \{ 20, 21, 10000-20000 \}/);
+});
+
+test('a service without servers makes no rule with an empty set, which nft would refuse', t => {
+  const text = ruleset(firewallServices(configOf({ services: { ftp: { ...FTP, servers: {} } } }), NODE));
+  t.notRegex(text, /\{\s*\}/);
+});
+
+test('servers that drain keep their source NAT and their guard', t => {
+  const draining = new Map([['ftp', ['198.51.100.19' as Address]]]);
+  const text = ruleset(firewallServices(configOf(), NODE, draining));
+  t.is(text.match(/198\.51\.100\.11, 198\.51\.100\.12, 198\.51\.100\.19/g)?.length, 3);
+});
+
+test('a passive range of one port is written as a port', t => {
+  const text = ruleset(
+    firewallServices(configOf({ services: { ftp: { ...FTP, passive_ports: '10000-10000' } } }), NODE),
+  );
+  t.regex(text, /tcp dport \{ 21, 10000 \}/);
+});
+
+test("a router uses its own interface's name", t => {
+  const config = configOf();
+  const own = {
+    ...config,
+    lans: { ...config.lans, client: { ...config.lans.client, interface: { r1: 'c0', r2: 'eth7' } } },
+  };
+  t.regex(ruleset(firewallServices(own as typeof config, 'r2')), /iifname "eth7"/);
+});
+
+for (const bad of ['c"0', 'eth*', 'a\\b']) {
+  test(`an interface called ${bad} is refused instead of written into a rule`, t => {
+    const config = configOf();
+    const odd = {
+      ...config,
+      lans: { ...config.lans, client: { ...config.lans.client, interface: bad } },
+    } as typeof config;
+    t.throws(() => firewallServices(odd, NODE), { message: /cannot be written in an nftables rule/ });
+  });
+}
+
+test('a VIP that is on no LAN is an error that names the field', t => {
+  t.throws(() => firewallServices(configOf({ services: { ftp: { ...FTP, vip: '203.0.113.77' } } }), NODE), {
+    message: /services\.ftp\.vip 203\.0\.113\.77/,
+  });
+});
+
+test('removing the table is no error when it is not there', t => {
+  t.is(removal(), 'add table inet tandem\ndelete table inet tandem\n');
+});

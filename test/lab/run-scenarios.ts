@@ -1,0 +1,35 @@
+// Runs the lab's scenarios one after the other, inside the lab: `test/lab/lab run dist/test/lab/run-scenarios.js [TITLE PART]`.
+// Progress on stderr, results in LAB_RUN/results.json (rewritten after each, so that a hang leaves what was known). Io.
+import { rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { resultsDirectory, runScenario, type ScenarioResult } from './scenario.ts';
+import { SCENARIOS } from './scenarios.ts';
+
+/** Name of the results file in the run's directory. */
+const RESULTS_FILE = 'results.json';
+
+async function keep(results: readonly ScenarioResult[]): Promise<void> {
+  const file = path.join(resultsDirectory(), RESULTS_FILE);
+  await writeFile(`${file}.part`, `${JSON.stringify(results, null, 2)}\n`);
+  await rename(`${file}.part`, file);
+}
+
+const wanted = process.argv[2] ?? '';
+const chosen = SCENARIOS.filter(scenario => scenario.title.includes(wanted));
+if (chosen.length === 0) {
+  process.stderr.write(`no scenario has "${wanted}" in its title; they are:\n`);
+  for (const { title } of SCENARIOS) process.stderr.write(`  ${title}\n`);
+  process.exit(64);
+}
+const results: ScenarioResult[] = [];
+for (const [index, scenario] of chosen.entries()) {
+  process.stderr.write(`[${index + 1}/${chosen.length}] ${scenario.title}\n`);
+  const say = (text: string): boolean => process.stderr.write(`    ${text}\n`);
+  const result = await runScenario(scenario, `scenario-${index + 1}`, say);
+  results.push(result);
+  await keep(results);
+  process.stderr.write(
+    `    ${result.ok ? 'passed' : `FAILED: ${result.error}`} (${(result.tookMs / 1000).toFixed(1)} s)\n`,
+  );
+}
+process.exit(results.every(({ ok }) => ok) ? 0 : 1);

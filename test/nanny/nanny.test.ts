@@ -1,0 +1,151 @@
+import test from 'ava';
+import fc from 'fast-check';
+import {
+  checkAbandoned,
+  checkBegins,
+  checkEnds,
+  FIRST_CHECKS_PAUSE_MS,
+  isDue,
+  lateness,
+  type Nanny,
+  newNanny,
+  PAUSE_MIN_MS,
+  type Pace,
+  verdictOf,
+} from '../../src/nanny/nanny.ts';
+import type { CheckResult } from '../../src/nanny/verdict.ts';
+import { type At, ms } from '../../src/units/duration.ts';
+
+const PACE: Pace = { intervalMs: ms(5_000), rise: 2, fall: 3 };
+const WALL = '2026-01-01T00:00:00.000Z';
+const GOOD: CheckResult = { ok: true, tookMs: 10, bytes: 5 };
+const BAD: CheckResult = { ok: false, tookMs: 3_000, stage: 'login', problem: 'no answer to PASS', words: '' };
+const BAD_ELSEWHERE: CheckResult = { ...BAD, stage: 'transfer', problem: 'RETR is answered with 550' };
+const at = (n: number) => n as At;
+
+/** One check of 10 ms, begun when it is due; its effects in short. */
+function check(nanny: Nanny, result: CheckResult, pace = PACE): { next: Nanny; effects: string[] } {
+  const begun = checkBegins(nanny, nanny.nextAt);
+  const { next, effects } = checkEnds(begun, pace, result, at(nanny.nextAt + 10), WALL);
+  return { next, effects: effects.map(effect => (effect.type === 'became' ? effect.to : effect.type)) };
+}
+
+// Results are letters: g good, b bad, e bad elsewhere. States and effects after each of them.
+const HISTORIES: readonly [results: string, states: string, effects: readonly string[]][] = [
+  ['gg', '?u', ['', 'up']],
+  ['bbb', '??d', ['check-failed', 'check-failed', 'down']],
+  ['gbgg', '???u', ['', 'check-failed', 'check-recovered', 'up']],
+  [
+    'bgbgbb',
+    '??????',
+    ['check-failed', 'check-recovered', 'check-failed', 'check-recovered', 'check-failed', 'check-failed'],
+  ],
+  ['ggbbg', '?uuuu', ['', 'up', 'check-failed', 'check-failed', 'check-recovered']],
+  ['ggbbb', '?uuud', ['', 'up', 'check-failed', 'check-failed', 'down']],
+  ['ggbbgbb', '?uuuuuu', ['', 'up', 'check-failed', 'check-failed', 'check-recovered', 'check-failed', 'check-failed']],
+  ['bbbgg', '??ddu', ['check-failed', 'check-failed', 'down', 'check-recovered', 'up']],
+  [
+    'bbbgbgg',
+    '??ddddu',
+    ['check-failed', 'check-failed', 'down', 'check-recovered', 'check-failed', 'check-recovered', 'up'],
+  ],
+  ['bbbbbb', '??dddd', ['check-failed', 'check-failed', 'down', '', '', '']],
+  ['bbbeeb', '??dddd', ['check-failed', 'check-failed', 'down', 'fails-differently', '', 'fails-differently']],
+  ['gggg', '?uuu', ['', 'up', '', '']],
+];
+const RESULTS = { g: GOOD, b: BAD, e: BAD_ELSEWHERE } as const;
+
+for (const [results, states, effects] of HISTORIES) {
+  test(`with rise 2 and fall 3, checks ${results} lead to states ${states}`, t => {
+    let nanny = newNanny(PACE, at(0), 0);
+    const seen = [...results].map(letter => {
+      const step = check(nanny, RESULTS[letter as keyof typeof RESULTS]);
+      nanny = step.next;
+      return [nanny.state === 'unknown' ? '?' : nanny.state.charAt(0), step.effects.join(' ')];
+    });
+    t.is(seen.map(([state]) => state).join(''), states);
+    t.deepEqual(
+      seen.map(([, effect]) => effect),
+      [...effects],
+    );
+  });
+}
+
+test('with rise 1 and fall 1, the first check decides', t => {
+  const pace = { ...PACE, rise: 1, fall: 1 };
+  t.is(check(newNanny(pace, at(0), 0), GOOD, pace).next.state, 'up');
+  t.is(check(newNanny(pace, at(0), 0), BAD, pace).next.state, 'down');
+});
+
+test('a down server whose failure differs only in its numbers does not fail differently', t => {
+  let nanny = newNanny({ ...PACE, fall: 1 }, at(0), 0);
+  const failing = (bytes: number): CheckResult => ({ ...BAD, problem: `no end of the data after ${bytes} bytes` });
+  nanny = check(nanny, failing(1), { ...PACE, fall: 1 }).next;
+  t.deepEqual(check(nanny, failing(20), { ...PACE, fall: 1 }).effects, []);
+});
+
+test('the state changes only after rise good or fall bad checks in a row, whatever the history', t => {
+  const paces = fc.record({ rise: fc.integer({ min: 1, max: 5 }), fall: fc.integer({ min: 1, max: 5 }) });
+  fc.assert(
+    fc.property(paces, fc.array(fc.boolean(), { maxLength: 60 }), (counts, results) => {
+      const pace = { ...PACE, ...counts };
+      let nanny = newNanny(pace, at(0), 0);
+      results.forEach((ok, index) => {
+        const before = nanny.state;
+        nanny = check(nanny, ok ? GOOD : BAD, pace).next;
+        const need = ok ? pace.rise : pace.fall;
+        const isRun = index + 1 >= need && results.slice(index + 1 - need, index + 1).every(one => one === ok);
+        t.is(nanny.state, isRun ? (ok ? 'up' : 'down') : before);
+      });
+    }),
+  );
+});
+
+test('first checks are spread over at most a second', t => {
+  t.is(newNanny(PACE, at(100), 0).nextAt, at(100));
+  t.is(newNanny(PACE, at(100), 0.5).nextAt, at(100 + FIRST_CHECKS_PAUSE_MS / 2));
+  t.is(newNanny({ ...PACE, intervalMs: ms(500) }, at(100), 0.5).nextAt, at(350));
+});
+
+test('checks of a known server begin an interval apart; an unknown one is checked again after a second', t => {
+  let nanny = check(newNanny(PACE, at(0), 0), GOOD).next;
+  t.is(nanny.nextAt, at(FIRST_CHECKS_PAUSE_MS));
+  nanny = check(nanny, GOOD).next;
+  t.is(nanny.nextAt, at(FIRST_CHECKS_PAUSE_MS + 5_000));
+});
+
+test('a check longer than the interval is followed after a pause, and never overlapped', t => {
+  const pace = { ...PACE, intervalMs: ms(500) };
+  const begun = checkBegins(newNanny(pace, at(0), 0), at(0));
+  t.false(isDue(begun, at(8_000)));
+  const { next } = checkEnds(begun, pace, BAD, at(8_000), WALL);
+  t.is(next.nextAt, at(8_000 + PAUSE_MIN_MS));
+  t.false(isDue(next, at(8_050)));
+  t.true(isDue(next, at(8_100)));
+  t.is(lateness(next, at(8_400)), ms(300));
+  t.is(lateness(next, at(8_000)), ms(0));
+});
+
+test('an abandoned check counts for nothing', t => {
+  const nanny = check(check(newNanny(PACE, at(0), 0), GOOD).next, GOOD).next;
+  const after = checkAbandoned(checkBegins(nanny, at(10_000)), PACE, at(10_005));
+  t.deepEqual(after, { ...nanny, nextAt: at(15_000) });
+});
+
+test('a verdict holds the state, the last result and its wall time', t => {
+  const fresh = newNanny(PACE, at(0), 0);
+  t.deepEqual(verdictOf('ftp', 'a', fresh), {
+    service: 'ftp',
+    server: 'a',
+    state: 'unknown',
+    last: undefined,
+    checkedAt: undefined,
+  });
+  t.deepEqual(verdictOf('ftp', 'a', check(fresh, BAD).next), {
+    service: 'ftp',
+    server: 'a',
+    state: 'unknown',
+    last: BAD,
+    checkedAt: WALL,
+  });
+});

@@ -1,0 +1,776 @@
+// vipd itself, built with AddressSanitizer, on real interfaces in network namespaces: the lease, the last will, kernel
+// lifetimes, repair, probes and everything hostile that its pipe or the wire may bring.
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import test, { type ExecutionContext } from 'ava';
+import {
+  buildAll,
+  FUZZ,
+  type Lines,
+  nowUs,
+  Pair,
+  removeBuilt,
+  sleep,
+  VIPD_PLAIN,
+  VIPS,
+  type Vipd,
+} from './vipd.netns.ts';
+
+const run = promisify(execFile);
+const WILL = 'c0ffee5a';
+
+test.before(buildAll);
+test.after.always(removeBuilt);
+
+/** A test with a pair of its own; at its end no sanitizer may have spoken. */
+function pairTest(title: string, body: (t: ExecutionContext, pair: Pair) => Promise<void>): void {
+  test.serial(title, async t => {
+    t.timeout(60_000);
+    const pair = await Pair.make();
+    try {
+      await body(t, pair);
+    } finally {
+      await pair.close();
+    }
+  });
+}
+
+function wills(witness: Lines): string[] {
+  return witness.matching(new RegExp(` udp .*${WILL}$`));
+}
+
+/** Every address is gone before the first datagram of the will. */
+function assertRemovedBeforeWill(t: ExecutionContext, witness: Lines): void {
+  const order = witness.lines.map(({ text }) => text);
+  const first = order.findIndex(text => text.includes(WILL));
+  t.true(first >= 0, 'a will was sent');
+  for (const vip of VIPS) {
+    const gone = order.findLastIndex(text => text.endsWith(` gone ${vip}`));
+    t.true(gone >= 0 && gone < first, `${vip} went before the will: ${JSON.stringify(order)}`);
+  }
+}
+
+function assertClean(t: ExecutionContext, vipd: Vipd): void {
+  t.is(vipd.stderr, '');
+}
+
+pairTest('a claim adds IPv4 and IPv6 addresses on two interfaces with short kernel lifetimes', async (t, pair) => {
+  const vipd = await pair.vipd();
+  t.regex(vipd.lines[0]?.text ?? '', /^hello \d+\.\d+\.\d+ 0\.0 none 0$/);
+  await vipd.line(/^link 3 up /);
+  t.is(vipd.matching(/^link /)[0], `link 0 up ${await pair.mac(pair.a, 'lan0')}`);
+  t.is(await vipd.claim('7.1', 400), 'held 1 7.1');
+  const vips = await pair.vips();
+  t.deepEqual(vips.map(({ address }) => address).sort(), [...VIPS].sort());
+  for (const { address, valid, preferred, prefix } of vips) {
+    t.is(valid, 1, address);
+    t.is(preferred, address.includes(':') ? 0 : 1, address);
+    t.is(prefix, address.includes(':') ? 128 : 32, address);
+  }
+  t.is(await vipd.renew('7.1', 600, 'alone', 3_000), 'held 2 7.1');
+  await sleep(50);
+  for (const { address, valid } of await pair.vips()) t.true(valid === 4 || valid === 3, `${address} ${valid}`);
+  assertClean(t, vipd);
+});
+
+pairTest('a claim is announced in both ARP forms and by neighbour advertisements, several times', async (t, pair) => {
+  const vipd = await pair.vipd();
+  const mac = await pair.mac(pair.a, 'lan0');
+  const stale = '02:00:00:00:00:99';
+  for (const vip of [VIPS[0], VIPS[1]]) {
+    await pair.ip(pair.b, 'neigh', 'replace', vip, 'lladdr', stale, 'dev', 'lan0', 'nud', 'reachable');
+  }
+  const capture = await pair.capture('lan0', '(arp and host 192.0.2.100) or (icmp6 and ip6[40] == 136)');
+  await vipd.claim('7.1', 2_000);
+  await sleep(700);
+  t.is(await pair.neighbour(pair.b, VIPS[0]), mac, "the peer's ARP entry points to the new owner");
+  t.is(await pair.neighbour(pair.b, VIPS[1]), mac, "the peer's neighbour entry points to the new owner");
+  const text = capture.lines.map(line => line.text).join('\n');
+  const requests = capture.matching(
+    new RegExp(`${mac} > ff:ff:ff:ff:ff:ff.*Request who-has 192.0.2.100 .*tell 192.0.2.100`),
+  );
+  const replies = capture.matching(new RegExp(`${mac} > ff:ff:ff:ff:ff:ff.*Reply 192.0.2.100 is-at ${mac}`));
+  t.is(requests.length, 4, `at 0, 20, 100 and 500 ms: ${text}`);
+  t.is(replies.length, 4, text);
+  t.is(
+    text.match(
+      /2001:db8:1::100 > ff02::1: \[icmp6 sum ok\].*advertisement.*tgt is 2001:db8:1::100, Flags \[override\]/g,
+    )?.length,
+    4,
+    text,
+  );
+  t.regex(text, /> 33:33:00:00:00:01.*hlim 255/);
+  vipd.send('announce');
+  await sleep(200);
+  t.is(capture.matching(/Request who-has 192.0.2.100/).length, 7, 'the schedule begins anew');
+  assertClean(t, vipd);
+});
+
+pairTest(
+  'when the lease ends, the addresses go first and the will is sent three times on every link',
+  async (t, pair) => {
+    const vipd = await pair.vipd();
+    const witness = await pair.witness();
+    const otherLink = await pair.witness('lan1');
+    vipd.send(`will ${WILL}`);
+    const at = nowUs();
+    await vipd.claim('7.1', 300);
+    t.is(await vipd.line(/^expired /), 'expired 7.1');
+    await sleep(60);
+    assertRemovedBeforeWill(t, witness);
+    assertRemovedBeforeWill(t, otherLink);
+    t.is(wills(witness).length, 3);
+    t.is(wills(otherLink).length, 3);
+    for (const text of wills(witness)) t.regex(text, / udp ttl=1 192\.0\.2\.3 /);
+    const gone = witness.matching(/ gone /).map(text => (Number(text.split(' ')[0]) - at) / 1_000);
+    for (const ms of gone) t.true(ms >= 300 && ms < 330, `removed ${ms} ms after the lease began`);
+    t.is(await vipd.renew('7.1', 300), 'refused 2 not-held');
+    t.is(await vipd.claim('7.1', 300), 'refused 3 stale-epoch', 'the will closed this epoch for good');
+    t.is(await vipd.claim('8.1', 300), 'held 4 8.1');
+    assertClean(t, vipd);
+  },
+);
+
+pairTest('renewals keep the addresses well beyond lease and kernel lifetime, without a gap', async (t, pair) => {
+  const vipd = await pair.vipd();
+  await vipd.claim('7.1', 400);
+  const witness = await pair.witness();
+  vipd.keepRenewing('7.1', 400);
+  await sleep(3_000);
+  t.is(witness.matching(/ gone /).length, 0);
+  t.is((await pair.vips()).length, 4);
+  const held = vipd.matching(/^held /);
+  t.true(held.length > 20, `${held.length} renewals were acknowledged`);
+  t.is(vipd.matching(/^(refused|repaired|error|expired)/).length, 0);
+  assertClean(t, vipd);
+});
+
+pairTest('a closed pipe while armed removes the addresses and sends the will', async (t, pair) => {
+  const vipd = await pair.vipd();
+  const witness = await pair.witness();
+  vipd.send(`will ${WILL}`);
+  await vipd.claim('7.1', 10_000);
+  vipd.closePipe();
+  t.is(await vipd.exited, 0);
+  t.deepEqual(await pair.vips(), []);
+  await witness.line(/ udp /);
+  assertRemovedBeforeWill(t, witness);
+  t.is(wills(witness).length, 3);
+  t.regex(await readFile(pair.statePath, 'utf8'), /^mode none\nclosed yes$/m);
+  assertClean(t, vipd);
+});
+
+pairTest('a closed pipe while alone leaves the addresses to the kernel for the keep time', async (t, pair) => {
+  const vipd = await pair.vipd();
+  const witness = await pair.witness();
+  vipd.send(`will ${WILL}`);
+  await vipd.claim('7.1', 10_000, 'alone', 2_000);
+  vipd.closePipe();
+  t.is(await vipd.exited, 0);
+  for (const { valid } of await pair.vips()) t.true(valid === 2 || valid === 1, `valid for ${valid} s`);
+  t.is((await pair.vips()).length, 4);
+  const ms = await pair.goneAfter(4_000);
+  t.true(ms > 1_500, `gone ${ms} ms after the pipe closed`);
+  t.is(wills(witness).length, 0);
+  assertClean(t, vipd);
+});
+
+pairTest('alone, the addresses outlast the lease by the keep time and a late renewal saves them', async (t, pair) => {
+  const vipd = await pair.vipd();
+  await vipd.claim('7.1', 200, 'alone', 1_000);
+  await sleep(700);
+  t.is((await pair.vips()).length, 4, 'the lease is over, the addresses stay');
+  t.is(await vipd.renew('7.1', 200, 'alone', 1_000), 'held 2 7.1');
+  await sleep(800);
+  t.is((await pair.vips()).length, 4);
+  const before = performance.now();
+  await vipd.line(/^expired 7.1$/);
+  t.true(performance.now() - before < 700);
+  t.deepEqual(await pair.vips(), []);
+  assertClean(t, vipd);
+});
+
+pairTest(
+  'an old renewal that comes late does not shorten the lease, a future one does not stretch it',
+  async (t, pair) => {
+    const vipd = await pair.vipd();
+    await vipd.claim('7.1', 600);
+    t.is(await vipd.renew('7.1', 200, 'armed', 2_000, 100), 'held 2 7.1');
+    await sleep(350);
+    t.is((await pair.vips()).length, 4, 'the first lease still runs');
+    t.is(await vipd.renew('7.1', 300, 'armed', 2_000, -60_000), 'held 3 7.1');
+    await vipd.line(/^expired/, 600);
+    assertClean(t, vipd);
+  },
+);
+
+pairTest('killed, vipd leaves the addresses to the kernel, which drops them within 2.3 s', async (t, pair) => {
+  const vipd = await pair.vipd();
+  await vipd.claim('7.1', 400);
+  vipd.keepRenewing('7.1', 400);
+  await sleep(700);
+  vipd.child.kill('SIGKILL');
+  const ms = await pair.goneAfter(2_500);
+  t.true(ms <= 2_300, `${ms} ms`);
+});
+
+pairTest(
+  'stopped past its lease, vipd expires at once when continued, before renewals that waited in the pipe',
+  async (t, pair) => {
+    const vipd = await pair.vipd();
+    const witness = await pair.witness();
+    vipd.send(`will ${WILL}`);
+    // Alone with a long kernel lifetime, then armed just before the stop: the addresses are still there at SIGCONT.
+    await vipd.claim('7.1', 300, 'alone', 5_000);
+    await vipd.renew('7.1', 300);
+    vipd.child.kill('SIGSTOP');
+    const from = vipd.lines.length;
+    for (let i = 0; i < 5; i++) {
+      await sleep(100);
+      vipd.send(`renew ${100 + i} 7.1 ${nowUs()} 300 armed 2000`);
+    }
+    vipd.child.kill('SIGCONT');
+    await vipd.line(/^refused 104 /);
+    const told = vipd.lines
+      .slice(from)
+      .map(({ text }) => text)
+      .filter(text => !text.startsWith('link'));
+    t.is(told[0], 'expired 7.1');
+    t.deepEqual(
+      told.slice(1),
+      [100, 101, 102, 103, 104].map(seq => `refused ${seq} not-held`),
+    );
+    t.deepEqual(await pair.vips(), []);
+    assertRemovedBeforeWill(t, witness);
+    assertClean(t, vipd);
+  },
+);
+
+pairTest('SIGTERM and SIGINT do not take the addresses away while the pipe is open', async (t, pair) => {
+  const vipd = await pair.vipd();
+  await vipd.claim('7.1', 5_000);
+  vipd.child.kill('SIGTERM');
+  vipd.child.kill('SIGINT');
+  await sleep(100);
+  t.is(await vipd.renew('7.1', 5_000), 'held 2 7.1');
+  t.is((await pair.vips()).length, 4);
+  assertClean(t, vipd);
+});
+
+pairTest('stale epochs and requests that come too late are refused', async (t, pair) => {
+  const vipd = await pair.vipd();
+  t.is(await vipd.renew('7.1', 300), 'refused 1 not-held');
+  t.is(await vipd.claim('7.2', 300, 'armed', 0, 301), 'refused 2 late');
+  t.deepEqual(await pair.vips(), []);
+  t.is(await vipd.claim('7.2', 2_000), 'held 3 7.2');
+  t.is(await vipd.claim('6.9', 2_000), 'refused 4 stale-epoch');
+  t.is(await vipd.claim('7.1', 2_000), 'refused 5 stale-epoch', 'same counter, smaller node');
+  t.is(await vipd.renew('6.2', 2_000), 'refused 6 stale-epoch');
+  t.is(await vipd.renew('7.3', 2_000), 'refused 7 stale-epoch', 'another node of the same counter is another term');
+  t.is(await vipd.renew('7.2', 300, 'armed', 0, 301), 'refused 8 late');
+  t.is(await vipd.renew('9.2', 2_000), 'held 9 9.2', 'a higher counter raises the epoch in place');
+  t.is(await vipd.renew('7.2', 2_000), 'refused 10 stale-epoch');
+  t.is(await vipd.release('7.2', 'will'), 'refused 11 stale-epoch');
+  t.is((await pair.vips()).length, 4);
+  t.is(await vipd.release('9.2', 'quiet'), 'released 12 9.2');
+  t.is(await vipd.claim('8.2', 2_000), 'refused 13 stale-epoch', 'also when nothing is held');
+  t.is(await vipd.claim('18446744073709551615.4294967295', 2_000), 'held 14 18446744073709551615.4294967295');
+  assertClean(t, vipd);
+});
+
+pairTest('release removes every address, with or without the will as asked', async (t, pair) => {
+  const vipd = await pair.vipd();
+  const witness = await pair.witness();
+  vipd.send(`will ${WILL}`);
+  await vipd.claim('7.1', 5_000);
+  t.is(await vipd.release('7.1', 'quiet'), 'released 2 7.1');
+  t.deepEqual(await pair.vips(), []);
+  await sleep(50);
+  t.is(wills(witness).length, 0);
+  t.is(await vipd.claim('7.1', 5_000), 'held 3 7.1', 'no will was sent, so the term may go on');
+  t.is(await vipd.release('7.1', 'will'), 'released 4 7.1');
+  t.deepEqual(await pair.vips(), []);
+  await sleep(50);
+  assertRemovedBeforeWill(t, witness);
+  t.is(wills(witness).length, 3);
+  vipd.send('will -');
+  await vipd.claim('8.1', 5_000);
+  t.is(await vipd.release('8.1', 'will'), 'released 6 8.1');
+  await sleep(50);
+  t.is(wills(witness).length, 3, 'a forgotten will is not sent');
+  assertClean(t, vipd);
+});
+
+pairTest('an address that somebody removes is back at once, is announced, and is told', async (t, pair) => {
+  const vipd = await pair.vipd();
+  await vipd.claim('7.1', 5_000);
+  await sleep(600); // the first announcements are over
+  const capture = await pair.capture('lan0', 'arp and host 192.0.2.100');
+  const witness = await pair.witness();
+  await pair.ip(pair.a, 'addr', 'del', `${VIPS[0]}/32`, 'dev', 'lan0');
+  t.is(await vipd.line(/^repaired/), 'repaired 0');
+  await pair.ip(pair.a, 'addr', 'del', `${VIPS[3]}/128`, 'dev', 'lan1');
+  t.is(await vipd.line(/^repaired 3/), 'repaired 3');
+  t.is((await pair.vips()).length, 4);
+  await sleep(60);
+  const times = (what: string) => Number(witness.matching(new RegExp(` ${what} 192.0.2.100$`))[0]?.split(' ')[0]);
+  t.true(times('set') - times('gone') < 20_000, `back after ${times('set') - times('gone')} µs`);
+  t.true(capture.matching(/Request who-has 192.0.2.100/).length >= 2);
+  assertClean(t, vipd);
+});
+
+pairTest('repairs are rate-limited, and the fight ends with the address in place', async (t, pair) => {
+  const vipd = await pair.vipd();
+  await vipd.claim('7.1', 20_000);
+  let removed = 0;
+  const end = performance.now() + 2_500;
+  while (performance.now() < end) {
+    const gone = await pair.ip(pair.a, 'addr', 'del', `${VIPS[0]}/32`, 'dev', 'lan0').then(
+      () => 1,
+      () => 0,
+    );
+    removed += gone;
+  }
+  await sleep(1_200);
+  const repaired = vipd.matching(/^repaired 0$/).length;
+  t.true(removed > 30, `${removed} removals make a fight`);
+  t.true(repaired >= 20 && repaired <= 20 + 20 * 4, `${repaired} repairs of ${removed} removals`);
+  t.is((await pair.vips()).length, 4);
+  assertClean(t, vipd);
+});
+
+pairTest('removals that the kernel could not report (lost events) are repaired too', async (t, pair) => {
+  const vipd = await pair.vipd();
+  await pair.ip(pair.a, 'link', 'add', 'churn', 'type', 'veth', 'peer', 'name', 'churn-peer');
+  await vipd.claim('7.1', 20_000, 'alone', 20_000);
+  vipd.child.kill('SIGSTOP');
+  const churn = Array.from({ length: 3_000 }, (_, i) => `link set churn mtu ${1_400 + (i % 2)}`);
+  await pair.batch(pair.a, churn);
+  await pair.ip(pair.a, 'addr', 'del', `${VIPS[1]}/128`, 'dev', 'lan0');
+  t.is((await pair.vips()).length, 3);
+  vipd.child.kill('SIGCONT');
+  t.is(await vipd.line(/^repaired/, 300), 'repaired 1');
+  t.is((await pair.vips()).length, 4);
+  assertClean(t, vipd);
+});
+
+pairTest(
+  'a probe is answered by the router that holds the address, with its MAC, and by nobody after removal',
+  async (t, pair) => {
+    const prober = await pair.vipd('a');
+    const holder = await pair.vipd('b');
+    const [mac0, mac1] = [await pair.mac(pair.b, 'lan0'), await pair.mac(pair.b, 'lan1')];
+    await holder.claim('7.2', 10_000);
+    for (const [index, mac] of [mac0, mac0, mac1, mac1].entries()) {
+      prober.send(`probe p${index} ${index} ${mac}`);
+      t.is(await prober.line(new RegExp(`^reply p${index} ${index} echo `)), `reply p${index} ${index} echo ${mac}`);
+      t.is(await prober.line(new RegExp(`^reply p${index} ${index} arp `)), `reply p${index} ${index} arp ${mac}`);
+      prober.send(`probe r${index} ${index} -`);
+      t.is(await prober.line(new RegExp(`^reply r${index} ${index} echo `)), `reply r${index} ${index} echo ${mac}`);
+    }
+    await holder.release('7.2', 'quiet');
+    await sleep(50);
+    const echoes = capture.lines.map(({ text }) => text).join('\n');
+    t.is(echoes.match(/ ttl 1,/g)?.length, 2, `a router that only forwards must not pass the echo on: ${echoes}`);
+    t.is(echoes.match(/ hlim 1,.*\[icmp6 sum ok\]/g)?.length, 2, echoes);
+    await run('ip', [
+      'netns',
+      'exec',
+      pair.b,
+      'sysctl',
+      '-qw',
+      'net.ipv4.ip_forward=1',
+      'net.ipv6.conf.all.forwarding=1',
+    ]);
+    const from = prober.lines.length;
+    for (const index of [0, 1, 2, 3]) {
+      prober.send(`probe g${index} ${index} ${index < 2 ? mac0 : mac1}`);
+      prober.send(`probe h${index} ${index} -`);
+    }
+    await sleep(400);
+    t.deepEqual(
+      prober.lines.slice(from).map(({ text }) => text),
+      [],
+    );
+    t.is(prober.matching(/^conflict/).length, 0, 'a standby has nothing to be in conflict about');
+    assertClean(t, prober);
+    assertClean(t, holder);
+  },
+);
+
+pairTest('without an own address the probe still asks who has it', async (t, pair) => {
+  const args = ['--state', pair.statePath, '--address', `${VIPS[0]},lan0,-`, '--address', `${VIPS[1]},lan0,-`];
+  const prober = await pair.vipd('a', args);
+  const holder = await pair.vipd('b');
+  const mac = await pair.mac(pair.b, 'lan0');
+  await holder.claim('7.2', 10_000);
+  await sleep(1_100); // an advertisement of the claim itself would count as an answer
+  for (const index of [0, 1]) {
+    prober.send(`probe x ${index} ${mac}`);
+    t.is(await prober.line(new RegExp(`^reply x ${index} `)), `reply x ${index} arp ${mac}`);
+  }
+  t.is(prober.matching(/ echo /).length, 0);
+  assertClean(t, prober);
+});
+
+pairTest('two holders both see the conflict, with the MAC of the other', async (t, pair) => {
+  const one = await pair.vipd('a');
+  const other = await pair.vipd('b');
+  await one.claim('7.1', 10_000);
+  await other.claim('7.2', 10_000);
+  const macs = { a: await pair.mac(pair.a, 'lan0'), b: await pair.mac(pair.b, 'lan0') };
+  for (const index of [0, 1]) {
+    t.is(await one.line(new RegExp(`^conflict ${index} `)), `conflict ${index} ${macs.b}`);
+    t.is(await other.line(new RegExp(`^conflict ${index} `)), `conflict ${index} ${macs.a}`);
+  }
+  for (let i = 0; i < 50; i++) other.send('announce');
+  await sleep(300);
+  const seen = one.matching(/^conflict 0 /).length;
+  t.true(seen >= 1 && seen <= 3, `${seen} reports of one rival`);
+  assertClean(t, one);
+  assertClean(t, other);
+});
+
+pairTest('claims from hostile frames are bounded, malformed frames are ignored', async (t, pair) => {
+  const vipd = await pair.vipd();
+  await vipd.claim('7.1', 20_000);
+  await sleep(50);
+  const arp = (mac: string) =>
+    Buffer.from(`ffffffffffff${mac}08060001080006040002${mac}c0000264${'ff'.repeat(6)}c0000264`, 'hex');
+  await pair.inject('lan0', arp('020000000001'));
+  t.is(await vipd.line(/^conflict/), 'conflict 0 02:00:00:00:00:01');
+  const from = vipd.lines.length;
+  for (let cut = 14; cut < 41; cut++) await pair.inject('lan0', arp('020000000002').subarray(0, cut));
+  await sleep(100);
+  t.deepEqual(
+    vipd.lines.slice(from).map(({ text }) => text),
+    [],
+  );
+  t.is(await vipd.renew('7.1', 20_000), 'held 2 7.1');
+  assertClean(t, vipd);
+});
+
+test.serial('the frame reader never reads past a cut, mutated or random frame', async t => {
+  const { stdout } = await run(FUZZ, ['300000']);
+  t.regex(stdout, /understood of 300000/);
+});
+
+pairTest('garbage, oversized, truncated and binary commands are told, counted and survived', async (t, pair) => {
+  const vipd = await pair.vipd();
+  await vipd.claim('7.1', 30_000);
+  const wrong = [
+    '',
+    ' ',
+    'claim',
+    'claim 1',
+    'claim  1 7.1 1 1 armed 1',
+    'claim x 7.1 1 1 armed 1',
+    'claim 1 7 1 1 armed 1',
+    'claim 1 7.1 -1 1 armed 1',
+    'claim 1 7.1 1 0 armed 1',
+    'claim 1 7.1 1 1 none 1',
+    'claim 1 7.1 1 1 armed 1 1',
+    'claim 1 7.1 1 99999999999 armed 1',
+    'claim 99999999999999999999 7.1 1 1 armed 1',
+    'renew 1 7.4294967296 1 1 armed 1',
+    'will',
+    'will abc',
+    'will zz',
+    `will ${'00'.repeat(509)}`,
+    'release 1 7.1',
+    'release 1 7.1 loud',
+    'probe a 4 -',
+    'probe a 0 02:00',
+    'probe a -1 -',
+    `probe ${'a'.repeat(33)} 0 -`,
+    'announce 1',
+    'announcement',
+    'bogus',
+  ];
+  for (const [i, line] of wrong.entries()) {
+    const from = vipd.lines.length;
+    vipd.send(line);
+    t.regex(await vipd.line(/^error bad command/, 3_000, from), new RegExp(`^error bad command ${i + 1}: `), line);
+    await sleep(50); // errors are rate-limited, and each of these is looked at
+  }
+  vipd.raw(Buffer.alloc(200_000, 'x'));
+  vipd.raw(Buffer.from('\n'));
+  await vipd.line(/longer than 1024 bytes/);
+  for (let i = 0; i < 200; i++) vipd.raw(randomBytes(1 + ((i * 37) % 3_000)));
+  vipd.raw(Buffer.from('\n\0claim\0\n\r\n'));
+  await sleep(200);
+  t.is(await vipd.renew('7.1', 30_000), `held ${vipd.seq} 7.1`);
+  const errors = vipd.matching(/^error/).length;
+  t.true(errors < 120, `${errors} error lines: a flood of mistakes is told with a limit`);
+  vipd.raw(Buffer.from('release 77 7.1 qui')); // cut off by the end of the pipe: not acted upon as it stands
+  vipd.closePipe();
+  t.is(await vipd.exited, 0);
+  t.is(vipd.matching(/^released/).length, 0);
+  t.deepEqual(await pair.vips(), []);
+  assertClean(t, vipd);
+});
+
+pairTest('commands come in any pieces, several in one write or one in several', async (t, pair) => {
+  const vipd = await pair.vipd();
+  const text = `will ${WILL}\nclaim 1 7.1 ${nowUs()} 5000 armed 0\nrenew 2 7.1 ${nowUs()} 5000 armed 0\n`;
+  for (const byte of Buffer.from(text)) vipd.raw(Buffer.from([byte]));
+  t.is(await vipd.line(/^held 2 /), 'held 2 7.1');
+  vipd.raw(
+    Buffer.from(`renew 3 7.1 ${nowUs()} 5000 armed 0\nrenew 4 7.1 ${nowUs()} 5000 armed 0\nrelease 5 7.1 quiet\n`),
+  );
+  t.is(await vipd.line(/^released/), 'released 5 7.1');
+  t.deepEqual(vipd.matching(/^held/), ['held 1 7.1', 'held 2 7.1', 'held 3 7.1', 'held 4 7.1']);
+  assertClean(t, vipd);
+});
+
+pairTest('a pulse that stops reading does not stop the lease, and learns how much it missed', async (t, pair) => {
+  const vipd = await pair.vipd();
+  await vipd.claim('7.1', 3_000);
+  vipd.child.stdout.pause();
+  for (let i = 0; i < 30_000; i++) vipd.send(`renew ${i} 6.1 ${nowUs()} 3000 armed 0`); // refused: answers only
+  vipd.keepRenewing('7.1', 3_000);
+  await sleep(4_000);
+  t.is((await pair.vips()).length, 4, 'renewals count although their answers are not read');
+  vipd.stopRenewing();
+  await sleep(3_300);
+  t.deepEqual(await pair.vips(), [], 'and so does the end of the lease');
+  vipd.child.stdout.resume();
+  await sleep(100);
+  vipd.send('bogus');
+  t.regex(await vipd.line(/lines dropped/), /^error \d+ lines dropped: pulse did not read them$/);
+  assertClean(t, vipd);
+});
+
+pairTest('a respawned vipd knows the epoch and adopts the addresses without a gap', async (t, pair) => {
+  const first = await pair.vipd();
+  first.send(`will ${WILL}`);
+  await first.claim('7.1', 2_000);
+  const witness = await pair.witness();
+  first.child.kill('SIGKILL');
+  const second = await pair.vipd();
+  t.regex(second.lines[0]?.text ?? '', /^hello \S+ 7\.1 armed 4$/);
+  t.is(await second.claim('6.1', 400), 'refused 1 stale-epoch');
+  t.is(await second.claim('7.1', 400), 'held 2 7.1');
+  second.keepRenewing('7.1', 400);
+  await sleep(2_500);
+  t.is(witness.matching(/ gone /).length, 0);
+  t.is(second.matching(/^(repaired|conflict|error)/).length, 0);
+  second.closePipe();
+  t.is(await second.exited, 0);
+  await witness.line(/ udp /);
+  assertRemovedBeforeWill(t, witness); // the will came from the state file
+  assertClean(t, second);
+});
+
+pairTest(
+  'a respawned vipd whose pipe closes before any claim ends the armed term of its predecessor',
+  async (t, pair) => {
+    const first = await pair.vipd();
+    first.send(`will ${WILL}`);
+    await first.claim('7.1', 5_000);
+    const witness = await pair.witness();
+    first.child.kill('SIGKILL');
+    const second = await pair.vipd();
+    second.closePipe();
+    t.is(await second.exited, 0);
+    t.deepEqual(await pair.vips(), []);
+    await witness.line(/ udp /);
+    assertRemovedBeforeWill(t, witness);
+    assertClean(t, second);
+  },
+);
+
+pairTest('the state file is private, and plain renewals do not touch it', async (t, pair) => {
+  const vipd = await pair.vipd();
+  vipd.send(`will ${WILL}`);
+  await vipd.claim('7.1', 5_000);
+  const before = await stat(pair.statePath);
+  t.is(before.mode & 0o777, 0o600);
+  for (let i = 0; i < 20; i++) await vipd.renew('7.1', 5_000);
+  t.is((await stat(pair.statePath)).ino, before.ino);
+  const text = await readFile(pair.statePath, 'utf8');
+  t.regex(
+    text,
+    /^vipd-state 1\nepoch 7\.1\nmode armed\nclosed no\nwill c0ffee5a\naddress 192\.0\.2\.100,lan0,192\.0\.2\.2\n/,
+  );
+  await vipd.renew('7.1', 5_000, 'alone');
+  t.regex(await readFile(pair.statePath, 'utf8'), /^mode alone$/m);
+  assertClean(t, vipd);
+});
+
+for (const [what, damage] of [
+  ['cut short', (text: string) => text.slice(0, text.length / 2)],
+  ['empty', () => ''],
+  ['of random bytes', () => randomBytes(3_000).toString('latin1')],
+  ['too long', (text: string) => text.replace('end\n', 'address 192.0.2.9,lan0,-\n'.repeat(2_000))],
+  ['with an impossible epoch', (text: string) => text.replace('epoch 7.1', 'epoch 7.1.2')],
+] as const) {
+  pairTest(`a state file that is ${what} is told and taken as empty`, async (t, pair) => {
+    const first = await pair.vipd();
+    await first.claim('7.1', 5_000);
+    await first.release('7.1', 'quiet');
+    first.closePipe();
+    await first.exited;
+    await writeFile(pair.statePath, damage(await readFile(pair.statePath, 'utf8')), 'latin1');
+    const second = await pair.vipd();
+    t.regex(second.lines[0]?.text ?? '', /^hello \S+ 0\.0 none 0$/);
+    await second.line(/^error the state file .* is damaged/);
+    t.is(await second.claim('8.1', 1_000), 'held 1 8.1');
+    assertClean(t, second);
+  });
+}
+
+pairTest('clean-up after everything was killed: armed removes and sends the will', async (t, pair) => {
+  const vipd = await pair.vipd();
+  const witness = await pair.witness();
+  vipd.send(`will ${WILL}`);
+  await vipd.claim('7.1', 20_000);
+  vipd.child.kill('SIGKILL');
+  const { code, stderr } = await pair.once(['--cleanup', '--state', pair.statePath]);
+  t.is(code, 0, stderr);
+  t.is(stderr, '');
+  t.deepEqual(await pair.vips(), []);
+  await sleep(30);
+  assertRemovedBeforeWill(t, witness);
+  t.is(wills(witness).length, 3);
+  t.is((await pair.once(['--cleanup', '--state', pair.statePath])).code, 0, 'twice does no harm');
+  await sleep(30);
+  t.is(wills(witness).length, 3);
+  const next = await pair.vipd();
+  t.is(await next.claim('7.1', 1_000), 'refused 1 stale-epoch');
+  assertClean(t, next);
+});
+
+pairTest(
+  'clean-up after everything was killed: alone keeps the addresses, a damaged state sends no will',
+  async (t, pair) => {
+    const vipd = await pair.vipd();
+    const witness = await pair.witness();
+    vipd.send(`will ${WILL}`);
+    await vipd.claim('7.1', 20_000, 'alone', 10_000);
+    vipd.child.kill('SIGKILL');
+    t.is((await pair.once(['--cleanup', ...pair.args()])).code, 0);
+    t.is((await pair.vips()).length, 4);
+    await writeFile(pair.statePath, 'nonsense');
+    const { code, stderr } = await pair.once(['--cleanup', ...pair.args()]);
+    t.is(code, 0);
+    t.regex(stderr, /damaged/);
+    t.deepEqual(await pair.vips(), []);
+    t.is(wills(witness).length, 0);
+  },
+);
+
+pairTest('a claim that the kernel refuses leaves nothing behind and says why', async (t, pair) => {
+  const vipd = await pair.vipd('a', [...pair.args(), '--address', '203.0.113.9,nosuch0,-']);
+  t.is(await vipd.claim('7.1', 5_000), 'refused 1 kernel');
+  await vipd.line(/^error cannot add address 4 to nosuch0: No such device/);
+  t.deepEqual(await pair.vips(), []);
+  await vipd.line(/^link 4 down 00:00:00:00:00:00/);
+  await pair.ip(pair.a, 'link', 'add', 'nosuch0', 'type', 'veth', 'peer', 'name', 'nosuch1');
+  await pair.ip(pair.a, 'link', 'set', 'nosuch1', 'up');
+  await pair.ip(pair.a, 'link', 'set', 'nosuch0', 'up');
+  await vipd.line(/^link 4 up /);
+  t.is(await vipd.claim('7.1', 5_000), 'held 2 7.1');
+  assertClean(t, vipd);
+});
+
+pairTest('carrier changes are told, and the addresses are announced when it is back', async (t, pair) => {
+  const vipd = await pair.vipd();
+  const mac = await pair.mac(pair.a, 'lan0');
+  await vipd.claim('7.1', 30_000);
+  await sleep(600);
+  await pair.ip(pair.b, 'link', 'set', 'lan0', 'down');
+  t.is(await vipd.line(/^link 0 down/), `link 0 down ${mac}`);
+  t.is(await vipd.line(/^link 1 down/), `link 1 down ${mac}`);
+  const capture = await pair.capture('lan0', 'arp and host 192.0.2.100', pair.a);
+  const from = vipd.lines.length;
+  await pair.ip(pair.b, 'link', 'set', 'lan0', 'up');
+  t.is(await vipd.line(/^link 0 up/, 3_000, from), `link 0 up ${mac}`);
+  await sleep(200);
+  t.true(capture.matching(/Request who-has 192.0.2.100/).length >= 1, capture.summary());
+  t.is(vipd.matching(/^link 2 down/).length, 0);
+  assertClean(t, vipd);
+});
+
+pairTest('an interface that disappears ends the armed term, since its address cannot be served', async (t, pair) => {
+  const vipd = await pair.vipd();
+  const witness = await pair.witness();
+  vipd.send(`will ${WILL}`);
+  await vipd.claim('7.1', 500);
+  vipd.keepRenewing('7.1', 500);
+  await pair.ip(pair.a, 'link', 'del', 'lan1');
+  await vipd.line(/^refused \d+ kernel/);
+  await vipd.line(/^error cannot restore address 2/);
+  t.is(await vipd.line(/^expired/), 'expired 7.1');
+  t.deepEqual(await pair.vips(), []);
+  await witness.line(/ udp /);
+  t.true(wills(witness).length >= 1, 'on the link that is left');
+  assertClean(t, vipd);
+});
+
+pairTest('alone, an interface that disappears does not take the other addresses along', async (t, pair) => {
+  const vipd = await pair.vipd();
+  await vipd.claim('7.1', 500, 'alone', 2_000);
+  vipd.keepRenewing('7.1', 500, 'alone');
+  await pair.ip(pair.a, 'link', 'del', 'lan1');
+  await vipd.line(/^error cannot restore address 2/);
+  await sleep(1_500);
+  t.deepEqual((await pair.vips()).map(({ address }) => address).sort(), [VIPS[0], VIPS[1]].sort());
+  t.is(vipd.matching(/^(expired|refused)/).length, 0);
+  assertClean(t, vipd);
+});
+
+pairTest('a notification reaches the service manager', async (t, pair) => {
+  const path = `${pair.dir}/notify`;
+  const manager = await pair.notifyListener(path);
+  const vipd = await pair.vipd('a', pair.args(), undefined, { ...process.env, NOTIFY_SOCKET: path });
+  vipd.send('notify STATUS=active, 4 addresses');
+  t.is(await manager.line(/STATUS/), 'STATUS=active, 4 addresses');
+  assertClean(t, vipd);
+});
+
+pairTest('usage: help and version on stdout, mistakes end with code 64 and say what to write', async (t, pair) => {
+  const help = await pair.once(['--help']);
+  t.is(help.code, 0);
+  t.regex(help.lines.join('\n'), /Usage: vipd --state FILE[\s\S]*--cleanup/);
+  t.regex((await pair.once(['--version'])).lines[0] ?? '', /^vipd \d+\.\d+\.\d+$/);
+  for (const args of [
+    [],
+    ['--state'],
+    ['--state', 'x'],
+    ['--bogus'],
+    ['--state', 'x', '--address', '192.0.2.1'],
+    ['--state', 'x', '--address', '192.0.2.1,,-'],
+    ['--state', 'x', '--address', '192.0.2.300,lan0,-'],
+    ['--state', 'x', '--address', '192.0.2.1,lan0,2001:db8::1'],
+    ['--state', 'x', '--address', '192.0.2.1,lan0,-', '--address', '192.0.2.1,lan1,-'],
+    ['--state', 'x', '--address', '192.0.2.1,averyveryverylongname,-'],
+    ['--state', 'x', '--address', '192.0.2.1,lan0,-', '--link', '192.0.2.1,192.0.2.2,0'],
+    ['--state', 'x', '--address', '192.0.2.1,lan0,-', '--link', '192.0.2.1,2001:db8::1,694'],
+  ]) {
+    const { code, stderr } = await pair.once(args);
+    t.is(code, 64, args.join(' '));
+    t.regex(stderr, /^vipd: .*see vipd --help\n$/, args.join(' '));
+  }
+});
+
+pairTest('the hardened build keeps up with renewals every 10 ms and ends a short lease on time', async (t, pair) => {
+  const vipd = await pair.vipd('a', pair.args(), VIPD_PLAIN);
+  await vipd.claim('7.1', 2_000);
+  const witness = await pair.witness();
+  for (let i = 0; i < 100; i++) {
+    vipd.send(`renew ${++vipd.seq} 7.1 ${nowUs()} 2000 armed 0`);
+    await sleep(10);
+  }
+  await vipd.line(new RegExp(`^held ${vipd.seq} `));
+  t.is(vipd.matching(/^held/).length, 101);
+  const at = nowUs();
+  vipd.send(`renew ${++vipd.seq} 7.1 ${at} 100 armed 0`);
+  await vipd.line(/^expired 7.1/);
+  await sleep(20);
+  const gone = witness.matching(/ gone /).map(text => (Number(text.split(' ')[0]) - at) / 1_000);
+  t.is(gone.length, 4);
+  for (const ms of gone) t.true(ms >= 100 && ms < 120, `removed ${gone} ms after a lease of 100 ms began`);
+});

@@ -1,0 +1,163 @@
+// A status report of a working pair, and a source whose report a test can change. Used by the tests of src/status/.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import type { EventCode } from '../../src/log/catalogue.ts';
+import type { Fields } from '../../src/log/event.ts';
+import type { Log } from '../../src/log/log.ts';
+import type { StatusSource } from '../../src/status/io/server.ts';
+import type { ServerReport, StatusReport } from '../../src/status/report.ts';
+
+export type Pulse = NonNullable<StatusReport['pulse']>;
+
+export function pulseSnapshot(changes: Partial<Pulse> = {}): Pulse {
+  return {
+    type: 'snapshot',
+    version: 1,
+    seq: 7,
+    node: 'alpha',
+    peerNode: 'beta',
+    role: 'active',
+    epoch: '12.1',
+    since: '2026-11-22T10:00:00.000Z',
+    reason: 'the peer fell silent',
+    serving: true,
+    leaseArmed: true,
+    hold: { on: false, until: null },
+    fitness: 3,
+    rulesIn: true,
+    configDigest: 'abcd',
+    peer: {
+      role: 'standby',
+      serving: false,
+      epoch: '12.1',
+      priority: 100,
+      fitness: 3,
+      ready: true,
+      hold: false,
+      configDigest: 'abcd',
+      heardMsAgo: 40,
+    },
+    links: [
+      {
+        lan: 'client',
+        interface: 'eth0',
+        up: true,
+        heardMsAgo: 40,
+        rttMs: 0.25,
+        peerHearsUs: true,
+        received: 90,
+        refused: 2,
+      },
+      {
+        lan: 'pair',
+        interface: 'eth1',
+        up: false,
+        heardMsAgo: null,
+        rttMs: null,
+        peerHearsUs: false,
+        received: 0,
+        refused: 0,
+      },
+    ],
+    vips: [{ address: '192.0.2.100', interface: 'eth0', kind: 'vip', held: true, linkUp: true }],
+    decisions: [],
+    counters: { heartbeatsSent: 100, 'refused.bad-mac': 2, refused_bad_mac: 3 },
+    ...changes,
+  };
+}
+
+export function serverReport(changes: Partial<ServerReport> = {}): ServerReport {
+  return {
+    name: 'ftp1',
+    address: '198.51.100.11',
+    weight: 1,
+    kernelWeight: 1,
+    state: 'up',
+    failedStage: null,
+    words: '',
+    checkedAt: '2026-11-22T10:00:05.000Z',
+    checkMs: 12.5,
+    activeConnections: 4,
+    inactiveConnections: 1,
+    ...changes,
+  };
+}
+
+export function statusReport(changes: Partial<StatusReport> = {}): StatusReport {
+  const sick = serverReport({
+    name: 'ftp2',
+    state: 'down',
+    kernelWeight: null,
+    failedStage: 'login',
+    words: '530 "no"\\',
+    checkMs: null,
+  });
+  return {
+    schema: 'tandem-status/1',
+    version: '0.1.0',
+    generatedAt: '2026-11-22T10:00:06.000Z',
+    pair: 'ftp-pair',
+    health: 'ok',
+    problems: [],
+    pulse: pulseSnapshot(),
+    services: [
+      {
+        name: 'ftp',
+        vip: '192.0.2.100',
+        mark: 21,
+        scheduler: 'wlc',
+        inKernel: true,
+        servers: [serverReport(), sick],
+      },
+    ],
+    kernel: { rulesIn: true, lastAuditAt: '2026-11-22T10:00:00.000Z', repairs: 2, errors: [] },
+    sync: { mode: 'kernel', master: true, backup: true, interface: 'eth1', syncId: 21 },
+    ...changes,
+  };
+}
+
+/** A source that a test can change; `change` tells the subscribers. */
+export interface TestSource extends StatusSource {
+  current: StatusReport | Error;
+  readonly listeners: Set<(reason: string) => void>;
+  change(report: StatusReport, reason?: string): void;
+}
+
+export function testSource(report: StatusReport = statusReport()): TestSource {
+  const source: TestSource = {
+    current: report,
+    listeners: new Set(),
+    report: () => {
+      if (source.current instanceof Error) throw source.current;
+      return source.current;
+    },
+    subscribe: listener => {
+      source.listeners.add(listener);
+      return () => source.listeners.delete(listener);
+    },
+    change: (next, reason = 'test') => {
+      source.current = next;
+      for (const listener of source.listeners) listener(reason);
+    },
+  };
+  return source;
+}
+
+/** A log that keeps what it is told. */
+export interface KeptLog extends Log {
+  readonly kept: { code: EventCode; fields: Fields }[];
+}
+
+export function keptLog(): KeptLog {
+  const kept: KeptLog['kept'] = [];
+  return { kept, event: (code, fields = {}) => void kept.push({ code, fields }) };
+}
+
+/** A path for a socket in a new, empty directory, which goes when the test is over. */
+export async function socketPath(t: ExecutionContext): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'tandem-status-'));
+  t.teardown(() => rm(directory, { recursive: true }));
+  return join(directory, 'status.sock');
+}

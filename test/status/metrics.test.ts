@@ -1,0 +1,112 @@
+// Metrics as Prometheus reads them: the text is parsed by its grammar, the values are those of the report.
+import test from 'ava';
+import { createExposition } from '../../src/status/io/exposition.ts';
+import { counterName } from '../../src/status/metrics.ts';
+import type { StatusReport } from '../../src/status/report.ts';
+import { pulseSnapshot, statusReport } from './fixture.ts';
+
+interface Parsed {
+  readonly types: Map<string, string>;
+  readonly values: Map<string, number>;
+}
+
+const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[\\n"])*",?)*)\})? (\S+)$/;
+
+/** The exposition format 0.0.4, strictly: HELP and TYPE once and before the samples, no series twice, numbers only. */
+function parse(text: string): Parsed {
+  const types = new Map<string, string>();
+  const values = new Map<string, number>();
+  for (const line of text.split('\n').filter(candidate => candidate !== '')) {
+    const type = /^# TYPE (\S+) (gauge|counter|histogram|summary)$/.exec(line);
+    if (type) {
+      if (types.has(String(type[1]))) throw new Error(`TYPE twice: ${line}`);
+      types.set(String(type[1]), String(type[2]));
+      continue;
+    }
+    if (line.startsWith('# HELP ')) continue;
+    const sample = SAMPLE.exec(line);
+    if (!sample) throw new Error(`not a sample: ${line}`);
+    const name = String(sample[1]);
+    const family = types.has(name) ? name : name.replace(/_(bucket|sum|count)$/, '');
+    if (!types.has(family)) throw new Error(`sample before its TYPE: ${line}`);
+    const series = sample[2] ? `${name}{${sample[2]}}` : name;
+    if (values.has(series)) throw new Error(`series twice: ${series}`);
+    if (Number.isNaN(Number(sample[3])) && !/^nan$/i.test(String(sample[3]))) throw new Error(`no number: ${line}`);
+    values.set(series, Number(sample[3]));
+  }
+  return { types, values };
+}
+
+const exposition = createExposition();
+const render = async (report: StatusReport) => parse(await exposition.render(report));
+
+test('the values of a report come out under conventional names and in base units', async t => {
+  const { values } = await render(statusReport());
+  const expected: Record<string, number> = {
+    'tandem_build_info{version="0.1.0"}': 1,
+    'tandem_health{state="ok"}': 1,
+    'tandem_health{state="failed"}': 0,
+    'tandem_role{role="active"}': 1,
+    'tandem_role{role="standby"}': 0,
+    'tandem_vip_held{address="192.0.2.100",interface="eth0",kind="vip"}': 1,
+    tandem_epoch: 12,
+    tandem_lease_armed: 1,
+    tandem_pulse_up: 1,
+    tandem_peer_heard_seconds: 0.04,
+    tandem_peer_config_match: 1,
+    'tandem_heartbeat_rtt_seconds{link="client",interface="eth0"}': 0.00025,
+    'tandem_link_up{link="client",interface="eth0"}': 1,
+    'tandem_link_up{link="pair",interface="eth1"}': 0,
+    'tandem_heartbeats_refused_total{link="client",interface="eth0"}': 2,
+    'tandem_server_up{service="ftp",server="ftp1"}': 1,
+    'tandem_server_up{service="ftp",server="ftp2"}': 0,
+    'tandem_server_check_seconds{service="ftp",server="ftp1"}': 0.0125,
+    'tandem_server_connections{service="ftp",server="ftp1",state="active"}': 4,
+    tandem_rules_in: 1,
+    tandem_repairs_total: 2,
+    tandem_pulse_heartbeats_sent_total: 100,
+    tandem_pulse_refused_bad_mac_total: 2,
+    'tandem_sync_daemon_up{mode="kernel",daemon="backup"}': 1,
+    tandem_role_since_seconds: Date.parse('2026-11-22T10:00:00Z') / 1_000,
+  };
+  for (const [series, value] of Object.entries(expected)) t.is(values.get(series), value, series);
+});
+
+test('what is not known has no series instead of a made-up zero', async t => {
+  const { values } = await render(statusReport());
+  t.false(values.has('tandem_heartbeat_rtt_seconds{link="pair",interface="eth1"}'));
+  t.false(values.has('tandem_server_check_seconds{service="ftp",server="ftp2"}'));
+  t.false(values.has('tandem_server_weight{service="ftp",server="ftp2"}'));
+});
+
+test('without pulse there is tandem_pulse_up 0 and no role', async t => {
+  const { values } = await render(statusReport({ pulse: null }));
+  t.is(values.get('tandem_pulse_up'), 0);
+  t.false([...values.keys()].some(series => series.startsWith('tandem_role')));
+});
+
+test('every counter of ours ends in _total and nothing else does; the process metrics are there', async t => {
+  const { types, values } = await render(statusReport());
+  for (const [name, type] of types)
+    if (name.startsWith('tandem_')) t.is(name.endsWith('_total'), type === 'counter', name);
+  t.true((values.get('process_resident_memory_bytes') ?? 0) > 1_000_000);
+  t.true(types.has('nodejs_eventloop_lag_seconds'));
+});
+
+test('a hostile number of counters is cut', async t => {
+  const counters = Object.fromEntries(Array.from({ length: 5_000 }, (_, n) => [`made-up-${n}`, n]));
+  const { types } = await render(statusReport({ pulse: pulseSnapshot({ counters }) }));
+  t.is([...types.keys()].filter(name => name.startsWith('tandem_pulse_made_up')).length, 200);
+});
+
+test('a server that is gone from the report is gone from the next scrape', async t => {
+  await render(statusReport());
+  const { values } = await render(statusReport({ services: [] }));
+  t.false([...values.keys()].some(series => series.includes('ftp1')));
+});
+
+test('names of counters become metric names', t => {
+  t.is(counterName('heartbeatsSent'), 'tandem_pulse_heartbeats_sent_total');
+  t.is(counterName('refused.bad-mac'), 'tandem_pulse_refused_bad_mac_total');
+  t.is(counterName('late_loops_total'), 'tandem_pulse_late_loops_total');
+});

@@ -1,0 +1,76 @@
+// The installed units under a real systemd (as process 1 of namespaces of its own): privileges, real time, watchdog, restart,
+// clean stop, and who may read the sockets. Needs root and systemd; the config has no services, so no IPVS is needed.
+import { existsSync } from 'node:fs';
+import { cp, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { builtTree, emptyDirectory, REPOSITORY, run, runScript } from './install.ts';
+
+const CONFIG = `
+pair: units
+routers: { router-a: {}, router-b: {} }
+lans:
+  client:
+    interface: eth0
+    addresses: { router-a: 192.0.2.2/24, router-b: 192.0.2.3/24 }
+    vips: [192.0.2.100]
+heartbeat:
+  links: [client]
+`;
+
+/** CAP_NET_BIND_SERVICE (10), CAP_NET_ADMIN (12), CAP_NET_RAW (13). */
+const PULSE_CAPABILITIES = '0000000000003400';
+
+const VIPD = join(REPOSITORY, 'dist/vipd');
+const possible = process.getuid?.() === 0 && existsSync('/lib/systemd/systemd') && existsSync(VIPD);
+const bootTest = possible ? test : test.skip;
+
+async function boot(directory: string): Promise<Map<string, string>> {
+  const tree = await builtTree();
+  await cp(VIPD, join(tree, 'dist/vipd'));
+  const stage = join(directory, 'stage');
+  await runScript(tree, 'install', { DESTDIR: stage });
+  await rm(tree, { recursive: true });
+  const config = join(directory, 'tandem.yaml');
+  const results = join(directory, 'results');
+  await writeFile(config, CONFIG);
+  const machine = join(REPOSITORY, 'test/systemd/machine');
+  const scenario = join(REPOSITORY, 'test/systemd/scenario');
+  await run(machine, [stage, config, scenario, results], { timeout: 110_000, killSignal: 'SIGTERM' });
+  const lines = (await readFile(results, 'utf8')).split('\n').filter(line => line.includes('='));
+  return new Map(lines.map(line => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
+}
+
+bootTest('under systemd the daemons get what they need and no more, and nothing they do needs a person', async t => {
+  t.timeout(120_000);
+  const directory = await emptyDirectory();
+  const seen = await boot(directory);
+  const log = async (unit: string) => await readFile(join(directory, `results.${unit}`), 'utf8').catch(() => '');
+  t.log(Object.fromEntries(seen));
+  if (seen.get('start') !== '0') t.log(await log('tandem-pulse'));
+  t.is(seen.get('start'), '0', 'READY=1 came through vipd');
+  t.is(seen.get('class'), 'SCHED_FIFO 50');
+  t.is(seen.get('vipd_class'), 'SCHED_FIFO 50');
+  t.is(seen.get('capabilities'), PULSE_CAPABILITIES);
+  t.is(seen.get('seccomp'), '2');
+  t.is(seen.get('vip_after_start'), '1');
+  t.is(seen.get('run_directory'), '750 root:tandem');
+  t.is(seen.get('state_directory'), '700 root:tandem');
+  t.is(seen.get('feed'), '660 root:tandem');
+  t.regex(seen.get('control') ?? '', /^600 root:/);
+  t.is(seen.get('restarts_when_well'), '0', 'the watchdog is fed');
+  t.is(seen.get('restarts_after_freeze'), '1', 'the watchdog ends a frozen pulse');
+  t.is(seen.get('restarts_after_kill'), '2');
+  t.is(seen.get('vip_after_kill'), '1');
+  t.is(seen.get('director_start'), '0');
+  t.is(seen.get('status_socket'), '660 root:tandem');
+  t.is(seen.get('status_as_member'), '0');
+  t.is(seen.get('status_as_stranger'), '7', 'curl: could not connect');
+  t.is(seen.get('director_reload'), '0 0');
+  t.is(seen.get('director_stop'), 'success 1', 'the VIP stays without the director');
+  t.is(seen.get('pulse_stop'), 'success inactive');
+  t.is(seen.get('vip_after_stop'), '0', 'the kernel ends an address that nobody keeps');
+  t.is(seen.get('run_directory_after_stop'), '750 root:tandem');
+  t.is(seen.get('processes_left'), '0');
+  await rm(directory, { recursive: true });
+});

@@ -171,14 +171,16 @@ function serverRow(server: ServerReport, paint: Paint, now: number): string[] {
   ];
 }
 
-function kernelLines({ kernel, sync }: StatusReport, paint: Paint, now: number): string {
+function kernelLines({ kernel, sync, problems }: StatusReport, paint: Paint, now: number): string {
   const rules = kernel.rulesIn ? 'rules in' : paint('bad', 'RULES NOT IN');
   const daemons = [sync.master ? 'master' : '', sync.backup ? 'backup' : ''].filter(name => name !== '');
   const running = daemons.length > 0 ? daemons.join(' and ') : paint('bad', 'NO DAEMON RUNS');
   const state = sync.mode === 'off' ? 'off' : `${running} on ${sync.interface ?? '?'}, id ${sync.syncId ?? '?'}`;
   return [
     `${paint('bold', 'KERNEL')}  ${rules}, last audit ${since(kernel.lastAuditAt, now)}, repairs ${kernel.repairs}`,
-    ...kernel.errors.map(error => `  ${paint('bad', '!')} ${printable(error, SENTENCE_LENGTH_MAX)}`),
+    ...kernel.errors
+      .filter(error => !problems.includes(error))
+      .map(error => `  ${paint('bad', '!')} ${printable(error, SENTENCE_LENGTH_MAX)}`),
     `${paint('bold', 'SYNC')}  ${state}`,
   ].join('\n');
 }

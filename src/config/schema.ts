@@ -159,7 +159,13 @@ const check = z
     stage_timeout: duration('Longest time for one stage of it (connect, login, transfer…)', 100, 60_000, '3s'),
     rise: integer('Good checks in a row before a server is used', 1, 20).default(2),
     fall: integer('Failed checks in a row before a server gets no new clients', 1, 20).default(3),
-    user: z.string().min(1).max(64).default('anonymous').meta({ description: 'FTP user of the check' }),
+    user: z
+      .string()
+      .min(1)
+      .max(64)
+      .regex(/^[^\r\n]*$/, { error: 'write a name without line breaks' })
+      .default('anonymous')
+      .meta({ description: 'FTP user of the check' }),
     password_file: z
       .string()
       .min(1)

@@ -127,7 +127,7 @@ function drainEvents(before: Knowledge, done: Audit): Event[] {
   ];
 }
 
-/** Problems that began and those that are over; blocking ones are told by RULES_NOT_IN. */
+/** Problems that began and those that are over; blocking ones are told by KERNEL_RULES_MISSING. */
 function problemEvents(before: readonly Problem[], now: readonly Problem[]): Event[] {
   const same = (a: Problem) => (b: Problem) => a.code === b.code && a.about === b.about;
   const began = now.filter(problem => !problem.blocking && !before.some(same(problem)));
@@ -138,13 +138,13 @@ function problemEvents(before: readonly Problem[], now: readonly Problem[]): Eve
 function problemBegan({ code, about, text }: Problem): Event {
   if (code === 'ftp-helper') return { code: 'FTP_HELPER_LOADED', fields: { module: 'ip_vs_ftp' } };
   if (code === 'no-server-up') return { code: 'NO_SERVER_UP', fields: { service: about, problem: text } };
-  return { code: 'KERNEL_PROBLEM', fields: { code, about, problem: text } };
+  return { code: 'KERNEL_PROBLEM', fields: { kind: code, about, problem: text } };
 }
 
 function problemOver({ code, about }: Problem): Event {
   if (code === 'ftp-helper') return { code: 'FTP_HELPER_GONE', fields: { module: 'ip_vs_ftp' } };
   if (code === 'no-server-up') return { code: 'SERVERS_UP', fields: { service: about } };
-  return { code: 'KERNEL_PROBLEM_OVER', fields: { code, about } };
+  return { code: 'KERNEL_PROBLEM_OVER', fields: { kind: code, about } };
 }
 
 function syncEvents(before: SyncState | undefined, now: SyncState): Event[] {
@@ -167,11 +167,11 @@ function rulesEvents(
 ): Event[] {
   if (next.rulesIn) {
     if (before.rulesIn) return [];
-    return [{ code: 'RULES_IN', fields: { services: done.last.wanted.length, reason, tookMs } }];
+    return [{ code: 'KERNEL_RULES_IN', fields: { services: done.last.wanted.length, reason, tookMs } }];
   }
   const missing = done.last.changes[0]?.change;
   const problem = next.errors[0] ?? (missing === undefined ? 'unknown' : `not done: ${missing}`);
   const news = before.rulesIn || before.completeFor === undefined || before.errors[0] !== next.errors[0];
   const told = !before.rulesIn && before.errors[0] === problem;
-  return news && !told ? [{ code: 'RULES_NOT_IN', fields: { reason, problem } }] : [];
+  return news && !told ? [{ code: 'KERNEL_RULES_MISSING', fields: { reason, problem } }] : [];
 }

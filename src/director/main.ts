@@ -19,8 +19,8 @@ import { createNotify, type Notify } from './io/notify.ts';
 import { readOwned, writeOwned } from './io/owned-file.ts';
 import { createPulseFeed } from './io/pulse-feed.ts';
 import { createPulseReporter } from './io/pulse-reporter.ts';
+import { type Loaded, readConfig, reload } from './io/reload.ts';
 import { createDirector, type Director } from './loop.ts';
-import { auditSchedule, type Loaded, readConfig, reload } from './reload.ts';
 
 export interface DirectorOptions {
   /** Path of the config. */
@@ -41,6 +41,9 @@ export async function runDirector(options: DirectorOptions): Promise<void> {
   const log = createLog({ process: 'director', node: options.node });
   try {
     await runWith(options, log);
+  } catch (error) {
+    log.event('DIRECTOR_FAULT', { reason: 'start', problem: error instanceof Error ? error.message : String(error) });
+    throw error;
   } finally {
     await log.close();
   }
@@ -177,7 +180,7 @@ async function surround(
 }
 
 function startAudits(director: Director) {
-  return schedule(auditSchedule(director.config()), () => director.audit('timer'), { noOverlap: true });
+  return schedule(director.config().ipvs.audit, () => director.audit('timer'), { noOverlap: true });
 }
 
 /** Where the config wants the sync daemons on this router; undefined: nowhere. */

@@ -1,6 +1,6 @@
 // The election: one router of the pair is active, and everything that changes that. step() is a function from machine, event and
 // time to machine and effects; main.ts and loop.ts run the effects. DESIGN.md "What must always hold". Pure.
-import { type At, after, between, ms } from '../units/duration.ts';
+import { type At, after, between, formatDuration, ms } from '../units/duration.ts';
 import { compareEpochs, formatEpoch } from '../units/epoch.ts';
 import { beginHandover, hearTaker, stop, tickGiving } from './handover.ts';
 import type { Will } from './heartbeat.ts';
@@ -343,7 +343,11 @@ function obey(turn: Turn, event: PulseEvent & { type: 'handover' | 'hold' | 'rel
     });
     report(turn, 'HOLD_SET', { forMs: event.forMs ?? null });
     turn.effects.push({ type: 'persist' });
-    answer(true, 'on hold: this router will not become active until `tandem release`');
+    const end =
+      event.forMs === undefined
+        ? 'until `tandem release`'
+        : `for ${formatDuration(ms(Math.round(event.forMs)))}, or until \`tandem release\``;
+    answer(true, `on hold: this router will not become active ${end}`);
   } else {
     const was = turn.machine.hold.on;
     update(turn, { hold: { on: false, until: undefined } });

@@ -364,6 +364,17 @@ test('plan shows what the director would change', async t => {
   t.regex(plan.out, /! ip_vs_ftp is loaded; rmmod ip_vs_ftp\n\nCHANGES\n {2}nft: add table inet tandem\n$/);
 });
 
+test('plan that the director cannot make ends with 1 and the reason', async t => {
+  const runDir = place(t);
+  const server = createHttpServer((_, response) => {
+    response.statusCode = 500;
+    response.end(JSON.stringify({ error: 'this kernel has no IPVS: modprobe ip_vs' }));
+  });
+  await listening(t, server, join(runDir, 'director-control.sock'));
+  const plan = await tandem(['plan', '--run-dir', runDir]);
+  t.deepEqual([plan.code, plan.err], [1, 'tandem: the daemon answers: this kernel has no IPVS: modprobe ip_vs\n']);
+});
+
 test('hold and release tell pulse, and print what it says', async t => {
   const runDir = place(t);
   const got = await fakeControl(t, runDir, { ok: true, code: 'ok', message: 'on hold' });

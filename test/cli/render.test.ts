@@ -115,6 +115,14 @@ test('colours change nothing but colours', t => {
   t.is(stripped, renderStatus(sampleReport(), PLAIN));
 });
 
+test('a kernel error that is among the problems is not told twice', t => {
+  const report = sampleReport();
+  const kernel = { ...report.kernel, errors: ['ipvsadm is not installed', 'nft is not installed'] };
+  const text = renderStatus({ ...report, problems: ['ipvsadm is not installed'], kernel }, PLAIN);
+  t.is(text.split('! ipvsadm is not installed').length, 2);
+  t.is(text.split('! nft is not installed').length, 2);
+});
+
 test('why tells each decision with its reason and evidence', t => {
   t.is(
     renderDecisions(sampleSnapshot().decisions, PLAIN),

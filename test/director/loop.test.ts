@@ -56,7 +56,7 @@ test('the first audit puts everything in, the second one changes nothing', async
   const rig = rigOf();
   t.false(rig.director.reportForPulse().rulesIn);
   await rig.director.audit('start');
-  t.deepEqual(rig.news(), ['SYNC_RUNNING', 'RULES_IN']);
+  t.deepEqual(rig.news(), ['SYNC_RUNNING', 'KERNEL_RULES_IN']);
   t.true(rig.director.reportForPulse().rulesIn);
   t.is(rig.director.reportForPulse().flushMs, 2300);
   t.deepEqual([...rig.fake.ipvs.daemons.keys()].sort(), ['backup', 'master']);
@@ -78,7 +78,7 @@ test('a new director adopts what an old one left: nothing in IPVS changes, not e
   await fresh.director.audit('start');
   t.is(old.fake.ipvs.batches.length, before);
   t.is(serverIn(old.fake, '198.51.100.12')?.weight, 2);
-  t.deepEqual(fresh.news(), ['SYNC_RUNNING', 'RULES_IN']);
+  t.deepEqual(fresh.news(), ['SYNC_RUNNING', 'KERNEL_RULES_IN']);
   // The rules are put in anew, in one transaction, so that what is compared later is this run's own.
   t.is(old.fake.nftApplied.length, 2);
 });
@@ -178,7 +178,7 @@ test('without services the rules are in although there is neither IPVS nor nft',
   rig.verdicts = [];
   await rig.director.audit('start');
   t.true(rig.director.reportForPulse().rulesIn);
-  t.deepEqual(rig.news(), ['RULES_IN']);
+  t.deepEqual(rig.news(), ['KERNEL_RULES_IN']);
 });
 
 test('a kernel without IPVS is told once, with what to install, until it is there', async t => {
@@ -187,13 +187,13 @@ test('a kernel without IPVS is told once, with what to install, until it is ther
   const rig = rigOf({ fake });
   await rig.director.audit('start');
   await rig.director.audit('timer');
-  t.deepEqual(rig.news(), ['SYNC_PROBLEM', 'RULES_NOT_IN']);
+  t.deepEqual(rig.news(), ['SYNC_PROBLEM', 'KERNEL_RULES_MISSING']);
   const report = rig.director.report();
   t.is(report.health, 'failed');
   t.true(report.problems.some(problem => problem.includes('apt-get install linux-image')));
   fake.broken.clear();
   await rig.director.audit('timer');
-  t.deepEqual(rig.news(), ['SYNC_RUNNING', 'RULES_IN']);
+  t.deepEqual(rig.news(), ['SYNC_RUNNING', 'KERNEL_RULES_IN']);
 });
 
 test('one slow ipvsadm does not bar the standby; three in a row do', async t => {
@@ -213,7 +213,7 @@ test('a change that the kernel refuses leaves the rules out and says so', async 
   const refusing = { ...rig.fake.kernel, applyNft: async () => 'nft failed with status 1: conflicting intervals' };
   Object.assign(rig.fake.kernel, refusing);
   await rig.director.audit('start');
-  t.true(rig.news().includes('RULES_NOT_IN'));
+  t.true(rig.news().includes('KERNEL_RULES_MISSING'));
   t.false(rig.director.reportForPulse().rulesIn);
   t.deepEqual(rig.director.report().kernel.errors, ['nft failed with status 1: conflicting intervals']);
 });

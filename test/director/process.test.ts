@@ -180,7 +180,7 @@ test('a config with mistakes is refused on reload, by request and by SIGHUP, and
   const dir = await directory(t);
   const file = path.join(dir, 'tandem.yaml');
   const rig = await start(t, dir);
-  await rig.heard('RULES_IN');
+  await rig.heard('KERNEL_RULES_IN');
   await writeFile(file, CONFIG.replace('pair: test', 'pair: other\nnonsense: 1'));
   const refused = await rig.ask('POST', '/reload');
   t.is(refused.status, 422);
@@ -199,7 +199,7 @@ test('a config with mistakes is refused on reload, by request and by SIGHUP, and
 test('a second director in the same run directory does not start, and does not disturb the first', async t => {
   const dir = await directory(t);
   const first = await start(t, dir);
-  await first.heard('RULES_IN');
+  await first.heard('KERNEL_RULES_IN');
   const second = await start(t, dir);
   const [code] = (await once(second.child, 'exit')) as [number | null];
   t.not(code, 0);

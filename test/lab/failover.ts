@@ -92,14 +92,30 @@ function name(transfer: Transfer): string {
 
 /** Builds everything, cuts the power of the active router in mid-transfer and waits for the transfers' ends. */
 export async function measureFailover(lab: Lab, jobs = DEMO_JOBS): Promise<Measured & { readonly pair: Pair }> {
-  const { ftp, pair, active, standby } = await startService(lab);
+  const { ftp, pair } = await startService(lab);
   const transfers = startTransfers(lab, ftp, jobs);
   await untilUnderWay(transfers, lab.say);
+  const { active, standby } = rolesNow(pair);
   const { at: cutAt } = await lab.topology.cutPower(active);
   lab.say(`power of ${active} cut`);
   const results = await Promise.all(transfers.map(transfer => transfer.finished));
   const decisions = await takeoverOf(pair, standby);
+  lab.record('roles', Object.fromEntries(ROUTERS.map(router => [router, pair.feed(router).roles()])));
   return { cutAt, lost: active, taker: standby, decisions, transfers: results, pair };
+}
+
+/** Who is active at this moment: on a starved machine the roles may have changed since the pair was ready. */
+function rolesNow(pair: Pair): { active: Router; standby: Router } {
+  const active = ROUTERS.find(router => pair.feed(router).latest()?.role === 'active');
+  const histories = ROUTERS.map(
+    router =>
+      `${router}: ${pair
+        .feed(router)
+        .roles()
+        .map(({ role }) => role)}`,
+  ).join('; ');
+  if (active === undefined) throw new Error(`no router is active in mid-transfer (${histories})`);
+  return { active, standby: active === 'r1' ? 'r2' : 'r1' };
 }
 
 /** The taker's decisions once it is active; what there is of them when it is not within 10 s. */

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Snapshot } from '../../src/feed/message.ts';
 import { type StatusReport, statusReportSchema } from '../../src/status/report.ts';
-import { EMULATION_TIMES, labConfig } from './config.ts';
+import { EMULATION_TIMES, HOST_TIMES, labConfig, type Times } from './config.ts';
 import { type Feed, followFeed } from './feed.ts';
 import { ROUTERS, type Router, type Topology } from './topology.ts';
 
@@ -18,8 +18,9 @@ export interface PairOptions {
   readonly dir: string;
   /** For logs, kept. */
   readonly results: string;
-  /** Changes to the config text, e.g. other times. */
-  readonly times?: { readonly interval: string; readonly lease: string; readonly dead: string };
+  /** H, L, D; default: what the lab's machine can keep. */
+  readonly times?: Times;
+  /** Further lines at the end of the config. */
   readonly more?: string;
 }
 
@@ -47,6 +48,9 @@ interface Running {
 
 const MAIN = path.join(process.env.LAB_ROOT ?? process.cwd(), 'dist', 'src', 'cli', 'main.js');
 
+/** As in the units: pulse, and vipd with it, in the real-time class. */
+const SCHEDULING: Readonly<Record<Daemon, readonly string[]>> = { pulse: ['chrt', '--fifo', '50'], director: [] };
+
 /** Writes config and key; the routers are started one by one with startRouter. */
 export async function preparePair(options: PairOptions): Promise<Pair> {
   const { topology, dir } = options;
@@ -55,7 +59,7 @@ export async function preparePair(options: PairOptions): Promise<Pair> {
   await mkdir(dir, { recursive: true });
   await writeFile(keyFile, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600 });
   await chmod(keyFile, 0o600);
-  const times = options.times ?? EMULATION_TIMES;
+  const times = options.times ?? (process.env.LAB_VM === '1' ? EMULATION_TIMES : HOST_TIMES);
   await writeFile(configFile, labConfig({ keyFile, ...times, ...(options.more && { more: options.more }) }));
   const running = new Map<Router, Running>();
   const runDir = (router: Router): string => path.join(dir, router, 'run');
@@ -87,7 +91,8 @@ async function startDaemons(options: PairOptions, router: Router, config: string
     const log = await open(path.join(options.results, `${router}-${daemon}.log`), 'a');
     const args = [MAIN, daemon, '--config', config, '--node', router, '--run-dir', runDir, '--state-dir', stateDir];
     // A session of its own: what a terminal or a time-out signals here is not meant for the daemons.
-    const child = options.topology.start(router, 'node', args, { stdio: ['ignore', log.fd, log.fd], detached: true });
+    const [file, ...rest] = [...SCHEDULING[daemon], 'node', ...args] as [string, ...string[]];
+    const child = options.topology.start(router, file, rest, { stdio: ['ignore', log.fd, log.fd], detached: true });
     child.on('error', error => process.stderr.write(`${daemon} on ${router} did not start: ${error.message}\n`));
     await log.close();
     return child;

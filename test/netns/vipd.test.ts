@@ -362,6 +362,7 @@ pairTest(
     const prober = await pair.vipd('a');
     const holder = await pair.vipd('b');
     const [mac0, mac1] = [await pair.mac(pair.b, 'lan0'), await pair.mac(pair.b, 'lan1')];
+    const capture = await pair.capture('lan0', 'icmp[0] == 8 or ip6[40] == 128');
     await holder.claim('7.2', 10_000);
     for (const [index, mac] of [mac0, mac0, mac1, mac1].entries()) {
       prober.send(`probe p${index} ${index} ${mac}`);

@@ -3,7 +3,7 @@
 import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import type { z } from 'zod';
+import { z } from 'zod';
 import {
   CONTROL_SOCKET,
   type ControlReply,
@@ -14,7 +14,9 @@ import {
   type Snapshot,
   snapshotSchema,
 } from '../../feed/message.ts';
+import { CliError, EXIT } from '../exit.ts';
 import { type SocketName, unreachable } from '../reach.ts';
+import { printable } from '../words.ts';
 
 const ANSWER_MS_MAX = 3_000;
 const ANSWER_BYTES_MAX = 8_388_608;
@@ -25,6 +27,7 @@ export async function getJson<T>(runDir: string, socket: SocketName, path: strin
   try {
     return readAs(await get(socketPath, path), schema);
   } catch (error) {
+    if (error instanceof CliError) throw error;
     throw unreachable(socket, socketPath, error);
   }
 }
@@ -45,13 +48,28 @@ function get(socketPath: string, path: string): Promise<string> {
       response.on('end', () => {
         const text = Buffer.concat(chunks).toString('utf8');
         if (response.statusCode === 200) resolve(text);
-        else reject(new Error(`HTTP ${response.statusCode}: ${text.slice(0, 500).trim()}`));
+        else reject(new CliError(`the daemon answers: ${refusalIn(text)}`, { exitCode: EXIT.no }));
       });
     });
     asked.on('error', error => reject(signal.aborted ? timedOut() : error));
     asked.end();
   });
 }
+
+/** The sentence in an HTTP error's body: its `error` when it is JSON, else the body itself. */
+function refusalIn(body: string): string {
+  let text = body;
+  try {
+    const parsed = refusalSchema.safeParse(JSON.parse(body));
+    if (parsed.success) text = parsed.data.error;
+  } catch {
+    // Not JSON: the body is the sentence.
+  }
+  return printable(text, REFUSAL_LENGTH_MAX);
+}
+
+const refusalSchema = z.object({ error: z.string() });
+const REFUSAL_LENGTH_MAX = 500;
 
 /** pulse's reply to one command. Throws CliError. */
 export async function command(runDir: string, asked: ControlRequest): Promise<ControlReply> {

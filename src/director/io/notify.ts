@@ -25,9 +25,7 @@ export function createNotify(environment: NodeJS.ProcessEnv = process.env, runCo
   }
   const send = async (...assignments: string[]) => {
     // Missed messages have one consequence, the watchdog's, and that is the right one.
-    await runCommand('systemd-notify', [`--pid=${process.pid}`, ...assignments], { timeoutMs: TIMEOUT_MS }).catch(
-      () => undefined,
-    );
+    await runCommand('systemd-notify', assignments, { timeoutMs: TIMEOUT_MS }).catch(() => undefined);
   };
   const watchdogUs = Number(environment.WATCHDOG_USEC);
   let isSending = false;

@@ -14,22 +14,22 @@ export const DIRECTOR_EVENTS = {
   },
   DIRECTOR_FAULT: {
     severity: 'err',
-    says: 'Something unexpected went wrong inside the director; it tries again at the next audit.',
-    remedy: 'This is a fault of Tandem: report it with the problem named here.',
+    says: 'The director could not start, or something unexpected went wrong inside it.',
+    remedy: 'Follow the problem; if it does not say what to do, it is a fault of Tandem: report it.',
     fields: { reason: 'what it was doing', problem: 'what went wrong' },
   },
-  RULES_IN: {
+  KERNEL_RULES_IN: {
     severity: 'notice',
     says: 'IPVS, nftables and kernel settings are as the config wants them, read back and compared.',
     fields: { services: 'number of services', reason: 'what the audit was for', tookMs: 'how long it took, in ms' },
   },
-  RULES_NOT_IN: {
+  KERNEL_RULES_MISSING: {
     severity: 'err',
     says: 'The kernel does not have the rules, so this router must not take the VIPs over.',
     remedy: 'Do what the problem says; `tandem plan` shows what is missing. The director tries again at every audit.',
     fields: { reason: 'what the audit was for', problem: 'what is wrong and what to do' },
     identity: [],
-    endedBy: 'RULES_IN',
+    endedBy: 'KERNEL_RULES_IN',
   },
   KERNEL_CHANGED: {
     severity: 'info',
@@ -71,18 +71,18 @@ export const DIRECTOR_EVENTS = {
     says: 'Something in the kernel stands in the way of the service.',
     remedy: 'The problem says what to do.',
     fields: {
-      code: 'which problem',
+      kind: 'which problem',
       about: 'service or setting; empty when there is only one',
       problem: 'what is wrong',
     },
-    identity: ['code', 'about'],
+    identity: ['kind', 'about'],
     endedBy: 'KERNEL_PROBLEM_OVER',
   },
   KERNEL_PROBLEM_OVER: {
     severity: 'notice',
     says: 'A problem in the kernel is over.',
-    fields: { code: 'which problem', about: 'service or setting; empty when there is only one' },
-    identity: ['code', 'about'],
+    fields: { kind: 'which problem', about: 'service or setting; empty when there is only one' },
+    identity: ['kind', 'about'],
   },
   FTP_HELPER_LOADED: {
     severity: 'err',

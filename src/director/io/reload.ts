@@ -1,13 +1,12 @@
-// Reads the config for the director, at start and again on SIGHUP or POST /reload: whole and valid, or the old one stays. Takes
-// what loadConfig returned; touches only the log and the parts it is given.
-import { validate } from 'node-cron';
-import { type LoadedConfig, loadConfig } from '../config/io/load.ts';
-import { nodeView } from '../config/node.ts';
-import type { Config } from '../config/schema.ts';
-import type { Log } from '../log/log.ts';
-import type { Nannies } from '../nanny/io/nannies.ts';
-import type { ControlAnswer } from './io/control.ts';
-import type { Director } from './loop.ts';
+// Reads the config for the director, at start and again on SIGHUP or POST /reload: whole and valid, or the old one stays. Not pure:
+// reads the file, and tells the parts it is given.
+import { type LoadedConfig, loadConfig } from '../../config/io/load.ts';
+import { nodeView } from '../../config/node.ts';
+import type { Config } from '../../config/schema.ts';
+import type { Log } from '../../log/log.ts';
+import type { Nannies } from '../../nanny/io/nannies.ts';
+import type { Director } from '../loop.ts';
+import type { ControlAnswer } from './control.ts';
 
 export interface Loaded {
   readonly ok: true;
@@ -20,13 +19,6 @@ export interface Refused {
   /** Each as file:line:column: what is wrong; what to write. */
   readonly mistakes: readonly string[];
   readonly message: string;
-}
-
-const AUDIT_EVERY_30_S = '*/30 * * * * *';
-
-/** The audit's cron expression; the default one if the config's is not one (its rules should have refused it). */
-export function auditSchedule(config: Config): string {
-  return validate(config.ipvs.audit) ? config.ipvs.audit : AUDIT_EVERY_30_S;
 }
 
 /** Judges a loaded config for this router and says in the log (if given) what became of it. */
@@ -51,19 +43,14 @@ function mistakesIn(loaded: LoadedConfig & { readonly ok: false }, file: string)
     .map(({ line, column, path, problem, remedy }) => `${file}:${line}:${column}: ${path}: ${problem}; ${remedy}`);
 }
 
+/** The rules of the file hold for both routers; this one must be one of them. */
 function mistakesHere(config: Config, file: string, node: string): string[] {
-  const mistakes: string[] = [];
   try {
     nodeView(config, node);
+    return [];
   } catch (error) {
-    mistakes.push(`${file}:1:1: ${error instanceof Error ? error.message : String(error)}`);
+    return [`${file}:1:1: ${error instanceof Error ? error.message : String(error)}`];
   }
-  if (!validate(config.ipvs.audit)) {
-    mistakes.push(
-      `${file}:1:1: ipvs.audit: "${config.ipvs.audit}" is not a cron expression; write one like "${AUDIT_EVERY_30_S}"`,
-    );
-  }
-  return mistakes;
 }
 
 export interface ReloadParts {

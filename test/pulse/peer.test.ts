@@ -1,0 +1,123 @@
+// Which datagrams of the peer count: freshness, replay, order, wills.
+import test from 'ava';
+import type { Heartbeat, Will } from '../../src/pulse/heartbeat.ts';
+import { bootToEcho, isServing, type PeerEvidence, receive, unknownPeer } from '../../src/pulse/peer.ts';
+import { type At, ms } from '../../src/units/duration.ts';
+
+const OWN = 'aaaaaaaaaaaaaaaa';
+const LIFE_1 = '1111111111111111';
+const LIFE_2 = '2222222222222222';
+
+function beat(change: Partial<Heartbeat> = {}): Heartbeat {
+  return {
+    kind: 'heartbeat',
+    nodeId: 2,
+    bootId: LIFE_1,
+    peerBootId: OWN,
+    seq: 1,
+    role: 'active',
+    epoch: { counter: 5, node: 2 },
+    serving: true,
+    ready: true,
+    hold: false,
+    priority: 100,
+    fitness: 3,
+    configDigest: '0000000000000000',
+    intervalMs: ms(100),
+    leaseMs: ms(220),
+    deadMs: ms(300),
+    sentAtUs: 1,
+    echoSentAtUs: 0,
+    echoDelayUs: 0,
+    offer: undefined,
+    macs: [],
+    ...change,
+  };
+}
+
+function will(change: Partial<Will> = {}): Will {
+  return {
+    kind: 'will',
+    nodeId: 2,
+    bootId: LIFE_1,
+    peerBootId: OWN,
+    seq: 0,
+    role: 'standby',
+    epoch: { counter: 5, node: 2 },
+    ...change,
+  };
+}
+
+function hear(...messages: readonly [number, Heartbeat | Will][]): { peer: PeerEvidence; receptions: string[] } {
+  let peer = unknownPeer(OWN, 2, 2);
+  const receptions = messages.map(([link, message], i) => {
+    const result = receive(peer, link, message, (i * 100) as At);
+    peer = result.peer;
+    return result.reception;
+  });
+  return { peer, receptions };
+}
+
+test('a heartbeat that does not echo our boot id teaches us whom to echo, and nothing else', t => {
+  const { peer, receptions } = hear([0, beat({ peerBootId: '0000000000000000' })]);
+  t.deepEqual(receptions, ['candidate']);
+  t.is(peer.servingAt, undefined);
+  t.is(bootToEcho(peer, 0 as At), LIFE_1);
+});
+
+test('the same heartbeat on both links counts once as news and once for its link', t => {
+  const { peer, receptions } = hear([0, beat()], [1, beat()]);
+  t.deepEqual(receptions, ['news', 'duplicate']);
+  t.is(peer.servingAt, 0 as At);
+  t.deepEqual(
+    peer.links.map(link => link.received),
+    [1, 1],
+  );
+});
+
+test('a replayed and a re-ordered heartbeat are refused and counted', t => {
+  const { peer, receptions } = hear([0, beat({ seq: 5 })], [0, beat({ seq: 5 })], [0, beat({ seq: 4 })]);
+  t.deepEqual(receptions, ['news', 'replayed', 'reordered']);
+  t.is(peer.links[0]?.refused, 2);
+  t.is(peer.servingAt, 0 as At);
+});
+
+test('a recording of the peer’s earlier life stays refused once the peer has restarted', t => {
+  const { receptions } = hear(
+    [0, beat({ seq: 9 })],
+    [0, beat({ bootId: LIFE_2, seq: 1 })],
+    [0, beat({ seq: 10 })],
+    [0, will()],
+  );
+  t.deepEqual(receptions, ['news', 'news', 'retired', 'retired']);
+});
+
+test('our own reflected datagram is refused', t => {
+  t.deepEqual(hear([0, beat({ nodeId: 1 })]).receptions, ['own-node']);
+});
+
+test('a will closes its epoch for good, whatever arrives later by a slower link', t => {
+  const { peer, receptions } = hear([0, beat({ seq: 1 })], [0, will()], [1, beat({ seq: 2 })]);
+  t.deepEqual(receptions, ['news', 'closed', 'news']);
+  t.false(isServing(peer));
+  t.is(peer.servingAt, 0 as At, 'the late heartbeat did not count as serving');
+});
+
+test('a will does not close a later epoch', t => {
+  const { peer } = hear([0, beat()], [0, will()], [0, beat({ seq: 2, epoch: { counter: 6, node: 2 } })]);
+  t.true(isServing(peer));
+});
+
+test('a will of another life, or one that does not name ours, is refused', t => {
+  t.deepEqual(hear([0, beat()], [0, will({ bootId: LIFE_2 })], [0, will({ peerBootId: LIFE_2 })]).receptions, [
+    'news',
+    'retired',
+    'not-fresh',
+  ]);
+});
+
+test('while the proven peer is heard, a recorded boot id does not change whom we echo', t => {
+  const { peer } = hear([0, beat()], [0, beat({ bootId: LIFE_2, peerBootId: '0000000000000000' })]);
+  t.is(bootToEcho(peer, -100 as At), LIFE_1);
+  t.is(bootToEcho(peer, 50 as At), LIFE_2, 'once the proven one has fallen silent, the candidate is echoed');
+});

@@ -1,0 +1,158 @@
+// The code's own rules, checked: imports point one way, the two daemons share one file, and files that only decide touch no clock,
+// socket, disk, process or log.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const SRC = join(ROOT, 'src');
+
+interface SourceFile {
+  /** Path below src/. */
+  readonly path: string;
+  readonly text: string;
+  /** Imported files below src/, and modules by name. */
+  readonly imports: readonly string[];
+}
+
+function sourceFiles(): SourceFile[] {
+  return readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+    .filter(path => path.endsWith('.ts'))
+    .map(path => {
+      const text = readFileSync(join(SRC, path), 'utf8');
+      const specifiers = [...text.matchAll(/^(?:import|export)\b[^;]*?from '([^']+)'|\bimport\('([^']+)'\)/gm)].map(
+        match => (match[1] ?? match[2]) as string,
+      );
+      const imports = specifiers.map(name =>
+        name.startsWith('.') ? relative(SRC, normalize(join(SRC, dirname(path), name))) : name,
+      );
+      return { path, text, imports };
+    });
+}
+
+const FILES = sourceFiles();
+const folderOf = (path: string) => path.split('/')[0] as string;
+
+/** What each folder may import, besides itself. */
+const ARROWS: Readonly<Record<string, readonly string[]>> = {
+  units: [],
+  log: [],
+  socket: [],
+  command: [],
+  config: ['units', 'log'],
+  feed: ['units'],
+  vip: ['units', 'config'],
+  pulse: ['units', 'config', 'feed', 'log', 'socket', 'vip'],
+  nanny: ['units', 'config', 'log'],
+  ipvs: ['units', 'config', 'command'],
+  firewall: ['units', 'config', 'command'],
+  sync: ['units', 'config', 'ipvs', 'command'],
+  status: ['units', 'config', 'feed', 'log', 'socket', 'nanny'],
+  director: ['units', 'config', 'feed', 'log', 'socket', 'command', 'nanny', 'ipvs', 'firewall', 'sync', 'status'],
+  cli: ['units', 'config', 'feed', 'log', 'socket', 'status', 'pulse', 'director'],
+};
+
+test('every folder of src has its arrows', t => {
+  t.deepEqual([...new Set(FILES.map(file => folderOf(file.path)))].sort(), Object.keys(ARROWS).sort());
+});
+
+test('imports point one way', t => {
+  const wrong = FILES.flatMap(file =>
+    file.imports
+      .filter(name => name.endsWith('.ts'))
+      .filter(name => folderOf(name) !== folderOf(file.path) && !ARROWS[folderOf(file.path)]?.includes(folderOf(name)))
+      .map(name => `${file.path} imports ${name}`),
+  );
+  t.deepEqual(wrong, []);
+});
+
+test('the command line starts the daemons by their main files only', t => {
+  const wrong = FILES.filter(file => folderOf(file.path) === 'cli').flatMap(file =>
+    file.imports
+      .filter(name => /^(pulse|director)\//.test(name) && !/^(pulse|director)\/main\.ts$/.test(name))
+      .filter(name => name !== 'pulse/io/state-file.ts')
+      .map(name => `${file.path} imports ${name}`),
+  );
+  t.deepEqual(wrong, []);
+});
+
+/** The edge: files that may touch the world. log.ts is the one set-up of winston, main.ts and loop.ts run the machines. */
+const isEdge = (path: string) => /(^|\/)io\//.test(path) || /\/(main|loop)\.ts$/.test(path) || path === 'log/log.ts';
+const PURE_MODULES = [
+  'node:crypto',
+  'node:buffer',
+  'zod',
+  'yaml',
+  'ipaddr.js',
+  'fastest-levenshtein',
+  'cli-table3',
+  'node:util',
+  'node-cron',
+  'node:path',
+];
+
+/** A command of the CLI is there to talk to daemons; what it shows is made by pure files. */
+const isCommand = (path: string) => /^cli\//.test(path) && !/^cli\/(render|words|reach|exit|node)\.ts$/.test(path);
+
+test('files outside io/, main.ts and loop.ts import nothing that touches the world', t => {
+  const wrong = FILES.filter(file => !isEdge(file.path) && !isCommand(file.path)).flatMap(file =>
+    file.imports
+      .filter(name =>
+        name.endsWith('.ts') ? /(^|\/)io\//.test(name) && !onlyTypes(file, name) : !PURE_MODULES.includes(name),
+      )
+      .map(name => `${file.path} imports ${name}`),
+  );
+  t.deepEqual(wrong, []);
+});
+
+/** `import type` is erased: it makes no dependency at run time. */
+function onlyTypes(file: SourceFile, name: string): boolean {
+  const base = name.split('/').at(-1) as string;
+  const statements = file.text.split('\n').filter(line => line.includes(`/${base}'`));
+  return statements.length > 0 && statements.every(line => line.trimStart().startsWith('import type'));
+}
+
+test('files outside io/, main.ts and loop.ts read no clock, no randomness, no environment', t => {
+  const forbidden =
+    /\b(Date\.now|new Date\(\)|performance\.now|process\.(env|hrtime|std|pid|on)|Math\.random|randomBytes|setTimeout|setInterval|setImmediate|console\.)/;
+  const wrong = FILES.filter(file => !isEdge(file.path)).flatMap(file =>
+    file.text
+      .split('\n')
+      .map((line, i) => ({ line, at: `${file.path}:${i + 1}` }))
+      .filter(({ line }) => forbidden.test(line) && !/^\s*(\/\/|\*|\/\*)/.test(line))
+      .map(({ at, line }) => `${at} ${line.trim()}`),
+  );
+  t.deepEqual(wrong, []);
+});
+
+test('pulse never waits: its loop awaits nothing', t => {
+  const loop = FILES.find(file => file.path === 'pulse/loop.ts');
+  t.truthy(loop);
+  t.notRegex(loop?.text ?? '', /\bawait\b|Sync\(/);
+});
+
+test('every source file opens with a comment that says what it is', t => {
+  t.deepEqual(
+    FILES.filter(file => !/^(#!.*\n)?\/\//.test(file.text)).map(file => file.path),
+    [],
+  );
+});
+
+test('no file is named for nothing in particular', t => {
+  t.deepEqual(
+    FILES.filter(file => /(^|\/)(utils?|helpers?|misc|common)\.ts$/.test(file.path)).map(file => file.path),
+    [],
+  );
+});
+
+test('package versions are pinned exactly, and the lock file names no host', t => {
+  const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Record<
+    string,
+    Record<string, string>
+  >;
+  for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })) {
+    t.regex(version, /^\d+\.\d+\.\d+$/, name);
+  }
+  t.notRegex(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'), /"resolved"/);
+});

@@ -1,21 +1,24 @@
 // What a change of role means for the kernel: an audit at once on takeover, stale conntrack entries deleted on demotion. Pure.
 import type { Config } from '../config/schema.ts';
-import type { Role } from '../feed/message.ts';
+import type { Role, Snapshot } from '../feed/message.ts';
 import type { Address } from '../units/address.ts';
 
 /** Conntrack entries to delete: those to `toAddress`, or those from `fromAddress` and port 20. */
 export type ConntrackTarget = { readonly toAddress: Address } | { readonly fromAddress: Address };
 
-const HOLDING: ReadonlySet<Role> = new Set(['claiming', 'active', 'handing-over']);
+const OWNING: ReadonlySet<Role> = new Set(['claiming', 'active', 'handing-over']);
 
 /** Whether the router has just begun to own the VIPs: the rules are audited at once, not at the next timer. */
 export function isTakeover(before: Role | undefined, now: Role): boolean {
   return (now === 'claiming' || now === 'active') && before !== 'claiming' && before !== 'active';
 }
 
-/** Whether the VIPs have just left. An unknown role before (the director has just started) is none. */
-export function isDemotion(before: Role | undefined, now: Role): boolean {
-  return before !== undefined && HOLDING.has(before) && !HOLDING.has(now);
+/**
+ * Whether the VIPs are this router's: by its role, or because the addresses are there. A pulse that was restarted alone begins as
+ * "starting" while vipd keeps the VIPs, and its connections live.
+ */
+export function owns({ role, vips }: Pick<Snapshot, 'role' | 'vips'>): boolean {
+  return OWNING.has(role) || vips.some(vip => vip.held);
 }
 
 /**

@@ -9,7 +9,7 @@ import type { Verdict } from '../nanny/verdict.ts';
 import type { StatusReport } from '../status/report.ts';
 import type { ConnectionSync } from '../sync/sync.ts';
 import type { At } from '../units/duration.ts';
-import { conntrackTargets, isDemotion, isTakeover } from './demotion.ts';
+import { conntrackTargets, isTakeover, owns } from './demotion.ts';
 import { type AppliedRules, type Change, needsKernel } from './director.ts';
 import { findings, type Knowledge, NOTHING_KNOWN } from './findings.ts';
 import { type AuditInput, audit, preview } from './io/converge.ts';
@@ -52,7 +52,8 @@ export interface Director {
   plan(config?: Config): Promise<PlanView>;
   /** Reads the connection counts; asks for an audit when a server has finished draining. */
   poll(): Promise<void>;
-  roleChanged(role: Role): void;
+  /** Takes notice of what pulse says. */
+  pulseSays(snapshot: Pick<Snapshot, 'role' | 'vips'>): void;
   verdictChanged(): void;
   owned(): Owned;
   config(): Config;
@@ -84,6 +85,8 @@ class Loop implements Director {
   #counts: readonly ServerCounts[] = [];
   #lastAuditAt: string | null = null;
   #role: Role | undefined;
+  /** Whether the VIPs are here; undefined: not known yet. */
+  #owns: boolean | undefined;
   #judged = false;
   #running: Promise<void> | undefined;
   #waiting: { readonly reasons: Set<string>; readonly done: Promise<void> } | undefined;
@@ -174,19 +177,22 @@ class Loop implements Director {
     if (idle) await this.audit('a server has finished draining');
   }
 
-  roleChanged(role: Role): void {
-    const before = this.#role;
-    this.#role = role;
-    if (isTakeover(before, role)) void this.audit(`role is ${role}`);
-    if (isDemotion(before, role)) void this.#forgetConnections();
+  pulseSays(snapshot: Pick<Snapshot, 'role' | 'vips'>): void {
+    const takesOver = isTakeover(this.#role, snapshot.role);
+    const lost = this.#owns === true && !owns(snapshot);
+    this.#role = snapshot.role;
+    this.#owns = owns(snapshot);
+    if (takesOver) void this.audit(`role is ${snapshot.role}`);
+    if (lost) void this.#forgetConnections();
+    this.changed('pulse');
   }
 
-  /** One at a time, and only while this router is not active again: then the entries are those of living connections. */
+  /** One at a time, and only while the VIPs have not come back: then the entries are those of living connections. */
   async #forgetConnections(): Promise<void> {
     const { kernel, log } = this.#ports;
     let entries = 0;
     for (const target of conntrackTargets(this.#config)) {
-      if (this.#role === 'active' || this.#role === 'claiming') break;
+      if (this.#owns) break;
       const done = await kernel.forgetConnections(target);
       if (!done.ok) return log.event('CONNTRACK_PROBLEM', { problem: done.problem });
       entries += done.value;

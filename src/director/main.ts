@@ -92,10 +92,7 @@ async function assemble(options: DirectorOptions, loaded: Loaded, log: Log, noti
   const feed = createPulseFeed({
     runDir,
     log,
-    onSnapshot: snapshot => {
-      late.director?.roleChanged(snapshot.role);
-      late.director?.changed('pulse');
-    },
+    onSnapshot: snapshot => late.director?.pulseSays(snapshot),
     onLost: () => late.director?.changed('pulse'),
   });
   const ipvsadm = createIpvsadm();

@@ -2,6 +2,7 @@ import test from 'ava';
 import type { Config } from '../../src/config/schema.ts';
 import { createDirector, type Director } from '../../src/director/loop.ts';
 import { NOTHING_OWNED, type Owned } from '../../src/director/owned.ts';
+import type { Snapshot } from '../../src/feed/message.ts';
 import type { Verdict } from '../../src/nanny/verdict.ts';
 import { statusReportSchema } from '../../src/status/report.ts';
 import { createKernelSync } from '../../src/sync/io/kernel-daemons.ts';
@@ -48,6 +49,11 @@ function rigOf(options: { config?: Config; fake?: FakeKernel; owned?: Owned } = 
         .filter(code => code !== 'KERNEL_CHANGED'),
   });
 }
+
+const role = (name: Snapshot['role'], held = false): Pick<Snapshot, 'role' | 'vips'> => ({
+  role: name,
+  vips: [{ address: '192.0.2.100', interface: 'c0', kind: 'vip', held, linkUp: true }],
+});
 
 const serverIn = (fake: FakeKernel, address: string) =>
   fake.ipvs.services.get('-f 21')?.servers.find(server => server.address === address);
@@ -233,16 +239,16 @@ test('audits asked for while one runs become one, which begins after them', asyn
 test('taking over audits at once; losing the role deletes our own conntrack entries, and only then', async t => {
   const rig = rigOf();
   await rig.director.audit('start');
-  rig.director.roleChanged('standby');
+  rig.director.pulseSays(role('standby'));
   rig.fake.ipvs.services.delete('-f 21');
-  rig.director.roleChanged('claiming');
-  rig.director.roleChanged('active');
+  rig.director.pulseSays(role('claiming'));
+  rig.director.pulseSays(role('active'));
   await rig.director.audit('after');
   t.truthy(rig.fake.ipvs.services.get('-f 21'));
   t.deepEqual(rig.fake.conntrack, []);
-  rig.director.roleChanged('handing-over');
+  rig.director.pulseSays(role('handing-over'));
   t.deepEqual(rig.fake.conntrack, []);
-  rig.director.roleChanged('standby');
+  rig.director.pulseSays(role('standby'));
   while (!rig.events.some(event => event.code === 'CONNTRACK_CLEARED')) await new Promise(setImmediate);
   t.deepEqual(rig.fake.conntrack, [
     '-D -f ipv4 -p tcp --orig-dst 192.0.2.100',
@@ -253,11 +259,22 @@ test('taking over audits at once; losing the role deletes our own conntrack entr
 
 test('a router that is active again keeps the conntrack entries of its living connections', async t => {
   const rig = rigOf();
-  rig.director.roleChanged('active');
-  rig.director.roleChanged('standby');
-  rig.director.roleChanged('active');
+  rig.director.pulseSays(role('active'));
+  rig.director.pulseSays(role('standby'));
+  rig.director.pulseSays(role('active'));
   await rig.director.audit('after');
   t.true(rig.fake.conntrack.length <= 1);
+});
+
+test('a restart of pulse on a lone router that keeps its VIPs deletes nothing', async t => {
+  const rig = rigOf();
+  rig.director.pulseSays(role('active', true));
+  rig.director.pulseSays(role('starting', true));
+  await rig.director.audit('after');
+  t.deepEqual(rig.fake.conntrack, []);
+  rig.director.pulseSays(role('standby', false));
+  while (!rig.events.some(event => event.code === 'CONNTRACK_CLEARED')) await new Promise(setImmediate);
+  t.is(rig.fake.conntrack.length, 3);
 });
 
 test('healthy servers are not counted before all were judged once, but at most a minute long', t => {

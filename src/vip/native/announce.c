@@ -8,12 +8,17 @@ static const us_t announce_after[] = { 0,		 20 * US_PER_MS,   100 * US_PER_MS, 5
 				       1000 * US_PER_MS, 2000 * US_PER_MS, 5000 * US_PER_MS };
 #define STEPS (sizeof(announce_after) / sizeof(announce_after[0]))
 #define EVERY_US (30 * US_PER_S)
+#define SERVED_WAIT_US (20 * US_PER_MS)
 
-/* Starts the schedule of one address anew, with an announcement at the next announce_due(). */
+/*
+ * Starts the schedule of one address anew, with an announcement at the next announce_due(). An IPv6 address is served only
+ * some milliseconds after the kernel confirmed it (its DAD worker installs the route even with NODAD; seen: 2 to 15 ms):
+ * announced before that, it would draw packets that nobody takes. vip_served() starts it again then.
+ */
 void announce_start(struct vip *vip, us_t now)
 {
 	vip->announce_step = 0;
-	vip->announce_at = now;
+	vip->announce_at = now + (vip->awaited ? SERVED_WAIT_US : 0);
 }
 
 void announce_all(us_t now)

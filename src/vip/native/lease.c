@@ -178,6 +178,7 @@ static bool add_all(us_t now)
 			say_error("cannot add address %u to %s: %s", i, vips[i].iface->name, strerror(error));
 			return false;
 		}
+		vips[i].awaited = created && vips[i].address.family == AF_INET6;
 	}
 	return true;
 }
@@ -313,6 +314,15 @@ void vip_lost(unsigned index)
 		repair(clock_now());
 }
 
+/* The kernel answers for the address from now on. */
+void vip_served(unsigned index)
+{
+	if (phase != HOLDING || !vips[index].awaited)
+		return;
+	vips[index].awaited = false;
+	announce_start(&vips[index], clock_now());
+}
+
 static void tell_failures(uint64_t failed, int error)
 {
 	for (unsigned i = 0; i < vip_count; i++)
@@ -333,6 +343,7 @@ void keeper_told(us_t now)
 	for (unsigned i = 0; i < vip_count; i++) {
 		if (created & UINT64_C(1) << i) {
 			say("repaired %u", i);
+			vips[i].awaited = false;
 			announce_start(&vips[i], now);
 		}
 	}

@@ -288,6 +288,8 @@ bool events_read(int fd)
 				link_event(h);
 			else if (h->nlmsg_type == RTM_DELADDR && (i = vip_of(h, &body)) != VIP_MAX && is_own(&body, i))
 				vip_lost(i);
+			else if (h->nlmsg_type == RTM_NEWADDR && (i = vip_of(h, &body)) != VIP_MAX && is_own(&body, i))
+				vip_served(i);
 		}
 	}
 	return true;

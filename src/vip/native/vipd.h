@@ -57,6 +57,7 @@ struct vip {
 	struct iface *iface;
 	unsigned announce_step;
 	us_t announce_at;
+	bool awaited; /* IPv6: added, but the kernel does not serve it yet */
 	uint8_t rival[6]; /* last conflict told, and when */
 	us_t rival_at;
 };
@@ -218,6 +219,7 @@ bool holding(void);
 uint64_t all_vips(void);
 void keeper_told(us_t now);
 void vip_lost(unsigned index);
+void vip_served(unsigned index);
 void serve_claim(uint64_t seq, const struct epoch *epoch, struct terms terms);
 void serve_renew(uint64_t seq, const struct epoch *epoch, struct terms terms);
 void serve_release(uint64_t seq, const struct epoch *epoch, bool will);

@@ -1,4 +1,5 @@
 // docs/EVENTS.md from the event catalogue. Pure; written by scripts/docs.
+import { PULSE_COUNTERS } from './counters.ts';
 import { type EventEntry, SEVERITIES } from './event.ts';
 
 /** The page of all events, in Markdown: a table by severity, then each event with its fields and what to do. */
@@ -17,6 +18,10 @@ export function eventReference(events: Readonly<Record<string, EventEntry>>): st
     ...sorted.map(([code, event]) => `| ${link(code)} | ${event.severity} | ${event.says} | ${link(event.endedBy)} |`),
     '',
     ...sorted.flatMap(([code, event]) => section(code, event)),
+    '# Counters of pulse',
+    '',
+    ...Object.entries(PULSE_COUNTERS).map(([name, meaning]) => `- \`${name}\`: ${meaning}`),
+    '',
   ].join('\n');
 }
 

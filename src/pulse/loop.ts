@@ -4,6 +4,7 @@
 import type { NodeView } from '../config/node.ts';
 import type { Config } from '../config/schema.ts';
 import type { ControlReply, ControlRequest, Decision } from '../feed/message.ts';
+import type { PulseCounter } from '../log/counters.ts';
 import type { Fields, FieldValue } from '../log/event.ts';
 import type { Log } from '../log/log.ts';
 import { type At, between } from '../units/duration.ts';
@@ -58,9 +59,9 @@ export function createLoop(options: LoopOptions): Loop {
   let wakeTimer: NodeJS.Timeout | undefined;
   let wakeAt = Infinity;
   let exiting = false;
-  const counters: Record<string, number> = { sent: 0, received: 0, lateLoops: 0 };
+  const counters: Partial<Record<PulseCounter, number>> = { sent: 0, received: 0, lateLoops: 0 };
 
-  const count = (name: string) => {
+  const count = (name: PulseCounter) => {
     counters[name] = (counters[name] ?? 0) + 1;
   };
 

@@ -167,11 +167,13 @@ pairTest('a closed pipe while alone leaves the addresses to the kernel for the k
   const witness = await pair.witness();
   vipd.send(`will ${WILL}`);
   await vipd.claim('7.1', 10_000, 'alone', 2_000);
+  const closedAt = performance.now();
   vipd.closePipe();
   t.is(await vipd.exited, 0);
   for (const { valid } of await pair.vips()) t.true(valid === 2 || valid === 1, `valid for ${valid} s`);
   t.is((await pair.vips()).length, 4);
-  const ms = await pair.goneAfter(4_000);
+  await pair.goneAfter(4_000);
+  const ms = performance.now() - closedAt;
   t.true(ms > 1_500, `gone ${ms} ms after the pipe closed`);
   t.is(wills(witness).length, 0);
   assertClean(t, vipd);

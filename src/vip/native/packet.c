@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define READS_MAX 32 /* frames taken from one socket before the loop looks at the lease again */
+#define REST_US (5 * US_PER_MS)
 #define RECEIVE_BYTES (64 * 1024)
 #define FILTER_MAX (VIP_MAX + 16)
 #define PROBE_MAX 128
@@ -312,13 +313,16 @@ static void heard_frame(struct iface *iface, const struct heard *heard, us_t now
 	}
 }
 
-void packet_read(struct iface *iface, int fd, us_t now)
+/* A flood that gets through the filter fills the socket's buffer and is dropped there while we rest. */
+void packet_read(struct iface *iface, unsigned which, us_t now)
 {
 	uint8_t frame[FRAME_BYTES_MAX];
 	struct heard heard;
 
+	if (iface->fd[which] < 0)
+		return;
 	for (int reads = 0; reads < READS_MAX; reads++) {
-		ssize_t n = recv(fd, frame, sizeof(frame), MSG_DONTWAIT);
+		ssize_t n = recv(iface->fd[which], frame, sizeof(frame), MSG_DONTWAIT);
 
 		/* ENETDOWN is told once when the interface goes down; link events tell it better. */
 		if (n < 0)
@@ -326,4 +330,17 @@ void packet_read(struct iface *iface, int fd, us_t now)
 		if (frame_read(frame, (size_t)n, &heard))
 			heard_frame(iface, &heard, now);
 	}
+	iface->rest_until[which] = now + REST_US;
+}
+
+/* When the next resting socket is to be read again; NEVER when none rests. */
+us_t packet_rest(us_t now)
+{
+	us_t next = NEVER;
+
+	for (unsigned i = 0; i < iface_count; i++)
+		for (unsigned j = 0; j < PACKET_SOCKETS; j++)
+			if (ifaces[i].rest_until[j] > now && ifaces[i].rest_until[j] < next)
+				next = ifaces[i].rest_until[j];
+	return next;
 }

@@ -47,7 +47,7 @@ static void read_commands(void)
 		lease_pipe_closed(clock_now());
 }
 
-static nfds_t poll_set(struct pollfd *set)
+static nfds_t poll_set(struct pollfd *set, us_t now)
 {
 	nfds_t n = 0;
 
@@ -58,7 +58,8 @@ static nfds_t poll_set(struct pollfd *set)
 	set[n++] = (struct pollfd){ .fd = keeper_fd(), .events = POLLIN };
 	for (unsigned i = 0; i < iface_count; i++)
 		for (int j = 0; j < PACKET_SOCKETS; j++)
-			set[n++] = (struct pollfd){ .fd = ifaces[i].fd[j], .events = POLLIN };
+			set[n++] = (struct pollfd){ .fd = now < ifaces[i].rest_until[j] ? -1 : ifaces[i].fd[j],
+						    .events = POLLIN };
 	return n;
 }
 
@@ -74,7 +75,6 @@ static int wait_until(us_t at, struct pollfd *set, nfds_t n)
 
 static void serve_ready(const struct pollfd *set)
 {
-	/* Packet sockets may be closed and opened anew by an event: a ready one is looked up by its place afterwards. */
 	if (set[0].revents)
 		read_commands();
 	if (set[1].revents)
@@ -83,8 +83,8 @@ static void serve_ready(const struct pollfd *set)
 		keeper_told(clock_now());
 	for (unsigned i = 0; i < iface_count; i++)
 		for (unsigned j = 0; j < PACKET_SOCKETS; j++)
-			if (set[4 + i * PACKET_SOCKETS + j].revents && ifaces[i].fd[j] >= 0)
-				packet_read(&ifaces[i], ifaces[i].fd[j], clock_now());
+			if (set[4 + i * PACKET_SOCKETS + j].revents)
+				packet_read(&ifaces[i], j, clock_now());
 	if (set[2].revents && !events_read(events_fd))
 		look_anew();
 }
@@ -98,8 +98,9 @@ static void serve(void)
 		lease_timers(clock_now());
 		if (!pipe_open && lease_idle() && will_next() == NEVER)
 			break;
-		nfds_t n = poll_set(set);
-		int ready = wait_until(lease_next(), set, n);
+		us_t now = clock_now(), next = lease_next(), rest = packet_rest(now);
+		nfds_t n = poll_set(set, now);
+		int ready = wait_until(rest < next ? rest : next, set, n);
 
 		/* We may have been stopped for long: first the lease, then what was queued. */
 		lease_check(clock_now());

@@ -49,6 +49,7 @@ struct iface {
 	bool up, ethernet;
 	uint8_t mac[6];
 	int fd[PACKET_SOCKETS]; /* -1: not open */
+	us_t rest_until[PACKET_SOCKETS]; /* flooded: not read before */
 };
 
 struct vip {
@@ -172,7 +173,8 @@ uint32_t terms_valid_s(const struct terms *terms, us_t now);
 /* packet.c */
 void packet_open(struct iface *iface);
 void packet_close(struct iface *iface);
-void packet_read(struct iface *iface, int fd, us_t now);
+void packet_read(struct iface *iface, unsigned which, us_t now);
+us_t packet_rest(us_t now);
 void packet_announce(struct vip *vip);
 void probe(const char *id, unsigned index, const uint8_t *mac, us_t now);
 

@@ -58,6 +58,8 @@ export function step(machine: Machine, event: PulseEvent, now: At): { machine: M
       break;
     case 'vipd':
       hearVipd(turn, event.message);
+      if (event.message.type === 'silent' && turn.machine.state.role === 'standby')
+        tickStandby(turn, turn.machine.state);
       break;
     case 'vipd-gone':
       vipdGone(turn, event.how);
@@ -149,6 +151,8 @@ function tickStandby(turn: Turn, state: Idle): void {
   const { machine, now } = turn;
   const vacant = !isServing(machine.peer) && heardWithin(machine, deadMs(machine), now);
   const vacantSince = vacant ? (state.vacantSince ?? now) : undefined;
+  // Without a vipd there is nothing to probe or to claim with.
+  if (machine.vipdLostAt !== undefined) return;
   const first = judge(machine, state.probing, vacantSince, now);
   if (first.verdict === 'calm') {
     update(turn, { state: { ...state, probing: undefined, vacantSince } });
@@ -206,6 +210,11 @@ function tickActive(turn: Turn, state: State & { role: 'active' }): void {
 function late(turn: Turn, byMs: number): void {
   // What was queued while we slept has not been read yet: D counts anew, and unread acknowledgements are not vipd's fault.
   const inFlight = turn.machine.lease.inFlight.map(renewal => ({ ...renewal, at: turn.now }));
+  const { state } = turn.machine;
+  if ('probing' in state && state.probing) {
+    const probing = { ...state.probing, round: { ...state.probing.round, sentAt: turn.now } };
+    update(turn, { state: { ...state, probing } as State });
+  }
   update(turn, { blindUntil: turn.now, lease: { ...turn.machine.lease, inFlight } });
   report(turn, 'LOOP_LATE', { byMs: Math.round(byMs) });
 }
@@ -303,6 +312,8 @@ function watchPeer(turn: Turn): void {
 }
 
 function vipdGone(turn: Turn, how: string): void {
+  const { state } = turn.machine;
+  if ('probing' in state) update(turn, { state: { ...state, probing: undefined } as State });
   report(turn, 'VIPD_GONE', { how });
   update(turn, { vipdLostAt: turn.now, willFor: '', lease: { ...turn.machine.lease, inFlight: [] } });
   turn.effects.push({ type: 'respawn-vipd' });

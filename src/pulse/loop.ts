@@ -100,7 +100,7 @@ export function createLoop(options: LoopOptions): Loop {
         vipd.send('announce');
         break;
       case 'probe':
-        for (const { index, mac } of effect.targets) vipd.send(probeLine(effect.id, index, mac));
+        for (const { index, mac } of effect.targets) vipd.send(probeLine(effect.id, index, mac, effect.windowMs));
         break;
       case 'respawn-vipd':
         vipd.respawn();

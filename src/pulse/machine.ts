@@ -33,6 +33,8 @@ export interface ProbeRound {
   readonly sentAt: At;
   /** Indexes of addresses that the peer (or, the peer's MAC unknown, anybody) answered for. */
   readonly answered: readonly number[];
+  /** Indexes of addresses for which vipd has told the silence. */
+  readonly silent: readonly number[];
 }
 
 /** Probing of the peer's addresses: rounds in a row without an answer, and the round under way. */
@@ -156,6 +158,7 @@ export type Effect =
   | {
       readonly type: 'probe';
       readonly id: number;
+      readonly windowMs: number;
       readonly targets: readonly { readonly index: number; readonly mac: string | undefined }[];
     }
   | { readonly type: 'respawn-vipd' }

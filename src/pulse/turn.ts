@@ -86,8 +86,9 @@ export function askClaim(turn: Turn, epoch: Epoch): void {
 
 /** Renews the lease: always before the heartbeat goes out. */
 export function renew(turn: Turn, epoch: Epoch): void {
-  writeWill(turn, epoch, false);
   emit(turn, { type: 'renew', lease: leaseCommand(turn, epoch) });
+  // After the renewal: a raised epoch is held before there is a will for it.
+  writeWill(turn, epoch, false);
 }
 
 function leaseCommand(turn: Turn, epoch: Epoch) {
@@ -124,15 +125,23 @@ export function probe(turn: Turn): ProbeRound {
   const id = turn.machine.probeId + 1;
   const targets = turn.machine.settings.addressLans.map((_, index) => ({ index, mac: peerMac(turn.machine, index) }));
   update(turn, { probeId: id });
-  emit(turn, { type: 'probe', id, targets });
-  return { id, sentAt: turn.now, answered: [] };
+  emit(turn, { type: 'probe', id, windowMs: probeRoundMs(turn.machine), targets });
+  return { id, sentAt: turn.now, answered: [], silent: [] };
 }
 
-/** Ends the round when its time is up and starts the next; without addresses every round is silent. */
+/** Whether vipd has told of every address, answered or silent. */
+export function isComplete(machine: Machine, round: ProbeRound): boolean {
+  return machine.settings.addressLans.every((_, i) => round.answered.includes(i) || round.silent.includes(i));
+}
+
+/**
+ * Counts the round once vipd has told of every address, and starts the next, at the earliest `paceMs` after the last. A silence
+ * counts only by vipd's word: it knows when the probes went out, a starved process does not mistake its own delay for it.
+ */
 export function advanceProbing(turn: Turn, probing: Probing | undefined, paceMs: number): Probing {
   if (!probing) return { round: probe(turn), silentRounds: 0, answeredRounds: 0 };
   const { round, silentRounds, answeredRounds } = probing;
-  if (turn.now < after(round.sentAt, ms(Math.max(paceMs, probeRoundMs(turn.machine))))) return probing;
+  if (!isComplete(turn.machine, round) || turn.now < after(round.sentAt, ms(paceMs))) return probing;
   const answered = round.answered.length > 0;
   return {
     round: probe(turn),

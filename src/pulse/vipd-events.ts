@@ -3,13 +3,14 @@
 import { type At, after, between, ms } from '../units/duration.ts';
 import { compareEpochs, formatEpoch } from '../units/epoch.ts';
 import type { VipdMessage } from '../vip/protocol.ts';
-import { peerMac } from './judgement.ts';
+import { peerMac, probeRoundMs } from './judgement.ts';
 import type { Machine, Probing, State } from './machine.ts';
 import {
   askClaim,
   become,
   becomeStandby,
   giveUp,
+  isComplete,
   nextEpoch,
   noteEpoch,
   renew,
@@ -34,12 +35,30 @@ function stuckMs({ leaseMs, intervalMs }: Machine['settings']): number {
   return (leaseMs - intervalMs) / 2;
 }
 
+/** Longest time beyond its window in which vipd must tell of a probe. */
+const PROBE_OVERDUE_MS = 100;
+
 /** A vipd that does not answer in time is stopped or stuck: a new one adopts the addresses. */
 export function tickVipd(turn: Turn): void {
-  const { lease, settings } = turn.machine;
+  const { lease, settings, vipdLostAt } = turn.machine;
+  if (vipdLostAt !== undefined) return;
   const oldest = lease.inFlight[0];
-  if (!oldest || between(oldest.at, turn.now) < stuckMs(settings)) return;
-  report(turn, 'VIPD_STUCK', { unansweredMs: Math.round(between(oldest.at, turn.now)) });
+  if (oldest && between(oldest.at, turn.now) >= stuckMs(settings)) replaceVipd(turn, oldest.at);
+  else if (probeOverdueSince(turn) !== undefined) replaceVipd(turn, probeOverdueSince(turn) as At);
+}
+
+function probeOverdueSince(turn: Turn): At | undefined {
+  const { machine, now } = turn;
+  const round = 'probing' in machine.state ? machine.state.probing?.round : undefined;
+  if (!round || isComplete(machine, round)) return undefined;
+  return between(round.sentAt, now) > probeRoundMs(machine) + PROBE_OVERDUE_MS ? round.sentAt : undefined;
+}
+
+function replaceVipd(turn: Turn, since: At): void {
+  const { state, lease } = turn.machine;
+  report(turn, 'VIPD_STUCK', { unansweredMs: Math.round(between(since, turn.now)) });
+  // What was asked of the old one is asked of the new one again.
+  if ('probing' in state) update(turn, { state: { ...state, probing: undefined } as State });
   update(turn, { vipdLostAt: turn.now, willFor: '', lease: { ...lease, inFlight: [] } });
   turn.effects.push({ type: 'respawn-vipd' });
 }
@@ -62,6 +81,8 @@ export function hearVipd(turn: Turn, message: VipdMessage): void {
       return link(turn, message);
     case 'reply':
       return reply(turn, message);
+    case 'silent':
+      return silent(turn, message);
     case 'conflict':
       return report(turn, 'VIP_CLAIMED_BY_OTHER', { address: message.index, mac: message.mac });
     case 'error':
@@ -148,6 +169,16 @@ function reply(turn: Turn, message: VipdMessage & { type: 'reply' }): void {
   if (message.id > round.id || message.id < round.id - LATE_ROUNDS) return;
   if (round.answered.includes(message.index)) return;
   const probing: Probing = { ...state.probing, round: { ...round, answered: [...round.answered, message.index] } };
+  update(turn, { state: { ...state, probing } as State });
+}
+
+/** vipd's word that nothing answered a probe in its window. */
+function silent(turn: Turn, message: VipdMessage & { type: 'silent' }): void {
+  const { state } = turn.machine;
+  if (!('probing' in state) || !state.probing || message.id !== state.probing.round.id) return;
+  const { round } = state.probing;
+  if (round.silent.includes(message.index) || round.answered.includes(message.index)) return;
+  const probing: Probing = { ...state.probing, round: { ...round, silent: [...round.silent, message.index] } };
   update(turn, { state: { ...state, probing } as State });
 }
 

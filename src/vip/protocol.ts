@@ -39,6 +39,8 @@ export type VipdMessage =
       readonly via: 'echo' | 'arp';
       readonly mac: string;
     }
+  /** No echo came within the probe's window, and nothing that came in is unread. */
+  | { readonly type: 'silent'; readonly id: number; readonly index: number }
   | { readonly type: 'conflict'; readonly index: number; readonly mac: string }
   | { readonly type: 'error'; readonly text: string };
 
@@ -55,8 +57,9 @@ export function releaseLine(seq: number, epoch: Epoch, will: boolean): string {
   return `release ${seq} ${formatEpoch(epoch)} ${will ? 'will' : 'quiet'}`;
 }
 
-export function probeLine(id: number, index: number, mac: string | undefined): string {
-  return `probe ${id} ${index} ${mac ?? '-'}`;
+/** `windowMs`: how long vipd waits for an echo before it tells the silence. */
+export function probeLine(id: number, index: number, mac: string | undefined, windowMs: number): string {
+  return `probe ${id} ${index} ${mac ?? '-'} ${Math.ceil(windowMs)}`;
 }
 
 /** Reads one line of vipd; undefined when it is none that we know. Never throws. */
@@ -82,6 +85,9 @@ export function parseVipdLine(line: string): VipdMessage | undefined {
       if (!isCount(first) || !isCount(second) || (third !== 'echo' && third !== 'arp') || !isMac(fourth))
         return undefined;
       return { type: 'reply', id: Number(first), index: Number(second), via: third, mac: fourth };
+    case 'silent':
+      if (!isCount(first) || !isCount(second)) return undefined;
+      return { type: 'silent', id: Number(first), index: Number(second) };
     case 'conflict':
       return isCount(first) && isMac(second) ? { type: 'conflict', index: Number(first), mac: second } : undefined;
     case 'error':

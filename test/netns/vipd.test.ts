@@ -368,12 +368,14 @@ pairTest(
     await holder.claim('7.2', 10_000);
     await sleep(100); // the kernel serves an IPv6 address some milliseconds after it confirmed it
     for (const [index, mac] of [mac0, mac0, mac1, mac1].entries()) {
-      prober.send(`probe p${index} ${index} ${mac}`);
+      prober.send(`probe p${index} ${index} ${mac} 200`);
       t.is(await prober.line(new RegExp(`^reply p${index} ${index} echo `)), `reply p${index} ${index} echo ${mac}`);
       t.is(await prober.line(new RegExp(`^reply p${index} ${index} arp `)), `reply p${index} ${index} arp ${mac}`);
-      prober.send(`probe r${index} ${index} -`);
+      prober.send(`probe r${index} ${index} - 200`);
       t.is(await prober.line(new RegExp(`^reply r${index} ${index} echo `)), `reply r${index} ${index} echo ${mac}`);
     }
+    await sleep(250);
+    t.is(prober.matching(/^silent/).length, 0, 'a probe that was answered is not silent');
     await holder.release('7.2', 'quiet');
     await sleep(50);
     const echoes = capture.lines.map(({ text }) => text).join('\n');
@@ -390,13 +392,17 @@ pairTest(
     ]);
     const from = prober.lines.length;
     for (const index of [0, 1, 2, 3]) {
-      prober.send(`probe g${index} ${index} ${index < 2 ? mac0 : mac1}`);
-      prober.send(`probe h${index} ${index} -`);
+      prober.send(`probe g${index} ${index} ${index < 2 ? mac0 : mac1} 200`);
+      prober.send(`probe h${index} ${index} - 200`);
     }
     await sleep(400);
     t.deepEqual(
-      prober.lines.slice(from).map(({ text }) => text),
-      [],
+      prober.lines
+        .slice(from)
+        .map(({ text }) => text)
+        .sort(),
+      ['g0', 'g1', 'g2', 'g3', 'h0', 'h1', 'h2', 'h3'].map(id => `silent ${id} ${id[1]}`),
+      'nobody answers, and vipd tells the silence of each probe once',
     );
     t.is(prober.matching(/^conflict/).length, 0, 'a standby has nothing to be in conflict about');
     assertClean(t, prober);
@@ -412,7 +418,7 @@ pairTest('without an own address the probe still asks who has it', async (t, pai
   await holder.claim('7.2', 10_000);
   await sleep(1_100); // an advertisement of the claim itself would count as an answer
   for (const index of [0, 1]) {
-    prober.send(`probe x ${index} ${mac}`);
+    prober.send(`probe x ${index} ${mac} 200`);
     t.is(await prober.line(new RegExp(`^reply x ${index} `)), `reply x ${index} arp ${mac}`);
   }
   t.is(prober.matching(/ echo /).length, 0);
@@ -485,10 +491,13 @@ pairTest('garbage, oversized, truncated and binary commands are told, counted an
     `will ${'00'.repeat(509)}`,
     'release 1 7.1',
     'release 1 7.1 loud',
-    'probe a 4 -',
-    'probe a 0 02:00',
-    'probe a -1 -',
-    `probe ${'a'.repeat(33)} 0 -`,
+    'probe a 4 - 200',
+    'probe a 0 02:00 200',
+    'probe a 0 - 0',
+    'probe a 0 - 1001',
+    'probe a 0 -',
+    'probe a -1 - 200',
+    `probe ${'a'.repeat(33)} 0 - 200`,
     'announce 1',
     'announcement',
     'bogus',

@@ -228,12 +228,19 @@ export class Pair {
   #probe(router: Router, effect: Effect & { type: 'probe' }): void {
     const peer = this.peerOf(router);
     this.#later(2 * NETWORK_MS, () => {
-      if (this.lanCut || !peer.vipd.held) return;
+      if (this.lanCut || !peer.vipd.held) return this.#silence(router, effect);
       const mac = peer.machine.addressLinks[0]?.mac ?? '';
       for (const { index } of effect.targets) {
         const link = peer.machine.addressLinks[index]?.mac ?? mac;
         this.#tell(router, { type: 'vipd', message: { type: 'reply', id: effect.id, index, via: 'echo', mac: link } });
       }
+    });
+  }
+
+  #silence(router: Router, effect: Effect & { type: 'probe' }): void {
+    this.#later(effect.windowMs, () => {
+      for (const { index } of effect.targets)
+        this.#tell(router, { type: 'vipd', message: { type: 'silent', id: effect.id, index } });
     });
   }
 

@@ -14,6 +14,7 @@
 #define FIELDS_MAX 7
 #define LEASE_MS_MAX 60000
 #define KEEP_MS_MAX 600000
+#define PROBE_WINDOW_MS_MAX 1000
 #define ID_BYTES_MAX 32
 
 static char line[LINE_BYTES_MAX + 1];
@@ -93,13 +94,14 @@ static bool do_announce(char **f)
 static bool do_probe(char **f)
 {
 	uint8_t mac[6];
-	uint64_t index;
+	uint64_t index, window;
 	bool given = strcmp(f[3], "-") != 0;
 
 	if (strlen(f[1]) == 0 || strlen(f[1]) > ID_BYTES_MAX || !text_u64(f[2], UINT32_MAX, &index) ||
-	    index >= vip_count || (given && !text_mac(f[3], mac)))
+	    index >= vip_count || (given && !text_mac(f[3], mac)) ||
+	    !text_u64(f[4], PROBE_WINDOW_MS_MAX, &window) || window == 0)
 		return false;
-	probe(f[1], (unsigned)index, given ? mac : NULL, clock_now());
+	probe(f[1], (unsigned)index, given ? mac : NULL, (us_t)window * US_PER_MS, clock_now());
 	return true;
 }
 
@@ -131,7 +133,7 @@ static const struct command {
 	bool (*act)(char **fields);
 } commands[] = {
 	{ "claim", 7, false, do_claim },       { "renew", 7, false, do_renew }, { "release", 4, false, do_release },
-	{ "will", 2, false, do_will },	       { "probe", 4, false, do_probe }, { "notify", 2, true, do_notify },
+	{ "will", 2, false, do_will },	       { "probe", 5, false, do_probe }, { "notify", 2, true, do_notify },
 	{ "announce", 1, false, do_announce },
 };
 

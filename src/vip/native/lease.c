@@ -368,6 +368,7 @@ void lease_timers(us_t now)
 	if (now >= repair_at)
 		repair(now);
 	announce_due(now);
+	probes_due(now);
 	will_run(now);
 }
 
@@ -382,5 +383,5 @@ us_t lease_next(void)
 
 	if (phase == HOLDING)
 		next = earlier(next, terms_end(&terms));
-	return earlier(next, announce_next());
+	return earlier(next, earlier(announce_next(), probes_next()));
 }

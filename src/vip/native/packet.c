@@ -37,6 +37,7 @@ static struct probe {
 	unsigned arp_answers, echo_answers;
 	uint64_t nonce;
 	us_t at;
+	us_t due; /* when silence is told; NEVER once answered or told */
 } probes[PROBE_MAX];
 static unsigned probe_next;
 static struct bucket conflicts = { .per_second = 10, .burst = 20 };
@@ -215,15 +216,19 @@ static void send_echo(const struct vip *vip, const uint8_t mac[6], uint64_t nonc
 			 frame_echo(frame, vip->iface->mac, mac, &vip->own, &vip->address, nonce));
 }
 
-/* Sends the echo (to `mac`, or later to whoever answers) and the ARP probe. The oldest probe makes room. */
-void probe(const char *id, unsigned index, const uint8_t *mac, us_t now)
+/*
+ * Sends the echo (to `mac`, or later to whoever answers) and the ARP probe. The oldest probe makes room. Without an echo
+ * within `window` the silence is told: here and not in pulse, for only we know when the probe went out and that nothing
+ * unread is left.
+ */
+void probe(const char *id, unsigned index, const uint8_t *mac, us_t window, us_t now)
 {
 	static const uint8_t nobody[6], unspecified[4];
 	const struct vip *vip = &vips[index];
 	struct probe *probe = &probes[probe_next++ % PROBE_MAX];
 	uint8_t frame[FRAME_BYTES_MAX];
 
-	*probe = (struct probe){ .index = index, .resolve = !mac, .at = now };
+	*probe = (struct probe){ .index = index, .resolve = !mac, .at = now, .due = now + window };
 	snprintf(probe->id, sizeof(probe->id), "%s", id);
 	if (getrandom(&probe->nonce, sizeof(probe->nonce), GRND_NONBLOCK) != sizeof(probe->nonce)) {
 		probe->id[0] = '\0';
@@ -254,6 +259,7 @@ static void heard_echo(unsigned index, const struct heard *heard, us_t now)
 		    !inet_equal(&heard->to, &vips[index].own))
 			continue;
 		p->echo_answers++;
+		p->due = NEVER;
 		say("reply %s %u echo " MAC_TEXT, p->id, index, MAC_ARGS(heard->mac));
 	}
 }
@@ -331,6 +337,32 @@ void packet_read(struct iface *iface, unsigned which, us_t now)
 			heard_frame(iface, &heard, now);
 	}
 	iface->rest_until[which] = now + REST_US;
+}
+
+/* Tells the silence of probes whose time is up, after reading what came in while we may have slept. */
+void probes_due(us_t now)
+{
+	for (unsigned i = 0; i < PROBE_MAX; i++) {
+		struct probe *p = &probes[i];
+
+		if (!p->id[0] || p->due > now)
+			continue;
+		for (unsigned j = 0; j < PACKET_SOCKETS; j++)
+			packet_read(vips[p->index].iface, j, now);
+		if (p->due != NEVER)
+			say("silent %s %u", p->id, p->index);
+		p->due = NEVER;
+	}
+}
+
+us_t probes_next(void)
+{
+	us_t next = NEVER;
+
+	for (unsigned i = 0; i < PROBE_MAX; i++)
+		if (probes[i].id[0] && probes[i].due < next)
+			next = probes[i].due;
+	return next;
 }
 
 /* When the next resting socket is to be read again; NEVER when none rests. */

@@ -176,7 +176,9 @@ void packet_close(struct iface *iface);
 void packet_read(struct iface *iface, unsigned which, us_t now);
 us_t packet_rest(us_t now);
 void packet_announce(struct vip *vip);
-void probe(const char *id, unsigned index, const uint8_t *mac, us_t now);
+void probe(const char *id, unsigned index, const uint8_t *mac, us_t window, us_t now);
+void probes_due(us_t now);
+us_t probes_next(void);
 
 /* frame.c: pure */
 enum heard_kind { HEARD_ARP, HEARD_NA, HEARD_ECHO };

@@ -18,7 +18,7 @@ import { CLIENT_ADDRESSES, type Router } from './topology.ts';
 /** Longest stall that is no fault: takeover and TCP's retransmission steps up to the one at 12.6 s. */
 const STALL_MS_MAX = 15_000;
 /** Long enough for two handovers, each with the start of a command under emulation. */
-const LONG_BYTES = 32_000_000;
+const LONG_BYTES = 48_000_000;
 
 /** What the demo leaves out: both modes of uploading, and EPSV. */
 const OTHER_JOBS: readonly Job[] = [

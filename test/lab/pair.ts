@@ -48,8 +48,12 @@ interface Running {
 
 const MAIN = path.join(process.env.LAB_ROOT ?? process.cwd(), 'dist', 'src', 'cli', 'main.js');
 
-/** As in the units: pulse, and vipd with it, in the real-time class. */
-const SCHEDULING: Readonly<Record<Daemon, readonly string[]>> = { pulse: ['chrt', '--fifo', '50'], director: [] };
+/**
+ * pulse, and vipd with it, in the real-time class, as its unit does. Round robin, not FIFO: with as many pulses as processors
+ * node's main threads wait actively for helper threads that never get their turn (seen: pulse pinned to one processor never
+ * starts under FIFO, always under round robin).
+ */
+const SCHEDULING: Readonly<Record<Daemon, readonly string[]>> = { pulse: ['chrt', '--rr', '50'], director: [] };
 
 /** Writes config and key; the routers are started one by one with startRouter. */
 export async function preparePair(options: PairOptions): Promise<Pair> {
@@ -134,6 +138,7 @@ async function untilReady(
   const deadline = performance.now() + timeoutMs;
   let missing = 'no feed yet';
   while (performance.now() < deadline) {
+    failIfEnded(pair);
     const [first, second] = ROUTERS.map(router => pair.feed(router).latest());
     const active = first?.role === 'active' ? 'r1' : second?.role === 'active' ? 'r2' : undefined;
     const standby = active === 'r1' ? 'r2' : 'r1';
@@ -148,6 +153,16 @@ async function untilReady(
   }
   const roles = ROUTERS.map(router => `${router}: ${describe(pair.feed(router).latest())}`);
   throw new Error(`the pair is not ready after ${timeoutMs / 1000} s: ${missing} (${roles.join('; ')})`);
+}
+
+function failIfEnded(pair: Omit<Pair, 'untilReady'>): void {
+  for (const router of ROUTERS) {
+    for (const daemon of ['pulse', 'director'] as const) {
+      const { exitCode, signalCode } = pair.process(router, daemon);
+      const ended = exitCode ?? signalCode;
+      if (ended !== null) throw new Error(`${daemon} on ${router} ended with ${ended}; see ${router}-${daemon}.log`);
+    }
+  }
 }
 
 async function serversMissing(pair: Omit<Pair, 'untilReady'>): Promise<string> {

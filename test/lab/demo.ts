@@ -29,7 +29,10 @@ try {
   await writeFile(path.join(resultsDirectory(), 'demo.json'), `${JSON.stringify(result)}\n`);
   const text = json ? JSON.stringify(result) : ['', ...timeline(measured), '', verdict(result)].join('\n');
   process.stdout.write(`${text}\n`);
-  if (keep) say(`${measured.taker} keeps serving; its sockets are in ${measured.pair.runDir(measured.taker)}`);
+  if (keep) {
+    const runDir = measured.pair.runDir(measured.taker);
+    say(`${measured.taker} keeps serving; inside, see: node dist/src/cli/main.js status --run-dir ${runDir}`);
+  }
   status = result.ok ? 0 : 1;
 } catch (error) {
   process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n`);

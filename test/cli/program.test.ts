@@ -9,10 +9,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import type { ControlReply, Snapshot } from '../../src/feed/message.ts';
+import { asAnotherUser, theirs } from '../another-user.ts';
 import { sampleReport, sampleSnapshot } from './samples.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
-const OTHER_USER = 65_534;
 const asRoot = process.geteuid?.() === 0 ? test : test.skip;
 
 interface Ended {
@@ -42,15 +42,17 @@ async function tandem(args: readonly string[], options: Options = {}): Promise<E
 }
 
 interface Options {
-  readonly uid?: number;
+  readonly anotherUser?: boolean;
   readonly env?: NodeJS.ProcessEnv;
 }
 
-function run(args: readonly string[], { uid, env }: Options): Promise<Ended> {
+function run(args: readonly string[], { anotherUser, env }: Options): Promise<Ended> {
   const { promise, resolve } = withResolvers<Ended>();
-  const user = uid === undefined ? {} : { uid, gid: uid };
-  const limits = { timeout: 30_000, env: { ...process.env, ...env }, ...user };
-  execFile(process.execPath, [PROGRAM, ...args], limits, (error, out, err) => {
+  const command = anotherUser
+    ? asAnotherUser([theirs('dist/src/cli/main.js'), ...args])
+    : { file: process.execPath, args: [PROGRAM, ...args] };
+  const limits = { timeout: 30_000, env: { ...process.env, ...env } };
+  execFile(command.file, command.args, limits, (error, out, err) => {
     resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, out, err });
   });
   return promise;
@@ -180,7 +182,7 @@ asRoot('check of a file you may not read ends with 3, of a missing one with 1', 
   const file = join(place(t), 'secret.yaml');
   copyFileSync('conf/tandem.yaml', file);
   chmodSync(file, 0o600);
-  const denied = await tandem(['check', file], { uid: OTHER_USER });
+  const denied = await tandem(['check', file], { anotherUser: true });
   t.is(denied.code, 3);
   t.regex(denied.out, /permission denied.*run as root/);
   t.is((await tandem(['check', `${file}.not`])).code, 1);
@@ -258,10 +260,10 @@ asRoot('a user who may not use a socket is told which group helps, or that only 
   await fakeFeed(t, runDir, [sampleSnapshot()]);
   await fakeControl(t, runDir, { ok: true, code: 'ok', message: 'held' });
   for (const name of ['pulse.sock', 'pulse-control.sock']) chmodSync(join(runDir, name), 0o600);
-  const why = await tandem(['why', '--run-dir', runDir, '--state-dir', runDir], { uid: OTHER_USER });
+  const why = await tandem(['why', '--run-dir', runDir, '--state-dir', runDir], { anotherUser: true });
   t.is(why.code, 3);
   t.is(why.err, `tandem: you may not use ${runDir}/pulse.sock; run as root, or join the group tandem\n`);
-  const hold = await tandem(['hold', '--run-dir', runDir], { uid: OTHER_USER });
+  const hold = await tandem(['hold', '--run-dir', runDir], { anotherUser: true });
   t.is(hold.code, 3);
   t.is(hold.err, `tandem: you may not use ${runDir}/pulse-control.sock; run as root\n`);
 });

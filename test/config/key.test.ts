@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { generateKey, KeyFileError, loadKeys, readSecret } from '../../src/config/io/key.ts';
+import { asAnotherUser, theirs } from '../another-user.ts';
 
 const A = 'aa'.repeat(32);
 const B = 'Bb'.repeat(48);
@@ -187,11 +188,9 @@ test('the same guard reads other secrets', t => {
 asRoot('another user is told to run as root', async t => {
   chmodSync(directory, 0o755);
   const file = written('roots', A);
-  const script = `import(${JSON.stringify(new URL('../../src/config/io/key.js', import.meta.url).href)})
+  const script = `import(${JSON.stringify(theirs('dist/src/config/io/key.js'))})
     .then(key => { try { key.loadKeys(process.argv[1]); } catch (error) { console.log(error.message); } })`;
-  const { stdout } = await promisify(execFile)(process.execPath, ['-e', script, file], {
-    uid: OTHER_USER,
-    gid: OTHER_USER,
-  });
+  const command = asAnotherUser(['-e', script, file]);
+  const { stdout } = await promisify(execFile)(command.file, command.args);
   t.is(stdout.trim(), `${file}: it cannot be read: EACCES: permission denied, open '${file}'; run as root`);
 });

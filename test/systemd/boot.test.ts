@@ -49,8 +49,8 @@ bootTest('under systemd the daemons get what they need and no more, and nothing 
   t.log(Object.fromEntries(seen));
   if (seen.get('start') !== '0') t.log(await log('tandem-pulse'));
   t.is(seen.get('start'), '0', 'READY=1 came through vipd');
-  t.is(seen.get('class'), 'SCHED_FIFO 50');
-  t.is(seen.get('vipd_class'), 'SCHED_FIFO 50');
+  t.is(seen.get('class'), 'SCHED_RR 50');
+  t.is(seen.get('vipd_class'), 'SCHED_RR 50');
   t.is(seen.get('capabilities'), PULSE_CAPABILITIES);
   t.is(seen.get('seccomp'), '2');
   t.is(seen.get('vip_after_start'), '1');

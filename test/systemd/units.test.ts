@@ -70,7 +70,7 @@ test('both units notify, are watched, restart for ever and share directories tha
 
 test('pulse runs in real time, may bind port 694, has time to hand over, and vipd cleans up after it', async t => {
   const pulse = await settings('tandem-pulse.service');
-  t.deepEqual(pulse.get('CPUSchedulingPolicy'), ['fifo']);
+  t.deepEqual(pulse.get('CPUSchedulingPolicy'), ['rr']);
   t.deepEqual(pulse.get('CPUSchedulingPriority'), ['50']);
   t.false(pulse.has('CPUSchedulingResetOnFork'), 'vipd inherits the class');
   t.deepEqual(pulse.get('WatchdogSec'), ['5s']);

@@ -5,6 +5,7 @@ export const PULSE_COUNTERS = {
   received: 'genuine datagrams of the pair received, on all links',
   lateLoops: 'times the event loop was late by more than a heartbeat interval',
   feedReadersDropped: 'readers of the feed that were dropped because they did not read',
+  'refused_foreign-source': 'datagrams from another address than the peer’s on that link',
   refused_oversized: 'datagrams longer than 256 bytes',
   refused_truncated: 'datagrams too short to be a heartbeat',
   'refused_not-tandem': 'datagrams of something else',

@@ -204,6 +204,10 @@ export function createLoop(options: LoopOptions): Loop {
       arm(monotonicNow());
     },
     onDatagram(link, bytes, from) {
+      if (from !== view.links[link]?.remote) {
+        count('refused_foreign-source');
+        return;
+      }
       const decoded = decode(bytes, pairId, keys.accept);
       if (decoded.ok) {
         count('received');

@@ -1,17 +1,15 @@
 // The heartbeat's sockets: one UDP socket for each link, bound to this router's own address there, TTL 1 (dgram cannot bind to
-// a device). A link that cannot be opened is tried again; the others go on meanwhile. Receipt time is taken in the callback.
+// a device). A link that cannot be opened is tried again; the others go on meanwhile.
 import { createSocket, type Socket } from 'node:dgram';
 import type { Link } from '../../config/node.ts';
 import { familyOf } from '../../units/address.ts';
-import type { At } from '../../units/duration.ts';
-import { monotonicNow } from './clock.ts';
 
 const RETRY_MS = 1_000;
 
 export interface LinksOptions {
   readonly links: readonly Link[];
   readonly port: number;
-  readonly onDatagram: (link: number, bytes: Buffer, from: string, at: At) => void;
+  readonly onDatagram: (link: number, bytes: Buffer, from: string) => void;
   readonly onTrouble: (link: number, problem: string) => void;
 }
 
@@ -43,7 +41,7 @@ export function openLinks(options: LinksOptions): Links {
     };
     socket.once('error', fail);
     socket.on('message', (bytes, sender) => {
-      if (sender.address === link.remote) options.onDatagram(index, bytes, sender.address, monotonicNow());
+      options.onDatagram(index, bytes, sender.address);
     });
     socket.bind({ address: link.local, port: options.port, exclusive: true }, () => {
       socket.removeListener('error', fail);

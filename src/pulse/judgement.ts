@@ -87,7 +87,8 @@ export function peerMac(machine: Machine, index: number): string | undefined {
 /** Which router goes first when nobody serves: priority, then the lower node id. */
 function outranksPeer(machine: Machine): boolean {
   const { last } = machine.peer;
-  if (!last?.ready) return true;
+  // A peer that is not ready yet still goes first for a moment: its rules may be as young as ours.
+  if (!last || last.hold) return true;
   const { priority, nodeId } = machine.settings;
   return priority !== last.priority ? priority > last.priority : nodeId < machine.peer.peerNodeId;
 }

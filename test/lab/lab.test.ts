@@ -11,7 +11,8 @@ import { SCENARIOS } from './scenarios.ts';
 
 /** The checkout: this file is compiled to dist/test/lab/. */
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-const TIMEOUT_S = 900;
+/** Twice and more what it takes on two quiet processors. */
+const TIMEOUT_S = 1_500;
 
 interface Outcome {
   readonly results: readonly ScenarioResult[];

@@ -18,6 +18,19 @@ test('two routers that start together agree on the one of higher priority', t =>
   t.is(pair.overlapMs(), 0);
 });
 
+test('the router of higher priority becomes active even if its rules come in a little later', t => {
+  const pair = new Pair({ priorities: [150, 100] });
+  pair.send(pair.r1, { type: 'report', rulesIn: false, healthyServers: null, flushMs: 0 });
+  pair.run(600);
+  pair.send(pair.r1, { type: 'report', rulesIn: true, healthyServers: null, flushMs: 0 });
+  pair.run(2_000);
+  t.deepEqual(pair.serving(), ['r1'], pair.describe());
+  const other = new Pair({ priorities: [150, 100] });
+  other.send(other.r1, { type: 'report', rulesIn: false, healthyServers: null, flushMs: 0 });
+  other.run(3_000);
+  t.deepEqual(other.serving(), ['r2'], 'but nobody waits for long');
+});
+
 test('equal priorities are resolved, and by the same router every time', t => {
   const pair = new Pair({ priorities: [100, 100] });
   pair.run(3_000);

@@ -23,7 +23,11 @@ export const HOST_TIMES: Times = { interval: '100ms', lease: '220ms', dead: '300
 
 /** The config, identical for both routers. r1 has the higher priority. */
 export function labConfig(options: ConfigOptions): string {
-  const servers = Object.entries(SERVER_ADDRESSES).map(([name, address]) => `      ${name}: { address: ${address} }`);
+  return `${pairConfig(options)}${serviceConfig()}${options.more ?? ''}`;
+}
+
+/** The pair without any service: what pulse alone needs. */
+export function pairConfig(options: ConfigOptions): string {
   return `pair: lab
 routers:
   r1: { priority: 110 }
@@ -46,7 +50,12 @@ heartbeat:
   lease: ${options.lease}
   dead: ${options.dead}
   key_file: ${options.keyFile}
-sync:
+`;
+}
+
+function serviceConfig(): string {
+  const servers = Object.entries(SERVER_ADDRESSES).map(([name, address]) => `      ${name}: { address: ${address} }`);
+  return `sync:
   lan: cross
 services:
   ftp:
@@ -56,5 +65,5 @@ services:
     check: { interval: 10s, timeout: 15s, stage_timeout: 8s, rise: 1, fetch: whoami }
     servers:
 ${servers.join('\n')}
-${options.more ?? ''}`;
+`;
 }

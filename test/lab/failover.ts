@@ -13,7 +13,7 @@ const BIG_BYTES = 12_000_000;
 const RATE_BYTES_PER_S = 1_000_000;
 /** The cut comes when every transfer has got this far: past the kernel's sync latency of up to 2.75 s. */
 const CUT_BYTES = 4_000_000;
-const READY_MS = 90_000;
+const READY_MS = 150_000;
 const TRANSFER_MS = 120_000;
 const UNDER_WAY_TRIES = 1_800;
 const UNDER_WAY_POLL_MS = 50;

@@ -8,8 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ControlReply, type ControlRequest, type Snapshot, snapshotSchema } from '../../src/feed/message.ts';
+import { HOST_TIMES, pairConfig } from '../lab/config.ts';
 import { signalAll } from '../lab/netns.ts';
-import { buildTopology, GATEWAY, ROUTERS, type Router, type Topology, VIP, wallNow } from '../lab/topology.ts';
+import { buildTopology, ROUTERS, type Router, type Topology, wallNow } from '../lab/topology.ts';
 
 const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const VIPD = fileURLToPath(new URL('../../../dist/vipd-asan', import.meta.url));
@@ -52,31 +53,7 @@ export interface Routers {
 }
 
 export interface RouterOptions {
-  readonly heartbeat?: string;
   readonly prefix: string;
-}
-
-function configText(keyFile: string, heartbeat: string): string {
-  return `
-pair: netns
-routers: { r1: { priority: 150 }, r2: { priority: 100 } }
-lans:
-  client:
-    interface: c0
-    addresses: { r1: 192.0.2.2/24, r2: 192.0.2.3/24 }
-    vips: [${VIP}]
-  servers:
-    interface: s0
-    addresses: { r1: 198.51.100.2/24, r2: 198.51.100.3/24 }
-    gateways: [${GATEWAY}]
-  cross:
-    interface: x0
-    addresses: { r1: 203.0.113.1/24, r2: 203.0.113.2/24 }
-heartbeat:
-  links: [client, cross]
-  key_file: ${keyFile}
-${heartbeat}
-`;
 }
 
 export async function buildRouters(options: RouterOptions): Promise<Routers> {
@@ -84,7 +61,7 @@ export async function buildRouters(options: RouterOptions): Promise<Routers> {
   const keyFile = join(directory, 'pair.key');
   writeFileSync(keyFile, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600 });
   const configFile = join(directory, 'tandem.yaml');
-  writeFileSync(configFile, configText(keyFile, options.heartbeat ?? ''));
+  writeFileSync(configFile, pairConfig({ keyFile, ...HOST_TIMES }));
   const topology = await buildTopology({ prefix: options.prefix });
   const events: AddressEvent[] = [];
   const witnesses = ROUTERS.map(router => witness(topology, router, event => events.push(event)));

@@ -79,7 +79,7 @@ function routerTable(pulse: Snapshot, paint: Paint, now: number): string {
   const there = peer
     ? [
         pulse.peerNode,
-        role(peer.role, peer.serving, paint),
+        peer.silent ? paint('bad', `SILENT (was ${peer.role})`) : role(peer.role, peer.serving, paint),
         peer.epoch,
         '-',
         String(peer.fitness),
@@ -143,7 +143,7 @@ function vipTable(pulse: Snapshot, paint: Paint): string {
 
 function notHeld({ role, peerNode, peer }: Snapshot, paint: Paint): string {
   if (role === 'active') return paint('bad', 'NOT HELD');
-  return peer?.role === 'active' && peer.serving ? `at ${peerNode}` : 'not held here';
+  return peer?.role === 'active' && peer.serving && !peer.silent ? `at ${peerNode}` : 'not held here';
 }
 
 function serviceTable(service: ServiceReport, paint: Paint, now: number): string {

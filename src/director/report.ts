@@ -71,9 +71,10 @@ function pulseProblems(pulse: Snapshot | null, digest: string): string[] {
   const problems: string[] = [];
   const { peer, peerNode, node, hold } = pulse;
   if (!peer) problems.push(`${peerNode} is not heard: there is nobody to take over`);
+  else if (peer.silent) problems.push(`${peerNode} is silent: there is nobody to take over`);
   else if (peer.configDigest !== digest) problems.push(`${peerNode} runs another config than ${node}`);
   if (pulse.configDigest !== digest) problems.push('pulse runs another config than the director: reload both');
-  if (peer && !peer.ready) problems.push(`${peerNode} is not ready to take over`);
+  if (peer && !peer.silent && !peer.ready) problems.push(`${peerNode} is not ready to take over`);
   if (hold.on) problems.push(`${node} is on hold${hold.until === null ? '' : ` until ${hold.until}`}`);
   if (peer?.hold) problems.push(`${peerNode} is on hold`);
   for (const link of pulse.links) {

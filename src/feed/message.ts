@@ -66,6 +66,8 @@ export const snapshotSchema = z.object({
       hold: z.boolean(),
       configDigest: z.string(),
       heardMsAgo: z.number(),
+      /** No heartbeat for more than twice the dead time: the rest is its last word, not its state. */
+      silent: z.boolean(),
     })
     .nullable(),
   links: z.array(linkReportSchema),

@@ -149,7 +149,9 @@ function tickStarting(turn: Turn, state: State & { role: 'starting' }): void {
 
 function tickStandby(turn: Turn, state: Idle): void {
   const { machine, now } = turn;
-  const vacant = !isServing(machine.peer) && heardWithin(machine, deadMs(machine), now);
+  // Only time in which we could have claimed counts: two routers whose rules come in together must not both have waited already.
+  const may = whyNotClaim(machine) === undefined;
+  const vacant = may && !isServing(machine.peer) && heardWithin(machine, deadMs(machine), now);
   const vacantSince = vacant ? (state.vacantSince ?? now) : undefined;
   // Without a vipd there is nothing to probe or to claim with.
   if (machine.vipdLostAt !== undefined) return;

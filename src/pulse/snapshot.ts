@@ -62,7 +62,19 @@ function peerOf(machine: Machine, now: At): Snapshot['peer'] {
   const { role, priority, fitness, ready, hold, configDigest } = last;
   const epoch = formatEpoch(last.epoch);
   const heardMsAgo = rounded(between(heardAt, now));
-  return { role, serving: isServing(machine.peer), epoch, priority, fitness, ready, hold, configDigest, heardMsAgo };
+  const silent = heardMsAgo > 2 * deadMs(machine);
+  return {
+    role,
+    serving: isServing(machine.peer),
+    silent,
+    epoch,
+    priority,
+    fitness,
+    ready,
+    hold,
+    configDigest,
+    heardMsAgo,
+  };
 }
 
 function linksOf(machine: Machine, view: NodeView, now: At): Snapshot['links'] {

@@ -81,7 +81,12 @@ function peerFamilies(pulse: Snapshot): Family[] {
   return [
     gauge('tandem_peer_known', 'Whether a heartbeat of the peer was ever heard', [sample(1)]),
     gauge('tandem_peer_role', "The peer's role as last heard: 1 for the current one", roles),
-    gauge('tandem_peer_serving', 'Whether the peer says that it serves', [sample(peer.serving)]),
+    gauge('tandem_peer_serving', 'Whether the peer is heard and says that it serves', [
+      sample(peer.serving && !peer.silent),
+    ]),
+    gauge('tandem_peer_silent', 'Whether the peer has been silent for more than twice the dead time', [
+      sample(peer.silent),
+    ]),
     gauge('tandem_peer_heard_seconds', 'Time since the last valid heartbeat', [sample(peer.heardMsAgo / 1_000)]),
     gauge('tandem_peer_fitness', 'Fitness of the peer', [sample(peer.fitness)]),
     gauge('tandem_peer_ready', 'Whether the peer says that it can take over', [sample(peer.ready)]),

@@ -42,6 +42,16 @@ SYNC  master and backup on eth2, id 21
   );
 });
 
+test('status does not show a silent peer as active, and does not say that it holds the VIPs', t => {
+  const peer = sampleSnapshot().peer;
+  if (!peer) throw new Error('the sample has a peer');
+  const silent = { ...peer, role: 'active' as const, serving: true, heardMsAgo: 35_000, silent: true };
+  const pulse = sampleSnapshot({ role: 'standby', serving: false, peer: silent });
+  const text = renderStatus({ ...sampleReport(), pulse }, PLAIN);
+  t.regex(text, /router-b +SILENT \(was active\)/);
+  t.notRegex(text, /(at|held by) router-b/);
+});
+
 test('status says which config differs, who is on hold, what is not served and what is not in the kernel', t => {
   const report = sampleReport();
   const peer = sampleSnapshot().peer;

@@ -32,6 +32,7 @@ export function sampleSnapshot(changed: Partial<Snapshot> = {}): Snapshot {
       hold: false,
       configDigest: 'd658d3a166bdafa7',
       heardMsAgo: 43,
+      silent: false,
     },
     links: [
       { ...link, lan: 'client', interface: 'eth0' },

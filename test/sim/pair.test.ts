@@ -31,6 +31,22 @@ test('the router of higher priority becomes active even if its rules come in a l
   t.deepEqual(other.serving(), ['r2'], 'but nobody waits for long');
 });
 
+test('two routers whose rules come in together, long after they started, do not both claim', t => {
+  for (const laterBy of [0, 20, 100, 200]) {
+    const pair = new Pair({ priorities: [100, 100] });
+    for (const router of pair.routers) {
+      pair.send(router, { type: 'report', rulesIn: false, healthyServers: null, flushMs: 0 });
+    }
+    pair.run(30_000);
+    pair.send(pair.r2, { type: 'report', rulesIn: true, healthyServers: null, flushMs: 0 });
+    if (laterBy > 0) pair.run(laterBy);
+    pair.send(pair.r1, { type: 'report', rulesIn: true, healthyServers: null, flushMs: 0 });
+    pair.run(3_000);
+    t.is(pair.serving().length, 1, pair.describe());
+    t.is(pair.overlapMs(), 0, `${laterBy} ms apart: ${pair.describe()}`);
+  }
+});
+
 test('equal priorities are resolved, and by the same router every time', t => {
   const pair = new Pair({ priorities: [100, 100] });
   pair.run(3_000);

@@ -38,6 +38,7 @@ export function pulseSnapshot(changes: Partial<Pulse> = {}): Pulse {
       hold: false,
       configDigest: 'abcd',
       heardMsAgo: 40,
+      silent: false,
     },
     links: [
       {

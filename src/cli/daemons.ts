@@ -23,15 +23,25 @@ export interface DaemonArguments {
 export async function pulse(terminal: Terminal, given: DaemonArguments, hostname: string): Promise<ExitCode> {
   const options = resolve(terminal, given, hostname);
   const { runPulse } = await import('../pulse/main.ts');
-  await runPulse(options);
+  await readably(runPulse(options));
   return EXIT.ok;
 }
 
 export async function director(terminal: Terminal, given: DaemonArguments, hostname: string): Promise<ExitCode> {
   const options = resolve(terminal, given, hostname);
   const { runDirector } = await import('../director/main.ts');
-  await runDirector(options);
+  await readably(runDirector(options));
   return EXIT.ok;
+}
+
+/** What the world does wrong at a daemon's start (a socket in use, a directory missing) is told without a stack trace. */
+async function readably(running: Promise<void>): Promise<void> {
+  try {
+    await running;
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== 'Error') throw error;
+    throw new CliError(error.message, { exitCode: EXIT.no, cause: error });
+  }
 }
 
 /** The daemon's options. Tells every mistake of the config before it throws, so that the journal shows them readably. */

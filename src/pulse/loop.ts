@@ -66,7 +66,8 @@ export function createLoop(options: LoopOptions): Loop {
   };
 
   const dispatch = (event: PulseEvent) => {
-    if (exiting) return;
+    // Before the start there is nobody to carry effects out; after the exit neither.
+    if (exiting || !parts) return;
     const now = monotonicNow();
     const before = machine;
     const result = step(machine, event, now);
@@ -227,7 +228,7 @@ export function createLoop(options: LoopOptions): Loop {
       }
       if (request.command === 'hold') dispatch({ type: 'hold', forMs: request.forMs });
       else dispatch({ type: request.command });
-      return answer ?? { ok: false, code: 'refused', message: 'pulse is stopping' };
+      return answer ?? { ok: false, code: 'refused', message: 'pulse is starting or stopping; try again in a moment' };
     },
   };
 }

@@ -10,15 +10,15 @@ import { type NodeView, nodeView } from '../config/node.ts';
 import type { Config } from '../config/schema.ts';
 import { CONTROL_SOCKET, FEED_SOCKET } from '../feed/message.ts';
 import { createLog, type Log } from '../log/log.ts';
-import { after, ms } from '../units/duration.ts';
+import { type At, after, ms } from '../units/duration.ts';
 import { startVipd } from '../vip/io/vipd.ts';
 import { monotonicNow } from './io/clock.ts';
 import { serveControl } from './io/control.ts';
 import { serveFeed } from './io/feed.ts';
 import { openLinks } from './io/links.ts';
-import { NO_STATE, type PulseState, readState, safeCeiling, stateFile } from './io/state-file.ts';
+import { NO_STATE, type PulseState, readState, type StateFile, safeCeiling, stateFile } from './io/state-file.ts';
 import { createLoop } from './loop.ts';
-import { newMachine, type Settings } from './machine.ts';
+import { type Machine, newMachine, type Settings } from './machine.ts';
 
 export interface DaemonOptions {
   readonly configFile: string;
@@ -49,9 +49,12 @@ export async function runPulse(options: DaemonOptions): Promise<void> {
     deadMs: settings.deadMs,
     bootId: settings.bootId,
   });
-  await serve({ options, config, view, keys, log, state, settings });
-  log.event('PULSE_STOPPED', { reason: 'told to' });
-  await log.close();
+  try {
+    await serve({ options, config, view, keys, log, state, settings });
+    log.event('PULSE_STOPPED', { reason: 'told to' });
+  } finally {
+    await log.close();
+  }
 }
 
 interface Prepared {
@@ -64,38 +67,52 @@ interface Prepared {
   readonly settings: Settings;
 }
 
-async function serve({ options, config, view, keys, log, state, settings }: Prepared): Promise<void> {
-  const statePath = join(options.stateDir, 'pulse.json');
-  const file = stateFile(statePath, problem => log.event('STATE_UNWRITABLE', { path: statePath, problem }));
+async function serve(prepared: Prepared): Promise<void> {
+  const statePath = join(prepared.options.stateDir, 'pulse.json');
+  const file = stateFile(statePath, problem => prepared.log.event('STATE_UNWRITABLE', { path: statePath, problem }));
+  const closers: (() => void)[] = [];
+  try {
+    await open(prepared, file, closers);
+  } finally {
+    for (const close of closers.reverse()) close();
+    await file.flush(STATE_FLUSH_MS);
+  }
+}
+
+/** Opens everything and runs until the election says exit. What is opened goes to `closers`, in order. */
+async function open(prepared: Prepared, file: StateFile, closers: (() => void)[]): Promise<void> {
+  const { options, config, view, keys, log, state } = prepared;
+  // The sockets come first: while another pulse answers there, a second vipd must not touch its addresses.
   const feed = await serveFeed(join(options.runDir, FEED_SOCKET));
+  closers.push(feed.close);
   let ended = () => {};
   const end = new Promise<void>(resolve => {
     ended = resolve;
   });
-  const now = monotonicNow();
-  const hold = holdOf(state, Date.now(), now);
-  // Without services there are no rules to wait for.
-  const rulesIn = Object.keys(config.services).length === 0;
-  const machine = newMachine({ settings, now, ceiling: state.ceiling, hold, rulesIn });
+  const machine = machineOf(prepared, monotonicNow());
   const watchdogMs = process.env.WATCHDOG_USEC ? Number(process.env.WATCHDOG_USEC) / 1000 : undefined;
+  const { decisions } = state;
   const loop = createLoop({
     config,
     view,
     keys,
     machine,
-    decisions: state.decisions,
+    decisions,
     log,
     state: file,
     feed,
     watchdogMs,
     onExit: ended,
   });
+  const control = await serveControl(join(options.runDir, CONTROL_SOCKET), loop.obey);
+  closers.push(control.close);
   const links = openLinks({
     links: view.links,
     port: config.heartbeat.port,
     onDatagram: loop.onDatagram,
     onTrouble: (index, problem) => log.event('LINK_ERROR', { link: view.links[index]?.lan ?? String(index), problem }),
   });
+  closers.push(links.close);
   const vipd = startVipd({
     binary: VIPD,
     stateFile: join(options.runDir, 'vipd.state'),
@@ -106,18 +123,20 @@ async function serve({ options, config, view, keys, log, state, settings }: Prep
     onGone: how => loop.dispatch({ type: 'vipd-gone', how }),
     onTrouble: text => log.event('VIPD_ERROR', { text }),
   });
+  closers.push(vipd.close);
   loop.start({ links, vipd });
-  const control = await serveControl(join(options.runDir, CONTROL_SOCKET), loop.obey);
   vipd.send('notify READY=1');
   const stop = () => loop.dispatch({ type: 'stop' });
   process.on('SIGTERM', stop).on('SIGINT', stop);
   await end;
   vipd.send('notify STOPPING=1');
-  vipd.close();
-  links.close();
-  control.close();
-  feed.close();
-  await file.flush(STATE_FLUSH_MS);
+}
+
+function machineOf({ config, settings, state }: Prepared, now: At): Machine {
+  const hold = holdOf(state, Date.now(), now);
+  // Without services there are no rules to wait for.
+  const rulesIn = Object.keys(config.services).length === 0;
+  return newMachine({ settings, now, ceiling: state.ceiling, hold, rulesIn });
 }
 
 /** What an earlier life left; without it, an epoch that no earlier life can have reached. */
@@ -128,7 +147,7 @@ function recall(path: string, log: Log): PulseState {
   return { ...NO_STATE, ceiling: safeCeiling(Date.now()) };
 }
 
-function holdOf(state: PulseState, wallMs: number, now: ReturnType<typeof monotonicNow>) {
+function holdOf(state: PulseState, wallMs: number, now: At): Machine['hold'] {
   const { on, until } = state.hold;
   if (!on || until === null) return { on, until: undefined };
   return until > wallMs ? { on, until: after(now, ms(until - wallMs)) } : { on: false, until: undefined };

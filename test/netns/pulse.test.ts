@@ -227,6 +227,19 @@ test.serial('the heartbeat links are cut, the client LAN is not: nothing moves',
   t.is(routers.overlapMs(), 0);
 });
 
+test.serial('a second pulse on the same router ends with a message and touches nothing', async t => {
+  const { routers } = t.context;
+  const at = wallNow();
+  const first = routers.pulses.r1;
+  const second = routers.start('r1');
+  t.is(await second.exited, 1);
+  t.regex(String(second.log.find(line => line.code === 'STDERR')?.text), /another process answers on .*pulse\.sock/);
+  await pause(1_000);
+  t.is(first?.child.exitCode, null);
+  t.is((await routers.snapshot('r1'))?.role, 'active');
+  t.is(routers.goneAt('r1', at), undefined);
+});
+
 test.serial('a reader of the feed that stalls does not delay the heartbeat', async t => {
   const { routers } = t.context;
   const { connect } = await import('node:net');

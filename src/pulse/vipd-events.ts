@@ -84,6 +84,7 @@ export function hearVipd(turn: Turn, message: VipdMessage): void {
     case 'silent':
       return silent(turn, message);
     case 'conflict':
+      if (inHandover(turn, message)) return;
       return report(turn, 'VIP_CLAIMED_BY_OTHER', { address: message.index, mac: message.mac });
     case 'error':
       return report(turn, 'VIPD_ERROR', { text: message.text });
@@ -180,6 +181,15 @@ function silent(turn: Turn, message: VipdMessage & { type: 'silent' }): void {
   if (round.silent.includes(message.index) || round.answered.includes(message.index)) return;
   const probing: Probing = { ...state.probing, round: { ...round, silent: [...round.silent, message.index] } };
   update(turn, { state: { ...state, probing } as State });
+}
+
+/** In a handover both hold the addresses for a moment, and each hears the other announce them: planned, no conflict. */
+function inHandover(turn: Turn, { index, mac }: { readonly index: number; readonly mac: string }): boolean {
+  const { state, settings } = turn.machine;
+  if (mac !== peerMac(turn.machine, index)) return false;
+  return (
+    state.role === 'handing-over' || (state.role === 'active' && between(state.activeAt, turn.now) < settings.leaseMs)
+  );
 }
 
 /** When the lease view itself needs a tick: the oldest renewal turns overdue. */

@@ -116,9 +116,12 @@ export async function buildRouters(options: RouterOptions): Promise<Routers> {
   return routers;
 }
 
-/** `ip monitor` in the router's namespace: the kernel's own word, with its time. */
+/**
+ * `ip monitor` in the router's namespace: the kernel's own word. Its time is taken when `ip` reads it, so it runs in the real-time
+ * class: on a busy machine one of the two witnesses would else be late, and events change their order.
+ */
 function witness(topology: Topology, router: Router, onEvent: (event: AddressEvent) => void): ChildProcess {
-  const child = topology.start(router, 'ip', ['-4', '-o', '-ts', 'monitor', 'address'], {
+  const child = topology.start(router, 'chrt', ['--rr', '60', 'ip', '-4', '-o', '-ts', 'monitor', 'address'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let pending = '';

@@ -155,16 +155,18 @@ function tickStandby(turn: Turn, state: Idle): void {
   const vacantSince = vacant ? (state.vacantSince ?? now) : undefined;
   // Without a vipd there is nothing to probe or to claim with.
   if (machine.vipdLostAt !== undefined) return;
-  const first = judge(machine, state.probing, vacantSince, now);
+  const first = judge(machine, { ...state, vacantSince }, now);
   if (first.verdict === 'calm') {
-    update(turn, { state: { ...state, probing: undefined, vacantSince } });
+    update(turn, {
+      state: { ...state, probing: undefined, vacantSince, yields: state.yields && !isServing(machine.peer) },
+    });
     return setCondition(turn, 'links-broken', false, 'LINKS_RESTORED', {});
   }
   // While links are broken for long, probing goes on at the pace of the heartbeat.
   const slow = now > after(deadAt(machine), deadMs(machine)) && first.verdict === 'suspicious';
   const probing = advanceProbing(turn, state.probing, slow ? machine.settings.intervalMs : 0);
   update(turn, { state: { ...state, probing, vacantSince } });
-  const judgement = judge(turn.machine, probing, vacantSince, now);
+  const judgement = judge(turn.machine, { ...state, probing, vacantSince }, now);
   if (judgement.verdict === 'take') {
     setCondition(turn, 'links-broken', false, 'LINKS_RESTORED', {});
     return claim(turn, nextEpoch(turn.machine), judgement.why, judgement.evidence);
@@ -178,7 +180,7 @@ function tickClaiming(turn: Turn, state: State & { role: 'claiming' }): void {
   const limit = Math.max(turn.machine.settings.leaseMs, 250);
   if (between(state.claimedAt, turn.now) < limit) return;
   giveUp(turn, state.epoch, false);
-  becomeStandby(turn, `vipd did not confirm the claim within ${limit} ms`);
+  becomeStandby(turn, `vipd did not confirm the claim within ${limit} ms`, true);
 }
 
 function tickActive(turn: Turn, state: State & { role: 'active' }): void {

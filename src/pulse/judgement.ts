@@ -3,7 +3,7 @@
 import type { Fields } from '../log/event.ts';
 import { type At, after, between, type Ms, ms } from '../units/duration.ts';
 import { compareEpochs } from '../units/epoch.ts';
-import type { Machine, Probing } from './machine.ts';
+import type { Idle, Machine, Probing } from './machine.ts';
 import { isServing } from './peer.ts';
 
 /** Unanswered rounds in a row before silence is taken for death. */
@@ -102,7 +102,8 @@ export type Judgement =
   | { readonly verdict: 'suspicious'; readonly linksBroken: boolean; readonly vacant: boolean }
   | { readonly verdict: 'take'; readonly why: string; readonly evidence: Fields };
 
-export function judge(machine: Machine, probing: Probing | undefined, vacantSince: At | undefined, now: At): Judgement {
+export function judge(machine: Machine, idle: Idle, now: At): Judgement {
+  const { probing } = idle;
   if (whyNotClaim(machine) !== undefined) return { verdict: 'calm' };
   if (willOpensTheWay(machine))
     return take(machine, probing, now, 'the peer sent its last will: it holds no VIP any more');
@@ -111,7 +112,7 @@ export function judge(machine: Machine, probing: Probing | undefined, vacantSinc
     if (now < suspectAt(machine)) return { verdict: 'calm' };
     if (now < deadAt(machine)) return { verdict: 'suspicious', linksBroken: false, vacant: false };
   } else if (!silent) {
-    return judgeVacancy(machine, probing, vacantSince, now);
+    return judgeVacancy(machine, idle, now);
   } else if (now < deadAt(machine)) {
     return { verdict: 'suspicious', linksBroken: false, vacant: false };
   }
@@ -121,12 +122,12 @@ export function judge(machine: Machine, probing: Probing | undefined, vacantSinc
 }
 
 /** The peer is heard and does not serve: the higher ranked goes first, the other gives it time. */
-function judgeVacancy(machine: Machine, probing: Probing | undefined, vacantSince: At | undefined, now: At): Judgement {
+function judgeVacancy(machine: Machine, { probing, vacantSince, yields }: Idle, now: At): Judgement {
   const { last } = machine.peer;
   const patienceMs = deadMs(machine) + 3 * machine.settings.intervalMs;
   const waited = vacantSince === undefined ? 0 : between(vacantSince, now);
   const competing = last?.role === 'standby' || last?.role === 'starting' || last?.role === 'claiming';
-  const myTurn = !competing || (last?.role !== 'claiming' && outranksPeer(machine)) || waited >= patienceMs;
+  const myTurn = !competing || (last?.role !== 'claiming' && !yields && outranksPeer(machine)) || waited >= patienceMs;
   if (!myTurn || (probing?.silentRounds ?? 0) < 1) return { verdict: 'suspicious', linksBroken: false, vacant: true };
   return take(machine, probing, now, `the peer is heard as ${last?.role ?? 'unknown'} and does not serve`);
 }

@@ -49,6 +49,8 @@ export interface Idle {
   readonly probing: Probing | undefined;
   /** Since when nobody serves although the peer is heard: the lower ranked waits D from here. */
   readonly vacantSince: At | undefined;
+  /** It has just lost the addresses by its own fault: the peer goes first, whatever the priorities. */
+  readonly yields: boolean;
 }
 
 export type State =

@@ -47,13 +47,14 @@ export function become(turn: Turn, state: State, reason: string, evidence?: Fiel
   emit(turn, { type: 'decision', decision: { from, to: state.role, epoch, reason, evidence: facts } });
 }
 
-export function becomeStandby(turn: Turn, reason: string, evidence?: Fields): void {
+/** `yields`: see Idle. */
+export function becomeStandby(turn: Turn, reason: string, yields = false): void {
   update(turn, {
     willFor: '',
     vipdLostAt: undefined,
     lease: { ...turn.machine.lease, inFlight: [], ackedAt: undefined },
   });
-  become(turn, { role: 'standby', probing: undefined, vacantSince: undefined }, reason, evidence);
+  become(turn, { role: 'standby', probing: undefined, vacantSince: undefined, yields }, reason);
 }
 
 /** The next epoch of our own, above everything heard of. */

@@ -138,7 +138,7 @@ function refused(turn: Turn, seq: number, reason: string): void {
     return renew(turn, epoch);
   }
   giveUp(turn, state.epoch, false);
-  becomeStandby(turn, `vipd refused: ${reason}`);
+  becomeStandby(turn, `vipd refused: ${reason}`, true);
 }
 
 function expired(turn: Turn, message: VipdMessage & { type: 'expired' }): void {
@@ -146,7 +146,11 @@ function expired(turn: Turn, message: VipdMessage & { type: 'expired' }): void {
   update(turn, { heldAddresses: false });
   if (!('epoch' in state) || compareEpochs(message.epoch, state.epoch) < 0) return;
   report(turn, 'LEASE_EXPIRED', { epoch: formatEpoch(message.epoch) });
-  becomeStandby(turn, 'the lease ran out before it was renewed: this process was late; vipd removed the addresses');
+  becomeStandby(
+    turn,
+    'the lease ran out before it was renewed: this process was late; vipd removed the addresses',
+    true,
+  );
 }
 
 function link(turn: Turn, message: VipdMessage & { type: 'link' }): void {

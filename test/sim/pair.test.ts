@@ -98,6 +98,15 @@ test('a stalled active router loses the address before the standby may take it',
   }
 });
 
+test('a router that lost its lease by its own stall lets the peer go first, whatever the priorities', t => {
+  const pair = settled();
+  pair.freeze(pair.r1, 235);
+  pair.run(3_000);
+  t.deepEqual(pair.serving(), ['r2'], pair.describe());
+  const { decisions } = pair.r1;
+  t.false(decisions.slice(decisions.findIndex(d => /lease ran out/.test(d.reason))).some(d => d.to === 'claiming'));
+});
+
 test('a standby that was itself late does not judge silence by what it has not read yet', t => {
   const pair = settled();
   pair.freeze(pair.r2, 1_000);

@@ -100,7 +100,9 @@ test('a stalled active router loses the address before the standby may take it',
 
 test('a router that lost its lease by its own stall lets the peer go first, whatever the priorities', t => {
   const pair = settled();
+  // Both were starved; the loser wakes first.
   pair.freeze(pair.r1, 235);
+  pair.freeze(pair.r2, 290);
   pair.run(3_000);
   t.deepEqual(pair.serving(), ['r2'], pair.describe());
   const { decisions } = pair.r1;

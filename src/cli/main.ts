@@ -19,6 +19,8 @@ const RUN_DIR = '/run/tandem';
 const STATE_DIR = '/var/lib/tandem';
 const KEY_FILE = '/etc/tandem/pair.key';
 const DECISIONS_MAX = 32;
+/** Time for the last words to leave. */
+const LINGER_MS = 1_000;
 
 type End = (code: ExitCode) => void;
 
@@ -146,5 +148,8 @@ function isProgram(): boolean {
 }
 
 if (isProgram()) {
-  process.exitCode = await runCli(process.argv.slice(2), processTerminal());
+  const code = await runCli(process.argv.slice(2), processTerminal());
+  process.exitCode = code;
+  // A daemon that failed at its start may have left timers and sockets behind: the process ends all the same.
+  if (code !== EXIT.ok) setTimeout(() => process.exit(code), LINGER_MS).unref();
 }

@@ -10,6 +10,7 @@ import type { Config } from '../config/schema.ts';
 import { createIpvsadm } from '../ipvs/io/ipvsadm.ts';
 import { type ClosableLog, createLog, type Log } from '../log/log.ts';
 import { type Nannies, startNannies, systemClock } from '../nanny/io/nannies.ts';
+import { removeStaleSocket } from '../socket/io/unix.ts';
 import { STATUS_SOCKET, startStatusServer } from '../status/io/server.ts';
 import { createKernelSync } from '../sync/io/kernel-daemons.ts';
 import type { SyncTarget } from '../sync/sync.ts';
@@ -55,6 +56,8 @@ async function runWith(options: DirectorOptions, log: ClosableLog): Promise<void
   const loaded = readConfig(loadConfig(configFile), configFile, node, log);
   if (!loaded.ok) throw new Error(loaded.message);
   await mkdir(runDir, { recursive: true });
+  // Before anything else: where another director answers, a second one must not touch the kernel.
+  for (const name of [STATUS_SOCKET, DIRECTOR_CONTROL_SOCKET]) await removeStaleSocket(join(runDir, name));
   const notify = createNotify();
   const parts = await assemble(options, loaded, log, notify);
   log.event('DIRECTOR_STARTED', { file: configFile, services: Object.keys(loaded.config.services).length, runDir });

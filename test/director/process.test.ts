@@ -202,7 +202,13 @@ test('a second director in the same run directory does not start, and does not d
   await first.heard('KERNEL_RULES_IN');
   const second = await start(t, dir);
   const [code] = (await once(second.child, 'exit')) as [number | null];
-  t.not(code, 0);
+  t.is(code, 1);
+  const codes = second.log().map(event => event.code);
+  t.true(codes.includes('DIRECTOR_FAULT'), codes.join());
+  t.false(
+    codes.some(code => /^(KERNEL|SERVER|DIRECTOR_STARTED)/.test(code)),
+    `it has touched nothing: ${codes}`,
+  );
   t.is((await first.ask('GET', '/plan')).status, 200);
   t.truthy(await readFile(path.join(dir, 'tandem.yaml')));
 });

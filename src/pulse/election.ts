@@ -73,9 +73,10 @@ export function step(machine: Machine, event: PulseEvent, now: At): { machine: M
       obey(turn, event);
       break;
     case 'stop':
-      stop(turn);
+      update(turn, { stopRequested: true });
       break;
   }
+  if (turn.machine.stopRequested) stop(turn);
   return { machine: turn.machine, effects: turn.effects };
 }
 
@@ -193,7 +194,7 @@ function tickActive(turn: Turn, state: State & { role: 'active' }): void {
   const linkLost = fitnessOf(machine) < 2 && last.fitness >= 2;
   const served = between(state.activeAt, now);
   if (linkLost && served >= deadMs(machine)) {
-    beginHandover(turn, 'a VIP interface has lost its carrier here, not at the peer', false, false);
+    beginHandover(turn, 'a VIP interface has lost its carrier here, not at the peer', false);
     return;
   }
   const failback =
@@ -208,7 +209,7 @@ function tickActive(turn: Turn, state: State & { role: 'active' }): void {
   const since = state.fitterSince ?? now;
   update(turn, { state: { ...state, fitterSince: since } });
   const patience = wish === 'the peer is fitter' ? HOLD_DOWN_MS : FAILBACK_MS;
-  if (between(since, now) >= 2 * deadMs(machine) && served >= patience) beginHandover(turn, wish, false, true);
+  if (between(since, now) >= 2 * deadMs(machine) && served >= patience) beginHandover(turn, wish, true);
 }
 
 function late(turn: Turn, byMs: number): void {
@@ -346,7 +347,7 @@ function obey(turn: Turn, event: PulseEvent & { type: 'handover' | 'hold' | 'rel
   const answer = (ok: boolean, message: string) => turn.effects.push({ type: 'answer', ok, message });
   const { role } = turn.machine.state;
   if (event.type === 'handover') {
-    const obstacle = beginHandover(turn, 'planned handover by command', false, true);
+    const obstacle = beginHandover(turn, 'planned handover by command', true);
     const { flushMs } = turn.machine;
     const wait = flushMs > 0 ? `; waiting ${flushMs} ms for the kernel's sync buffer first` : '';
     answer(obstacle === undefined, obstacle === undefined ? `handover started${wait}` : `no handover: ${obstacle}`);

@@ -25,7 +25,7 @@ import {
 const CLAIM_SHARE = 0.5;
 
 /** Begins a handover if the peer can take; answers why not otherwise. */
-export function beginHandover(turn: Turn, why: string, thenStop: boolean, flush: boolean): string | undefined {
+export function beginHandover(turn: Turn, why: string, flush: boolean): string | undefined {
   const { state, flushMs } = turn.machine;
   if (state.role !== 'active') return `this router is ${state.role}, not active`;
   const obstacle = whyPeerCannotTake(turn.machine, turn.now);
@@ -37,7 +37,6 @@ export function beginHandover(turn: Turn, why: string, thenStop: boolean, flush:
     epoch: state.epoch,
     offer: { ...nextEpoch(turn.machine), node: turn.machine.peer.peerNodeId },
     why,
-    thenStop,
     phase: 'flushing',
     until,
     probing: undefined,
@@ -82,9 +81,12 @@ function check(turn: Turn, state: Giving): void {
 function conclude(turn: Turn, state: Giving): void {
   const answered = (state.probing?.round.answered.length ?? 0) > 0;
   if (answered) {
-    letGo(turn, state, 'the peer answers for the addresses', false);
-  } else if (state.thenStop) {
-    letGo(turn, state, 'the peer did not claim in time; stopping all the same', true);
+    letGo(turn, state, 'the peer answers for the addresses');
+  } else if (turn.machine.stopRequested) {
+    const reason = 'the peer did not claim in time; stopping all the same';
+    report(turn, 'HANDOVER_FAILED', { reason });
+    giveUp(turn, state.epoch, true);
+    exit(turn, reason);
   } else {
     takeBack(turn, state, 'the peer did not claim in time');
   }
@@ -103,26 +105,26 @@ function takeBack(turn: Turn, state: Giving, reason: string): void {
 export function hearTaker(turn: Turn, state: Giving): void {
   const { peer } = turn.machine;
   const taken = peer.last !== undefined && isServing(peer) && compareEpochs(peer.last.epoch, state.epoch) > 0;
-  if (taken && peer.last) letGo(turn, state, `the peer serves under epoch ${formatEpoch(peer.last.epoch)}`, false);
+  if (taken && peer.last) letGo(turn, state, `the peer serves under epoch ${formatEpoch(peer.last.epoch)}`);
 }
 
-function letGo(turn: Turn, state: Giving, reason: string, will: boolean): void {
-  giveUp(turn, state.epoch, will);
+function letGo(turn: Turn, state: Giving, reason: string): void {
+  giveUp(turn, state.epoch, false);
   report(turn, 'HANDOVER_DONE', { reason });
-  if (state.thenStop) exit(turn, `handed over: ${reason}`);
+  if (turn.machine.stopRequested) exit(turn, `handed over: ${reason}`);
   else becomeStandby(turn, `handed over: ${reason}`);
   sendNow(turn);
 }
 
-/** SIGTERM: hand over first if someone can take; alone, leave the addresses to their kernel lifetime. */
+/**
+ * What SIGTERM asks for, tried after every event until it is done: hand over first if someone can take; alone, leave the addresses
+ * to their kernel lifetime. A handover that fails, or a lease that ends meanwhile, leads back here and to the exit.
+ */
 export function stop(turn: Turn): void {
   const { state } = turn.machine;
-  if (state.role === 'handing-over') {
-    update(turn, { state: { ...state, thenStop: true } });
-    return;
-  }
+  if (state.role === 'handing-over' || state.role === 'stopping') return;
   if (state.role === 'active') {
-    const obstacle = beginHandover(turn, 'pulse is told to stop', true, true);
+    const obstacle = beginHandover(turn, 'pulse is told to stop', true);
     if (obstacle === undefined) return;
     if (fitPeerHeard(turn.machine, turn.now)) giveUp(turn, state.epoch, true);
     else renew(turn, state.epoch);

@@ -78,7 +78,6 @@ export interface Giving {
   readonly epoch: Epoch;
   readonly offer: Epoch;
   readonly why: string;
-  readonly thenStop: boolean;
   readonly phase: 'flushing' | 'offered' | 'checking';
   /** End of the present phase. */
   readonly until: At;
@@ -116,6 +115,8 @@ export interface Machine {
   /** Carrier and own MAC of each address's interface. */
   readonly addressLinks: readonly { readonly up: boolean; readonly mac: string }[];
   readonly heldAddresses: boolean;
+  /** Told to end: a handover under way comes first, whatever becomes of it. */
+  readonly stopRequested: boolean;
   /** What the will in vipd's hands was made for. */
   readonly willFor: string;
   /** Conditions that are on, each logged once at its start and once at its end. */
@@ -199,6 +200,7 @@ export function newMachine({ settings, now, ceiling, hold, rulesIn }: Start): Ma
     reportedAt: undefined,
     addressLinks: settings.addressLans.map(() => ({ up: true, mac: '' })),
     heldAddresses: false,
+    stopRequested: false,
     willFor: '',
     conditions: [],
     conflictAnnouncedAt: undefined,

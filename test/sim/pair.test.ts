@@ -186,6 +186,26 @@ test('SIGTERM on the active router hands over first, then exits', t => {
   t.is(pair.r1.decisions.at(-1)?.to, 'stopping');
 });
 
+test('SIGTERM ends pulse also when the peer dies while the sync buffer drains; the VIPs are left to their lifetime', t => {
+  const pair = settled();
+  pair.send(pair.r1, { type: 'report', rulesIn: true, healthyServers: 3, flushMs: 2_300 });
+  pair.send(pair.r1, { type: 'stop' });
+  pair.run(500);
+  pair.powerOff(pair.r2);
+  pair.run(4_000);
+  t.true(pair.r1.exited, pair.describe());
+  t.true(pair.r1.events.includes('HANDOVER_FAILED'));
+});
+
+test('SIGTERM ends pulse also when its lease runs out during the handover', t => {
+  const pair = settled();
+  pair.send(pair.r1, { type: 'stop' });
+  pair.cut.add(0).add(1);
+  pair.freeze(pair.r1, 1_000);
+  pair.run(3_000);
+  t.true(pair.r1.exited, pair.describe());
+});
+
 test('an offer that nobody hears is taken back under a higher epoch, without a gap', t => {
   const pair = settled();
   pair.cut.add(0).add(1);

@@ -38,7 +38,7 @@ export const PULSE_EVENTS = {
   HANDOVER_DONE: { severity: 'notice', says: 'The peer has taken over.', fields: { reason: 'how that is known' } },
   HANDOVER_FAILED: {
     severity: 'warning',
-    says: 'The peer did not take over; this router goes on.',
+    says: 'The peer did not take over in a planned handover.',
     remedy: 'See `tandem status` on the peer.',
     fields: { reason: 'why' },
   },

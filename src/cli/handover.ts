@@ -13,6 +13,11 @@ export interface Handover {
   readonly moving: boolean;
 }
 
+/** Whether only the warmth of the peer is missing: in any other case pulse knows better what stands in the way. */
+export function isWorthWaiting({ role, peer }: Snapshot): boolean {
+  return role === 'active' && peer !== null && !peer.silent && peer.ready && peer.role === 'standby' && !peer.warm;
+}
+
 /** The state of affairs just before the command. */
 export function beginHandover({ role, peer, epoch }: Snapshot): Handover {
   const here = isOwner(role);

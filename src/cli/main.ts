@@ -13,12 +13,13 @@ import { CliError, EXIT, type ExitCode } from './exit.ts';
 import { processTerminal, type Terminal } from './io/terminal.ts';
 import { packageVersion } from './io/version.ts';
 import { handover, hold, release } from './role.ts';
-import { plan, status, why } from './status.ts';
+import { plan, status, sync, why } from './status.ts';
 
 const RUN_DIR = '/run/tandem';
 const STATE_DIR = '/var/lib/tandem';
 const KEY_FILE = '/etc/tandem/pair.key';
 const DECISIONS_MAX = 32;
+const WAIT_S_MAX = 86_400;
 /** Time for the last words to leave. */
 const LINGER_MS = 1_000;
 
@@ -98,6 +99,10 @@ function readCommands(program: Command, terminal: Terminal, end: End): void {
     .action(async (options: { runDir: string; json?: boolean; watch?: boolean }) =>
       end(await status(terminal, options)),
     );
+  socketCommand(program, 'sync')
+    .description('show the connection sync: links, counters, last resync, store, what the kernel does')
+    .option('--json', 'as JSON')
+    .action(async (options: { runDir: string; json?: boolean }) => end(await sync(terminal, options)));
   socketCommand(program, 'why')
     .description('show the last role decisions with their evidence')
     .option('--state-dir <dir>', 'where to look when pulse does not answer', STATE_DIR)
@@ -115,7 +120,11 @@ function readCommands(program: Command, terminal: Terminal, end: End): void {
 function roleCommands(program: Command, terminal: Terminal, end: End): void {
   socketCommand(program, 'handover')
     .description('hand the VIPs over to the other router, and wait for the outcome')
-    .action(async ({ runDir }: { runDir: string }) => end(await handover(terminal, runDir)));
+    .option('--cold', 'even if its tables are cold: running transfers and sessions break')
+    .option('--wait <seconds>', 'how long to wait for a cold router to become warm', readSeconds, 20)
+    .action(async (options: { runDir: string; cold?: boolean; wait: number }) =>
+      end(await handover(terminal, { ...options, cold: options.cold === true })),
+    );
   socketCommand(program, 'hold')
     .description('never let this router become active, until release')
     .option('--for <duration>', `release by itself after this (${DURATION_SYNTAX})`, readDuration)
@@ -133,6 +142,12 @@ function readDuration(text: string): Ms {
   const duration = parseDuration(text);
   if (duration === undefined || duration === 0) throw new InvalidArgumentError(`Write ${DURATION_SYNTAX}.`);
   return duration;
+}
+
+function readSeconds(text: string): number {
+  const seconds = Number(text);
+  if (/^\d+(\.\d+)?$/.test(text) && seconds <= WAIT_S_MAX) return seconds;
+  throw new InvalidArgumentError(`Write a number of seconds from 0 to ${WAIT_S_MAX}.`);
 }
 
 function readCount(text: string): number {

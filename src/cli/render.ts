@@ -1,6 +1,7 @@
 // What `tandem status`, `why` and `plan` print for people: problems first, then the pair, then what it serves. Pure.
 import type { Decision, Snapshot } from '../feed/message.ts';
 import type { ServerReport, ServiceReport, StatusReport } from '../status/report.ts';
+import { syncLines } from './render-sync.ts';
 import { age, columns, milliseconds, type Paint, painter, printable, since } from './words.ts';
 
 export interface RenderOptions {
@@ -27,7 +28,7 @@ export function renderStatus(report: StatusReport, options: RenderOptions): stri
     problems(report.problems, paint),
     pulse ? pairTables(pulse, paint, options.now) : 'PULSE\n  does not answer: systemctl status tandem-pulse',
     ...report.services.map(service => serviceTable(service, paint, options.now)),
-    kernelLines(report, paint, options.now),
+    [kernelLines(report, paint, options.now), syncLines(report, paint, options.now)].join('\n'),
   ]);
 }
 
@@ -72,6 +73,7 @@ function routerTable(pulse: Snapshot, paint: Paint, now: number): string {
     since(pulse.since, now),
     String(pulse.fitness),
     pulse.rulesIn ? 'in' : paint('bad', 'NOT IN'),
+    warmth(pulse.warm, paint),
     pulse.configDigest.slice(0, 8),
     '-',
   ];
@@ -84,11 +86,12 @@ function routerTable(pulse: Snapshot, paint: Paint, now: number): string {
         '-',
         String(peer.fitness),
         peer.ready ? 'in' : paint('bad', 'NOT IN'),
+        warmth(peer.warm, paint),
         alike ? peer.configDigest.slice(0, 8) : paint('bad', `${peer.configDigest.slice(0, 8)} DIFFERS`),
         `${age(peer.heardMsAgo)} ago`,
       ]
-    : [pulse.peerNode, paint('bad', 'NOT HEARD'), '-', '-', '-', '-', '-', 'never'];
-  const heads = ['router', 'role', 'epoch', 'since', 'fitness', 'rules', 'config', 'heard'];
+    : [pulse.peerNode, paint('bad', 'NOT HEARD'), '-', '-', '-', '-', '-', '-', 'never'];
+  const heads = ['router', 'role', 'epoch', 'since', 'fitness', 'rules', 'tables', 'config', 'heard'];
   return [
     paint('bold', 'ROUTERS'),
     columns(paint, heads, [here, there]),
@@ -103,6 +106,10 @@ function routerTable(pulse: Snapshot, paint: Paint, now: number): string {
 
 function heldUntil(until: string | null): string {
   return `may not become active until ${until === null ? '`tandem release`' : printable(until, 40)}`;
+}
+
+function warmth(warm: boolean, paint: Paint): string {
+  return warm ? 'warm' : paint('warn', 'COLD');
 }
 
 function role(name: Snapshot['role'], serving: boolean, paint: Paint): string {
@@ -171,17 +178,13 @@ function serverRow(server: ServerReport, paint: Paint, now: number): string[] {
   ];
 }
 
-function kernelLines({ kernel, sync, problems }: StatusReport, paint: Paint, now: number): string {
+function kernelLines({ kernel, problems }: StatusReport, paint: Paint, now: number): string {
   const rules = kernel.rulesIn ? 'rules in' : paint('bad', 'RULES NOT IN');
-  const daemons = [sync.master ? 'master' : '', sync.backup ? 'backup' : ''].filter(name => name !== '');
-  const running = daemons.length > 0 ? daemons.join(' and ') : paint('bad', 'NO DAEMON RUNS');
-  const state = sync.mode === 'off' ? 'off' : `${running} on ${sync.interface ?? '?'}, id ${sync.syncId ?? '?'}`;
   return [
     `${paint('bold', 'KERNEL')}  ${rules}, last audit ${since(kernel.lastAuditAt, now)}, repairs ${kernel.repairs}`,
     ...kernel.errors
       .filter(error => !problems.includes(error))
       .map(error => `  ${paint('bad', '!')} ${printable(error, SENTENCE_LENGTH_MAX)}`),
-    `${paint('bold', 'SYNC')}  ${state}`,
   ].join('\n');
 }
 

@@ -1,21 +1,73 @@
-// `tandem handover`, `hold` and `release`: ask pulse, and for a handover wait until the role feed shows how it ended.
+// `tandem handover`, `hold` and `release`: ask pulse. A handover first waits for a cold peer to become warm, and in the end until the
+// role feed shows how it went.
+import { statusReportSchema } from '../status/report.ts';
 import { CliError, EXIT, type ExitCode } from './exit.ts';
-import { beginHandover, followHandover, handoverProgress } from './handover.ts';
-import { command, feed } from './io/socket.ts';
+import { beginHandover, followHandover, handoverProgress, isWorthWaiting } from './handover.ts';
+import { command, feed, getJson } from './io/socket.ts';
 import type { Terminal } from './io/terminal.ts';
+import { STATUS_SOCKET } from './reach.ts';
+import { resyncPercent } from './render-sync.ts';
 
 /** Longest wait for the outcome of a handover. */
 const HANDOVER_MS_MAX = 10_000;
 
-/** Asks pulse to hand over, and waits for the outcome; progress goes to stderr. */
-export async function handover(terminal: Terminal, runDir: string): Promise<ExitCode> {
+export interface HandoverOptions {
+  readonly runDir: string;
+  /** Also to a peer whose tables are cold. */
+  readonly cold: boolean;
+  /** Longest wait for a cold peer to become warm, in seconds. */
+  readonly wait: number;
+}
+
+/** Asks pulse to hand over, and waits for the outcome; progress goes to stderr. pulse itself says no when the peer stays cold. */
+export async function handover(terminal: Terminal, options: HandoverOptions): Promise<ExitCode> {
+  if (!options.cold && options.wait > 0) await waitUntilWarm(terminal, options);
+  return await handOver(terminal, options);
+}
+
+/** Returns when the peer is warm, when waiting makes no sense, or after options.wait. */
+async function waitUntilWarm(terminal: Terminal, { runDir, wait }: HandoverOptions): Promise<void> {
+  const snapshots = feed(runDir, wait * 1_000);
+  let told: string | undefined;
+  try {
+    for await (const now of snapshots) {
+      const cold = `${now.peerNode} is cold`;
+      if (!isWorthWaiting(now)) {
+        if (told !== undefined && now.peer?.warm) terminal.err(`${now.peerNode} is warm\n`);
+        return;
+      }
+      if (told === undefined) terminal.err(`${cold}; waiting up to ${wait} s for it to become warm\n`);
+      const progress = `${cold}${await resyncNow(runDir)}`;
+      if (progress !== (told ?? cold)) terminal.err(`${progress}\n`);
+      told = progress;
+    }
+  } catch (error) {
+    if (!isTimeout(error)) throw error;
+  } finally {
+    await snapshots.return(undefined);
+  }
+}
+
+/** ", resync 45 %" by the own director, which is the one that sends; empty when it does not say. */
+async function resyncNow(runDir: string): Promise<string> {
+  try {
+    const { sync } = await getJson(runDir, STATUS_SOCKET, '/status', statusReportSchema);
+    const percent = resyncPercent(sync);
+    return percent === undefined ? '' : `, resync ${percent}`;
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    return '';
+  }
+}
+
+async function handOver(terminal: Terminal, { runDir, cold }: HandoverOptions): Promise<ExitCode> {
   const snapshots = feed(runDir, HANDOVER_MS_MAX);
   try {
     const first = (await snapshots.next()).value;
     if (!first) return EXIT.unreachable;
     let state = beginHandover(first);
     const startedAt = terminal.now();
-    const reply = await command(runDir, { command: 'handover' });
+    const reply = await command(runDir, { command: 'handover', cold });
     if (!reply.ok) {
       terminal.err(`tandem: pulse on ${first.node} refused: ${reply.message}\n`);
       return EXIT.no;

@@ -1,4 +1,4 @@
-// `tandem status`, `why` and `plan`: read a socket, print what it says. Sockets and the screen are in io/.
+// `tandem status`, `sync`, `why` and `plan`: read a socket, print what it says. Sockets and the screen are in io/.
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Decision, Snapshot } from '../feed/message.ts';
@@ -9,6 +9,7 @@ import { getJson, snapshot } from './io/socket.ts';
 import type { Terminal } from './io/terminal.ts';
 import { DIRECTOR_CONTROL_SOCKET, STATUS_SOCKET } from './reach.ts';
 import { renderDecisions, renderFeed, renderPlan, renderStatus } from './render.ts';
+import { renderSync } from './render-sync.ts';
 
 interface Place {
   readonly runDir: string;
@@ -72,6 +73,27 @@ function show(known: Known, terminal: Terminal, json: boolean, indent: number): 
   const { whole } = known;
   const answer = whole ? known.report : partial(known.pulse, known.problem, options.now);
   return `${JSON.stringify(answer, null, indent)}\n`;
+}
+
+/** `tandem sync`: all that is known of it. The JSON is the part of the status report, with the names and warmth of both routers. */
+export async function sync(terminal: Terminal, options: Place): Promise<ExitCode> {
+  const report = await getJson(options.runDir, STATUS_SOCKET, '/status', statusReportSchema);
+  const rendered = renderSync(report, { colour: terminal.colour, now: terminal.now() });
+  terminal.out(options.json ? `${JSON.stringify(syncJson(report), null, 2)}\n` : rendered);
+  return EXIT.ok;
+}
+
+function syncJson({ generatedAt, pair, pulse, sync: found, kernel }: StatusReport): object {
+  const { peer } = pulse ?? {};
+  return {
+    schema: 'tandem-sync/1',
+    generatedAt,
+    pair,
+    node: pulse?.node ?? null,
+    peer: pulse ? { node: pulse.peerNode, warm: peer && !peer.silent ? peer.warm : null } : null,
+    sync: found,
+    kernelFound: kernel.found,
+  };
 }
 
 /** What --json prints when only pulse answers: no services and no kernel, because nobody has said anything about them. */

@@ -15,7 +15,7 @@ import {
   type YAMLMap,
 } from 'yaml';
 import { type Mistake, type SchemaMistake, schemaMistakes, show } from './mistakes.ts';
-import type { Path, Severity } from './rules/finding.ts';
+import type { Finding, Path, Severity } from './rules/finding.ts';
 import { checkRules } from './rules.ts';
 import { restsOn, salvage } from './salvage.ts';
 import { type Config, configSchema } from './schema.ts';
@@ -23,6 +23,9 @@ import { type Config, configSchema } from './schema.ts';
 export type ParsedConfig =
   | { readonly ok: true; readonly config: Config; readonly warnings: readonly Mistake[] }
   | { readonly ok: false; readonly mistakes: readonly Mistake[] };
+
+/** Rules that pure code cannot check, such as those about other files. */
+export type MoreRules = (config: Config) => readonly Finding[];
 
 /** Most mistakes that are told at once. */
 export const MISTAKES_MAX = 200;
@@ -32,7 +35,7 @@ const ALIAS_COUNT_MAX = 100;
 const NESTING_MAX = 64;
 
 /** The config in `text`, or all mistakes in it (errors and warnings, in the order of the file). Never throws. */
-export function parseConfig(text: string): ParsedConfig {
+export function parseConfig(text: string, more: MoreRules = () => []): ParsedConfig {
   const lines = new LineCounter();
   try {
     if (isTooDeep(text)) throw new RangeError(`brackets are nested more than ${NESTING_MAX} deep`);
@@ -42,7 +45,7 @@ export function parseConfig(text: string): ParsedConfig {
     told.push(...nodeMistakes(doc, lines));
     if (told.some(mistake => mistake.remedy === PLAINLY)) return { ok: false, mistakes: told };
     const value: unknown = doc.toJS({ maxAliasCount: ALIAS_COUNT_MAX });
-    if (value !== null && value !== undefined) return judge(doc, lines, value, told);
+    if (value !== null && value !== undefined) return judge(doc, lines, value, told, more);
     return { ok: false, mistakes: [atTop('the file is empty', 'start from conf/tandem.yaml')] };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
@@ -57,13 +60,20 @@ function atTop(problem: string, remedy: string): Mistake {
   return { severity: 'error', line: 1, column: 1, path: '', problem, remedy };
 }
 
-function judge(doc: Document.Parsed, lines: LineCounter, value: unknown, yaml: readonly Mistake[]): ParsedConfig {
+function judge(
+  doc: Document.Parsed,
+  lines: LineCounter,
+  value: unknown,
+  yaml: readonly Mistake[],
+  more: MoreRules,
+): ParsedConfig {
   const place = placer(doc, lines);
   const parsed = configSchema.safeParse(value);
   const schema = parsed.success ? [] : schemaMistakes(parsed.error.issues, value).slice(0, MISTAKES_MAX + 1);
   const hopeless = schema.length > MISTAKES_MAX;
   const kept = parsed.success ? { config: parsed.data, gone: [] } : hopeless ? undefined : salvage(value);
-  const findings = kept ? checkRules(kept.config).filter(finding => !restsOn(finding, kept.gone)) : [];
+  const rules = kept ? [...checkRules(kept.config), ...more(kept.config)] : [];
+  const findings = rules.filter(finding => !kept || !restsOn(finding, kept.gone));
   const mistakes = inOrder([
     ...yaml,
     ...schema.filter(mistake => !isMisspelt(mistake, schema)).map(mistake => place('error', mistake)),

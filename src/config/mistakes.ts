@@ -73,7 +73,21 @@ function isWrongType(issue: Issue): boolean {
   return issue.code === 'invalid_type' && issue.path.length === 0;
 }
 
+/** Fields of earlier versions: why they are gone, and what to do. */
+const REMOVED: Readonly<Record<string, readonly [why: string, remedy: string]>> = {
+  'sync.lan': ['it is gone, connection state goes over every heartbeat link, encrypted', 'delete it'],
+  'sync.sync_id': [
+    'it is gone, the stream is bound to the pair by its name and key',
+    'delete it; sync.port is its TCP port',
+  ],
+};
+
 function unknownKey(path: Path, key: string, schema: JsonSchema): SchemaMistake {
+  const removed = REMOVED[[...path, key].join('.')];
+  if (removed) {
+    const [why, remedy] = removed;
+    return { path: [...path, key], at: 'key', problem: `unknown key ${show(key)}: ${why}`, remedy };
+  }
   const known = keysAt(schema, path);
   const meant = nearest(key, known);
   const remedy = meant === undefined ? `delete it; known here: ${known.join(', ')}` : `did you mean "${meant}"?`;

@@ -45,7 +45,8 @@ function sectionsOf(path: string, node: JsonSchema): string[] {
   ];
   const below = fields.flatMap(([name, field]) => {
     const at = path === '' ? name : `${path}.${name}`;
-    if (field.properties) return sectionsOf(at, field);
+    const map = alternatives(field).find(option => option.properties);
+    if (map) return sectionsOf(at, map);
     const entry = entryOf(field);
     return entry?.properties ? sectionsOf(`${at}.NAME`, entry) : [];
   });
@@ -85,6 +86,7 @@ function typeOf(node: JsonSchema): string {
   const types = alternatives(node).map(option => {
     if (option.enum) return option.enum.map(value => `\`${String(value)}\``).join(', ');
     if (option.title !== undefined) return option.title;
+    if (option.const !== undefined) return `\`${String(option.const)}\``;
     if (option.type === 'array') return `list of ${typeOf(option.items as JsonSchema)}`;
     const entry = entryOf(option);
     if (entry) return entry.properties ? 'map by name' : `map by name of ${typeOf(entry)}`;
@@ -121,5 +123,8 @@ const RULES: readonly string[] = [
   '- A service has at least one real server, no address twice, all inside `servers_lan` and of the family of the VIP; that LAN',
   '  has a gateway of the family. A server address serves one IPv4 VIP only.',
   '- `stage_timeout` <= `timeout`; `audit` is a cron expression.',
-  '- Warnings: services without `sync`; `sync.lan` has VIPs; a check user other than `anonymous` without `password_file`.',
+  '- `sync.store.schedule` is a cron expression. Type `redis` needs `redis`, and that either `host` or `sentinels` with `master`;',
+  '  `username` needs `password_file`; `cert_file` and `key_file` come together. Warnings: a Redis elsewhere without `tls`; `redis`',
+  '  or `path` for another type; files of `redis` that are missing or open to others (`tandem check` looks at those of this machine).',
+  '- Warnings: services with `sync.enabled: false`; a check user other than `anonymous` without `password_file`.',
 ];

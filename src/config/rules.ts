@@ -1,9 +1,10 @@
 // All rules that need more than one field of the config, in the order of the file. Pure: a config in, findings out; the
-// cron grammar is node-cron's, because node-cron runs the audit.
+// cron grammar is node-cron's, because node-cron runs the audit and the snapshots.
 import { validate } from 'node-cron';
 import type { Finding } from './rules/finding.ts';
 import { networkRules } from './rules/network.ts';
 import { serviceRules } from './rules/services.ts';
+import { syncRules } from './rules/sync.ts';
 import { timingRules } from './rules/timing.ts';
 import type { Config } from './schema.ts';
 
@@ -12,7 +13,12 @@ const CRON_LENGTH_MAX = 200;
 
 /** What is wrong, or probably not meant, in a config that fits the schema. */
 export function checkRules(config: Config): Finding[] {
-  return [...networkRules(config), ...timingRules(config), ...serviceRules(config, validCron)];
+  return [
+    ...networkRules(config),
+    ...timingRules(config),
+    ...syncRules(config, validCron),
+    ...serviceRules(config, validCron),
+  ];
 }
 
 function validCron(expression: string): boolean {

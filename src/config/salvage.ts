@@ -13,7 +13,6 @@ const STAND_INS: readonly (readonly [path: string, value: unknown])[] = [
   ['lans.*.addresses', {}],
   ['heartbeat', { links: ['x'] }],
   ['heartbeat.links', ['x']],
-  ['sync.lan', 'x'],
   ['services.*.vip', '0.0.0.0'],
   ['services.*.servers_lan', 'x'],
   ['services.*.mark', 1],

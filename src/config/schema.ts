@@ -222,12 +222,110 @@ const service = z
   })
   .meta({ description: 'One FTP service on one VIP' });
 
+/** "host:port" in the file, both parts in the code. */
+const endpoint = z
+  .string({ error: 'write host:port, like 203.0.113.9:26379' })
+  .meta({ title: 'host:port', description: 'A host (name or address; IPv6 in brackets) and its port' })
+  .transform((text, ctx): { host: string; port: number } => {
+    const match = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([A-Za-z0-9._-]{1,253})):(\d{1,5})$/.exec(text);
+    const host = match?.[1] ?? match?.[2];
+    const port = Number(match?.[3]);
+    if (host === undefined || port < 1 || port > 65535) {
+      const message = `"${text.slice(0, 60)}" is not a host with its port; write one like 203.0.113.9:26379 or "[2001:db8::9]:26379"`;
+      ctx.addIssue({ code: 'custom', message });
+      return z.NEVER;
+    }
+    return { host, port };
+  });
+
+function filePath(about: string) {
+  return z
+    .string()
+    .min(1)
+    .max(1_000)
+    .regex(/^\/[^\0\r\n]*$/, { error: 'write a whole path, from / on' })
+    .optional()
+    .meta({ title: 'file', description: about });
+}
+
+function shortText(about: string, max: number) {
+  return z
+    .string()
+    .min(1)
+    .max(max)
+    .regex(/^[^\0\r\n]*$/, { error: 'write a text without line breaks' })
+    .meta({ description: about });
+}
+
+const redisTls = z
+  .strictObject({
+    ca_file: filePath("Certificates of the authorities that may sign the server's; absent: those Node.js knows"),
+    cert_file: filePath('Our own certificate, if the server wants one'),
+    key_file: filePath('Its key, root-only (mode 0600)'),
+    server_name: shortText("Name that the server's certificate must have; absent: the host", 253).optional(),
+  })
+  .meta({ description: 'Encryption of the connection to Redis' });
+
+const redisStore = z
+  .strictObject({
+    host: shortText(
+      'Name or address of a single Redis; with Sentinel, write sentinels and master instead',
+      253,
+    ).optional(),
+    port: integer('Its TCP port', 1, 65_535).default(6_379),
+    sentinels: z
+      .array(endpoint)
+      .min(1, { error: 'name one to sixteen' })
+      .max(16, { error: 'name one to sixteen' })
+      .optional()
+      .meta({ description: 'The Sentinels, each as host:port' }),
+    master: shortText('Name that the Sentinels have for the master', 128).optional(),
+    username: shortText('ACL user (Redis 6 or newer)', 128).optional(),
+    password_file: filePath('Root-only file with the password'),
+    sentinel_password_file: filePath("Root-only file with the Sentinels' password"),
+    tls: z
+      .union([z.literal(false), redisTls])
+      .default(false)
+      .meta({ description: 'false: unencrypted; a map (may be empty, {}): TLS, for the Sentinels too' }),
+    database: integer('Number of the database', 0, 1_023).default(0),
+    timeout: duration('Longest time for connecting, and for every command', 100, 30_000, '2s'),
+    key_prefix: z
+      .string()
+      .regex(/^[A-Za-z0-9._:-]{1,64}$/, { error: 'write letters, digits and . _ : -, at most 64 characters' })
+      .default('tandem')
+      .meta({ description: 'Keys are PREFIX:v1:PAIR:…; several pairs may share one Redis' }),
+  })
+  .meta({ description: 'A Redis that both routers may use; single or with Sentinel, not a cluster' });
+
+const store = z
+  .strictObject({
+    type: z
+      .enum(['none', 'file', 'redis'])
+      .default('file')
+      .meta({ description: 'Where sessions are kept, so that they outlive a reboot of both routers' }),
+    schedule: z.string().default('0 * * * * *').meta({
+      description: 'When a snapshot is saved (cron, with seconds); one is also saved soon after every change',
+    }),
+    connections: z
+      .boolean()
+      .default(true)
+      .meta({ description: 'Save running connections too, not only which server a client has' }),
+    max_age: duration('A snapshot older than this is not restored', 60_000, 604_800_000, '30m'),
+    path: filePath("The file; absent: sessions.snapshot in the director's state directory"),
+    redis: redisStore.optional(),
+  })
+  .meta({ description: 'Snapshots of sessions, restored when a router starts and its peer has nothing' });
+
 const sync = z
   .strictObject({
-    lan: name("The LAN that carries connection state; the pair's own link, never a client LAN"),
-    sync_id: integer('Id of the pair on that LAN', 0, 255).default(21),
+    enabled: z
+      .boolean()
+      .default(true)
+      .meta({ description: 'Send connection state to the standby, so that running transfers survive a failover' }),
+    port: integer('TCP port of the stream, encrypted, on every heartbeat link', 1, 65_535).default(694),
+    store: store.prefault({}),
   })
-  .meta({ description: 'Connection state from the active router to the standby' });
+  .meta({ description: 'Connection state from the active router to the standby, and on disk or in Redis' });
 
 const ipvs = z
   .strictObject({
@@ -251,7 +349,7 @@ export const configSchema = z
     routers: z.record(name('A router'), router).meta({ description: 'The two routers' }),
     lans: z.record(name('A LAN'), lan).meta({ description: 'The networks of the pair, by name' }),
     heartbeat,
-    sync: sync.optional(),
+    sync: sync.prefault({}),
     ipvs: ipvs.prefault({}),
     services: z.record(name('A service'), service).default({}).meta({ description: 'FTP services, by name' }),
   })
@@ -261,4 +359,6 @@ export const configSchema = z
 export type Config = z.output<typeof configSchema>;
 export type LanConfig = Config['lans'][string];
 export type ServiceConfig = Config['services'][string];
+export type StoreConfig = Config['sync']['store'];
+export type RedisConfig = NonNullable<StoreConfig['redis']>;
 export type CheckConfig = ServiceConfig['check'];

@@ -13,7 +13,7 @@ import {
   type WantedService,
 } from '../ipvs/table.ts';
 import type { Verdict } from '../nanny/verdict.ts';
-import type { SyncState } from '../sync/sync.ts';
+import type { EnsureResult } from '../sync/ports.ts';
 import type { Address } from '../units/address.ts';
 import { type Owned, ownedKeys } from './owned.ts';
 import { diffSysctls, type SysctlChange, type SysctlValues, wantedSysctls } from './sysctl.ts';
@@ -110,7 +110,7 @@ export interface Audit {
   readonly refused: readonly Refusal[];
   readonly owned: Owned;
   readonly applied: AppliedRules | undefined;
-  readonly sync: SyncState;
+  readonly sync: EnsureResult;
 }
 
 /** Whether this config, or what an earlier one left behind, needs IPVS and nftables at all. */
@@ -145,7 +145,10 @@ export function plan(input: PlanInput): Plan {
 
 /** Whether the data plane is complete: nothing left to change but draining, and nothing that bars it. */
 export function isComplete(made: Plan): boolean {
-  const pending = made.ipvs.some(command => !isLeaving(command)) || made.nft !== undefined || made.sysctls.length > 0;
+  const pending =
+    made.ipvs.some(command => !isLeaving(command)) ||
+    made.nft !== undefined ||
+    made.sysctls.some(({ rule }) => !rule.soft);
   return !pending && !made.problems.some(problem => problem.blocking);
 }
 
@@ -251,7 +254,7 @@ function sysctlProblems({ missing, off }: ReturnType<typeof diffSysctls>): Probl
     ...off.map(({ rule, from }) => ({
       code: 'sysctl-off' as const,
       about: rule.name,
-      text: `${rule.name} is ${from}, should be ${rule.value}: ${rule.why}; run \`sysctl -w ${rule.name}=${rule.value}\``,
+      text: `${rule.name} is ${from}, should be ${rule.atLeast ? 'at least ' : ''}${rule.value}: ${rule.why}; run \`sysctl -w ${rule.name}=${rule.value}\``,
       blocking: false,
     })),
   ];

@@ -2,7 +2,7 @@
 // Pure: the audit and what was known before in, the next knowledge and the events out.
 import type { EventCode } from '../log/catalogue.ts';
 import type { Fields } from '../log/event.ts';
-import type { SyncState } from '../sync/sync.ts';
+import type { EnsureResult } from '../sync/ports.ts';
 import { type Audit, type Change, isComplete, type Plan, type Problem } from './director.ts';
 
 export interface Event {
@@ -20,7 +20,7 @@ export interface Knowledge {
   readonly problems: readonly Problem[];
   /** "service address" of the servers that drain. */
   readonly draining: readonly { readonly key: string; readonly address: string }[];
-  readonly sync: SyncState | undefined;
+  readonly sync: EnsureResult | undefined;
   /** Changes by others that were undone, since the start. */
   readonly repairs: number;
   /** Changes that the last audit could not make, each a sentence. */
@@ -104,9 +104,9 @@ function isDrift(change: Change, before: Knowledge, { first, nftDrifted }: Audit
   return before.completeFor === signatureOf(first);
 }
 
-function syncDrifted(before: SyncState | undefined, now: SyncState): boolean {
-  if (!before || now.changes.length === 0) return false;
-  return before.master && before.backup && before.interface === now.interface && before.syncId === now.syncId;
+/** What ran before and had to be put right again was somebody else's doing. */
+function syncDrifted(before: EnsureResult | undefined, now: EnsureResult): boolean {
+  return before?.running === true && now.changes.length > 0;
 }
 
 function changed({ target, change }: { target: string; change: string }, drift: boolean, reason: string): Event {
@@ -147,16 +147,22 @@ function problemOver({ code, about }: Problem): Event {
   return { code: 'KERNEL_PROBLEM_OVER', fields: { kind: code, about } };
 }
 
-function syncEvents(before: SyncState | undefined, now: SyncState): Event[] {
-  const { interface: name, syncId } = now;
-  const runs = (state: SyncState | undefined) => state?.master === true && state.backup;
-  if (runs(now) && now.problems.length === 0) {
-    const news = !runs(before) || before?.interface !== name || (before?.problems.length ?? 0) > 0;
-    return news ? [{ code: 'SYNC_RUNNING', fields: { interface: name, syncId } }] : [];
-  }
+function syncEvents(before: EnsureResult | undefined, now: EnsureResult): Event[] {
   const known = new Set(before?.problems ?? []);
-  const [problem] = now.problems.filter(text => !known.has(text));
-  return problem === undefined ? [] : [{ code: 'SYNC_PROBLEM', fields: { problem } }];
+  const events: Event[] = now.problems
+    .filter(problem => !known.has(problem))
+    .map(problem => ({ code: 'SYNC_PROBLEM', fields: { problem } }));
+  const found = foundText(now);
+  if (found !== '' && found !== foundText(before)) events.push({ code: 'SYNC_KERNEL', fields: { found } });
+  const good = (state: EnsureResult | undefined) => state?.running === true && state.problems.length === 0;
+  if (good(now) && !good(before)) events.push({ code: 'SYNC_RUNNING', fields: {} });
+  return events;
+}
+
+function foundText(state: EnsureResult | undefined): string {
+  return Object.entries(state?.found ?? {})
+    .map(([name, value]) => `${name}: ${value}`)
+    .join('; ');
 }
 
 function rulesEvents(

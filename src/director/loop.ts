@@ -7,15 +7,19 @@ import type { IpvsTable } from '../ipvs/table.ts';
 import type { Log } from '../log/log.ts';
 import type { Verdict } from '../nanny/verdict.ts';
 import type { StatusReport } from '../status/report.ts';
+import { owns } from '../sync/role.ts';
+import type { SyncStatus } from '../sync/status.ts';
 import type { ConnectionSync } from '../sync/sync.ts';
+import type { Address } from '../units/address.ts';
 import type { At } from '../units/duration.ts';
-import { conntrackTargets, isTakeover, owns } from './demotion.ts';
+import { conntrackTargets, isTakeover } from './demotion.ts';
 import { type AppliedRules, type Change, needsKernel } from './director.ts';
 import { findings, type Knowledge, NOTHING_KNOWN } from './findings.ts';
 import { type AuditInput, audit, preview } from './io/converge.ts';
 import type { Kernel } from './io/kernel.ts';
 import type { Owned } from './owned.ts';
 import { pulseReport, statusReport } from './report.ts';
+import { NOTHING_WATCHED, type SyncWatch, syncProblems, watchSync } from './sync-watch.ts';
 
 export interface DirectorPorts {
   readonly kernel: Kernel;
@@ -47,13 +51,13 @@ export interface Director {
   /** Resolves after an audit that began no earlier than the call. Calls while one waits share it. */
   audit(reason: string): Promise<void>;
   /** Takes a new config; the next audit applies it. */
-  setConfig(config: Config, digest: string): void;
+  setConfig(config: Config, digest: string): Promise<void>;
   /** What would change in the kernel for `config` (absent: the one in use). */
   plan(config?: Config): Promise<PlanView>;
   /** Reads the connection counts; asks for an audit when a server has finished draining. */
   poll(): Promise<void>;
   /** Takes notice of what pulse says. */
-  pulseSays(snapshot: Pick<Snapshot, 'role' | 'vips'>): void;
+  pulseSays(snapshot: Snapshot): void;
   verdictChanged(): void;
   owned(): Owned;
   config(): Config;
@@ -88,6 +92,7 @@ class Loop implements Director {
   /** Whether the VIPs are here; undefined: not known yet. */
   #owns: boolean | undefined;
   #judged = false;
+  #syncWatch: SyncWatch = NOTHING_WATCHED;
   #running: Promise<void> | undefined;
   #waiting: { readonly reasons: Set<string>; readonly done: Promise<void> } | undefined;
   readonly #listeners = new Set<(reason: string) => void>();
@@ -135,6 +140,7 @@ class Loop implements Director {
       this.#known = next;
       this.#lastAuditAt = wall();
       for (const event of events) log.event(event.code, event.fields);
+      this.#ports.sync.draining(drainingByService(next.draining, done.owned));
     } catch (error) {
       const problem = error instanceof Error ? (error.stack ?? error.message) : String(error);
       log.event('DIRECTOR_FAULT', { reason: `audit: ${reason}`, problem });
@@ -147,9 +153,10 @@ class Loop implements Director {
     return { config, node: this.#node, verdicts, owned: this.#owned, applied: this.#applied };
   }
 
-  setConfig(config: Config, digest: string): void {
+  async setConfig(config: Config, digest: string): Promise<void> {
     this.#config = config;
     this.#digest = digest;
+    await this.#ports.sync.configure(config);
     this.changed('config');
   }
 
@@ -177,7 +184,8 @@ class Loop implements Director {
     if (idle) await this.audit('a server has finished draining');
   }
 
-  pulseSays(snapshot: Pick<Snapshot, 'role' | 'vips'>): void {
+  pulseSays(snapshot: Snapshot): void {
+    this.#ports.sync.pulseSays(snapshot);
     const takesOver = isTakeover(this.#role, snapshot.role);
     const lost = this.#owns === true && !owns(snapshot);
     this.#role = snapshot.role;
@@ -201,6 +209,7 @@ class Loop implements Director {
   }
 
   verdictChanged(): void {
+    this.#ports.sync.verdicts(this.#ports.verdicts());
     void this.audit('verdict');
     this.changed('verdict');
   }
@@ -218,10 +227,20 @@ class Loop implements Director {
     this.#judged ||=
       verdicts.every(verdict => verdict.state !== 'unknown') || this.#ports.now() - this.#startedAt > FIRST_VERDICTS_MS;
     const { rulesIn } = this.#known;
-    return pulseReport(this.#config, verdicts, { rulesIn, judged: this.#judged, flushMs: this.#ports.sync.flushMs() });
+    const flushMs = this.#ports.sync.flushMs();
+    // Pulse is told once a second: so often the sync is looked at, whoever reads the status.
+    const { status } = this.#lookAtSync();
+    return pulseReport(this.#config, verdicts, { rulesIn, judged: this.#judged, flushMs, sync: status });
+  }
+
+  #lookAtSync(): { readonly status: SyncStatus; readonly problems: readonly string[] } {
+    const look = { status: this.#ports.sync.status(), pulse: this.#ports.snapshot(), now: this.#ports.now() };
+    this.#syncWatch = watchSync(this.#syncWatch, look);
+    return { status: look.status, problems: syncProblems(this.#syncWatch, look) };
   }
 
   report(): StatusReport {
+    const sync = this.#lookAtSync();
     return statusReport({
       config: this.#config,
       digest: this.#digest,
@@ -233,6 +252,9 @@ class Loop implements Director {
       counts: this.#counts,
       known: this.#known,
       lastAuditAt: this.#lastAuditAt,
+      sync: sync.status,
+      syncProblems: sync.problems,
+      kernelFound: this.#ports.sync.found(),
     });
   }
 
@@ -257,4 +279,13 @@ function countsOf(table: IpvsTable): readonly ServerCounts[] {
       inactiveConnections,
     })),
   );
+}
+
+function drainingByService(draining: Knowledge['draining'], owned: Owned): ReadonlyMap<string, readonly Address[]> {
+  const found = new Map<string, Address[]>();
+  for (const { key, address } of draining) {
+    const name = owned.services.find(service => service.key === key)?.name;
+    if (name !== undefined) found.set(name, [...(found.get(name) ?? []), address as Address]);
+  }
+  return found;
 }

@@ -3,17 +3,13 @@
 import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { schedule } from 'node-cron';
+import { schedule, setLogger } from 'node-cron';
 import { loadConfig } from '../config/io/load.ts';
-import { interfaceOf } from '../config/node.ts';
-import type { Config } from '../config/schema.ts';
-import { createIpvsadm } from '../ipvs/io/ipvsadm.ts';
 import { type ClosableLog, createLog, type Log } from '../log/log.ts';
 import { type Nannies, startNannies, systemClock } from '../nanny/io/nannies.ts';
 import { removeStaleSocket } from '../socket/io/unix.ts';
 import { STATUS_SOCKET, startStatusServer } from '../status/io/server.ts';
-import { createKernelSync } from '../sync/io/kernel-daemons.ts';
-import type { SyncTarget } from '../sync/sync.ts';
+import { createConnectionSync } from '../sync/io/connection-sync.ts';
 import { DIRECTOR_CONTROL_SOCKET, startControl } from './io/control.ts';
 import { createKernel } from './io/kernel.ts';
 import { createNotify, type Notify } from './io/notify.ts';
@@ -30,7 +26,7 @@ export interface DirectorOptions {
   readonly node: string;
   /** Where sockets are, and what must survive a restart of the director but not of the router. */
   readonly runDir: string;
-  /** Where lasting state is; the director keeps none today. */
+  /** Where lasting state is: the file store of the sync. */
   readonly stateDir: string;
 }
 
@@ -53,6 +49,7 @@ export async function runDirector(options: DirectorOptions): Promise<void> {
 async function runWith(options: DirectorOptions, log: ClosableLog): Promise<void> {
   const { configFile, runDir, node } = options;
   const stopped = stopSignal();
+  quietCron(log);
   const loaded = readConfig(loadConfig(configFile), configFile, node, log);
   if (!loaded.ok) throw new Error(loaded.message);
   await mkdir(runDir, { recursive: true });
@@ -73,6 +70,14 @@ function stopSignal(): Promise<string> {
   return new Promise(resolve => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
   });
+}
+
+/** node-cron writes to stdout by itself; what it misses on a busy machine is done at the next time. */
+function quietCron(log: Log): void {
+  const nothing = () => undefined;
+  const error = (problem: string | Error) =>
+    log.event('DIRECTOR_FAULT', { reason: 'schedule', problem: String(problem) });
+  setLogger({ info: nothing, warn: nothing, debug: nothing, error });
 }
 
 interface Parts {
@@ -98,15 +103,18 @@ async function assemble(options: DirectorOptions, loaded: Loaded, log: Log, noti
     onSnapshot: snapshot => late.director?.pulseSays(snapshot),
     onLost: () => late.director?.changed('pulse'),
   });
-  const ipvsadm = createIpvsadm();
-  const sync = createKernelSync(ipvsadm, () => ({
-    wanted: syncTarget(late.director?.config() ?? loaded.config, node),
-    owned: (late.director?.owned() ?? owned).sync,
-  }));
+  const sync = createConnectionSync({
+    config: loaded.config,
+    node,
+    stateDir: options.stateDir,
+    log,
+    old: () => (late.director?.owned() ?? owned).sync,
+    now: systemClock.now,
+  });
   const director = createDirector(
     { config: loaded.config, digest: loaded.digest, node, version: readVersion(), owned },
     {
-      kernel: createKernel(undefined, ipvsadm),
+      kernel: createKernel(),
       sync,
       log,
       verdicts: () => nannies.verdicts(),
@@ -124,6 +132,7 @@ async function assemble(options: DirectorOptions, loaded: Loaded, log: Log, noti
       feed.close();
       await surroundings.close();
       await nannies.stop();
+      await sync.close();
     },
   };
 }
@@ -181,13 +190,6 @@ async function surround(
 
 function startAudits(director: Director) {
   return schedule(director.config().ipvs.audit, () => director.audit('timer'), { noOverlap: true });
-}
-
-/** Where the config wants the sync daemons on this router; undefined: nowhere. */
-function syncTarget(config: Config, node: string): SyncTarget | undefined {
-  const lan = config.sync && config.lans[config.sync.lan];
-  const name = lan && interfaceOf(lan, node);
-  return config.sync && name !== undefined ? { interface: name, syncId: config.sync.sync_id } : undefined;
 }
 
 function readVersion(): string {

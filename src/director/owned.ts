@@ -18,7 +18,7 @@ export const ownedSchema = z.strictObject({
       }),
     )
     .max(OWNED_MAX),
-  /** The sync daemons that we started. */
+  /** The kernel's sync daemons that Tandem 0.1 started, to be stopped. */
   sync: z.strictObject({ interface: z.string().max(15), syncId: z.int().min(0).max(255) }).nullable(),
 });
 

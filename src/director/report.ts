@@ -6,6 +6,8 @@ import type { ServerCounts } from '../ipvs/ipvsadm.ts';
 import type { IpvsServer, IpvsTable } from '../ipvs/table.ts';
 import type { Verdict } from '../nanny/verdict.ts';
 import type { ServerReport, ServiceReport, StatusReport } from '../status/report.ts';
+import type { SyncReport } from '../status/sync.ts';
+import type { SyncStatus } from '../sync/status.ts';
 import type { Address } from '../units/address.ts';
 import type { Knowledge } from './findings.ts';
 import { keyOf, verdictOf } from './wanted.ts';
@@ -23,6 +25,18 @@ export interface ReportInput {
   readonly counts: readonly ServerCounts[];
   readonly known: Knowledge;
   readonly lastAuditAt: string | null;
+  readonly sync: SyncStatus;
+  /** Sentences of sync-watch.ts. */
+  readonly syncProblems: readonly string[];
+  /** What the sync found this kernel to do, by name (EnsureResult.found). */
+  readonly kernelFound: Readonly<Record<string, string>>;
+}
+
+export interface PulseReportInput {
+  readonly rulesIn: boolean;
+  readonly judged: boolean;
+  readonly flushMs: number;
+  readonly sync: Pick<SyncStatus, 'phase' | 'warm'>;
 }
 
 /**
@@ -32,19 +46,27 @@ export interface ReportInput {
 export function pulseReport(
   config: Config,
   verdicts: readonly Verdict[],
-  { rulesIn, judged, flushMs }: { readonly rulesIn: boolean; readonly judged: boolean; readonly flushMs: number },
+  { rulesIn, judged, flushMs, sync }: PulseReportInput,
 ): DirectorReport {
   const totalServers = Object.values(config.services).reduce(
     (n, service) => n + Object.keys(service.servers).length,
     0,
   );
   const up = verdicts.filter(verdict => verdict.state === 'up').length;
-  return { command: 'report', rulesIn, healthyServers: judged ? up : null, totalServers, flushMs };
+  const warm = sync.phase === 'off' || sync.warm;
+  return { command: 'report', rulesIn, healthyServers: judged ? up : null, totalServers, flushMs, warm };
 }
 
 export function statusReport(input: ReportInput): StatusReport {
   const { config, pulse, known, lastAuditAt, digest } = input;
-  const problems = [...pulseProblems(pulse, digest), ...kernelProblems(known), ...serverProblems(input)];
+  // Compiles only while the report's schema can hold every SyncStatus.
+  const sync: SyncReport = input.sync;
+  const problems = [
+    ...pulseProblems(pulse, digest),
+    ...kernelProblems(known),
+    ...input.syncProblems,
+    ...serverProblems(input),
+  ];
   const failed = pulse === null || !known.rulesIn;
   return {
     schema: 'tandem-status/1',
@@ -52,17 +74,17 @@ export function statusReport(input: ReportInput): StatusReport {
     generatedAt: input.generatedAt,
     pair: config.pair,
     health: failed ? 'failed' : problems.length > 0 ? 'degraded' : 'ok',
-    problems,
+    problems: [...new Set(problems)],
     pulse,
     services: Object.keys(config.services).map(name => serviceReport(name, input)),
-    kernel: { rulesIn: known.rulesIn, lastAuditAt, repairs: known.repairs, errors: [...known.errors] },
-    sync: {
-      mode: known.sync?.mode ?? (config.sync ? 'kernel' : 'off'),
-      master: known.sync?.master ?? false,
-      backup: known.sync?.backup ?? false,
-      interface: known.sync?.interface ?? null,
-      syncId: known.sync?.syncId ?? null,
+    kernel: {
+      rulesIn: known.rulesIn,
+      lastAuditAt,
+      repairs: known.repairs,
+      errors: [...known.errors],
+      found: { ...input.kernelFound },
     },
+    sync,
   };
 }
 
@@ -87,8 +109,7 @@ function pulseProblems(pulse: Snapshot | null, digest: string): string[] {
 }
 
 function kernelProblems(known: Knowledge): string[] {
-  const texts = [...known.problems.map(problem => problem.text), ...known.errors, ...(known.sync?.problems ?? [])];
-  return [...new Set(texts)];
+  return [...new Set([...known.problems.map(problem => problem.text), ...known.errors])];
 }
 
 function serverProblems({ config, verdicts }: ReportInput): string[] {

@@ -11,6 +11,10 @@ export interface SysctlRule {
   readonly why: string;
   /** `set`: written when it differs, and without it the rules do not count as in. `check`: only reported. */
   readonly mode: 'set' | 'check';
+  /** A larger number is as good. */
+  readonly atLeast?: boolean;
+  /** The rules count as in without it, and a kernel that lacks it is none to complain of. */
+  readonly soft?: boolean;
 }
 
 export interface SysctlChange {
@@ -33,7 +37,7 @@ export function wantedSysctls(config: Config): readonly SysctlRule[] {
       : []),
     set('net.ipv4.vs.sloppy_tcp', '1', 'data of active mode is adopted in mid-stream after a takeover'),
     set('net.ipv4.vs.expire_quiescent_template', '1', 'clients of a server that is down get another one'),
-    ...(config.sync ? syncRules() : []),
+    ...(config.sync.enabled ? syncRules() : []),
     set(
       'net.netfilter.nf_conntrack_tcp_be_liberal',
       '1',
@@ -49,10 +53,46 @@ export function wantedSysctls(config: Config): readonly SysctlRule[] {
 }
 
 function syncRules(): SysctlRule[] {
+  const early = 'conntrack tells of new connections at once, the sync master up to 2 s later';
   return [
-    set('net.ipv4.vs.sync_threshold', '0 0', 'every connection is sent to the peer once, at its first packet'),
-    set('net.ipv4.vs.sync_refresh_period', '10', 'quiet connections are sent again every 10 s, not per packet'),
-    set('net.ipv4.vs.sync_retries', '2', 'each of those is sent twice more, because the sync is unacknowledged'),
+    { ...set('net.ipv4.vs.conntrack', '1', early), soft: true },
+    {
+      ...set('net.netfilter.nf_conntrack_events', '1', early),
+      mode: 'check',
+      atLeast: true,
+      soft: true,
+    },
+    set('net.ipv4.vs.sync_threshold', '0 0', 'every connection is reported once, at its first packet'),
+    set('net.ipv4.vs.sync_refresh_period', '10', 'quiet connections are reported again every 10 s, not per packet'),
+    set(
+      'net.ipv4.vs.sync_retries',
+      '2',
+      'each of those is reported twice more, because the reports are unacknowledged',
+    ),
+    ...bufferRules(),
+  ];
+}
+
+/**
+ * Read by the kernel when a sync daemon starts, so they are set before. rmem_max bounds the event listener's buffer and the
+ * daemons' (set_sock_size in ip_vs_sync.c); only the first network namespace has it.
+ */
+function bufferRules(): SysctlRule[] {
+  const soft = { atLeast: true, soft: true };
+  return [
+    { ...set('net.core.rmem_max', '8388608', 'bursts of sync events wait in the buffer of the listener'), ...soft },
+    { ...set('net.ipv4.vs.sync_sock_size', '1048576', "the sync daemons' own buffers, at most rmem_max"), ...soft },
+    {
+      ...set('net.ipv4.vs.sync_qlen_max', '1024', 'the sync master drops reports in silence when more messages wait'),
+      mode: 'check',
+      ...soft,
+    },
+    { ...set('net.ipv4.vs.sync_version', '1', 'version 0 has no marks, no time-outs and no IPv6'), soft: true },
+    { ...set('net.ipv4.vs.sync_ports', '1', 'the listener hears one port'), soft: true },
+    {
+      ...set('net.ipv4.vs.sync_persist_mode', '0', 'connections are synced too, not only their templates'),
+      soft: true,
+    },
   ];
 }
 
@@ -82,10 +122,14 @@ export function diffSysctls(
   const present = rules.filter(rule => values.get(rule.name) !== undefined);
   const wrong = present
     .map(rule => ({ rule, from: normalValue(values.get(rule.name) ?? '') }))
-    .filter(({ rule, from }) => from !== rule.value);
+    .filter(({ rule, from }) => !isRight(rule, from));
   return {
     changes: wrong.filter(({ rule }) => rule.mode === 'set'),
-    missing: rules.filter(rule => values.get(rule.name) === undefined && rule.mode === 'set'),
+    missing: rules.filter(rule => values.get(rule.name) === undefined && rule.mode === 'set' && !rule.soft),
     off: wrong.filter(({ rule }) => rule.mode === 'check'),
   };
+}
+
+function isRight({ value, atLeast }: SysctlRule, from: string): boolean {
+  return from === value || (atLeast === true && Number(from) >= Number(value));
 }

@@ -51,9 +51,13 @@ export const snapshotSchema = z.object({
   /** Whether vipd acknowledged the last renewal within the lease. */
   serving: z.boolean(),
   leaseArmed: z.boolean(),
+  /** Lowest share of the lease left at a renewal in the last half to whole minute, 0 to 1; null: not the owner. */
+  leaseMargin: z.number().nullable().default(null),
   hold: z.object({ on: z.boolean(), until: z.string().nullable() }),
   fitness: z.int(),
   rulesIn: z.boolean(),
+  /** Its director has said lately that the tables here hold what the owner's hold. (Default: from a pulse before this field.) */
+  warm: z.boolean().default(false),
   configDigest: z.string(),
   peer: z
     .object({
@@ -64,6 +68,7 @@ export const snapshotSchema = z.object({
       fitness: z.int(),
       ready: z.boolean(),
       hold: z.boolean(),
+      warm: z.boolean().default(false),
       configDigest: z.string(),
       heardMsAgo: z.number(),
       /** No heartbeat for more than twice the dead time: the rest is its last word, not its state. */
@@ -98,12 +103,18 @@ export const directorReportSchema = z.object({
   totalServers: z.int(),
   /** How long connection state may wait in the kernel's sync buffer, in ms; 0 when no sync runs. */
   flushMs: z.int().min(0).max(10_000),
+  /**
+   * This router's tables hold what the owner's hold; true when sync is off. (Default: from a director before this field, so that
+   * pulse and director can be upgraded one after the other.)
+   */
+  warm: z.boolean().default(false),
 });
 export type DirectorReport = z.output<typeof directorReportSchema>;
 
 export const controlRequestSchema = z.discriminatedUnion('command', [
   directorReportSchema,
-  z.object({ command: z.literal('handover') }),
+  /** cold: also to a peer whose tables are cold. */
+  z.object({ command: z.literal('handover'), cold: z.boolean().default(false) }),
   /** forMs: how long the hold lasts; absent: until release. */
   z.object({ command: z.literal('hold'), forMs: z.number().positive().optional() }),
   z.object({ command: z.literal('release') }),

@@ -1,8 +1,9 @@
-// The nftables rules of the marks mode: marks for IPVS, source NAT for active mode, and the guard that keeps FTP packets
-// without state silent. One table of our own, replaced as a whole in one transaction. Pure: config and node in, text out.
+// The nftables rules of the marks mode: marks for IPVS, source NAT for active mode, the guard that keeps FTP packets without state
+// silent, and one that keeps local users out of the sync. One table of our own, replaced as a whole in one transaction. Pure: config and node in, text out.
 // Source: shared/LAB.md "Guard" (hooks and priorities), nft(8). IPVS takes packets at input priority 98 and 99.
 import { interfaceOf } from '../config/node.ts';
 import type { Config, ServiceConfig } from '../config/schema.ts';
+import { EVENT_PORT, INJECTION_PORT, SYNC_GROUP } from '../sync/daemon-plan.ts';
 import { type Address, familyOf } from '../units/address.ts';
 
 /** Our table, `inet tandem`; no other is ever touched. */
@@ -74,6 +75,7 @@ export function ruleset(services: readonly FirewallService[]): string {
     ...chain('active_data', 'type nat hook postrouting priority srcnat; policy accept;', each(natRules)),
     ...chain('guard_in', 'type filter hook input priority 101; policy accept;', each(guardInRules)),
     ...chain('guard_out', 'type filter hook postrouting priority 110; policy accept;', each(guardOutRules)),
+    ...chain('sync_guard', 'type filter hook output priority filter; policy accept;', syncGuardRules(services)),
     '}',
     '',
   ].join('\n');
@@ -112,24 +114,39 @@ function natRules(service: FirewallService): string[] {
   return [`${from} tcp sport 20 snat ${ip(service)} to ${service.vip}`];
 }
 
-/** What IPVS did not take has no state here: never answer it (a reset would kill a transfer whose state comes late). */
+/**
+ * What IPVS did not take has no state here: never answer it (a reset would kill a transfer whose state comes late). Answers to what
+ * this router itself opened from the VIP pass; those of IPVS's own connections, which conntrack knows too (`vs.conntrack`), do not.
+ */
 function guardInRules(service: FirewallService): string[] {
   const to = `${ip(service)} daddr ${service.vip} tcp dport ${guarded(service)}`;
-  return [`${to} ct direction reply accept`, `${to} counter drop`];
+  return [`${to} ct direction reply ct original ${ip(service)} saddr ${service.vip} accept`, `${to} counter drop`];
 }
 
 /**
- * What would leave for the clients with the real server's own address: connections that hosts opened to or from the
- * server itself are let through, packets that belong to no connection known here are not.
+ * What would leave for the clients with the real server's own address. Of a connection that conntrack knows to be with the VIP: it
+ * should have been translated, and IPVS has lost it. Else connections that hosts opened to or from the server itself are let
+ * through, packets that belong to no connection known here are not.
  */
 function guardOutRules(service: FirewallService): string[] {
   if (service.servers.length === 0) return [];
   const saddr = `${ip(service)} saddr { ${service.servers.join(', ')} }`;
   const from = `oifname "${service.interface}" ${saddr} tcp sport ${guarded(service)}`;
   return [
+    `${from} ct original ${ip(service)} daddr ${service.vip} counter drop`,
+    `${from} ct reply ${ip(service)} daddr ${service.vip} counter drop`,
     `${from} ct direction reply accept`,
     `${from} ct state { invalid, new, untracked } tcp flags & (fin | syn | rst | ack) != syn counter drop`,
   ];
+}
+
+/**
+ * Whoever may send a datagram on lo could write into the kernel's connection table. What the kernel sends itself has no user, and
+ * passes.
+ */
+function syncGuardRules(services: readonly FirewallService[]): string[] {
+  if (services.length === 0) return [];
+  return [`ip daddr ${SYNC_GROUP} udp dport { ${INJECTION_PORT}, ${EVENT_PORT} } meta skuid != 0 counter drop`];
 }
 
 function guarded(service: FirewallService): string {

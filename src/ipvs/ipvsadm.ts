@@ -19,6 +19,24 @@ export interface SyncDaemonLine {
   readonly syncId: number;
 }
 
+/** A sync daemon with where it sends or listens. */
+export interface SyncDaemonDetails extends SyncDaemonLine {
+  readonly group: string;
+  readonly port: number;
+  /** Longest message in bytes. */
+  readonly lengthMax: number;
+}
+
+/** What `-Ln --persistent-conn` tells of one real server. */
+export interface PersistentCounts {
+  readonly key: ServiceKey;
+  readonly address: Address;
+  readonly port: number;
+  readonly templates: number;
+  readonly activeConnections: number;
+  readonly inactiveConnections: number;
+}
+
 /** Text that ipvsadm should not have written: another version, or output cut off. */
 export class IpvsadmTextError extends Error {
   constructor(what: string, line: string) {
@@ -123,26 +141,45 @@ function readNumber(text: string, line: string): number {
 
 /** Reads `ipvsadm -Ln --thresholds`: connections and thresholds of every real server. */
 export function parseCounts(text: string): readonly ServerCounts[] {
-  const counts: ServerCounts[] = [];
+  return listedServers(text).map(({ key, words, line }) => {
+    const [upperThreshold, , activeConnections, inactiveConnections] = words
+      .slice(2, 6)
+      .map(word => readNumber(word, line)) as [number, number, number, number];
+    const target = readEndpoint(words[1] ?? '', line);
+    return { key, ...target, upperThreshold, activeConnections, inactiveConnections };
+  });
+}
+
+/** Reads `ipvsadm -Ln --persistent-conn`: templates and connections of every real server. */
+export function parsePersistentCounts(text: string): readonly PersistentCounts[] {
+  return listedServers(text).map(({ key, words, line }) => {
+    const [, templates, activeConnections, inactiveConnections] = words
+      .slice(2, 6)
+      .map(word => readNumber(word, line)) as [number, number, number, number];
+    return { key, ...readEndpoint(words[1] ?? '', line), templates, activeConnections, inactiveConnections };
+  });
+}
+
+interface ListedServer {
+  readonly key: ServiceKey;
+  /** "->", the address, and four numbers. */
+  readonly words: readonly string[];
+  readonly line: string;
+}
+
+/** The lines of real servers in a list with four columns of numbers, each with its service. */
+function listedServers(text: string): readonly ListedServer[] {
+  const servers: ListedServer[] = [];
   let key: ServiceKey | undefined;
   for (const line of text.split('\n')) {
     const words = line.trim().split(/\s+/);
     if (words[0] === '' || /^(IP Virtual|Prot |\s*-> RemoteAddress)/.test(line)) continue;
     if (words[0] === '->') {
       if (!key || words.length < 6) throw new IpvsadmTextError('list', line);
-      const [upperThreshold, , activeConnections, inactiveConnections] = words
-        .slice(2, 6)
-        .map(word => readNumber(word, line)) as [number, number, number, number];
-      counts.push({
-        key,
-        ...readEndpoint(words[1] ?? '', line),
-        upperThreshold,
-        activeConnections,
-        inactiveConnections,
-      });
+      servers.push({ key, words, line });
     } else key = listedKey(words, line);
   }
-  return counts;
+  return servers;
 }
 
 function listedKey(words: readonly string[], line: string): ServiceKey {
@@ -161,13 +198,23 @@ export function parseTimeouts(text: string): IpvsTimeouts {
   return { tcpS: Number(match[1]), tcpFinS: Number(match[2]) };
 }
 
-/** Reads `ipvsadm -L --daemon`; nothing runs: nothing is written. */
-export function parseDaemons(text: string): readonly SyncDaemonLine[] {
+const DAEMON_LINE =
+  /^(master|backup) sync daemon \(mcast=([^,]+), syncid=(\d+)(?:, maxlen=(\d+), group=([^,]+), port=(\d+), ttl=\d+)?\)/;
+
+/** Reads `ipvsadm -L --daemon`; nothing runs: nothing is written. Kernels before 4.3 tell interface and sync id only. */
+export function parseDaemons(text: string): readonly SyncDaemonDetails[] {
   const lines = text.split('\n').filter(line => line.trim() !== '');
   return lines.map(line => {
-    const match = /^(master|backup) sync daemon \(mcast=([^,]+), syncid=(\d+)[,)]/.exec(line);
+    const match = DAEMON_LINE.exec(line);
     if (!match) throw new IpvsadmTextError('sync daemon line', line);
-    return { state: match[1] as 'master' | 'backup', interface: match[2] as string, syncId: Number(match[3]) };
+    return {
+      state: match[1] as 'master' | 'backup',
+      interface: match[2] as string,
+      syncId: Number(match[3]),
+      lengthMax: Number(match[4] ?? 1472),
+      group: match[5] ?? '224.0.0.81',
+      port: Number(match[6] ?? 8848),
+    };
   });
 }
 

@@ -5,6 +5,7 @@ import { DIRECTOR_EVENTS } from './events/director.ts';
 import { LOG_EVENTS } from './events/log.ts';
 import { NANNY_EVENTS } from './events/nanny.ts';
 import { PULSE_EVENTS } from './events/pulse.ts';
+import { SYNC_EVENTS } from './events/sync.ts';
 
 export const EVENTS = {
   ...CONFIG_EVENTS,
@@ -12,5 +13,6 @@ export const EVENTS = {
   ...LOG_EVENTS,
   ...NANNY_EVENTS,
   ...PULSE_EVENTS,
+  ...SYNC_EVENTS,
 } as const;
 export type EventCode = keyof typeof EVENTS;

@@ -1,4 +1,4 @@
-// The counters that pulse publishes (feed, status, metrics), each with its meaning. docs/EVENTS.md is generated from it. Pure.
+// The counters that pulse and the sync publish (feed, status, metrics), each with its meaning. docs/EVENTS.md is generated from it. Pure.
 
 export const PULSE_COUNTERS = {
   sent: 'heartbeats sent, once for all links',
@@ -16,3 +16,102 @@ export const PULSE_COUNTERS = {
 } as const satisfies Record<string, string>;
 
 export type PulseCounter = keyof typeof PULSE_COUNTERS;
+
+/** Of the connection sync's machine (src/sync/machine.ts), since the director's start. */
+export const SYNC_MACHINE_COUNTERS = {
+  native_entries: "entries that this router's kernel or conntrack reported",
+  native_ignored: 'of these, those reported while the peer owned the VIPs: not used',
+  published: 'entries given to the stream',
+  unpublished: 'entries reported while no peer was there to take them; the resync has them',
+  frames_sent: 'numbered frames given to links, repetitions counted',
+  frames_resent: 'of these, repetitions: after a link went down, was full, or the peer asked',
+  frames_received: 'numbered frames received, whatever became of them',
+  frames_duplicate: 'received a second time: not used',
+  frames_stale: 'of another stream than the current one: not used',
+  frames_beyond: 'so far ahead of the next one that there was no room: not used, asked for again',
+  frames_refused: 'frames that no director of this version can have sent: not used',
+  control_refused: 'control messages that were not valid, or not valid at that moment: not used',
+  sends_refused: 'frames that a link did not take, because it was down or its queue full',
+  holes: 'gaps in the sequence that had to be asked for',
+  ring_overflows: 'times the peer was so far behind that the stream was given up for a new one',
+  streams: 'streams begun as source',
+  resyncs: 'full resyncs begun as source',
+  resync_mismatches: 'resyncs whose number or digest of entries was not the same on both sides',
+  entries_received: 'entries that came by the stream',
+  entries_out_of_scope: "entries that belong to no service or server of this router's config: not used",
+  entries_invalid: 'entries in the stream that no kernel can have: not used',
+  injected: 'entries given to the kernel',
+  inject_dropped: 'entries that the kernel lost at injection; given to it again',
+  inject_failures: 'batches that the kernel did not take even after several attempts',
+  replaced: 'entries whose real server had changed: expired first, then put in anew',
+  expired_extra: 'entries that only this kernel had: made to expire',
+  repaired: 'entries that this kernel lacked at a comparison: given to it again',
+  verify_rounds: 'comparisons of the kernel with the table of the owner',
+  keepalive: 'templates kept alive because their client still has a connection',
+  lost_events: 'times that the kernel reported more than could be read',
+  table_reads: "times that the kernel's table was read",
+  table_full: 'entries that did not fit into the bounded table',
+  faults: 'answers to questions that were not asked: a fault of the loop',
+} as const satisfies Record<string, string>;
+
+/** Of the kernel's side of the sync. */
+export const SYNC_KERNEL_COUNTERS = {
+  events_received: "entries of ours that this kernel's sync master reported",
+  events_foreign: 'entries it reported that are not of our services',
+  events_refused: 'messages or entries from it that were malformed',
+  events_other_source: 'datagrams on the private link from another address',
+  events_dropped: 'messages from it that did not fit into the receive buffer',
+  flows_used: 'conntrack events that told of a connection of ours',
+  flows_foreign: 'conntrack events that said nothing new, or were not ours',
+  flows_unknown: 'lines of conntrack that could not be read',
+  flows_lost: 'times that conntrack events were lost',
+  flow_watch_restarts: 'times that conntrack -E had to be started again',
+  injected: 'entries put into this kernel',
+  injection_dropped: 'entries that this kernel did not take',
+  table_reads: 'times the whole connection table was read',
+  table_unknown: 'lines of the connection table that could not be read',
+} as const satisfies Record<string, string>;
+
+/** Of the links to the peer's director. */
+export const SYNC_LINK_COUNTERS = {
+  connections: 'authenticated connections to the peer’s director, on all links',
+  connectFailures: 'attempts to connect that failed before the TLS handshake',
+  handshakeFailures: 'own TLS handshakes that the peer refused or did not finish',
+  'refused_foreign-source': 'connections from another address than the peer’s on that link',
+  'refused_half-open': 'connections dropped because newer ones came before they had authenticated',
+  'refused_unknown-key': 'connections that offered a key we do not have',
+  refused_handshake: 'connections whose TLS handshake failed or took too long',
+  replaced: 'connections that a newer authenticated one took the place of',
+  badFrames: 'connections dropped because of a frame of impossible length',
+  silent: 'connections dropped because nothing came for 3 s',
+  queueFull: 'frames refused because too much waited to be written',
+  bindFailures: 'attempts to listen that failed',
+} as const satisfies Record<string, string>;
+
+/** Of the store. */
+export const SYNC_STORE_COUNTERS = {
+  saved: 'snapshots saved',
+  failed: 'snapshots that could not be saved',
+} as const satisfies Record<string, string>;
+
+/** All of the sync, as status, metrics and docs name them: the kernel's side, the links and the store with their prefix. */
+export const SYNC_COUNTERS: Readonly<Record<string, string>> = {
+  ...SYNC_MACHINE_COUNTERS,
+  ...prefixed('kernel', SYNC_KERNEL_COUNTERS),
+  ...prefixed('link', SYNC_LINK_COUNTERS),
+  ...prefixed('store', SYNC_STORE_COUNTERS),
+};
+
+function prefixed(prefix: string, counters: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(counters).map(([name, meaning]) => [`${prefix}_${name}`, meaning]));
+}
+
+/** Those that grow only when something was lost on the way, even if it was repaired since. */
+export const SYNC_LOSSES = [
+  'frames_refused',
+  'ring_overflows',
+  'inject_failures',
+  'lost_events',
+  'table_full',
+  'kernel_injection_dropped',
+] as const;

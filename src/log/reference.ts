@@ -1,5 +1,5 @@
 // docs/EVENTS.md from the event catalogue. Pure; written by scripts/docs.
-import { PULSE_COUNTERS } from './counters.ts';
+import { PULSE_COUNTERS, SYNC_COUNTERS } from './counters.ts';
 import { type EventEntry, SEVERITIES } from './event.ts';
 
 /** The page of all events, in Markdown: a table by severity, then each event with its fields and what to do. */
@@ -20,9 +20,21 @@ export function eventReference(events: Readonly<Record<string, EventEntry>>): st
     ...sorted.flatMap(([code, event]) => section(code, event)),
     '# Counters of pulse',
     '',
-    ...Object.entries(PULSE_COUNTERS).map(([name, meaning]) => `- \`${name}\`: ${meaning}`),
+    ...meanings(PULSE_COUNTERS),
+    '',
+    '# Counters of the sync',
+    '',
+    ...meanings(SYNC_COUNTERS),
+    '',
+    '# Counters of the sync',
+    '',
+    ...Object.entries(SYNC_COUNTERS).map(([name, meaning]) => `- \`${name}\`: ${meaning}`),
     '',
   ].join('\n');
+}
+
+function meanings(counters: Readonly<Record<string, string>>): string[] {
+  return Object.entries(counters).map(([name, meaning]) => `- \`${name}\`: ${meaning}`);
 }
 
 function section(code: string, { severity, says, remedy, fields, endedBy }: EventEntry): string[] {

@@ -3,7 +3,7 @@ import type { At } from '../units/duration.ts';
 import { between, ms } from '../units/duration.ts';
 import type { Epoch } from '../units/epoch.ts';
 import type { Heartbeat, Offer, Will } from './heartbeat.ts';
-import { deadMs, fitnessOf, whyNotClaim } from './judgement.ts';
+import { deadMs, fitnessOf, isWarm, whyNotClaim } from './judgement.ts';
 import { epochOf, type Machine, roleOf } from './machine.ts';
 import { bootToEcho } from './peer.ts';
 import { servingNow } from './vipd-events.ts';
@@ -24,6 +24,7 @@ export function heartbeatFor(machine: Machine, link: number, now: At): Heartbeat
     serving: servingNow(machine, now),
     ready: whyNotClaim(machine) === undefined,
     hold: machine.hold.on,
+    warm: isWarm(machine, now),
     priority: settings.priority,
     fitness: fitnessOf(machine),
     configDigest: settings.configDigest,

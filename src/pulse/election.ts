@@ -13,9 +13,11 @@ import {
   judge,
   listenMs,
   probeRoundMs,
+  REPORT_STALE_MS,
   suspectAt,
   whyNotClaim,
   whyPeerCannotTake,
+  whyPeerIsCold,
 } from './judgement.ts';
 import type { Effect, Idle, Machine, PulseEvent, State } from './machine.ts';
 import { isServing, receive } from './peer.ts';
@@ -40,8 +42,11 @@ import { hearVipd, tickVipd, vipdDueAt } from './vipd-events.ts';
 const HOLD_DOWN_MS = 10_000;
 /** Automatic failback waits this long. */
 const FAILBACK_MS = 30_000;
-/** The director is gone when it has not reported for this long. */
-const REPORT_STALE_MS = 5_000;
+/**
+ * A router that reaches no real server waits this long for a cold peer that does: after that, the sessions it would save have no
+ * server to talk to, and a sync that never gets well must not keep new clients out.
+ */
+const COLD_PATIENCE_MS = 60_000;
 
 /** One event at one instant (monotonic). Never throws for what the world does. */
 export function step(machine: Machine, event: PulseEvent, now: At): { machine: Machine; effects: Effect[] } {
@@ -194,22 +199,24 @@ function tickActive(turn: Turn, state: State & { role: 'active' }): void {
   const linkLost = fitnessOf(machine) < 2 && last.fitness >= 2;
   const served = between(state.activeAt, now);
   if (linkLost && served >= deadMs(machine)) {
-    beginHandover(turn, 'a VIP interface has lost its carrier here, not at the peer', false);
+    beginHandover(turn, 'a VIP interface has lost its carrier here, not at the peer', { flush: false, coldToo: true });
     return;
   }
-  const failback =
-    machine.settings.autoFailback && last.priority > machine.settings.priority && last.fitness >= fitnessOf(machine);
-  const wish =
-    last.fitness > fitnessOf(machine)
-      ? 'the peer is fitter'
-      : failback
-        ? 'automatic failback to the higher priority'
-        : undefined;
-  if (wish === undefined) return update(turn, { state: { ...state, fitterSince: undefined } });
+  const fitter = last.fitness > fitnessOf(machine);
+  if (!fitter && !wantsBack(machine)) return update(turn, { state: { ...state, fitterSince: undefined } });
   const since = state.fitterSince ?? now;
   update(turn, { state: { ...state, fitterSince: since } });
-  const patience = wish === 'the peer is fitter' ? HOLD_DOWN_MS : FAILBACK_MS;
-  if (between(since, now) >= 2 * deadMs(machine) && served >= patience) beginHandover(turn, wish, true);
+  const wished = between(since, now);
+  if (wished < 2 * deadMs(machine) || served < (fitter ? HOLD_DOWN_MS : FAILBACK_MS)) return;
+  if (!fitter) beginHandover(turn, 'automatic failback to the higher priority', { flush: true, coldToo: false });
+  else beginHandover(turn, 'the peer is fitter', { flush: true, coldToo: wished >= COLD_PATIENCE_MS });
+}
+
+/** Automatic failback: the peer ranks higher, is as fit as we are, and its tables hold what ours hold. */
+function wantsBack(machine: Machine): boolean {
+  const { last } = machine.peer;
+  if (!last || !machine.settings.autoFailback || whyPeerIsCold(machine) !== undefined) return false;
+  return last.priority > machine.settings.priority && last.fitness >= fitnessOf(machine);
 }
 
 function late(turn: Turn, byMs: number): void {
@@ -310,6 +317,9 @@ function watchPeer(turn: Turn): void {
     peer: last?.configDigest ?? '',
     own: machine.settings.configDigest,
   });
+  // It tells of a standby: an owner whose director is gone is not cold. What a silent peer last said is no news.
+  if (heard && last !== undefined && (last.warm || !isServing(machine.peer)))
+    setCondition(turn, 'peer-cold', !last.warm, last.warm ? 'PEER_WARM' : 'PEER_COLD', {});
   if (machine.reportedAt !== undefined) {
     const gone = between(machine.reportedAt, now) > REPORT_STALE_MS;
     setCondition(turn, 'director-gone', gone, gone ? 'DIRECTOR_GONE' : 'DIRECTOR_BACK', {});
@@ -330,6 +340,7 @@ function takeReport(turn: Turn, event: PulseEvent & { type: 'report' }): void {
     rulesIn: event.rulesIn,
     healthyServers: event.healthyServers ?? undefined,
     flushMs: event.flushMs,
+    warm: event.warm,
     reportedAt: turn.now,
   });
   if (before !== event.rulesIn) report(turn, event.rulesIn ? 'RULES_IN' : 'RULES_OUT', {});
@@ -347,7 +358,8 @@ function obey(turn: Turn, event: PulseEvent & { type: 'handover' | 'hold' | 'rel
   const answer = (ok: boolean, message: string) => turn.effects.push({ type: 'answer', ok, message });
   const { role } = turn.machine.state;
   if (event.type === 'handover') {
-    const obstacle = beginHandover(turn, 'planned handover by command', true);
+    const why = event.cold ? 'planned handover by command, cold or not' : 'planned handover by command';
+    const obstacle = beginHandover(turn, why, { flush: true, coldToo: event.cold });
     const { flushMs } = turn.machine;
     const wait = flushMs > 0 ? `; waiting ${flushMs} ms for the kernel's sync buffer first` : '';
     answer(obstacle === undefined, obstacle === undefined ? `handover started${wait}` : `no handover: ${obstacle}`);

@@ -3,7 +3,7 @@
 // DESIGN.md invariant 8. Pure.
 import { after, ms } from '../units/duration.ts';
 import { compareEpochs, type Epoch, formatEpoch } from '../units/epoch.ts';
-import { evidenceOf, fitPeerHeard, probeRoundMs, whyPeerCannotTake } from './judgement.ts';
+import { evidenceOf, fitPeerHeard, probeRoundMs, whyPeerCannotTake, whyPeerIsCold } from './judgement.ts';
 import type { Giving } from './machine.ts';
 import { isServing } from './peer.ts';
 import {
@@ -24,11 +24,18 @@ import {
 /** Share of the lease in which the taker must claim; the rest is for the check and for taking back. */
 const CLAIM_SHARE = 0.5;
 
+export interface HandoverTerms {
+  /** Waits until the kernel's sync buffer has been sent. */
+  readonly flush: boolean;
+  /** Goes on even if the peer's tables are cold: sessions break, yet somebody serves. */
+  readonly coldToo: boolean;
+}
+
 /** Begins a handover if the peer can take; answers why not otherwise. */
-export function beginHandover(turn: Turn, why: string, flush: boolean): string | undefined {
+export function beginHandover(turn: Turn, why: string, { flush, coldToo }: HandoverTerms): string | undefined {
   const { state, flushMs } = turn.machine;
   if (state.role !== 'active') return `this router is ${state.role}, not active`;
-  const obstacle = whyPeerCannotTake(turn.machine, turn.now);
+  const obstacle = whyNotGive(turn, coldToo);
   if (obstacle) return obstacle;
   const waitMs = flush ? flushMs : 0;
   const until = after(turn.now, ms(waitMs));
@@ -37,6 +44,7 @@ export function beginHandover(turn: Turn, why: string, flush: boolean): string |
     epoch: state.epoch,
     offer: { ...nextEpoch(turn.machine), node: turn.machine.peer.peerNodeId },
     why,
+    coldToo,
     phase: 'flushing',
     until,
     probing: undefined,
@@ -47,11 +55,16 @@ export function beginHandover(turn: Turn, why: string, flush: boolean): string |
   return undefined;
 }
 
+function whyNotGive({ machine, now }: Turn, coldToo: boolean): string | undefined {
+  return whyPeerCannotTake(machine, now) ?? (coldToo ? undefined : whyPeerIsCold(machine));
+}
+
 /** Time passes for the giver. */
 export function tickGiving(turn: Turn, state: Giving): void {
   if (turn.now < state.until) return;
   if (state.phase === 'flushing') {
-    if (whyPeerCannotTake(turn.machine, turn.now)) takeBack(turn, state, 'the peer can no longer take over');
+    const obstacle = whyNotGive(turn, state.coldToo);
+    if (obstacle) takeBack(turn, state, `the peer can no longer take over: ${obstacle}`);
     else offer(turn, state);
   } else if (state.phase === 'offered') check(turn, state);
   else conclude(turn, state);
@@ -124,7 +137,7 @@ export function stop(turn: Turn): void {
   const { state } = turn.machine;
   if (state.role === 'handing-over' || state.role === 'stopping') return;
   if (state.role === 'active') {
-    const obstacle = beginHandover(turn, 'pulse is told to stop', true);
+    const obstacle = beginHandover(turn, 'pulse is told to stop', { flush: true, coldToo: true });
     if (obstacle === undefined) return;
     if (fitPeerHeard(turn.machine, turn.now)) giveUp(turn, state.epoch, true);
     else renew(turn, state.epoch);

@@ -15,7 +15,8 @@ const MAC_ENTRY_BYTES = 7;
 const MACS_MAX = 16;
 const HMAC_BYTES = 32;
 const WIRE_ROLES: readonly Role[] = ['starting', 'standby', 'claiming', 'active', 'handing-over', 'stopping'];
-const FLAG = { serving: 1, ready: 2, hold: 4 } as const;
+/** Bits that are not listed are ignored: a newer sender may have more to say. */
+const FLAG = { serving: 1, ready: 2, hold: 4, warm: 8 } as const;
 /** A boot id that nobody has: "not heard yet". */
 export const BOOT_NONE = '0000000000000000';
 
@@ -49,6 +50,8 @@ export interface Heartbeat extends Head {
   /** Its rules are in and no hold is on: it could take over. */
   readonly ready: boolean;
   readonly hold: boolean;
+  /** Its tables hold what the owner's hold. A sender before this flag counts as cold. */
+  readonly warm: boolean;
   readonly priority: number;
   readonly fitness: number;
   /** 8 bytes as hex. */
@@ -111,7 +114,11 @@ export function encode(message: Message, pairId: Buffer, key: Buffer): Buffer {
 }
 
 function writeBody(out: Buffer, message: Heartbeat): void {
-  out[7] = (message.serving ? FLAG.serving : 0) | (message.ready ? FLAG.ready : 0) | (message.hold ? FLAG.hold : 0);
+  out[7] =
+    (message.serving ? FLAG.serving : 0) |
+    (message.ready ? FLAG.ready : 0) |
+    (message.hold ? FLAG.hold : 0) |
+    (message.warm ? FLAG.warm : 0);
   out[46] = message.priority;
   out[47] = message.fitness;
   out.write(message.configDigest, 48, 'hex');
@@ -175,6 +182,7 @@ function readBody(bytes: Buffer, macCount: number): Omit<Heartbeat, keyof Head |
     serving: (flags & FLAG.serving) !== 0,
     ready: (flags & FLAG.ready) !== 0,
     hold: (flags & FLAG.hold) !== 0,
+    warm: (flags & FLAG.warm) !== 0,
     priority: bytes[46] as number,
     fitness: bytes[47] as number,
     configDigest: bytes.toString('hex', 48, 56),

@@ -10,6 +10,8 @@ import { isServing } from './peer.ts';
 const SILENT_ROUNDS = 2;
 /** How much longer than its lease a peer must have been silent, in its heartbeat intervals. */
 const LEASE_MARGIN_INTERVALS = 0.8;
+/** The director is gone when it has not reported for this long. */
+export const REPORT_STALE_MS = 5_000;
 /** Longest wait of a start for heartbeats of a peer, beyond the time its VIPs may live without it: kernel lifetimes end late. */
 const LIFETIME_LATE_MS = 1_250;
 
@@ -49,6 +51,24 @@ export function whyPeerCannotTake(machine: Machine, now: At): string | undefined
   if (!last.ready) return "the peer's rules are not in yet; see `tandem status` there";
   if (last.role !== 'standby') return `the peer is ${last.role}, not standby`;
   return undefined;
+}
+
+/**
+ * Undefined when the peer's tables hold what ours hold, else why a handover to it would break sessions. Never asked when the peer
+ * is dead or told to us by SIGTERM: then cold is better than nobody.
+ */
+export function whyPeerIsCold(machine: Machine): string | undefined {
+  if (machine.peer.last?.warm) return undefined;
+  return (
+    "the peer's tables are cold, running transfers and sessions would break; wait until `tandem status` shows the peer warm, " +
+    'or give them up with `tandem handover --cold`'
+  );
+}
+
+/** Whether this router's tables hold what the owner's hold; a director that is gone cannot vouch for it. */
+export function isWarm({ settings, warm, reportedAt }: Machine, now: At): boolean {
+  if (!settings.keepsSessions) return true;
+  return warm && reportedAt !== undefined && between(reportedAt, now) <= REPORT_STALE_MS;
 }
 
 /** Undefined when this router may claim, else what bars it. */
@@ -157,5 +177,7 @@ export function evidenceOf(machine: Machine, probing: Probing | undefined, now: 
     linksHeard: `${peer.links.filter(l => l.heardAt !== undefined && between(l.heardAt, now) <= deadMs(machine)).length} of ${peer.links.length}`,
     fitness: fitnessOf(machine),
     peerFitness: peer.last?.fitness ?? null,
+    warm: isWarm(machine, now),
+    peerWarm: peer.last?.warm ?? null,
   };
 }

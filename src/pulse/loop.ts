@@ -73,8 +73,7 @@ export function createLoop(options: LoopOptions): Loop {
     const result = step(machine, event, now);
     machine = result.machine;
     for (const effect of result.effects) run(effect, now);
-    if (machine.state.role !== before.state.role || machine.hold !== before.hold || machine.rulesIn !== before.rulesIn)
-      publish(now);
+    if (isNews(before, machine)) publish(now);
     arm(now);
   };
 
@@ -222,13 +221,25 @@ export function createLoop(options: LoopOptions): Loop {
     obey(request) {
       answer = undefined;
       if (request.command === 'report') {
-        const { rulesIn, healthyServers, flushMs } = request;
-        dispatch({ type: 'report', rulesIn, healthyServers, flushMs });
+        const { rulesIn, healthyServers, flushMs, warm } = request;
+        dispatch({ type: 'report', rulesIn, healthyServers, flushMs, warm });
         return { ok: true, code: 'ok', message: 'noted' };
       }
       if (request.command === 'hold') dispatch({ type: 'hold', forMs: request.forMs });
+      else if (request.command === 'handover') dispatch({ type: 'handover', cold: request.cold });
       else dispatch({ type: request.command });
       return answer ?? { ok: false, code: 'refused', message: 'pulse is starting or stopping; try again in a moment' };
     },
   };
+}
+
+/** Whether readers of the feed should know at once. */
+function isNews(before: Machine, now: Machine): boolean {
+  return (
+    now.state.role !== before.state.role ||
+    now.hold !== before.hold ||
+    now.rulesIn !== before.rulesIn ||
+    now.warm !== before.warm ||
+    now.peer.last?.warm !== before.peer.last?.warm
+  );
 }

@@ -6,6 +6,7 @@ import type { At, Ms } from '../units/duration.ts';
 import { EPOCH_NONE, type Epoch } from '../units/epoch.ts';
 import type { VipdMessage } from '../vip/protocol.ts';
 import type { Heartbeat, Will } from './heartbeat.ts';
+import type { LeaseMargin } from './lease-margin.ts';
 import { type PeerEvidence, unknownPeer } from './peer.ts';
 
 /** What one router brings to the election; fixed for the life of the process. */
@@ -21,6 +22,8 @@ export interface Settings {
   /** How long VIPs outlive pulse while nobody can take over. */
   readonly aloneKeepMs: Ms;
   readonly autoFailback: boolean;
+  /** Services are configured: there are sessions that a cold router would lose. */
+  readonly keepsSessions: boolean;
   readonly configDigest: string;
   readonly links: number;
   /** For every virtual address: its LAN's index (in alphabetical order), as in heartbeats. */
@@ -78,6 +81,8 @@ export interface Giving {
   readonly epoch: Epoch;
   readonly offer: Epoch;
   readonly why: string;
+  /** Goes on even if the peer's tables are or become cold. */
+  readonly coldToo: boolean;
   readonly phase: 'flushing' | 'offered' | 'checking';
   /** End of the present phase. */
   readonly until: At;
@@ -91,6 +96,8 @@ export interface LeaseView {
   /** Request time of the newest renewal that vipd acknowledged. */
   readonly ackedAt: At | undefined;
   readonly armed: boolean;
+  /** Of this term of ownership; undefined before its first renewal. */
+  readonly margin: LeaseMargin | undefined;
 }
 
 export interface Machine {
@@ -111,6 +118,8 @@ export interface Machine {
   readonly rulesIn: boolean;
   readonly healthyServers: number | undefined;
   readonly flushMs: number;
+  /** As the director last said; isWarm() looks at the age of that. */
+  readonly warm: boolean;
   readonly reportedAt: At | undefined;
   /** Carrier and own MAC of each address's interface. */
   readonly addressLinks: readonly { readonly up: boolean; readonly mac: string }[];
@@ -139,8 +148,10 @@ export type PulseEvent =
       readonly rulesIn: boolean;
       readonly healthyServers: number | null;
       readonly flushMs: number;
+      readonly warm: boolean;
     }
-  | { readonly type: 'handover' }
+  /** cold: also to a peer whose tables are cold. */
+  | { readonly type: 'handover'; readonly cold: boolean }
   | { readonly type: 'hold'; readonly forMs: number | undefined }
   | { readonly type: 'release' }
   | { readonly type: 'stop' };
@@ -186,7 +197,7 @@ export function newMachine({ settings, now, ceiling, hold, rulesIn }: Start): Ma
     settings,
     state: { role: 'starting', startedAt: now, resume: false, probing: undefined },
     peer: unknownPeer(settings.bootId, settings.nodeId === 1 ? 2 : 1, settings.links),
-    lease: { commandSeq: 0, inFlight: [], ackedAt: undefined, armed: false },
+    lease: { commandSeq: 0, inFlight: [], ackedAt: undefined, armed: false, margin: undefined },
     highest: { ...EPOCH_NONE, counter: ceiling },
     ceiling,
     sendSeq: 0,
@@ -197,6 +208,7 @@ export function newMachine({ settings, now, ceiling, hold, rulesIn }: Start): Ma
     rulesIn,
     healthyServers: undefined,
     flushMs: 0,
+    warm: false,
     reportedAt: undefined,
     addressLinks: settings.addressLans.map(() => ({ up: true, mac: '' })),
     heldAddresses: false,

@@ -166,6 +166,7 @@ function settingsOf(config: Config, view: NodeView, configDigest: string): Setti
     deadMs: dead,
     aloneKeepMs: alone_keep,
     autoFailback: auto_failback,
+    keepsSessions: Object.keys(config.services).length > 0,
     configDigest,
     links: view.links.length,
     addressLans: view.addresses.map(address => lans.indexOf(address.lan)),

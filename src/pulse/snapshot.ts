@@ -3,7 +3,8 @@ import type { NodeView } from '../config/node.ts';
 import type { Decision, Snapshot } from '../feed/message.ts';
 import { type At, between, type Ms } from '../units/duration.ts';
 import { formatEpoch } from '../units/epoch.ts';
-import { deadMs, fitnessOf } from './judgement.ts';
+import { deadMs, fitnessOf, isWarm } from './judgement.ts';
+import { lowestMargin } from './lease-margin.ts';
 import { epochOf, type Machine, roleOf } from './machine.ts';
 import { isServing } from './peer.ts';
 import { servingNow } from './vipd-events.ts';
@@ -33,9 +34,11 @@ export function snapshotOf(machine: Machine, context: SnapshotContext): Snapshot
     reason: newest?.reason ?? 'listening for the peer',
     serving: servingNow(machine, now),
     leaseArmed: machine.lease.armed && servingNow(machine, now),
+    leaseMargin: leaseMargin(machine),
     hold: { on: machine.hold.on, until: holdEnd(machine, context) },
     fitness: fitnessOf(machine),
     rulesIn: machine.rulesIn,
+    warm: isWarm(machine, now),
     configDigest: machine.settings.configDigest,
     peer: peerOf(machine, now),
     links: linksOf(machine, view, now),
@@ -51,6 +54,10 @@ export function snapshotOf(machine: Machine, context: SnapshotContext): Snapshot
   };
 }
 
+function leaseMargin({ lease }: Machine): number | null {
+  return lease.margin === undefined ? null : Math.round(lowestMargin(lease.margin) * 1_000) / 1_000;
+}
+
 function holdEnd(machine: Machine, { now, wallMs }: SnapshotContext): string | null {
   const { until } = machine.hold;
   return until === undefined ? null : new Date(wallMs + between(now, until)).toISOString();
@@ -59,7 +66,7 @@ function holdEnd(machine: Machine, { now, wallMs }: SnapshotContext): string | n
 function peerOf(machine: Machine, now: At): Snapshot['peer'] {
   const { last, heardAt } = machine.peer;
   if (!last || heardAt === undefined) return null;
-  const { role, priority, fitness, ready, hold, configDigest } = last;
+  const { role, priority, fitness, ready, hold, warm, configDigest } = last;
   const epoch = formatEpoch(last.epoch);
   const heardMsAgo = rounded(between(heardAt, now));
   const silent = heardMsAgo > 2 * deadMs(machine);
@@ -72,6 +79,7 @@ function peerOf(machine: Machine, now: At): Snapshot['peer'] {
     fitness,
     ready,
     hold,
+    warm,
     configDigest,
     heardMsAgo,
   };

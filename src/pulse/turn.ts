@@ -52,7 +52,7 @@ export function becomeStandby(turn: Turn, reason: string, yields = false): void 
   update(turn, {
     willFor: '',
     vipdLostAt: undefined,
-    lease: { ...turn.machine.lease, inFlight: [], ackedAt: undefined },
+    lease: { ...turn.machine.lease, inFlight: [], ackedAt: undefined, margin: undefined },
   });
   become(turn, { role: 'standby', probing: undefined, vacantSince: undefined, yields }, reason);
 }
@@ -112,7 +112,9 @@ function writeWill(turn: Turn, epoch: Epoch, always: boolean): void {
 /** Lets go of all addresses; with the will, the peer takes over without waiting. */
 export function giveUp(turn: Turn, epoch: Epoch, will: boolean): void {
   const { lease } = turn.machine;
-  update(turn, { lease: { ...lease, commandSeq: lease.commandSeq + 1, inFlight: [], ackedAt: undefined } });
+  update(turn, {
+    lease: { ...lease, commandSeq: lease.commandSeq + 1, inFlight: [], ackedAt: undefined, margin: undefined },
+  });
   emit(turn, { type: 'give-up', seq: lease.commandSeq + 1, epoch, will });
 }
 

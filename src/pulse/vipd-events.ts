@@ -4,6 +4,7 @@ import { type At, after, between, ms } from '../units/duration.ts';
 import { compareEpochs, formatEpoch } from '../units/epoch.ts';
 import type { VipdMessage } from '../vip/protocol.ts';
 import { peerMac, probeRoundMs } from './judgement.ts';
+import { noteMargin } from './lease-margin.ts';
 import type { Machine, Probing, State } from './machine.ts';
 import {
   askClaim,
@@ -110,9 +111,12 @@ function held(turn: Turn, seq: number): void {
   const { lease, state } = turn.machine;
   const renewal = lease.inFlight.find(entry => entry.seq === seq);
   if (!renewal || !('epoch' in state)) return;
+  const { ackedAt } = lease;
+  const { leaseMs } = turn.machine.settings;
+  const margin = ackedAt === undefined ? undefined : noteMargin(lease.margin, { ackedAt, leaseMs, now: turn.now });
   update(turn, {
     heldAddresses: true,
-    lease: { ...lease, inFlight: lease.inFlight.filter(entry => entry.seq > seq), ackedAt: renewal.at },
+    lease: { ...lease, inFlight: lease.inFlight.filter(entry => entry.seq > seq), ackedAt: renewal.at, margin },
   });
   if (state.role !== 'claiming') return;
   become(

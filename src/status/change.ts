@@ -21,6 +21,13 @@ const MEASUREMENTS: ReadonlySet<string> = new Set([
   'activeConnections',
   'inactiveConnections',
   'lastAuditAt',
+  'leaseMargin',
+  'lagMs',
+  'unacknowledged',
+  'templates',
+  'connections',
+  'sent',
+  'savedAt',
 ]);
 
 /** The parts of `after` that say something new against `before`; undefined when none does. */

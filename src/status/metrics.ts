@@ -2,6 +2,7 @@
 // counters, one series per state with 0 or 1). io/exposition.ts turns them into text. Pure.
 import { ROLES, type Snapshot } from '../feed/message.ts';
 import type { StatusReport } from './report.ts';
+import { resyncProgress, STORE_TYPES, SYNC_PHASES, SYNC_ROLES, type SyncReport } from './sync.ts';
 
 export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
@@ -20,24 +21,36 @@ const SERVER_STATES = ['unknown', 'up', 'down', 'draining'] as const;
 /** A snapshot with more counters than this is cut: series must stay bounded whatever pulse sends. */
 const COUNTERS_MAX = 200;
 
+/** More links than a pair can have are cut, too. */
+const LINKS_MAX = 16;
+
 /** All families of the report. What the report does not know (null) has no sample, never a made-up zero. */
 export function familiesOf(report: StatusReport): Family[] {
-  return [...overallFamilies(report), ...pulseFamilies(report), ...serviceFamilies(report), ...kernelFamilies(report)];
+  return [
+    ...overallFamilies(report),
+    ...pulseFamilies(report),
+    ...serviceFamilies(report),
+    ...kernelFamilies(report),
+    ...syncFamilies(report.sync),
+  ];
 }
 
 /** `heartbeatsSent`, `refused.bad-mac` → `tandem_pulse_heartbeats_sent_total`, `tandem_pulse_refused_bad_mac_total`. */
-export function counterName(name: string): string {
+export function counterName(name: string, part: 'pulse' | 'sync' = 'pulse'): string {
   const snake = name
     .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
     .replace(/[^A-Za-z0-9]+/g, '_')
     .replace(/^_+|_+$/g, '')
     .toLowerCase();
-  return `tandem_pulse_${snake.replace(/_total$/, '')}_total`;
+  return `tandem_${part}_${snake.replace(/_total$/, '')}_total`;
 }
 
 function overallFamilies(report: StatusReport): Family[] {
   return [
     gauge('tandem_build_info', 'Always 1; the version is in the label', [sample(1, { version: report.version })]),
+    gauge('tandem_pair_info', 'Always 1; names the pair, to tell its routers from those of other pairs', [
+      sample(1, { pair: report.pair }),
+    ]),
     gauge('tandem_health', 'Overall health of this router: 1 for the current state', oneOf(HEALTHS, report.health)),
     gauge('tandem_problems', 'Problems that the status report names', [sample(report.problems.length)]),
     gauge('tandem_pulse_up', 'Whether pulse sends snapshots to the director', [sample(report.pulse !== null)]),
@@ -47,7 +60,12 @@ function overallFamilies(report: StatusReport): Family[] {
 function pulseFamilies(report: StatusReport): Family[] {
   const { pulse } = report;
   if (!pulse) return [];
-  return [...roleFamilies(pulse), ...peerFamilies(pulse), ...linkFamilies(pulse), ...counterFamilies(pulse)];
+  return [
+    ...roleFamilies(pulse),
+    ...peerFamilies(pulse),
+    ...linkFamilies(pulse),
+    ...counterFamilies(pulse.counters, 'pulse'),
+  ];
 }
 
 function roleFamilies(pulse: Snapshot): Family[] {
@@ -58,7 +76,15 @@ function roleFamilies(pulse: Snapshot): Family[] {
     gauge('tandem_epoch', 'Counter of the current or last known term of ownership', [sample(counterOf(pulse.epoch))]),
     gauge('tandem_serving', 'Whether vipd acknowledged the last renewal within the lease', [sample(pulse.serving)]),
     gauge('tandem_lease_armed', 'Whether the VIPs go away by themselves at lease end', [sample(pulse.leaseArmed)]),
+    gauge(
+      'tandem_lease_margin_ratio',
+      'Lowest share of the lease that was left at a renewal lately; absent: not the owner',
+      pulse.leaseMargin === null ? [] : [sample(pulse.leaseMargin)],
+    ),
     gauge('tandem_hold', 'Whether an operator keeps this router from becoming active', [sample(pulse.hold.on)]),
+    gauge('tandem_warm', 'Whether pulse takes this router for warm: by what its director last said, if that is young', [
+      sample(pulse.warm),
+    ]),
     gauge('tandem_fitness', 'Fitness of this router, as compared with the peer', [sample(pulse.fitness)]),
     gauge(
       'tandem_vip_held',
@@ -90,6 +116,7 @@ function peerFamilies(pulse: Snapshot): Family[] {
     gauge('tandem_peer_heard_seconds', 'Time since the last valid heartbeat', [sample(peer.heardMsAgo / 1_000)]),
     gauge('tandem_peer_fitness', 'Fitness of the peer', [sample(peer.fitness)]),
     gauge('tandem_peer_ready', 'Whether the peer says that it can take over', [sample(peer.ready)]),
+    gauge('tandem_peer_warm', "Whether the peer says that its tables hold what the owner's hold", [sample(peer.warm)]),
     gauge('tandem_peer_config_match', 'Whether both routers run the same config', [sample(sameConfig)]),
   ];
 }
@@ -135,13 +162,13 @@ function linkFamilies(pulse: Snapshot): Family[] {
   ];
 }
 
-function counterFamilies(pulse: Snapshot): Family[] {
+function counterFamilies(counters: Readonly<Record<string, number>>, part: 'pulse' | 'sync'): Family[] {
   const families = new Map<string, Family>();
-  for (const [name, value] of Object.entries(pulse.counters).slice(0, COUNTERS_MAX)) {
-    const metric = counterName(name);
+  for (const [name, value] of Object.entries(counters).slice(0, COUNTERS_MAX)) {
+    const metric = counterName(name, part);
     // Two spellings of one name would make the exposition invalid; the first one stands.
     if (value >= 0 && !families.has(metric)) {
-      families.set(metric, counter(metric, `pulse's counter ${name}, explained in docs/EVENTS.md`, [sample(value)]));
+      families.set(metric, counter(metric, `Counter ${name} of ${part}, explained in docs/EVENTS.md`, [sample(value)]));
     }
   }
   return [...families.values()];
@@ -187,17 +214,90 @@ function serviceFamilies(report: StatusReport): Family[] {
 }
 
 function kernelFamilies(report: StatusReport): Family[] {
-  const { kernel, sync } = report;
-  const labels = { mode: sync.mode };
+  const { kernel } = report;
   return [
     gauge('tandem_rules_in', 'Whether the kernel has all rules', [sample(kernel.rulesIn)]),
     counter('tandem_repairs_total', 'Changes by others that the director put right', [sample(kernel.repairs)]),
     gauge('tandem_kernel_errors', 'Changes that the last apply could not make', [sample(kernel.errors.length)]),
     gauge('tandem_audit_timestamp_seconds', 'Unix time of the last audit', timestamps(kernel.lastAuditAt)),
-    gauge('tandem_sync_daemon_up', 'Whether the sync daemon runs', [
-      sample(sync.master, { ...labels, daemon: 'master' }),
-      sample(sync.backup, { ...labels, daemon: 'backup' }),
+  ];
+}
+
+function syncFamilies(sync: SyncReport): Family[] {
+  const links = sync.links.slice(0, LINKS_MAX);
+  const phases = SYNC_PHASES.map(phase => sample(phase === sync.phase, { phase }));
+  const roles = SYNC_ROLES.map(role => sample(role === sync.role, { role }));
+  const rtts = links.flatMap(({ lan, rttMs }) => (rttMs === null ? [] : [sample(rttMs / 1_000, { link: lan })]));
+  return [
+    gauge('tandem_sync_warm', "Whether the tables here hold what the owner's hold", [sample(sync.warm)]),
+    gauge('tandem_sync_phase', 'Phase of the sync: 1 for the current one', phases),
+    gauge('tandem_sync_role', 'What this router is in the sync: 1 for the current role', roles),
+    gauge(
+      'tandem_sync_link_up',
+      "Whether the link to the peer's director is connected",
+      links.map(link => sample(link.connected, { link: link.lan })),
+    ),
+    gauge('tandem_sync_links_up', "Connected links to the peer's director", [
+      sample(links.filter(link => link.connected).length),
     ]),
+    gauge('tandem_sync_rtt_seconds', 'Round-trip time of the last exchange on the link', rtts),
+    gauge('tandem_sync_lag_seconds', 'Age of the oldest entry that the peer has not acknowledged', [
+      sample(sync.lagMs / 1_000),
+    ]),
+    gauge('tandem_sync_unacknowledged', 'Entries that the peer has not acknowledged', [sample(sync.unacknowledged)]),
+    gauge('tandem_sync_templates', 'Persistence templates known to the sync', [sample(sync.templates)]),
+    gauge('tandem_sync_connections', 'Connections known to the sync', [sample(sync.connections)]),
+    gauge('tandem_sync_problems', 'Problems that the sync itself names', [sample(sync.problems.length)]),
+    ...resyncFamilies(sync),
+    ...storeFamilies(sync.store),
+    ...counterFamilies(sync.counters, 'sync'),
+  ];
+}
+
+function resyncFamilies(sync: SyncReport): Family[] {
+  const { resync } = sync;
+  if (!resync) return [];
+  const progress = resyncProgress(sync);
+  const took = resync.endedAt === null ? Number.NaN : Date.parse(resync.endedAt) - Date.parse(resync.startedAt);
+  return [
+    gauge('tandem_sync_resync_running', 'Whether a full resync is under way', [sample(progress !== undefined)]),
+    gauge('tandem_sync_resync_progress_ratio', 'Share of the resync that has been sent', [sample(progress ?? 1)]),
+    gauge(
+      'tandem_sync_resync_started_timestamp_seconds',
+      'Unix time at which the last resync began',
+      timestamps(resync.startedAt),
+    ),
+    gauge(
+      'tandem_sync_resync_seconds',
+      'Length of the last full resync',
+      Number.isNaN(took) ? [] : [sample(took / 1_000)],
+    ),
+    gauge('tandem_sync_resync_entries', 'Entries of the last full resync', [sample(resync.entries)]),
+    gauge('tandem_sync_resync_repaired', 'Entries of the last full resync that had to be sent again', [
+      sample(resync.repaired),
+    ]),
+  ];
+}
+
+function storeFamilies(store: SyncReport['store']): Family[] {
+  const types = STORE_TYPES.map(type => sample(type === store.type, { type }));
+  const entries = [sample(store.templates, { kind: 'template' }), sample(store.connections, { kind: 'connection' })];
+  return [
+    gauge('tandem_sync_store', 'Where snapshots of the tables are kept: 1 for the type in use', types),
+    gauge(
+      'tandem_sync_store_saved_timestamp_seconds',
+      'Unix time of the newest snapshot in the store',
+      timestamps(store.savedAt),
+    ),
+    gauge('tandem_sync_store_entries', 'Entries of the newest snapshot in the store', entries),
+    gauge('tandem_sync_store_problem', 'Whether the last attempt to save or read failed', [
+      sample(store.problem !== ''),
+    ]),
+    gauge(
+      'tandem_sync_store_restored_entries',
+      'Entries brought back from the store when this director started',
+      store.restored === null ? [] : [sample(store.restored)],
+    ),
   ];
 }
 

@@ -2,6 +2,7 @@
 // docs/status.schema.json is generated from it.
 import { z } from 'zod';
 import { snapshotSchema } from '../feed/message.ts';
+import { syncReportSchema } from './sync.ts';
 
 export const serverReportSchema = z.object({
   name: z.string(),
@@ -48,15 +49,10 @@ export const statusReportSchema = z.object({
     repairs: z.int(),
     /** Changes the last apply could not make, each a sentence. */
     errors: z.array(z.string()),
+    /** What this kernel was found to do where kernels differ, by name. */
+    found: z.record(z.string(), z.string()),
   }),
-  sync: z.object({
-    /** off, kernel (the kernel's own daemons). */
-    mode: z.enum(['off', 'kernel']),
-    master: z.boolean(),
-    backup: z.boolean(),
-    interface: z.string().nullable(),
-    syncId: z.int().nullable(),
-  }),
+  sync: syncReportSchema,
 });
 export type StatusReport = z.output<typeof statusReportSchema>;
 export type ServiceReport = z.output<typeof serviceReportSchema>;

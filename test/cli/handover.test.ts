@@ -1,6 +1,12 @@
 // How `tandem handover` reads the role feed: done, failed, or still on its way.
 import test from 'ava';
-import { beginHandover, followHandover, handoverProgress, type Outcome } from '../../src/cli/handover.ts';
+import {
+  beginHandover,
+  followHandover,
+  handoverProgress,
+  isWorthWaiting,
+  type Outcome,
+} from '../../src/cli/handover.ts';
 import { routerOf } from '../../src/cli/node.ts';
 import type { Role, Snapshot } from '../../src/feed/message.ts';
 import { sampleSnapshot } from './samples.ts';
@@ -65,6 +71,19 @@ test('asked on the standby, it has failed when this router claims and falls back
     'waiting',
     'failed',
   ]);
+});
+
+test('only a ready standby that is cold is waited for; of everything else pulse knows better what to say', t => {
+  const { peer } = sampleSnapshot();
+  if (!peer) throw new Error('the sample has a peer');
+  const cold = { ...peer, warm: false };
+  t.true(isWorthWaiting(sampleSnapshot({ peer: cold })));
+  t.false(isWorthWaiting(sampleSnapshot()));
+  t.false(isWorthWaiting(sampleSnapshot({ peer: null })));
+  t.false(isWorthWaiting(sampleSnapshot({ peer: cold, role: 'standby' })));
+  for (const change of [{ silent: true }, { ready: false }, { role: 'claiming' as const }]) {
+    t.false(isWorthWaiting(sampleSnapshot({ peer: { ...cold, ...change } })));
+  }
 });
 
 test('progress names both routers, also one that is not heard', t => {

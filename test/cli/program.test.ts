@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import type { ControlReply, Snapshot } from '../../src/feed/message.ts';
 import { asAnotherUser, theirs } from '../another-user.ts';
-import { sampleReport, sampleSnapshot } from './samples.ts';
+import { sampleReport, sampleSnapshot, sampleSync } from './samples.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const asRoot = process.geteuid?.() === 0 ? test : test.skip;
@@ -206,6 +206,7 @@ for (const args of [
   ['status', '--jsn'],
   ['hold', '--for', 'ever'],
   ['why', '-n', '0'],
+  ['handover', '--wait', 'long'],
   ['check', 'a', 'b'],
 ]) {
   test(`"tandem ${args.join(' ')}" is a usage error`, async t => {
@@ -219,7 +220,19 @@ for (const args of [
 test('help and version are no errors', async t => {
   const help = await tandem(['--help']);
   t.is(help.code, 0);
-  for (const name of ['pulse', 'director', 'check', 'keygen', 'status', 'handover', 'hold', 'release', 'why', 'plan']) {
+  for (const name of [
+    'pulse',
+    'director',
+    'check',
+    'keygen',
+    'status',
+    'handover',
+    'hold',
+    'release',
+    'why',
+    'plan',
+    'sync',
+  ]) {
     t.regex(help.out, new RegExp(`^  ${name} `, 'm'));
   }
   t.regex((await tandem(['--version'])).out, /^\d+\.\d+\.\d+\n$/);
@@ -244,6 +257,7 @@ test('without daemons every command ends with 3 and says what to start', async t
   t.is(await told(['handover']), pulseMissing);
   t.regex(await told(['hold']), /pulse-control\.sock does not exist; run: systemctl start tandem-pulse/);
   t.regex(await told(['release']), /pulse-control\.sock does not exist/);
+  t.regex(await told(['sync']), /director does not run here: .*status\.sock does not exist/);
   t.regex(await told(['plan']), /director-control\.sock does not exist; run: systemctl start tandem-director/);
 });
 
@@ -329,6 +343,21 @@ test('status --watch draws again every second until Ctrl-C', async t => {
   const pictures = out.trimEnd().split('\n');
   t.true(pictures.length >= 2);
   t.deepEqual(JSON.parse(pictures[1] ?? ''), sampleReport());
+});
+
+test('sync shows all of the sync, or gives it as JSON', async t => {
+  const runDir = place(t);
+  await fakeHttp(t, join(runDir, 'status.sock'), { '/status': sampleReport() });
+  const shown = await tandem(['sync', '--run-dir', runDir]);
+  t.is(shown.code, 0);
+  t.regex(shown.out, /^WARM {2}router-a owns the VIPs; streaming to router-b over client\n/);
+  const json = await tandem(['sync', '--json', '--run-dir', runDir]);
+  t.is(json.code, 0);
+  const { generatedAt, pair, sync, kernel } = sampleReport();
+  const peer = { node: 'router-b', warm: true };
+  t.deepEqual(JSON.parse(json.out), {
+    ...{ schema: 'tandem-sync/1', generatedAt, pair, node: 'router-a', peer, sync, kernelFound: kernel.found },
+  });
 });
 
 test('why gives the last decisions, as many as asked for', async t => {
@@ -421,6 +450,47 @@ test('a handover that the peer did not take ends with 1 and the reason', async t
   const { code, err } = await tandem(['handover', '--run-dir', runDir]);
   t.is(code, 1);
   t.regex(err, /tandem: the handover did not happen: router-b did not take the offer; see: tandem why\n$/);
+});
+
+const coldPeer = () => {
+  const { peer } = sampleSnapshot();
+  return sampleSnapshot({ peer: peer && { ...peer, warm: false } });
+};
+
+test('handover waits for a cold peer, shows the progress of its resync, and asks pulse once it is warm', async t => {
+  const runDir = place(t);
+  const send = await fakeFeed(t, runDir, [coldPeer()]);
+  const resync = { startedAt: '', endedAt: null, entries: 200, sent: 90, verifiedBy: null, repaired: 0 };
+  const report = { ...sampleReport(), sync: sampleSync({ phase: 'resync', resync }) };
+  await fakeHttp(t, join(runDir, 'status.sock'), { '/status': report });
+  const got = await fakeControl(t, runDir, { ok: false, code: 'refused', message: 'enough for this test' });
+  const warm = setInterval(() => send(sampleSnapshot()), 300);
+  const { code, err } = await tandem(['handover', '--run-dir', runDir, '--wait', '25']);
+  clearInterval(warm);
+  t.is(code, 1);
+  t.is(
+    err,
+    'router-b is cold; waiting up to 25 s for it to become warm\nrouter-b is cold, resync 45 %\nrouter-b is warm\n' +
+      'tandem: pulse on router-a refused: enough for this test\n',
+  );
+  t.deepEqual(got, [{ command: 'handover', cold: false }]);
+});
+
+test('handover to a peer that stays cold ends with the refusal of pulse; --cold asks at once and says so', async t => {
+  const runDir = place(t);
+  await fakeFeed(t, runDir, [coldPeer()]);
+  const got = await fakeControl(t, runDir, { ok: false, code: 'refused', message: "the peer's tables are cold" });
+  const waited = await tandem(['handover', '--run-dir', runDir, '--wait', '0.5']);
+  t.is(waited.code, 1);
+  t.regex(waited.err, /waiting up to 0\.5 s.*\ntandem: pulse on router-a refused: the peer's tables are cold\n$/);
+  for (const args of [['--cold'], ['--wait', '0']]) {
+    t.notRegex((await tandem(['handover', '--run-dir', runDir, ...args])).err, /waiting/);
+  }
+  t.deepEqual(got, [
+    { command: 'handover', cold: false },
+    { command: 'handover', cold: true },
+    { command: 'handover', cold: false },
+  ]);
 });
 
 test('a handover without an outcome is given up after ten seconds', async t => {

@@ -2,7 +2,7 @@
 import test from 'ava';
 import { renderDecisions, renderFeed, renderPlan, renderStatus } from '../../src/cli/render.ts';
 import { age, milliseconds, printable, since } from '../../src/cli/words.ts';
-import { NOW, sampleReport, sampleSnapshot } from './samples.ts';
+import { NOW, sampleReport, sampleSnapshot, sampleSync } from './samples.ts';
 
 const PLAIN = { colour: false, now: NOW };
 
@@ -16,9 +16,9 @@ PROBLEMS
   ! ftp2 of service ftp is down: login: 530 Login incorrect.
 
 ROUTERS
-  router           role     epoch  since   fitness  rules  config    heard
-  router-a (here)  ACTIVE   12.1   5m ago  7        in     d658d3a1  -
-  router-b         standby  12.1   -       7        in     d658d3a1  43ms ago
+  router           role     epoch  since   fitness  rules  tables  config    heard
+  router-a (here)  ACTIVE   12.1   5m ago  7        in     warm    d658d3a1  -
+  router-b         standby  12.1   -       7        in     warm    d658d3a1  43ms ago
   reason: router-b was silent for 312 ms and no virtual address answered
 
 LINKS
@@ -37,7 +37,8 @@ SERVICE ftp  192.0.2.100, mark 21, wlc
   ftp2    198.51.100.12  DOWN     0 of 1  1 + 0        4.0s ago, 3.10 ms  login: 530 Login [2J incorrect.
 
 KERNEL  rules in, last audit 30s ago, repairs 0
-SYNC  master and backup on eth2, id 21
+SYNC  streaming to router-b over client; 1,234 templates, 5,678 connections; lag 12 ms
+  store file, saved 12s ago, 1,230 templates, 5,600 connections
 `,
   );
 });
@@ -67,7 +68,7 @@ test('status says which config differs, who is on hold, what is not served and w
       }),
       services: report.services.map(service => ({ ...service, inKernel: false })),
       kernel: { ...report.kernel, rulesIn: false, errors: ['ipvsadm is not installed; apt-get install ipvsadm'] },
-      sync: { mode: 'kernel', master: false, backup: false, interface: 'eth2', syncId: 21 },
+      sync: sampleSync({ phase: 'waiting', role: 'sink', warm: false }),
     },
     PLAIN,
   );
@@ -80,7 +81,7 @@ test('status says which config differs, who is on hold, what is not served and w
     'wlc, NOT IN THE KERNEL',
     'RULES NOT IN',
     '! ipvsadm is not installed; apt-get install ipvsadm',
-    'NO DAEMON RUNS on eth2',
+    'SYNC  COLD: waiting: no link to the director of router-b',
   ]) {
     t.true(text.includes(words), words);
   }

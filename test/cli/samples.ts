@@ -1,6 +1,7 @@
 // A realistic pair for the CLI tests: router-a took over five minutes ago, one server fails its login.
 import type { Snapshot } from '../../src/feed/message.ts';
 import type { StatusReport } from '../../src/status/report.ts';
+import type { SyncReport } from '../../src/status/sync.ts';
 
 export const NOW = Date.parse('2026-11-22T16:25:00.000Z');
 
@@ -18,9 +19,11 @@ export function sampleSnapshot(changed: Partial<Snapshot> = {}): Snapshot {
     reason: 'router-b was silent for 312 ms and no virtual address answered',
     serving: true,
     leaseArmed: true,
+    leaseMargin: 0.54,
     hold: { on: false, until: null },
     fitness: 7,
     rulesIn: true,
+    warm: true,
     configDigest: 'd658d3a166bdafa7',
     peer: {
       role: 'standby',
@@ -30,6 +33,7 @@ export function sampleSnapshot(changed: Partial<Snapshot> = {}): Snapshot {
       fitness: 7,
       ready: true,
       hold: false,
+      warm: true,
       configDigest: 'd658d3a166bdafa7',
       heardMsAgo: 43,
       silent: false,
@@ -116,7 +120,49 @@ export function sampleReport(): StatusReport {
         ],
       },
     ],
-    kernel: { rulesIn: true, lastAuditAt: '2026-11-22T16:24:30.000Z', repairs: 0, errors: [] },
-    sync: { mode: 'kernel', master: true, backup: true, interface: 'eth2', syncId: 21 },
+    kernel: {
+      rulesIn: true,
+      lastAuditAt: '2026-11-22T16:24:30.000Z',
+      repairs: 0,
+      errors: [],
+      found: { injection: 'works' },
+    },
+    sync: sampleSync(),
+  };
+}
+
+/** The source of a pair that streams over both links. */
+export function sampleSync(changed: Partial<SyncReport> = {}): SyncReport {
+  return {
+    phase: 'streaming',
+    role: 'source',
+    warm: true,
+    links: [
+      { lan: 'client', connected: true, rttMs: 0.4 },
+      { lan: 'cross', connected: false, rttMs: null },
+    ],
+    templates: 1_234,
+    connections: 5_678,
+    lagMs: 12,
+    unacknowledged: 3,
+    counters: { published: 12_345, holes: 2 },
+    resync: {
+      startedAt: '2026-11-22T16:20:10.000Z',
+      endedAt: '2026-11-22T16:20:11.500Z',
+      entries: 6_912,
+      sent: 6_912,
+      verifiedBy: 'entries',
+      repaired: 1,
+    },
+    store: {
+      type: 'file',
+      savedAt: '2026-11-22T16:24:48.000Z',
+      templates: 1_230,
+      connections: 5_600,
+      problem: '',
+      restored: null,
+    },
+    problems: [],
+    ...changed,
   };
 }

@@ -51,10 +51,11 @@ test('the commented-out fields of the example show the defaults', t => {
   const text = readFileSync(EXAMPLE, 'utf8');
   const uncommented = text
     .replaceAll(
-      /^( *)# (alone_keep|port|auto_failback|sync_id|control_port|active|scheduler|persistence|timeout|stage_timeout|rise|fall|user|data|key_file):/gm,
+      /^( *)# (alone_keep|port|auto_failback|control_port|active|scheduler|persistence|timeout|stage_timeout|rise|fall|user|data|key_file):/gm,
       '$1$2:',
     )
-    .replaceAll(/^# (ipvs:| {2}tcp_timeout| {2}tcp_fin_timeout| {2}audit)/gm, '$1');
+    .replaceAll(/^# (ipvs:| {2}tcp_timeout| {2}tcp_fin_timeout| {2}audit)/gm, '$1')
+    .replaceAll(/^# (sync:| {2}enabled| {2}port| {2}store:| {4}type| {4}schedule| {4}connections| {4}max_age)/gm, '$1');
   const [shipped, explicit] = [parseConfig(text), parseConfig(uncommented)];
   t.not(uncommented, text);
   t.true(shipped.ok && explicit.ok);
@@ -177,7 +178,9 @@ test('parsing never throws on arbitrary structures with the right keys', t => {
     'mark',
     'check',
     'sync',
-    'lan',
+    'store',
+    'redis',
+    'tls',
   );
   const { tree } = fc.letrec(tie => ({
     tree: fc.oneof(

@@ -31,7 +31,7 @@ heartbeat:
   lease: 220ms
   dead: 300ms
 sync:
-  lan: cross
+  port: 694
 ipvs:
   audit: "*/30 * * * * *"
 services:
@@ -54,6 +54,11 @@ const SECOND_SERVICE_AFTER = '      s2: { address: 198.51.100.12 }\n';
 function second(vip: string, rest: string): Edit {
   const more = `  more:\n    vip: ${vip}\n    servers_lan: servers\n${rest}\n`;
   return [SECOND_SERVICE_AFTER, `${SECOND_SERVICE_AFTER}${more}`];
+}
+
+/** SOUND with a Redis store of these fields. */
+function redis(fields: string): readonly Edit[] {
+  return [['  port: 694', `  store: { type: redis, redis: { ${fields} } }`]];
 }
 
 type Edit = readonly [from: string, to: string];
@@ -382,23 +387,103 @@ const CASES: readonly Case[] = [
     ],
   },
   {
-    mistake: 'a sync LAN that does not exist',
-    edits: [['  lan: cross', '  lan: cros']],
-    told: ['29:8: error: there is no LAN "cros"; did you mean "cross"?'],
-  },
-  {
-    mistake: 'sync on a LAN with VIPs',
-    edits: [['  lan: cross', '  lan: client']],
+    mistake: 'a sync LAN, which was removed',
+    edits: [['  port: 694', '  lan: cross']],
     told: [
-      `29:8: warning: LAN "client" has VIPs, and connection state crosses it unencrypted; write the pair's own link`,
+      '29:3: error: unknown key "lan": it is gone, connection state goes over every heartbeat link, encrypted; delete it',
     ],
   },
   {
-    mistake: 'services without sync',
-    edits: [['sync:\n  lan: cross\n', '']],
+    mistake: 'a sync id, which was removed',
+    edits: [['  port: 694', '  sync_id: 21']],
     told: [
-      `31:3: warning: services without "sync": running transfers do not survive a failover; add sync: { lan: ... }, the pair's own link`,
+      '29:3: error: unknown key "sync_id": it is gone, the stream is bound to the pair by its name and key; delete it; sync.port is its TCP port',
     ],
+  },
+  {
+    mistake: 'services with sync switched off',
+    edits: [['  port: 694', '  enabled: false']],
+    told: ['29:12: warning: sync is off: running transfers do not survive a failover; write enabled: true'],
+  },
+  {
+    mistake: 'a schedule that is none',
+    edits: [['  port: 694', '  store: { schedule: sometimes }']],
+    told: [
+      '29:22: error: "sometimes" is not a cron expression; write five or six fields like "*/30 * * * * *" (second, minute, hour, day, month, weekday)',
+    ],
+  },
+  {
+    mistake: 'a store of an unknown type',
+    edits: [['  port: 694', '  store: { type: redi, redis: { host: localhost } }']],
+    told: ['29:18: error: "redi" is not a choice for "type"; did you mean "redis"? (none, file or redis)'],
+  },
+  {
+    mistake: 'a store path that is not whole',
+    edits: [['  port: 694', '  store: { path: sessions }']],
+    told: ['29:18: error: "sessions" is not allowed for "path"; write a whole path, from / on'],
+  },
+  {
+    mistake: 'type redis without its section',
+    edits: [['  port: 694', '  store: { type: redis }']],
+    told: ['29:18: error: type is redis, but there is no "redis" section; add redis: { host: ... }'],
+  },
+  {
+    mistake: 'fields of another type of store',
+    edits: [['  port: 694', '  store: { type: none, path: /var/x, redis: { host: localhost } }']],
+    told: [
+      '29:30: warning: "path" is not used: type is none; write type: file, or delete it',
+      '29:45: warning: "redis" is not used: type is none; write type: redis, or delete it',
+    ],
+  },
+  {
+    mistake: 'a Redis that is nowhere',
+    edits: redis('database: 1'),
+    told: ['29:32: error: neither host nor sentinels say where Redis is; write host: NAME, or sentinels and master'],
+  },
+  {
+    mistake: 'host and sentinels together',
+    edits: redis('host: localhost, sentinels: ["127.0.0.1:26379"], master: m'),
+    told: ['29:40: error: host and sentinels exclude each other; keep one of them'],
+  },
+  {
+    mistake: 'Sentinels without the name of the master',
+    edits: redis('sentinels: ["127.0.0.1:26379", "[::1]:26379"]'),
+    told: [
+      '29:45: error: the Sentinels must be asked for a master by its name; add master: NAME, as "sentinel monitor NAME" has it',
+    ],
+  },
+  {
+    mistake: 'a master, or a Sentinel password, without Sentinels',
+    edits: redis('host: localhost, master: m, sentinel_password_file: /s'),
+    told: [
+      '29:59: error: only Sentinels know a master by its name; write sentinels, or delete it',
+      '29:86: error: there are no sentinels; write sentinels, or delete it',
+    ],
+  },
+  {
+    mistake: 'a Sentinel without a port',
+    edits: redis('sentinels: ["127.0.0.1"], master: m'),
+    told: [
+      '29:46: error: "127.0.0.1" is not a host with its port; write one like 203.0.113.9:26379 or "[2001:db8::9]:26379"',
+    ],
+  },
+  {
+    mistake: 'a Redis user without a password, and half a certificate',
+    edits: redis('host: localhost, username: tandem, tls: { key_file: /k }'),
+    told: [
+      '29:61: error: a user without a password_file; add password_file: FILE',
+      '29:74: error: a certificate needs its key, and a key its certificate; write both cert_file and key_file, or neither',
+    ],
+  },
+  {
+    mistake: 'a Redis elsewhere without encryption',
+    edits: redis('host: 203.0.113.9'),
+    told: ['29:40: warning: sessions and password go to 203.0.113.9 unencrypted; write tls: { ca_file: FILE }'],
+  },
+  {
+    mistake: 'Sentinels elsewhere without encryption',
+    edits: redis('sentinels: ["127.0.0.1:1", "redis.example:2"], master: m'),
+    told: ['29:45: warning: sessions and password go to redis.example unencrypted; write tls: { ca_file: FILE }'],
   },
   {
     mistake: 'a lease below two intervals',
@@ -639,4 +724,30 @@ function told(text: string): string[] {
   return mistakes.map(
     ({ line, column, severity, problem, remedy }) => `${line}:${column}: ${severity}: ${problem}; ${remedy}`,
   );
+}
+
+test('sync and its store have defaults without the whole section', t => {
+  const parsed = parseConfig(SOUND.replace('sync:\n  port: 694\n', ''));
+  t.true(parsed.ok);
+  if (!parsed.ok) return;
+  t.deepEqual(parsed.warnings, []);
+  t.deepEqual(parsed.config.sync as unknown, {
+    enabled: true,
+    port: 694,
+    store: { type: 'file', schedule: '0 * * * * *', connections: true, max_age: 1_800_000 },
+  });
+});
+
+const QUIET_REDIS: readonly string[] = [
+  'host: localhost',
+  'host: 127.0.0.9',
+  'host: "::1"',
+  'host: 203.0.113.9, tls: {}',
+  'sentinels: ["203.0.113.9:26379", "[2001:db8::9]:1"], master: m, tls: { ca_file: /ca }',
+];
+for (const fields of QUIET_REDIS) {
+  test(`a Redis with ${fields}: nothing to say`, t => {
+    const parsed = parseConfig(redis(fields).reduce((text, [from, to]) => text.replace(from, to), SOUND));
+    t.deepEqual(parsed.ok ? parsed.warnings : parsed.mistakes, []);
+  });
 }

@@ -37,9 +37,11 @@ test('an empty kernel gets time-outs, service, servers, table and settings, each
       "sysctl: net.ipv4.ip_forward = 1 (now 0): the real servers' answers pass through this router",
       'sysctl: net.ipv4.vs.sloppy_tcp = 1 (now 0): data of active mode is adopted in mid-stream after a takeover',
       'sysctl: net.ipv4.vs.expire_quiescent_template = 1 (now 0): clients of a server that is down get another one',
-      'sysctl: net.ipv4.vs.sync_threshold = 0 0 (now 3 50): every connection is sent to the peer once, at its first packet',
-      'sysctl: net.ipv4.vs.sync_refresh_period = 10 (now 0): quiet connections are sent again every 10 s, not per packet',
-      'sysctl: net.ipv4.vs.sync_retries = 2 (now 0): each of those is sent twice more, because the sync is unacknowledged',
+      'sysctl: net.ipv4.vs.conntrack = 1 (now 0): conntrack tells of new connections at once, the sync master up to 2 s later',
+      'sysctl: net.ipv4.vs.sync_threshold = 0 0 (now 3 50): every connection is reported once, at its first packet',
+      'sysctl: net.ipv4.vs.sync_refresh_period = 10 (now 0): quiet connections are reported again every 10 s, not per packet',
+      'sysctl: net.ipv4.vs.sync_retries = 2 (now 0): each of those is reported twice more, because the reports are unacknowledged',
+      "sysctl: net.ipv4.vs.sync_sock_size = 1048576 (now 0): the sync daemons' own buffers, at most rmem_max",
       'sysctl: net.netfilter.nf_conntrack_tcp_be_liberal = 1 (now 0): a transfer that comes back to this router has moved its window meanwhile',
     ],
   );
@@ -162,6 +164,26 @@ test('a setting that the kernel lacks bars the rules; one that is only checked i
     [true, false],
   );
   t.false(made.sysctls.some(({ rule }) => rule.name.endsWith('tcp_loose')));
+});
+
+test('a setting for the sync alone bars nothing when the kernel lacks it, refuses it, or has a larger value', t => {
+  const fake = fakeKernel();
+  for (const { change } of plan(inputOf(fake)).changes) {
+    const [, name, value] = /^(\S+) = (.*) \(now/.exec(change) ?? [];
+    if (name !== undefined && !/conntrack$|rmem_max/.test(name)) fake.sysctls.set(name, value as string);
+  }
+  fake.sysctls.set('net.ipv4.vs.sync_sock_size', '9000000');
+  fake.sysctls.set('net.ipv4.vs.sync_qlen_max', '10');
+  fake.sysctls.set('net.core.rmem_max', '212992');
+  const made = plan(inputOf(fake));
+  t.deepEqual(
+    made.sysctls.map(({ rule }) => rule.name),
+    ['net.ipv4.vs.conntrack', 'net.core.rmem_max'],
+  );
+  t.deepEqual(codes(made.problems), ['sysctl-off net.ipv4.vs.sync_qlen_max']);
+  t.true(isComplete({ ...made, ipvs: [], nft: undefined }));
+  fake.sysctls.delete('net.ipv4.vs.conntrack');
+  t.deepEqual(codes(plan(inputOf(fake)).problems), ['sysctl-off net.ipv4.vs.sync_qlen_max']);
 });
 
 test('values that differ only in blanks are the same', t => {

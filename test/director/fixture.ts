@@ -6,6 +6,7 @@ import type { Problem } from '../../src/director/director.ts';
 import { createKernel, type Kernel } from '../../src/director/io/kernel.ts';
 import { createIpvsadm, type Ipvsadm } from '../../src/ipvs/io/ipvsadm.ts';
 import type { Verdict } from '../../src/nanny/verdict.ts';
+import type { SyncStatus } from '../../src/sync/status.ts';
 import { type IpvsModel, ipvsModel, modelIpvsadm } from '../ipvs/model.ts';
 
 export const NODE = 'r1';
@@ -47,7 +48,7 @@ export function configOf({ services = { ftp: FTP }, sync = true }: FixtureOption
       cross: { interface: 'x0', addresses: { r1: '203.0.113.1/24', r2: '203.0.113.2/24' } },
     },
     heartbeat: { links: ['client'] },
-    ...(sync ? { sync: { lan: 'cross' } } : {}),
+    sync: { enabled: sync },
     services,
   });
 }
@@ -85,9 +86,16 @@ export const FRESH_SYSCTLS: readonly (readonly [string, string])[] = [
   ['net.ipv6.conf.all.forwarding', '0'],
   ['net.ipv4.vs.sloppy_tcp', '0'],
   ['net.ipv4.vs.expire_quiescent_template', '0'],
+  ['net.ipv4.vs.conntrack', '0'],
+  ['net.netfilter.nf_conntrack_events', '2'],
   ['net.ipv4.vs.sync_threshold', '3 50'],
   ['net.ipv4.vs.sync_refresh_period', '0'],
   ['net.ipv4.vs.sync_retries', '0'],
+  ['net.ipv4.vs.sync_sock_size', '0'],
+  ['net.ipv4.vs.sync_qlen_max', '15191'],
+  ['net.ipv4.vs.sync_version', '1'],
+  ['net.ipv4.vs.sync_ports', '1'],
+  ['net.ipv4.vs.sync_persist_mode', '0'],
   ['net.netfilter.nf_conntrack_tcp_be_liberal', '0'],
   ['net.netfilter.nf_conntrack_tcp_loose', '1'],
 ];
@@ -143,4 +151,23 @@ function runNft(
 
 export function codes(problems: readonly Problem[]): string[] {
   return problems.map(problem => (problem.about === '' ? problem.code : `${problem.code} ${problem.about}`));
+}
+
+/** A standby that is up to date. */
+export function syncStatus(changes: Partial<SyncStatus> = {}): SyncStatus {
+  return {
+    phase: 'streaming',
+    role: 'sink',
+    warm: true,
+    links: [{ lan: 'cross', connected: true, rttMs: 0.3 }],
+    templates: 10,
+    connections: 20,
+    lagMs: 5,
+    unacknowledged: 0,
+    counters: {},
+    resync: null,
+    store: { type: 'file', savedAt: null, templates: 0, connections: 0, problem: '', restored: null },
+    problems: [],
+    ...changes,
+  };
 }

@@ -5,15 +5,21 @@ import { NOTHING_OWNED, type Owned } from '../../src/director/owned.ts';
 import type { Snapshot } from '../../src/feed/message.ts';
 import type { Verdict } from '../../src/nanny/verdict.ts';
 import { statusReportSchema } from '../../src/status/report.ts';
-import { createKernelSync } from '../../src/sync/io/kernel-daemons.ts';
+import type { EnsureResult } from '../../src/sync/ports.ts';
+import type { SyncStatus } from '../../src/sync/status.ts';
 import type { At } from '../../src/units/duration.ts';
-import { configOf, type FakeKernel, FTP, fakeKernel, NODE, verdict } from './fixture.ts';
+import { sampleSnapshot } from '../cli/samples.ts';
+import { configOf, type FakeKernel, FTP, fakeKernel, NODE, syncStatus, verdict } from './fixture.ts';
 
 interface Rig {
   readonly fake: FakeKernel;
   readonly director: Director;
   readonly events: { readonly code: string; readonly fields: Readonly<Record<string, unknown>> }[];
   verdicts: Verdict[];
+  sync: SyncStatus;
+  /** What the sync's part of the kernel will say at the next audit. */
+  ensured: EnsureResult;
+  pulse: Snapshot | null;
   saved: Owned | undefined;
   now: number;
   /** Codes of the events since the last call, without those of every change. */
@@ -23,16 +29,34 @@ interface Rig {
 function rigOf(options: { config?: Config; fake?: FakeKernel; owned?: Owned } = {}): Rig {
   const { config = configOf(), fake = fakeKernel(), owned = NOTHING_OWNED } = options;
   const events: Rig['events'] = [];
-  const rig = { fake, events, verdicts: [verdict('fs1', 'up'), verdict('fs2', 'up')], now: 0 } as unknown as Rig;
-  const wanted = () => (rig.director.config().sync === undefined ? undefined : { interface: 'x0', syncId: 21 });
+  const rig = {
+    fake,
+    events,
+    verdicts: [verdict('fs1', 'up'), verdict('fs2', 'up')],
+    now: 0,
+    pulse: null,
+  } as unknown as Rig;
+  rig.ensured = { running: true, changes: [], problems: [], found: { expiry: 'by time-out 1' } };
+  rig.sync = syncStatus();
   const director = createDirector(
     { config, digest: 'd1', node: NODE, version: '0.1.0', owned },
     {
       kernel: fake.kernel,
-      sync: createKernelSync(fake.ipvsadm, () => ({ wanted: wanted(), owned: rig.director.owned().sync })),
+      sync: {
+        ensure: async () => rig.ensured,
+        preview: async () => [],
+        status: () => rig.sync,
+        found: () => rig.ensured.found,
+        flushMs: () => 250,
+        pulseSays: () => undefined,
+        verdicts: () => undefined,
+        draining: () => undefined,
+        configure: async () => undefined,
+        close: async () => undefined,
+      },
       log: { event: (code, fields = {}) => void events.push({ code, fields }) },
       verdicts: () => rig.verdicts,
-      snapshot: () => null,
+      snapshot: () => rig.pulse,
       saveOwned: async next => {
         rig.saved = next;
       },
@@ -50,10 +74,11 @@ function rigOf(options: { config?: Config; fake?: FakeKernel; owned?: Owned } = 
   });
 }
 
-const role = (name: Snapshot['role'], held = false): Pick<Snapshot, 'role' | 'vips'> => ({
-  role: name,
-  vips: [{ address: '192.0.2.100', interface: 'c0', kind: 'vip', held, linkUp: true }],
-});
+const role = (name: Snapshot['role'], held = false): Snapshot =>
+  sampleSnapshot({
+    role: name,
+    vips: [{ address: '192.0.2.100', interface: 'c0', kind: 'vip', held, linkUp: true }],
+  });
 
 const serverIn = (fake: FakeKernel, address: string) =>
   fake.ipvs.services.get('-f 21')?.servers.find(server => server.address === address);
@@ -62,10 +87,9 @@ test('the first audit puts everything in, the second one changes nothing', async
   const rig = rigOf();
   t.false(rig.director.reportForPulse().rulesIn);
   await rig.director.audit('start');
-  t.deepEqual(rig.news(), ['SYNC_RUNNING', 'KERNEL_RULES_IN']);
+  t.deepEqual(rig.news(), ['SYNC_KERNEL', 'SYNC_RUNNING', 'KERNEL_RULES_IN']);
   t.true(rig.director.reportForPulse().rulesIn);
-  t.is(rig.director.reportForPulse().flushMs, 2300);
-  t.deepEqual([...rig.fake.ipvs.daemons.keys()].sort(), ['backup', 'master']);
+  t.is(rig.director.reportForPulse().flushMs, 250);
   t.deepEqual(await rig.director.plan(), { changes: [], problems: [] });
   const { batches } = rig.fake.ipvs;
   const before = batches.length;
@@ -84,7 +108,7 @@ test('a new director adopts what an old one left: nothing in IPVS changes, not e
   await fresh.director.audit('start');
   t.is(old.fake.ipvs.batches.length, before);
   t.is(serverIn(old.fake, '198.51.100.12')?.weight, 2);
-  t.deepEqual(fresh.news(), ['SYNC_RUNNING', 'KERNEL_RULES_IN']);
+  t.deepEqual(fresh.news(), ['SYNC_KERNEL', 'SYNC_RUNNING', 'KERNEL_RULES_IN']);
   // The rules are put in anew, in one transaction, so that what is compared later is this run's own.
   t.is(old.fake.nftApplied.length, 2);
 });
@@ -111,7 +135,7 @@ test('a service, a server, a table and a setting changed by hand come back, each
   fake.sysctls.set('net.ipv4.vs.sloppy_tcp', '0');
   await rig.director.audit('timer');
   t.deepEqual(rig.news(), ['DRIFT_REPAIRED']);
-  fake.ipvs.daemons.delete('master');
+  rig.ensured = { ...rig.ensured, changes: ['start the sync master daemon'] };
   await rig.director.audit('timer');
   t.deepEqual(rig.news(), ['DRIFT_REPAIRED']);
   t.is(rig.director.report().kernel.repairs, 8);
@@ -143,7 +167,7 @@ test('a server that leaves the config drains: source NAT and weight stay until i
   rig.news();
   const leaving = serverIn(rig.fake, '198.51.100.12');
   if (leaving) leaving.activeConnections = 1;
-  rig.director.setConfig(configOf({ services: { ftp: { ...FTP, servers: { fs1: FTP.servers.fs1 } } } }), 'd2');
+  await rig.director.setConfig(configOf({ services: { ftp: { ...FTP, servers: { fs1: FTP.servers.fs1 } } } }), 'd2');
   rig.verdicts = [verdict('fs1', 'up')];
   await rig.director.audit('reload');
   t.deepEqual(rig.news(), ['SERVER_DRAINING']);
@@ -171,7 +195,6 @@ test('a service that leaves the config while the director is down is removed by 
   await fresh.director.audit('start');
   t.is(old.fake.ipvs.services.size, 0);
   t.is(old.fake.nft, undefined);
-  t.is(old.fake.ipvs.daemons.size, 0);
   t.deepEqual(fresh.saved, NOTHING_OWNED);
   t.true(fresh.director.reportForPulse().rulesIn);
 });
@@ -181,6 +204,7 @@ test('without services the rules are in although there is neither IPVS nor nft',
   fake.broken.set('ipvsadm', "Can't initialize ipvs: Protocol not available");
   fake.broken.set('nft', 'Operation not supported');
   const rig = rigOf({ fake, config: configOf({ services: {}, sync: false }) });
+  rig.ensured = { running: false, changes: [], problems: [], found: {} };
   rig.verdicts = [];
   await rig.director.audit('start');
   t.true(rig.director.reportForPulse().rulesIn);
@@ -191,6 +215,8 @@ test('a kernel without IPVS is told once, with what to install, until it is ther
   const fake = fakeKernel();
   fake.broken.set('ipvsadm', "Can't initialize ipvs: Protocol not available\n");
   const rig = rigOf({ fake });
+  const running = rig.ensured;
+  rig.ensured = { running: false, changes: [], problems: ['no IPVS here'], found: {} };
   await rig.director.audit('start');
   await rig.director.audit('timer');
   t.deepEqual(rig.news(), ['SYNC_PROBLEM', 'KERNEL_RULES_MISSING']);
@@ -198,8 +224,9 @@ test('a kernel without IPVS is told once, with what to install, until it is ther
   t.is(report.health, 'failed');
   t.true(report.problems.some(problem => problem.includes('apt-get install linux-image')));
   fake.broken.clear();
+  rig.ensured = running;
   await rig.director.audit('timer');
-  t.deepEqual(rig.news(), ['SYNC_RUNNING', 'KERNEL_RULES_IN']);
+  t.deepEqual(rig.news(), ['SYNC_KERNEL', 'SYNC_RUNNING', 'KERNEL_RULES_IN']);
 });
 
 test('one slow ipvsadm does not bar the standby; three in a row do', async t => {
@@ -252,6 +279,7 @@ test('taking over audits at once; losing the role deletes our own conntrack entr
   while (!rig.events.some(event => event.code === 'CONNTRACK_CLEARED')) await new Promise(setImmediate);
   t.deepEqual(rig.fake.conntrack, [
     '-D -f ipv4 -p tcp --orig-dst 192.0.2.100',
+    '-D -f ipv4 -p tcp --reply-dst 192.0.2.100',
     '-D -f ipv4 -p tcp --orig-src 198.51.100.11 --orig-port-src 20',
     '-D -f ipv4 -p tcp --orig-src 198.51.100.12 --orig-port-src 20',
   ]);
@@ -274,7 +302,7 @@ test('a restart of pulse on a lone router that keeps its VIPs deletes nothing', 
   t.deepEqual(rig.fake.conntrack, []);
   rig.director.pulseSays(role('standby', false));
   while (!rig.events.some(event => event.code === 'CONNTRACK_CLEARED')) await new Promise(setImmediate);
-  t.is(rig.fake.conntrack.length, 3);
+  t.is(rig.fake.conntrack.length, 4);
 });
 
 test('healthy servers are not counted before all were judged once, but at most a minute long', t => {
@@ -297,7 +325,32 @@ test('the status report fits its published schema, and tells of the conditions o
   t.is(report.health, 'failed');
   t.regex(report.problems.join(' '), /pulse does not answer.*server fs2 is down at stage login/);
   t.like(report.services[0]?.servers[1], { kernelWeight: 2, state: 'down', failedStage: 'login', words: '530 no' });
-  t.like(report.sync, { mode: 'kernel', master: true, backup: true, interface: 'x0', syncId: 21 });
+  t.deepEqual(report.kernel.found, { expiry: 'by time-out 1' });
+  // The report's sync and SyncStatus are the same shape: the other direction is checked in src/director/report.ts.
+  const same: SyncStatus = report.sync;
+  t.deepEqual(same, syncStatus());
+});
+
+test('pulse is told that this router is cold, and not when there is no sync to be cold in', t => {
+  const rig = rigOf();
+  t.true(rig.director.reportForPulse().warm);
+  rig.sync = syncStatus({ warm: false, phase: 'resync' });
+  t.false(rig.director.reportForPulse().warm);
+  rig.sync = syncStatus({ warm: false, phase: 'off' });
+  t.true(rig.director.reportForPulse().warm);
+});
+
+test('a standby that is cold for 10 s is a problem, counted by the reports to pulse, until it is warm', t => {
+  const rig = rigOf();
+  const told = () => rig.director.report().problems.some(problem => problem.includes('is cold'));
+  rig.sync = syncStatus({ warm: false, phase: 'resync' });
+  for (rig.now = 0; rig.now < 10_000; rig.now += 1_000) rig.director.reportForPulse();
+  rig.now = 9_999;
+  t.false(told());
+  rig.now = 10_000;
+  t.true(told());
+  rig.sync = syncStatus();
+  t.false(told());
 });
 
 test('listeners hear of audits and can leave', async t => {

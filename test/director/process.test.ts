@@ -20,8 +20,14 @@ const MAIN = path.resolve('dist/src/cli/main.js');
 function snapshot(role: Role): Snapshot {
   return {
     ...{ type: 'snapshot', version: 1, seq: 1, node: 'r1', peerNode: 'r2', role, epoch: '1.1' },
-    ...{ since: '2026-11-22T16:00:00.000Z', reason: 'test', serving: role === 'active', leaseArmed: false },
-    ...{ hold: { on: false, until: null }, fitness: 0, rulesIn: true, configDigest: '', peer: null },
+    ...{
+      since: '2026-11-22T16:00:00.000Z',
+      reason: 'test',
+      serving: role === 'active',
+      leaseArmed: false,
+      leaseMargin: null,
+    },
+    ...{ hold: { on: false, until: null }, fitness: 0, rulesIn: true, warm: true, configDigest: '', peer: null },
     ...{ links: [], vips: [], decisions: [], counters: {} },
   };
 }
@@ -144,7 +150,7 @@ test('the director reports to pulse, serves its sockets, survives the loss of pu
     pulse.reports.some(report => directorReportSchema.parse(report).rulesIn),
   );
   t.deepEqual(directorReportSchema.parse(pulse.reports.at(-1)), {
-    ...{ command: 'report', rulesIn: true, healthyServers: 0, totalServers: 0, flushMs: 0 },
+    ...{ command: 'report', rulesIn: true, healthyServers: 0, totalServers: 0, flushMs: 0, warm: true },
   });
   t.is((await stat(path.join(dir, 'director-control.sock'))).mode & 0o777, 0o600);
   const status = await rig.ask('GET', '/status', 'status.sock');

@@ -25,17 +25,25 @@ table inet tandem {
 	}
 	chain guard_in {
 		type filter hook input priority 101; policy accept;
-		ip daddr 192.0.2.100 tcp dport { 20, 21, 10000-20000 } ct direction reply accept
+		ip daddr 192.0.2.100 tcp dport { 20, 21, 10000-20000 } ct direction reply ct original ip saddr 192.0.2.100 accept
 		ip daddr 192.0.2.100 tcp dport { 20, 21, 10000-20000 } counter drop
-		ip6 daddr 2001:db8:1::100 tcp dport { 20, 21, 10000-20000 } ct direction reply accept
+		ip6 daddr 2001:db8:1::100 tcp dport { 20, 21, 10000-20000 } ct direction reply ct original ip6 saddr 2001:db8:1::100 accept
 		ip6 daddr 2001:db8:1::100 tcp dport { 20, 21, 10000-20000 } counter drop
 	}
 	chain guard_out {
 		type filter hook postrouting priority 110; policy accept;
+		oifname "c0" ip saddr { 198.51.100.11, 198.51.100.12 } tcp sport { 20, 21, 10000-20000 } ct original ip daddr 192.0.2.100 counter drop
+		oifname "c0" ip saddr { 198.51.100.11, 198.51.100.12 } tcp sport { 20, 21, 10000-20000 } ct reply ip daddr 192.0.2.100 counter drop
 		oifname "c0" ip saddr { 198.51.100.11, 198.51.100.12 } tcp sport { 20, 21, 10000-20000 } ct direction reply accept
 		oifname "c0" ip saddr { 198.51.100.11, 198.51.100.12 } tcp sport { 20, 21, 10000-20000 } ct state { invalid, new, untracked } tcp flags & (fin | syn | rst | ack) != syn counter drop
+		oifname "c0" ip6 saddr { 2001:db8:2::11 } tcp sport { 20, 21, 10000-20000 } ct original ip6 daddr 2001:db8:1::100 counter drop
+		oifname "c0" ip6 saddr { 2001:db8:2::11 } tcp sport { 20, 21, 10000-20000 } ct reply ip6 daddr 2001:db8:1::100 counter drop
 		oifname "c0" ip6 saddr { 2001:db8:2::11 } tcp sport { 20, 21, 10000-20000 } ct direction reply accept
 		oifname "c0" ip6 saddr { 2001:db8:2::11 } tcp sport { 20, 21, 10000-20000 } ct state { invalid, new, untracked } tcp flags & (fin | syn | rst | ack) != syn counter drop
+	}
+	chain sync_guard {
+		type filter hook output priority filter; policy accept;
+		ip daddr 224.0.0.81 udp dport { 8848, 8849 } meta skuid != 0 counter drop
 	}
 }
 `,
@@ -57,7 +65,7 @@ test('a service without servers makes no rule with an empty set, which nft would
 test('servers that drain keep their source NAT and their guard', t => {
   const draining = new Map([['ftp', ['198.51.100.19' as Address]]]);
   const text = ruleset(firewallServices(configOf(), NODE, draining));
-  t.is(text.match(/198\.51\.100\.11, 198\.51\.100\.12, 198\.51\.100\.19/g)?.length, 3);
+  t.is(text.match(/198\.51\.100\.11, 198\.51\.100\.12, 198\.51\.100\.19/g)?.length, 5);
 });
 
 test('a passive range of one port is written as a port', t => {

@@ -4,6 +4,7 @@ import {
   formatCommand,
   parseCounts,
   parseDaemons,
+  parsePersistentCounts,
   parseTable,
   parseTimeouts,
 } from '../../src/ipvs/ipvsadm.ts';
@@ -100,8 +101,26 @@ test('time-outs and sync daemons of a real kernel are read', t => {
 backup sync daemon (mcast=x0, syncid=21, maxlen=65507, group=224.0.0.81, port=8848, ttl=1)
 `;
   t.deepEqual(parseDaemons(daemons), [
-    { state: 'master', interface: 'x0', syncId: 21 },
-    { state: 'backup', interface: 'x0', syncId: 21 },
+    { state: 'master', interface: 'x0', syncId: 21, lengthMax: 1472, group: '224.0.0.81', port: 8848 },
+    { state: 'backup', interface: 'x0', syncId: 21, lengthMax: 65507, group: '224.0.0.81', port: 8848 },
+  ]);
+  t.like(parseDaemons('backup sync daemon (mcast=eth1, syncid=7)\n')[0], { interface: 'eth1', syncId: 7, port: 8848 });
+});
+
+test('templates and connections of a real kernel are read by server', t => {
+  const text = `IP Virtual Server version 1.2.1 (size=4096)
+Prot LocalAddress:Port            Weight    PersistConn ActiveConn InActConn 
+  -> RemoteAddress:Port
+FWM  21 wlc persistent 360
+  -> 198.51.100.11:0              1         17603       0          2         
+FWM  21 IPv6 wlc persistent 360
+  -> [2001:db8::11]:0             1         256         1          0         
+`;
+  const one = { key: markKey(21, 4), address: '198.51.100.11', port: 0, templates: 17_603 };
+  const six = { key: markKey(21, 6), address: '2001:db8::11', port: 0, templates: 256 };
+  t.deepEqual(parsePersistentCounts(text) as readonly object[], [
+    { ...one, activeConnections: 0, inactiveConnections: 2 },
+    { ...six, activeConnections: 1, inactiveConnections: 0 },
   ]);
 });
 

@@ -1,10 +1,19 @@
 // The pair's config file for the lab's topology, as text. Pure.
-import { GATEWAY, SERVER_ADDRESSES, VIP } from './topology.ts';
+import { GATEWAY, GATEWAY6, SERVER_ADDRESSES, SERVER_ADDRESSES6, VIP, VIP6 } from './topology.ts';
 
-export interface ConfigOptions extends Times {
+export interface ConfigOptions extends Times, ServiceOptions {
   readonly keyFile: string;
   /** Further lines at the end, e.g. an `ipvs:` section. */
   readonly more?: string;
+}
+
+export interface ServiceOptions {
+  /** The LANs' IPv6 addresses, and a second service on an IPv6 VIP; the topology must have them. */
+  readonly ipv6?: boolean;
+  /** How long a client stays with its server; default the config's own. */
+  readonly persistence?: string;
+  /** What stands in the section `sync`, as one YAML value; default: no such section. */
+  readonly sync?: string;
 }
 
 export interface Times {
@@ -23,11 +32,13 @@ export const HOST_TIMES: Times = { interval: '100ms', lease: '220ms', dead: '300
 
 /** The config, identical for both routers. r1 has the higher priority. */
 export function labConfig(options: ConfigOptions): string {
-  return `${pairConfig(options)}${serviceConfig()}${options.more ?? ''}`;
+  return `${pairConfig(options)}${serviceConfig(options)}${options.more ?? ''}`;
 }
 
 /** The pair without any service: what pulse alone needs. */
-export function pairConfig(options: ConfigOptions): string {
+export function pairConfig({ interval, lease, dead, keyFile, ipv6 = false }: ConfigOptions): string {
+  const own = (four: string, six: string): string => (ipv6 ? `["${four}/24", "${six}/64"]` : `${four}/24`);
+  const list = (four: string, six: string): string => (ipv6 ? `["${four}", "${six}"]` : `[${four}]`);
   return `pair: lab
 routers:
   r1: { priority: 110 }
@@ -35,35 +46,41 @@ routers:
 lans:
   clients:
     interface: c0
-    addresses: { r1: 192.0.2.2/24, r2: 192.0.2.3/24 }
-    vips: [${VIP}]
+    addresses: { r1: ${own('192.0.2.2', '2001:db8:1::2')}, r2: ${own('192.0.2.3', '2001:db8:1::3')} }
+    vips: ${list(VIP, VIP6)}
   servers:
     interface: s0
-    addresses: { r1: 198.51.100.2/24, r2: 198.51.100.3/24 }
-    gateways: [${GATEWAY}]
+    addresses: { r1: ${own('198.51.100.2', '2001:db8:2::2')}, r2: ${own('198.51.100.3', '2001:db8:2::3')} }
+    gateways: ${list(GATEWAY, GATEWAY6)}
   cross:
     interface: x0
-    addresses: { r1: 203.0.113.1/24, r2: 203.0.113.2/24 }
+    addresses: { r1: ${own('203.0.113.1', '2001:db8:3::1')}, r2: ${own('203.0.113.2', '2001:db8:3::2')} }
 heartbeat:
   links: [clients, servers, cross]
-  interval: ${options.interval}
-  lease: ${options.lease}
-  dead: ${options.dead}
-  key_file: ${options.keyFile}
+  interval: ${interval}
+  lease: ${lease}
+  dead: ${dead}
+  key_file: ${keyFile}
 `;
 }
 
-function serviceConfig(): string {
-  const servers = Object.entries(SERVER_ADDRESSES).map(([name, address]) => `      ${name}: { address: ${address} }`);
-  return `sync:
-  lan: cross
-services:
-  ftp:
-    vip: ${VIP}
+function serviceConfig({ ipv6 = false, persistence, sync }: ServiceOptions): string {
+  const one = (
+    name: string,
+    vip: string,
+    mark: number,
+    servers: Readonly<Record<string, string>>,
+  ): string => `  ${name}:
+    vip: "${vip}"
     servers_lan: servers
-    mark: 21
-    check: { interval: 10s, timeout: 15s, stage_timeout: 8s, rise: 1, fetch: whoami }
+    mark: ${mark}
+${persistence === undefined ? '' : `    persistence: ${persistence}\n`}    check: { interval: 10s, timeout: 15s, stage_timeout: 8s, rise: 1, fetch: whoami }
     servers:
-${servers.join('\n')}
+${Object.entries(servers)
+  .map(([server, address]) => `      ${server}: { address: "${address}" }`)
+  .join('\n')}
 `;
+  const six = ipv6 ? one('ftp6', VIP6, 22, SERVER_ADDRESSES6) : '';
+  const section = sync === undefined ? '' : `sync: ${sync}\n`;
+  return `${section}services:\n${one('ftp', VIP, 21, SERVER_ADDRESSES)}${six}`;
 }

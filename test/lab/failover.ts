@@ -1,6 +1,7 @@
 // The main job, measured: clients' transfers run through the pair, the active router loses its power in the middle, and what
 // became of it is gathered. Io; shared by the demo and the scenarios.
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ServiceOptions } from './config.ts';
 import type { Measured } from './failover-report.ts';
 import type { Transfer, TransferKind, TransferMode } from './ftp-client.ts';
 import { type FtpServers, KINDS } from './ftp-servers.ts';
@@ -13,7 +14,7 @@ const BIG_BYTES = 12_000_000;
 const RATE_BYTES_PER_S = 1_000_000;
 /** The cut comes when every transfer has got this far: past the kernel's sync latency of up to 2.75 s. */
 const CUT_BYTES = 4_000_000;
-const READY_MS = 150_000;
+const READY_MS = 240_000;
 const TRANSFER_MS = 120_000;
 const UNDER_WAY_TRIES = 1_800;
 const UNDER_WAY_POLL_MS = 50;
@@ -22,6 +23,8 @@ export interface Job {
   readonly kind: TransferKind;
   readonly mode: TransferMode;
   readonly from: string;
+  /** Default the IPv4 VIP. */
+  readonly host?: string;
 }
 
 /** One client for each, so that each gets a server of its own. */
@@ -39,11 +42,17 @@ export interface Service {
   readonly standby: Router;
 }
 
+export interface RunOptions extends ServiceOptions {
+  readonly bigBytes?: number;
+  readonly rateBytesPerS?: number;
+}
+
 /** Starts the FTP servers and both routers, and waits until one is active, the other ready, all servers up on both. */
-export async function startService(lab: Lab, bigBytes = BIG_BYTES): Promise<Service> {
-  const ftp = await lab.ftpServers({ bigBytes, rateBytesPerS: RATE_BYTES_PER_S });
+export async function startService(lab: Lab, options: RunOptions = {}): Promise<Service> {
+  const { bigBytes = BIG_BYTES, rateBytesPerS = RATE_BYTES_PER_S, ipv6 = false } = options;
+  const ftp = await lab.ftpServers({ bigBytes, rateBytesPerS, ipv6 });
   lab.say(`FTP servers: ${FILE_SERVERS.map(host => `${host} ${KINDS[host]} ${SERVER_ADDRESSES[host]}`).join(', ')}`);
-  const pair = await preparePair({ topology: lab.topology, dir: lab.dir, results: lab.results });
+  const pair = await preparePair({ ...options, topology: lab.topology, dir: lab.dir, results: lab.results });
   lab.say('starting pulse and director on r1 and r2 (half a minute under emulation)');
   await Promise.all(ROUTERS.map(router => pair.startRouter(router)));
   const { active, standby } = await pair.untilReady(READY_MS);
@@ -52,8 +61,14 @@ export async function startService(lab: Lab, bigBytes = BIG_BYTES): Promise<Serv
 }
 
 /** Starts one transfer for each job, uploads paced like the servers pace downloads. */
-export function startTransfers(lab: Lab, ftp: FtpServers, jobs: readonly Job[]): Transfer[] {
-  return jobs.map(job => lab.transfer(ftp, { ...job, uploadBytesPerS: RATE_BYTES_PER_S, timeoutMs: TRANSFER_MS }));
+export function startTransfers(
+  lab: Lab,
+  ftp: FtpServers,
+  jobs: readonly Job[],
+  uploadBytesPerS = RATE_BYTES_PER_S,
+  timeoutMs = TRANSFER_MS,
+): Transfer[] {
+  return jobs.map(job => lab.transfer(ftp, { ...job, uploadBytesPerS, timeoutMs }));
 }
 
 /** Waits until every transfer has passed `bytes`; throws when one ends before, or none moves for long. */
@@ -91,9 +106,13 @@ function name(transfer: Transfer): string {
 }
 
 /** Builds everything, cuts the power of the active router in mid-transfer and waits for the transfers' ends. */
-export async function measureFailover(lab: Lab, jobs = DEMO_JOBS): Promise<Measured & { readonly pair: Pair }> {
-  const { ftp, pair } = await startService(lab);
-  const transfers = startTransfers(lab, ftp, jobs);
+export async function measureFailover(
+  lab: Lab,
+  jobs = DEMO_JOBS,
+  options: RunOptions = {},
+): Promise<Measured & { readonly pair: Pair }> {
+  const { ftp, pair } = await startService(lab, options);
+  const transfers = startTransfers(lab, ftp, jobs, options.rateBytesPerS);
   await untilUnderWay(transfers, lab.say);
   const { active, standby } = rolesNow(pair);
   const { at: cutAt } = await lab.topology.cutPower(active);
@@ -105,8 +124,13 @@ export async function measureFailover(lab: Lab, jobs = DEMO_JOBS): Promise<Measu
 }
 
 /** Who is active at this moment: on a starved machine the roles may have changed since the pair was ready. */
-function rolesNow(pair: Pair): { active: Router; standby: Router } {
-  const active = ROUTERS.find(router => pair.feed(router).latest()?.role === 'active');
+export function rolesNow(pair: Pair): { active: Router; standby: Router } {
+  // The last word of a router that lost its power was that it is active.
+  const runs = (router: Router): boolean => {
+    const { exitCode, signalCode } = pair.process(router, 'pulse');
+    return exitCode === null && signalCode === null;
+  };
+  const active = ROUTERS.find(router => runs(router) && pair.feed(router).latest()?.role === 'active');
   const histories = ROUTERS.map(
     router =>
       `${router}: ${pair

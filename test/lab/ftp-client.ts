@@ -7,7 +7,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FtpServers, sha256Of } from './ftp-servers.ts';
-import { advance, NO_PROGRESS, type Progress } from './progress.ts';
+import { advance, NO_PROGRESS, type Progress, withoutStalls } from './progress.ts';
 import { type Topology, VIP, wallNow } from './topology.ts';
 
 export type TransferKind = 'download' | 'upload';
@@ -47,6 +47,8 @@ export interface Transfer {
   readonly request: TransferRequest;
   /** Where it stands now. */
   readonly progress: () => Progress;
+  /** Counts the longest stall from now on only; one that has begun counts with its beginning. */
+  readonly forgetStalls: () => void;
   readonly finished: Promise<TransferResult>;
   readonly abort: () => void;
 }
@@ -71,7 +73,8 @@ interface Files {
 
 /** curl's arguments: whoami first, then the transfer, on one control connection. */
 export function curlArguments(request: TransferRequest, big: string, files: Files): string[] {
-  const url = `ftp://${request.host ?? VIP}`;
+  const host = request.host ?? VIP;
+  const url = `ftp://${host.includes(':') ? `[${host}]` : host}`;
   const common = [
     '--silent',
     '--show-error',
@@ -113,7 +116,10 @@ export function startTransfer(
     const server = (await readFile(files.whoami, 'utf8').catch(() => '')).trim();
     return resultOf(request, progress, sum === ftp.big.sha256, server === '' ? null : server, error);
   })();
-  return { request, progress: () => progress, finished, abort: () => child.kill('SIGKILL') };
+  const forgetStalls = (): void => {
+    progress = withoutStalls(progress);
+  };
+  return { request, progress: () => progress, forgetStalls, finished, abort: () => child.kill('SIGKILL') };
 }
 
 function resultOf(

@@ -7,7 +7,7 @@ import { createReadStream } from 'node:fs';
 import { chmod, link, mkdir, open, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FILE_SERVERS, type FileServer, SERVER_ADDRESSES, type Topology, VIP } from './topology.ts';
+import { FILE_SERVERS, type FileServer, SERVER_ADDRESSES, SERVER_ADDRESSES6, type Topology, VIP } from './topology.ts';
 
 export type ServerKind = 'vsftpd' | 'proftpd' | 'pure-ftpd';
 export const KINDS: Readonly<Record<FileServer, ServerKind>> = { fs1: 'vsftpd', fs2: 'proftpd', fs3: 'pure-ftpd' };
@@ -21,29 +21,42 @@ export interface FtpServersOptions {
   readonly rateBytesPerS: number;
   /** What PASV announces; default the VIP. */
   readonly announce?: string;
+  /** They listen on their IPv6 addresses too. */
+  readonly ipv6?: boolean;
+}
+
+/** A file that every server has, and that sessions and transfers compare with what they got. */
+export interface KnownFile {
+  readonly path: string;
+  readonly bytes: number;
+  readonly sha256: string;
 }
 
 export interface FtpServer {
   readonly host: FileServer;
   readonly kind: ServerKind;
   readonly address: string;
-  /** Its root directory: `big`, `whoami` (the host's name) and `in/` for uploads. */
+  /** Its root directory: `big`, `small`, `whoami` (the host's name) and `in/` for uploads. */
   readonly root: string;
-  readonly process: ChildProcess;
 }
 
 export interface FtpServers {
   readonly servers: readonly FtpServer[];
-  readonly big: { readonly path: string; readonly bytes: number; readonly sha256: string };
+  readonly big: KnownFile;
+  /** A quick one, SMALL_BYTES long. */
+  readonly small: KnownFile;
 }
+
+const SMALL_BYTES = 150_000;
 
 interface Site {
   readonly root: string;
   readonly scratch: string;
   readonly tree: string;
-  readonly address: string;
+  readonly addresses: readonly string[];
   readonly announce: string;
   readonly rateBytesPerS: number;
+  readonly ipv6: boolean;
 }
 
 /** The home of the user ftp in the lab (test/lab/inside): pure-ftpd serves it, vsftpd enters it first. */
@@ -54,10 +67,15 @@ function treeOf(kind: ServerKind): string {
   return path.join(process.env.LAB_ROOT ?? process.cwd(), '.lab', 'ftpd', kind);
 }
 
-/** vsftpd.conf: anonymous is the user ftp, which test/lab/inside provides. */
-export function vsftpdConfig(site: Site): string {
-  return `listen=YES
-listen_ipv6=NO
+/**
+ * vsftpd.conf: anonymous is the user ftp, which test/lab/inside provides. A session may be idle for as long as a scenario takes.
+ * `address6`: for a second process that serves IPv6 only. One for both would announce 0,0,0,0 to IPv4 clients (seen: its socket
+ * is an IPv6 one then, and pasv_address is not used).
+ */
+export function vsftpdConfig(site: Site, address6?: string): string {
+  const listen = address6 === undefined ? 'listen=YES\nlisten_ipv6=NO' : `listen_ipv6=YES\nlisten_address6=${address6}`;
+  return `${listen}
+idle_session_timeout=3600
 background=NO
 anonymous_enable=YES
 local_enable=NO
@@ -91,9 +109,11 @@ export function proftpdConfig(site: Site): string {
   return `ServerName "lab"
 ServerType standalone
 DefaultServer on
-DefaultAddress ${site.address}
+DefaultAddress ${site.addresses.join(' ')}
 Port 21
-UseIPv6 off
+UseIPv6 ${site.ipv6 ? 'on' : 'off'}
+TimeoutIdle 3600
+TimeoutNoTransfer 3600
 UseReverseDNS off
 User nobody
 Group nogroup
@@ -124,7 +144,9 @@ MaxInstances 30
 export function pureFtpdArguments(site: Site): string[] {
   const rate = String(Math.ceil(site.rateBytesPerS / 1024));
   return [
-    '-4',
+    ...(site.ipv6 ? [] : ['-4']),
+    '-I',
+    '60',
     '-e',
     '-H',
     '-S',
@@ -140,23 +162,32 @@ export function pureFtpdArguments(site: Site): string[] {
   ];
 }
 
-async function commandLine(kind: ServerKind, site: Site): Promise<{ file: string; args: string[] }> {
-  const file = path.join(site.tree, 'usr', 'sbin', kind);
-  if (kind === 'pure-ftpd') return { file, args: pureFtpdArguments(site) };
-  const config = path.join(site.scratch, `${kind}.conf`);
-  await writeFile(config, kind === 'vsftpd' ? vsftpdConfig(site) : proftpdConfig(site), { mode: 0o600 });
-  return { file, args: kind === 'vsftpd' ? [config] : ['-n', '-c', config] };
+/** The arguments of each process that a server consists of. */
+async function commandLines(kind: ServerKind, site: Site): Promise<string[][]> {
+  if (kind === 'pure-ftpd') return [pureFtpdArguments(site)];
+  const write = async (name: string, text: string): Promise<string> => {
+    const file = path.join(site.scratch, name);
+    await writeFile(file, text, { mode: 0o600 });
+    return file;
+  };
+  if (kind === 'proftpd') return [['-n', '-c', await write('proftpd.conf', proftpdConfig(site))]];
+  const address6 = site.addresses.find(address => address.includes(':'));
+  const second = address6 && [await write('vsftpd6.conf', vsftpdConfig(site, address6))];
+  return [[await write('vsftpd.conf', vsftpdConfig(site))], ...(second ? [second] : [])];
 }
 
 /** Makes the files, starts one server of each kind and waits until all of them listen. */
 export async function startFtpServers(topology: Topology, options: FtpServersOptions): Promise<FtpServers> {
   await mkdir(options.dir, { recursive: true });
-  const big = await makeBigFile(path.join(options.dir, 'big'), options.bigBytes);
-  const servers = await Promise.all(FILE_SERVERS.map(host => startFtpServer(topology, host, big.path, options)));
-  return { servers, big };
+  const big = await makeRandomFile(path.join(options.dir, 'big'), options.bigBytes);
+  const small = await makeRandomFile(path.join(options.dir, 'small'), SMALL_BYTES);
+  const servers = await Promise.all(
+    FILE_SERVERS.map(host => startFtpServer(topology, host, [big.path, small.path], options)),
+  );
+  return { servers, big, small };
 }
 
-async function makeBigFile(file: string, bytes: number): Promise<FtpServers['big']> {
+async function makeRandomFile(file: string, bytes: number): Promise<KnownFile> {
   const handle = await open(file, 'w', 0o644);
   try {
     for (let left = bytes; left > 0; left -= 1_048_576) await handle.write(randomBytes(Math.min(left, 1_048_576)));
@@ -176,7 +207,7 @@ export async function sha256Of(file: string): Promise<string> {
 async function startFtpServer(
   topology: Topology,
   host: FileServer,
-  big: string,
+  files: readonly string[],
   options: FtpServersOptions,
 ): Promise<FtpServer> {
   const kind = KINDS[host];
@@ -185,7 +216,7 @@ async function startFtpServer(
   await mkdir(path.join(root, 'in'), { recursive: true });
   await mkdir(scratch, { recursive: true });
   await chmod(path.join(root, 'in'), 0o777);
-  await link(big, path.join(root, 'big'));
+  for (const file of files) await link(file, path.join(root, path.basename(file)));
   await writeFile(path.join(root, 'whoami'), `${host}\n`);
   if (kind === 'pure-ftpd') {
     await rm(FTP_HOME, { force: true });
@@ -193,20 +224,23 @@ async function startFtpServer(
   }
   const announce = options.announce ?? VIP;
   const address = SERVER_ADDRESSES[host];
-  const site: Site = { root, scratch, tree: treeOf(kind), address, announce, rateBytesPerS: options.rateBytesPerS };
-  const { file, args } = await commandLine(kind, site);
-  const log = await open(path.join(scratch, 'log'), 'a');
-  const child = topology.start(host, file, args, {
-    stdio: ['ignore', log.fd, log.fd],
-    env: { PATH: process.env.PATH, LD_LIBRARY_PATH: await libraryPath(site.tree) },
-  });
-  try {
-    await once(child, 'spawn');
-    await untilListening(child, `${kind} on ${host}`, path.join(scratch, 'log'));
-  } finally {
-    await log.close();
+  const { rateBytesPerS, ipv6 = false } = options;
+  const addresses = [address, ...(ipv6 ? [SERVER_ADDRESSES6[host]] : [])];
+  const site: Site = { root, scratch, tree: treeOf(kind), addresses, announce, rateBytesPerS, ipv6 };
+  for (const [index, args] of (await commandLines(kind, site)).entries()) {
+    const log = await open(path.join(scratch, 'log'), 'a');
+    const child = topology.start(host, path.join(site.tree, 'usr', 'sbin', kind), args, {
+      stdio: ['ignore', log.fd, log.fd],
+      env: { PATH: process.env.PATH, LD_LIBRARY_PATH: await libraryPath(site.tree) },
+    });
+    try {
+      await once(child, 'spawn');
+      await untilListening(child, index + 1, `${kind} on ${host}`, path.join(scratch, 'log'));
+    } finally {
+      await log.close();
+    }
   }
-  return { host, kind, address, root, process: child };
+  return { host, kind, address, root };
 }
 
 /** The unpacked tree's own library directories (usr/lib/x86_64-linux-gnu and the like). */
@@ -221,15 +255,15 @@ async function libraryPath(tree: string): Promise<string> {
     .join(':');
 }
 
-/** Waits until the process's namespace has a listener on port 21, at most 20 s (no command needed: /proc shows it). */
-async function untilListening(child: ChildProcess, what: string, log: string): Promise<void> {
+/** Waits until the process's namespace has so many listeners on port 21, at most 20 s (no command needed: /proc shows it). */
+async function untilListening(child: ChildProcess, count: number, what: string, log: string): Promise<void> {
   for (let tries = 0; tries < 200; tries++) {
     if (child.exitCode !== null || child.signalCode !== null) break;
     const tables = await Promise.all(
       ['tcp', 'tcp6'].map(name => readFile(`/proc/${child.pid}/net/${name}`, 'utf8').catch(() => '')),
     );
     // Local port 21 = 0015, state 0A = LISTEN.
-    if (tables.some(table => /^\s*\d+: [0-9A-F]+:0015 \S+ 0A /m.test(table))) return;
+    if (tables.flatMap(table => table.match(/^\s*\d+: [0-9A-F]+:0015 \S+ 0A /gm) ?? []).length >= count) return;
     await sleep(100);
   }
   const words = await readFile(log, 'utf8').catch(() => '');

@@ -12,7 +12,7 @@ import { SCENARIOS } from './scenarios.ts';
 /** The checkout: this file is compiled to dist/test/lab/. */
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 /** Twice and more what it takes on two quiet processors. */
-const TIMEOUT_S = 1_500;
+const TIMEOUT_S = 2_700;
 
 interface Outcome {
   readonly results: readonly ScenarioResult[];

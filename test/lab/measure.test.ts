@@ -3,7 +3,7 @@ import test from 'ava';
 import type { Decision } from '../../src/feed/message.ts';
 import { demoResult, type Measured, timeline } from './failover-report.ts';
 import type { TransferResult } from './ftp-client.ts';
-import { advance, NO_PROGRESS } from './progress.ts';
+import { advance, NO_PROGRESS, withoutStalls } from './progress.ts';
 
 test('the stall is the longest time between two arrivals, and waiting for the first byte is none', t => {
   const seen: [number, number][] = [
@@ -16,6 +16,16 @@ test('the stall is the longest time between two arrivals, and waiting for the fi
   ];
   const progress = seen.reduce((before, [at, bytes]) => advance(before, at, bytes), NO_PROGRESS);
   t.deepEqual(progress, { bytes: 40, firstAt: 9_000, lastAt: 10_700, stallMs: 1_500, stallAt: 9_100 });
+});
+
+test('stalls before a moment can be forgotten, the one that goes on at that moment counts whole', t => {
+  const before = [
+    [0, 10],
+    [5_000, 20],
+    [5_100, 30],
+  ].reduce((progress, [at, bytes]) => advance(progress, at as number, bytes as number), NO_PROGRESS);
+  const { stallMs, stallAt } = advance(withoutStalls(before), 6_000, 40);
+  t.deepEqual([stallMs, stallAt], [900, 5_100]);
 });
 
 const CUT_AT = Date.parse('2026-01-01T00:00:10.000Z');

@@ -2,17 +2,19 @@
 // lines) go to the results directory, so that a failed run can be read afterwards.
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { chmod, mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Snapshot } from '../../src/feed/message.ts';
 import { type StatusReport, statusReportSchema } from '../../src/status/report.ts';
-import { EMULATION_TIMES, HOST_TIMES, labConfig, type Times } from './config.ts';
+import type { SyncStatus } from '../../src/sync/status.ts';
+import { EMULATION_TIMES, HOST_TIMES, labConfig, type ServiceOptions, type Times } from './config.ts';
 import { type Feed, followFeed } from './feed.ts';
-import { ROUTERS, type Router, type Topology } from './topology.ts';
+import { type PowerCut, ROUTERS, type Router, type Topology } from './topology.ts';
 
-export interface PairOptions {
+export interface PairOptions extends ServiceOptions {
   readonly topology: Topology;
   /** For sockets and state, on a file system of the lab. */
   readonly dir: string;
@@ -39,13 +41,41 @@ export interface Pair {
   readonly tandem: (router: Router, args: readonly string[]) => Promise<string>;
   /** One router active, the other standing by with its rules in, all real servers up on both; at most `timeoutMs`. */
   readonly untilReady: (timeoutMs: number) => Promise<{ active: Router; standby: Router }>;
+  /** What a router's status says of its sync; fields that its version does not have are missing. */
+  readonly sync: (router: Router) => Promise<SyncSeen>;
+  /** Until a router's sync says what is `wanted`; throws after `timeoutMs` with what it said last. */
+  readonly untilSync: (
+    router: Router,
+    wanted: (sync: SyncSeen) => boolean,
+    what: string,
+    timeoutMs: number,
+  ) => Promise<SyncSeen>;
+  /** Until a standby says that its tables hold what the active router's hold. */
+  readonly untilWarm: (router: Router, timeoutMs: number) => Promise<void>;
+  /** Power off, on again, daemons started: its disk is as it was, /run and all kernel state are gone. */
+  readonly reboot: (router: Router) => Promise<PowerCut>;
+  /** The second half of a reboot, for a router whose power was cut. */
+  readonly comeBack: (router: Router) => Promise<void>;
+  /** Both are without power at the same moment. */
+  readonly rebootBoth: () => Promise<void>;
+  readonly startDirector: (router: Router) => Promise<void>;
+  readonly stopDirector: (router: Router, signal: NodeJS.Signals) => Promise<void>;
 }
+
+/** Loosely read: what runs in the lab may be older or newer than this file. */
+export type SyncSeen = Partial<SyncStatus> & {
+  readonly mode?: string;
+  readonly master?: boolean;
+  readonly backup?: boolean;
+};
 
 interface Running {
   readonly feed: Feed;
-  readonly processes: Readonly<Record<Daemon, ChildProcess>>;
+  readonly processes: Record<Daemon, ChildProcess>;
 }
 
+/** Longest time for a command; a handover waits for a cold peer for a minute. */
+const TANDEM_MS = 90_000;
 const MAIN = path.join(process.env.LAB_ROOT ?? process.cwd(), 'dist', 'src', 'cli', 'main.js');
 
 /**
@@ -64,7 +94,7 @@ export async function preparePair(options: PairOptions): Promise<Pair> {
   await writeFile(keyFile, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600 });
   await chmod(keyFile, 0o600);
   const times = options.times ?? (process.env.LAB_VM === '1' ? EMULATION_TIMES : HOST_TIMES);
-  await writeFile(configFile, labConfig({ keyFile, ...times, ...(options.more && { more: options.more }) }));
+  await writeFile(configFile, labConfig({ ...options, keyFile, ...times }));
   const running = new Map<Router, Running>();
   const runDir = (router: Router): string => path.join(dir, router, 'run');
   const of = (router: Router): Running => {
@@ -72,40 +102,132 @@ export async function preparePair(options: PairOptions): Promise<Pair> {
     if (!found) throw new Error(`${router} was never started`);
     return found;
   };
-  const pair: Omit<Pair, 'untilReady'> = {
+  const host: Host = { options, configFile, runDir, running, of };
+  const base = {
     configFile,
     runDir,
-    startRouter: async router =>
-      void running.set(router, await startDaemons(options, router, configFile, runDir(router))),
-    feed: router => of(router).feed,
-    process: (router, daemon) => of(router).processes[daemon],
-    status: router => readStatus(path.join(runDir(router), 'status.sock')),
-    tandem: async (router, args) => {
-      const { stdout } = await topology.exec(router, 'node', [MAIN, ...args, '--run-dir', runDir(router)]);
+    startRouter: (router: Router) => startRouter(host, router),
+    feed: (router: Router) => of(router).feed,
+    process: (router: Router, daemon: Daemon) => of(router).processes[daemon],
+    status: async (router: Router) => parseStatus(await readStatus(host, router)),
+    tandem: async (router: Router, args: readonly string[]) => {
+      const options = { timeoutMs: TANDEM_MS };
+      const { stdout } = await topology.exec(router, 'node', [MAIN, ...args, '--run-dir', runDir(router)], options);
       return stdout;
     },
   };
-  return { ...pair, untilReady: timeoutMs => untilReady(pair, timeoutMs) };
+  return {
+    ...base,
+    untilReady: timeoutMs => untilReady(base, timeoutMs),
+    ...syncControls(host),
+    ...powerControls(host),
+    startDirector: async router => {
+      of(router).processes.director = await startDaemon(host, router, 'director');
+    },
+    stopDirector: (router, signal) => endDaemon(of(router).processes.director, signal),
+  };
 }
 
-async function startDaemons(options: PairOptions, router: Router, config: string, runDir: string): Promise<Running> {
+/** What all the controls share. */
+interface Host {
+  readonly options: PairOptions;
+  readonly configFile: string;
+  readonly runDir: (router: Router) => string;
+  readonly running: Map<Router, Running>;
+  readonly of: (router: Router) => Running;
+}
+
+async function startRouter(host: Host, router: Router): Promise<void> {
+  const processes = {
+    pulse: await startDaemon(host, router, 'pulse'),
+    director: await startDaemon(host, router, 'director'),
+  };
+  host.running.set(router, { processes, feed: followFeed(host.runDir(router)) });
+}
+
+async function startDaemon(host: Host, router: Router, daemon: Daemon): Promise<ChildProcess> {
+  const { options, configFile } = host;
+  const runDir = host.runDir(router);
   const stateDir = path.join(options.dir, router, 'state');
   await Promise.all([mkdir(runDir, { recursive: true }), mkdir(stateDir, { recursive: true })]);
-  const start = async (daemon: Daemon): Promise<ChildProcess> => {
-    const log = await open(path.join(options.results, `${router}-${daemon}.log`), 'a');
-    const args = [MAIN, daemon, '--config', config, '--node', router, '--run-dir', runDir, '--state-dir', stateDir];
-    // A session of its own: what a terminal or a time-out signals here is not meant for the daemons.
-    const [file, ...rest] = [...SCHEDULING[daemon], 'node', ...args] as [string, ...string[]];
-    const child = options.topology.start(router, file, rest, { stdio: ['ignore', log.fd, log.fd], detached: true });
-    child.on('error', error => process.stderr.write(`${daemon} on ${router} did not start: ${error.message}\n`));
-    await log.close();
-    return child;
-  };
-  const processes = { pulse: await start('pulse'), director: await start('director') };
-  return { processes, feed: followFeed(runDir) };
+  const log = await open(path.join(options.results, `${router}-${daemon}.log`), 'a');
+  const args = [MAIN, daemon, '--config', configFile, '--node', router, '--run-dir', runDir, '--state-dir', stateDir];
+  // A session of its own: what a terminal or a time-out signals here is not meant for the daemons.
+  const [file, ...rest] = [...SCHEDULING[daemon], 'node', ...args] as [string, ...string[]];
+  const child = options.topology.start(router, file, rest, { stdio: ['ignore', log.fd, log.fd], detached: true });
+  child.on('error', error => process.stderr.write(`${daemon} on ${router} did not start: ${error.message}\n`));
+  await log.close();
+  return child;
 }
 
-function readStatus(socketPath: string): Promise<StatusReport> {
+async function endDaemon(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill(signal);
+  const late = sleep(30_000, 'late', { ref: false });
+  if ((await Promise.race([ended, late])) === 'late') throw new Error(`no end within 30 s of ${signal}`);
+}
+
+function powerControls(host: Host): Pick<Pair, 'reboot' | 'comeBack' | 'rebootBoth'> {
+  const { topology } = host.options;
+  const comeBack = async (router: Router): Promise<void> => {
+    host.of(router).feed.close();
+    await topology.restorePower(router);
+    await rm(host.runDir(router), { recursive: true, force: true });
+    await startRouter(host, router);
+  };
+  return {
+    comeBack,
+    reboot: async router => {
+      const cut = await topology.cutPower(router);
+      await comeBack(router);
+      return cut;
+    },
+    rebootBoth: async () => {
+      await Promise.all(ROUTERS.map(topology.cutPower));
+      for (const router of ROUTERS) await comeBack(router);
+    },
+  };
+}
+
+function syncControls(host: Host): Pick<Pair, 'sync' | 'untilSync' | 'untilWarm'> {
+  const sync = async (router: Router): Promise<SyncSeen> => {
+    const status = (await readStatus(host, router)) as { sync?: SyncSeen };
+    return status.sync ?? {};
+  };
+  const untilSync: Pair['untilSync'] = async (router, wanted, what, timeoutMs) => {
+    const deadline = performance.now() + timeoutMs;
+    let last: SyncSeen | Error = new Error('not asked');
+    do {
+      last = await sync(router).catch((error: Error) => error);
+      if (!(last instanceof Error) && wanted(last)) return last;
+      await sleep(300);
+    } while (performance.now() < deadline);
+    const words = last instanceof Error ? last.message : JSON.stringify(last);
+    throw new Error(`waited ${timeoutMs / 1000} s for ${what} on ${router}; its sync says ${words.slice(0, 1_500)}`);
+  };
+  return {
+    sync,
+    untilSync,
+    untilWarm: async (router, timeoutMs) =>
+      // The kernel's own daemons know no warmth: running is all that can be waited for.
+      void (await untilSync(
+        router,
+        ({ warm, mode, master, backup }) => warm ?? (mode === 'kernel' && master === true && backup === true),
+        'a warm standby',
+        timeoutMs,
+      )),
+  };
+}
+
+function parseStatus(body: unknown): StatusReport {
+  const parsed = statusReportSchema.safeParse(body);
+  if (parsed.success) return parsed.data;
+  throw new Error(`no status report: ${JSON.stringify(body).slice(0, 200)}`, { cause: parsed.error });
+}
+
+function readStatus(host: Host, router: Router): Promise<unknown> {
+  const socketPath = path.join(host.runDir(router), 'status.sock');
   return new Promise((resolve, reject) => {
     const get = request({ socketPath, path: '/status', timeout: 10_000 }, response => {
       let body = '';
@@ -114,9 +236,9 @@ function readStatus(socketPath: string): Promise<StatusReport> {
       });
       response.on('end', () => {
         try {
-          resolve(statusReportSchema.parse(JSON.parse(body)));
+          resolve(JSON.parse(body));
         } catch (cause) {
-          reject(new Error(`GET /status on ${socketPath} is no status report: ${body.slice(0, 200)}`, { cause }));
+          reject(new Error(`GET /status on ${socketPath} is no JSON: ${body.slice(0, 200)}`, { cause }));
         }
       });
       response.on('error', reject);
@@ -131,10 +253,10 @@ function standsBy(own: Snapshot): boolean {
   return own.role === 'standby' && own.rulesIn && !own.hold.on && own.peer !== null;
 }
 
-async function untilReady(
-  pair: Omit<Pair, 'untilReady'>,
-  timeoutMs: number,
-): Promise<{ active: Router; standby: Router }> {
+/** What waiting for the pair needs of it. */
+type Watched = Pick<Pair, 'feed' | 'process' | 'status'>;
+
+async function untilReady(pair: Watched, timeoutMs: number): Promise<{ active: Router; standby: Router }> {
   const deadline = performance.now() + timeoutMs;
   let missing = 'no feed yet';
   while (performance.now() < deadline) {
@@ -155,7 +277,7 @@ async function untilReady(
   throw new Error(`the pair is not ready after ${timeoutMs / 1000} s: ${missing} (${roles.join('; ')})`);
 }
 
-function failIfEnded(pair: Omit<Pair, 'untilReady'>): void {
+function failIfEnded(pair: Watched): void {
   for (const router of ROUTERS) {
     for (const daemon of ['pulse', 'director'] as const) {
       const { exitCode, signalCode } = pair.process(router, daemon);
@@ -165,7 +287,7 @@ function failIfEnded(pair: Omit<Pair, 'untilReady'>): void {
   }
 }
 
-async function serversMissing(pair: Omit<Pair, 'untilReady'>): Promise<string> {
+async function serversMissing(pair: Watched): Promise<string> {
   for (const router of ROUTERS) {
     const report = await pair.status(router).catch((error: Error) => error);
     if (report instanceof Error) return `${router} answers no status: ${report.message}`;

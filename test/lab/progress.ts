@@ -21,3 +21,8 @@ export function advance(progress: Progress, at: number, bytes: number): Progress
   const longest = gap > progress.stallMs ? { stallMs: gap, stallAt: progress.lastAt } : {};
   return { ...progress, ...longest, bytes, lastAt: at };
 }
+
+/** The same progress, its stalls so far forgotten; the time since the last byte still counts once the next one comes. */
+export function withoutStalls(progress: Progress): Progress {
+  return { ...progress, stallMs: 0, stallAt: undefined };
+}

@@ -3,8 +3,8 @@
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { startTransfer, type Transfer, type TransferRequest } from './ftp-client.ts';
-import { type FtpServers, startFtpServers } from './ftp-servers.ts';
-import { buildTopology, type Topology } from './topology.ts';
+import { type FtpServers, type FtpServersOptions, startFtpServers } from './ftp-servers.ts';
+import { buildTopology, type Topology, type TopologyOptions } from './topology.ts';
 
 export interface Lab {
   readonly topology: Topology;
@@ -13,7 +13,7 @@ export interface Lab {
   /** A directory that outlives the lab: daemons' logs go here. */
   readonly results: string;
   /** Starts the three FTP servers, once. */
-  readonly ftpServers: (options: { bigBytes: number; rateBytesPerS: number }) => Promise<FtpServers>;
+  readonly ftpServers: (options: Omit<FtpServersOptions, 'dir'>) => Promise<FtpServers>;
   readonly transfer: (ftp: FtpServers, request: TransferRequest) => Transfer;
   /** Tells the person who watches. */
   readonly say: (text: string) => void;
@@ -26,6 +26,8 @@ export interface Scenario {
   readonly title: string;
   /** Longest time for it; default 90 s. */
   readonly timeoutMs?: number;
+  /** What its topology has besides the usual. */
+  readonly topology?: TopologyOptions;
   /** Throws when the behaviour is not there. */
   readonly run: (lab: Lab) => Promise<void>;
 }
@@ -52,12 +54,13 @@ export async function openLab(
   name: string,
   say: (text: string) => void,
   record: Lab['record'] = () => undefined,
+  options: TopologyOptions = {},
 ): Promise<Lab & { close: () => Promise<void> }> {
   const dir = path.join('/run/lab', name);
   const results = path.join(resultsDirectory(), name);
   await rm(dir, { recursive: true, force: true });
   await Promise.all([mkdir(dir, { recursive: true }), mkdir(results, { recursive: true })]);
-  const topology = await buildTopology();
+  const topology = await buildTopology(options);
   return {
     topology,
     dir,
@@ -83,9 +86,10 @@ export async function runScenario(
   const record: Record<string, unknown> = {};
   let error: string | undefined;
   try {
-    const lab = await openLab(name, say, (key, value) => {
+    const keep = (key: string, value: unknown): void => {
       record[key] = value;
-    });
+    };
+    const lab = await openLab(name, say, keep, scenario.topology);
     try {
       await bounded(scenario.run(lab), scenario.timeoutMs ?? TIMEOUT_MS);
     } finally {

@@ -2,6 +2,14 @@
 import { directorScenarios } from './director-scenarios.ts';
 import { FAILOVER_SCENARIOS } from './failover-scenarios.ts';
 import type { Scenario } from './scenario.ts';
+import { SESSION_SCENARIOS } from './session-scenarios.ts';
 import { SMOKE_SCENARIOS } from './smoke.ts';
+import { SYNC_KERNEL_SCENARIOS } from './sync-kernel.ts';
 
-export const SCENARIOS: readonly Scenario[] = [...SMOKE_SCENARIOS, ...directorScenarios, ...FAILOVER_SCENARIOS];
+export const SCENARIOS: readonly Scenario[] = [
+  ...SMOKE_SCENARIOS,
+  ...SYNC_KERNEL_SCENARIOS,
+  ...directorScenarios,
+  ...FAILOVER_SCENARIOS,
+  ...SESSION_SCENARIOS,
+];

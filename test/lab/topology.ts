@@ -1,5 +1,5 @@
-// The pair's network in namespaces: a client, two routers, three FTP servers, and one namespace with the switches between
-// them, so that nothing is made in the caller's own namespace. Io. Every command costs tens of milliseconds under emulation:
+// The pair's network in namespaces: a client, two routers, three FTP servers, on demand a host for Redis, and one namespace with
+// the switches between them, so that nothing is made in the caller's own namespace. Io. Every command costs tens of milliseconds under emulation:
 // `ip -batch` throughout, and power is cut through an `ip` that already runs.
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import { killAllIn, processesIn, type RunOptions, type RunResult, run, runIn, signalAll, startIn } from './netns.ts';
@@ -8,7 +8,8 @@ export const ROUTERS = ['r1', 'r2'] as const;
 export type Router = (typeof ROUTERS)[number];
 export const FILE_SERVERS = ['fs1', 'fs2', 'fs3'] as const;
 export type FileServer = (typeof FILE_SERVERS)[number];
-export type Host = 'client' | Router | FileServer;
+/** `store`: the host that Redis runs on, only where the topology has one. */
+export type Host = 'client' | Router | FileServer | 'store';
 
 export const VIP = '192.0.2.100';
 export const GATEWAY = '198.51.100.1';
@@ -19,36 +20,73 @@ export const SERVER_ADDRESSES: Readonly<Record<FileServer, string>> = {
   fs2: '198.51.100.12',
   fs3: '198.51.100.13',
 };
+export const STORE_ADDRESS = '203.0.113.50';
+
+/** The same hosts by IPv6, in topologies that have it. */
+export const VIP6 = '2001:db8:1::100';
+export const GATEWAY6 = '2001:db8:2::1';
+export const SERVER_ADDRESSES6: Readonly<Record<FileServer, string>> = {
+  fs1: '2001:db8:2::11',
+  fs2: '2001:db8:2::12',
+  fs3: '2001:db8:2::13',
+};
+
+/** Most client addresses: the VIP is above them. */
+const CLIENTS_MAX = 90;
+/** Address of client number `index`, from 0; the first three are CLIENT_ADDRESSES. */
+export function clientAddress(index: number): string {
+  return `192.0.2.${10 + index}`;
+}
+export function clientAddress6(index: number): string {
+  return `2001:db8:1::${10 + index}`;
+}
 
 interface Leg {
   readonly interface: string;
   /** The switch in the `lan` namespace it is plugged into. */
-  readonly bridge: 'clients' | 'servers' | 'cross';
+  readonly bridge: Bridge;
   readonly addresses: readonly string[];
 }
+type Bridge = 'clients' | 'servers' | 'cross';
 
-function routerLegs(last: number): Leg[] {
+interface HostSpec {
+  readonly host: Host;
+  readonly legs: readonly Leg[];
+  readonly gateways?: readonly string[];
+}
+
+/** Every host of the topology, with its addresses. */
+function hostsOf({ clients = CLIENT_ADDRESSES.length, ipv6 = false, store = false }: TopologyOptions): HostSpec[] {
+  if (clients < 1 || clients > CLIENTS_MAX)
+    throw new RangeError(`clients ${clients}: 1 to ${CLIENTS_MAX} have addresses`);
+  const six = (...addresses: string[]): string[] => (ipv6 ? addresses : []);
+  const leg = (bridge: Bridge, name: string, four: readonly string[], sixes: readonly string[]): Leg => ({
+    interface: name,
+    bridge,
+    addresses: [...four.map(address => `${address}/24`), ...six(...sixes).map(address => `${address}/64`)],
+  });
+  const numbers = Array.from({ length: clients }, (_, index) => index);
+  const router = (host: Router, last: number): HostSpec => ({
+    host,
+    legs: [
+      leg('clients', 'c0', [`192.0.2.${last + 1}`], [`2001:db8:1::${last + 1}`]),
+      leg('servers', 's0', [`198.51.100.${last + 1}`], [`2001:db8:2::${last + 1}`]),
+      leg('cross', 'x0', [`203.0.113.${last}`], [`2001:db8:3::${last}`]),
+    ],
+  });
+  const fileServer = (host: FileServer): HostSpec => ({
+    host,
+    legs: [leg('servers', 's0', [SERVER_ADDRESSES[host]], [SERVER_ADDRESSES6[host]])],
+    gateways: [GATEWAY, ...six(GATEWAY6)],
+  });
   return [
-    { interface: 'c0', bridge: 'clients', addresses: [`192.0.2.${last + 1}/24`] },
-    { interface: 's0', bridge: 'servers', addresses: [`198.51.100.${last + 1}/24`] },
-    { interface: 'x0', bridge: 'cross', addresses: [`203.0.113.${last}/24`] },
+    { host: 'client', legs: [leg('clients', 'c0', numbers.map(clientAddress), numbers.map(clientAddress6))] },
+    router('r1', 1),
+    router('r2', 2),
+    ...FILE_SERVERS.map(fileServer),
+    ...(store ? [{ host: 'store' as const, legs: [leg('cross', 'x0', [STORE_ADDRESS], [])] }] : []),
   ];
 }
-function serverLegs(address: string): Leg[] {
-  return [{ interface: 's0', bridge: 'servers', addresses: [`${address}/24`] }];
-}
-
-const HOSTS: Readonly<Record<Host, { readonly legs: readonly Leg[]; readonly gateway?: string }>> = {
-  client: {
-    legs: [{ interface: 'c0', bridge: 'clients', addresses: CLIENT_ADDRESSES.map(address => `${address}/24`) }],
-  },
-  r1: { legs: routerLegs(1) },
-  r2: { legs: routerLegs(2) },
-  fs1: { legs: serverLegs(SERVER_ADDRESSES.fs1), gateway: GATEWAY },
-  fs2: { legs: serverLegs(SERVER_ADDRESSES.fs2), gateway: GATEWAY },
-  fs3: { legs: serverLegs(SERVER_ADDRESSES.fs3), gateway: GATEWAY },
-};
-const NAMES = Object.keys(HOSTS) as Host[];
 
 /** Fast enough after a burst of changes, and the switches learn nothing of multicast (the kernel's sync uses it). */
 const BRIDGE = 'type bridge forward_delay 0 mcast_snooping 0';
@@ -56,6 +94,12 @@ const BRIDGE = 'type bridge forward_delay 0 mcast_snooping 0';
 export interface TopologyOptions {
   /** Before every namespace's name, so that topologies can stand side by side; default none. At most 20 characters. */
   readonly prefix?: string;
+  /** Addresses of the client; default three. */
+  readonly clients?: number;
+  /** Every LAN has IPv6 too (2001:db8:1::/64 clients, :2:: servers, :3:: cross); default not. */
+  readonly ipv6?: boolean;
+  /** With a host for Redis on the cross LAN; default not. */
+  readonly store?: boolean;
 }
 
 export interface PowerCut {
@@ -94,9 +138,10 @@ export async function buildTopology(options: TopologyOptions = {}): Promise<Topo
   const prefix = options.prefix ?? '';
   if (!/^[a-z0-9-]{0,20}$/.test(prefix))
     throw new RangeError(`prefix "${prefix}": use a-z, 0-9 and dashes, at most 20`);
+  const hosts = hostsOf(options);
   const namespace = (host: Host | 'lan'): string => `${prefix}${host}`;
-  const all = [...NAMES, 'lan'] as const;
-  await run('ip', ['-batch', '-'], { input: lines(all.map(host => `netns add ${namespace(host)}`)) });
+  const all = [...hosts.map(({ host }) => namespace(host)), namespace('lan')];
+  await run('ip', ['-batch', '-'], { input: lines(all.map(name => `netns add ${name}`)) });
   try {
     // Switches that speak by themselves (MLD, ND) would blur who said what.
     await runIn(namespace('lan'), 'sysctl', ['-qw', 'net.ipv6.conf.default.disable_ipv6=1']);
@@ -105,12 +150,12 @@ export async function buildTopology(options: TopologyOptions = {}): Promise<Topo
         `link add ${name} ${BRIDGE}`,
         `link set ${name} up`,
       ]),
-      ...NAMES.flatMap(host => plugIn(host, namespace(host))),
+      ...hosts.flatMap((spec, index) => plugIn(spec, index, namespace(spec.host))),
     ]);
-    await Promise.all(NAMES.map(host => batchIn(namespace(host), addressing(host))));
-    return handle(namespace, startSwitch(namespace('lan')));
+    await Promise.all(hosts.map(spec => batchIn(namespace(spec.host), addressing(spec))));
+    return handle(namespace, hosts, startSwitch(namespace('lan')));
   } catch (error) {
-    await removeAll(all.map(namespace));
+    await removeAll(all);
     throw error;
   }
 }
@@ -120,27 +165,30 @@ function batchIn(ns: string, commands: readonly string[]): Promise<RunResult> {
 }
 
 /** A host keeps its MACs through a reboot, else its neighbours would look for the old ones. */
-function macOf(host: Host, leg: Leg): string {
+function macOf(host: number, leg: number): string {
   const octet = (index: number): string => index.toString(16).padStart(2, '0');
-  return `02:00:5e:00:${octet(NAMES.indexOf(host))}:${octet(HOSTS[host].legs.indexOf(leg))}`;
+  return `02:00:5e:00:${octet(host)}:${octet(leg)}`;
 }
 
-function plugIn(host: Host, ns: string): string[] {
-  return HOSTS[host].legs.flatMap(leg => [
-    `link add ${portOf(host, leg)} type veth peer name ${leg.interface} address ${macOf(host, leg)} netns ${ns}`,
+/** `index`: the host's number in the topology. */
+function plugIn({ host, legs }: HostSpec, index: number, ns: string): string[] {
+  return legs.flatMap((leg, number) => [
+    `link add ${portOf(host, leg)} type veth peer name ${leg.interface} address ${macOf(index, number)} netns ${ns}`,
     `link set ${portOf(host, leg)} master ${leg.bridge} up`,
   ]);
 }
 
-function addressing(host: Host): string[] {
-  const { legs, gateway } = HOSTS[host];
+function addressing({ legs, gateways = [] }: HostSpec): string[] {
   return [
     'link set lo up',
     ...legs.flatMap(leg => [
       `link set ${leg.interface} up`,
-      ...leg.addresses.map(address => `address add ${address} dev ${leg.interface}`),
+      // IPv6 without duplicate address detection, which would make every address wait for a second.
+      ...leg.addresses.map(
+        address => `address add ${address} dev ${leg.interface}${address.includes(':') ? ' nodad' : ''}`,
+      ),
     ]),
-    ...(gateway === undefined ? [] : [`route add default via ${gateway}`]),
+    ...gateways.map(gateway => `route add default via ${gateway}`),
   ];
 }
 
@@ -152,20 +200,21 @@ function startSwitch(lan: string): ChildProcess {
   return child;
 }
 
-function handle(namespace: Topology['namespace'], powerSwitch: ChildProcess): Topology {
+function handle(namespace: Topology['namespace'], hosts: readonly HostSpec[], powerSwitch: ChildProcess): Topology {
+  const legsOf = (router: Router): readonly Leg[] => hosts.find(({ host }) => host === router)?.legs ?? [];
   const switchLinks = (router: Router, state: 'up' | 'down'): void => {
-    const commands = HOSTS[router].legs.map(leg => `link set ${portOf(router, leg)} ${state}`);
+    const commands = legsOf(router).map(leg => `link set ${portOf(router, leg)} ${state}`);
     powerSwitch.stdin?.write(lines(commands));
   };
   return {
     namespace,
     exec: (host, file, args, options) => runIn(namespace(host), file, args, options),
     start: (host, file, args, options) => startIn(namespace(host), file, args, options),
-    cutPower: router => cutPower(namespace, router, () => switchLinks(router, 'down')),
-    restorePower: router => reboot(namespace, router),
+    cutPower: router => cutPower(namespace, router, legsOf(router), () => switchLinks(router, 'down')),
+    restorePower: router => reboot(namespace, hosts, router),
     destroy: async () => {
       powerSwitch.stdin?.end();
-      await removeAll([...NAMES, 'lan' as const].map(namespace));
+      await removeAll([...hosts.map(({ host }) => namespace(host)), namespace('lan')]);
     },
   };
 }
@@ -174,30 +223,38 @@ function handle(namespace: Topology['namespace'], powerSwitch: ChildProcess): To
  * Stops the router's processes before the links go: killed first, one could see the other end and still say farewell; with
  * the links first, a process could see one fall and speak on another.
  */
-async function cutPower(namespace: Topology['namespace'], router: Router, unplug: () => void): Promise<PowerCut> {
+async function cutPower(
+  namespace: Topology['namespace'],
+  router: Router,
+  legs: readonly Leg[],
+  unplug: () => void,
+): Promise<PowerCut> {
   const pids = await processesIn(namespace(router));
   signalAll(pids, 'SIGSTOP');
   unplug();
   const at = wallNow();
   await killAllIn(namespace(router));
   const { stdout } = await run('ip', ['-n', namespace('lan'), '-o', 'link', 'show', 'up']);
-  const stillUp = HOSTS[router].legs.filter(leg => stdout.includes(`${portOf(router, leg)}@`));
+  const stillUp = legs.filter(leg => stdout.includes(`${portOf(router, leg)}@`));
   if (stillUp.length > 0) throw new Error(`power cut of ${router}: ${stillUp.map(leg => leg.interface)} still up`);
   return { at };
 }
 
-async function reboot(namespace: Topology['namespace'], router: Router): Promise<void> {
+async function reboot(namespace: Topology['namespace'], hosts: readonly HostSpec[], router: Router): Promise<void> {
+  const index = hosts.findIndex(({ host }) => host === router);
+  const spec = hosts[index];
+  if (!spec) throw new RangeError(`the topology has no ${router}`);
   await killAllIn(namespace(router));
   // A namespace's end is asynchronous: its veths are removed by their other ends, which is not.
   await batchIn(
     namespace('lan'),
-    HOSTS[router].legs.map(leg => `link delete ${portOf(router, leg)}`),
+    spec.legs.map(leg => `link delete ${portOf(router, leg)}`),
   );
   await run('ip', ['-batch', '-'], {
     input: lines(['delete', 'add'].map(verb => `netns ${verb} ${namespace(router)}`)),
   });
-  await batchIn(namespace('lan'), plugIn(router, namespace(router)));
-  await batchIn(namespace(router), addressing(router));
+  await batchIn(namespace('lan'), plugIn(spec, index, namespace(router)));
+  await batchIn(namespace(router), addressing(spec));
 }
 
 async function removeAll(namespaces: readonly string[]): Promise<void> {

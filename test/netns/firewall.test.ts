@@ -248,6 +248,37 @@ test("a real server's data without state does not leave with its own address, an
   t.is((await client.next('data')).text, 'unknown');
 });
 
+// With vs.conntrack=1 conntrack knows IPVS's connections. Whatever IPVS itself has lost of them must stay silent all the same.
+for (const opened of ['by the client', 'by the server'] as const) {
+  test(`what conntrack knows to be with the VIP (opened ${opened}) never passes untranslated, nor to the router itself`, async t => {
+    const net = await netOf(t);
+    const server = net.peer('server');
+    server.say({ listen: [SERVER, 15_000] });
+    await server.next('listening');
+    const client = net.peer('client');
+    client.say({ connect: [SERVER, 15_000, CLIENT, 34_000] });
+    await client.next('connected');
+    await server.next('accepted');
+    await net.nft(RULES);
+    await net.in('router', 'conntrack', '-F');
+    const [there, back] = [`-s ${CLIENT} -d ${VIP} --sport 34000 --dport 15000`, `-r ${SERVER} -q ${CLIENT}`];
+    const flow =
+      opened === 'by the client'
+        ? `${there} ${back} --reply-port-src 15000 --reply-port-dst 34000`
+        : `-s ${SERVER} -d ${CLIENT} --sport 15000 --dport 34000 -r ${CLIENT} -q ${VIP} --reply-port-src 34000 --reply-port-dst 15000`;
+    await net.in('router', 'conntrack', ...`-I -p tcp --state ESTABLISHED -t 100 -u SEEN_REPLY ${flow}`.split(' '));
+    server.say({ send: 'from the wrong address' });
+    t.false(await client.comes('data'));
+    t.true((await net.dropped('guard_out')) >= 1);
+    t.false(await server.comes('error'));
+    const stranger = net.peer('client');
+    stranger.say({ connect: [VIP, 15_000, CLIENT, 34_001] });
+    await stranger.next('connecting');
+    t.false(await stranger.comes('error'));
+    t.true((await net.dropped('guard_in')) >= 1);
+  });
+}
+
 test('marks are on initial SYNs of the control port and the passive range only, and on all packets to port 20', async t => {
   const net = await netOf(t);
   await net.nft(RULES);

@@ -147,11 +147,11 @@ test.serial('SIGTERM: a planned handover, make-before-break, then a clean exit',
 
 test.serial('a planned handover by command goes there and back', async t => {
   const { routers } = t.context;
-  t.true((await routers.command('r1', { command: 'handover' })).ok);
+  t.true((await routers.command('r1', { command: 'handover', cold: false })).ok);
   await routers.settle('r2');
   t.deepEqual(routers.holders(), ['r2']);
-  t.false((await routers.command('r1', { command: 'handover' })).ok, 'a standby has nothing to hand over');
-  t.true((await routers.command('r2', { command: 'handover' })).ok);
+  t.false((await routers.command('r1', { command: 'handover', cold: false })).ok, 'a standby has nothing to hand over');
+  t.true((await routers.command('r2', { command: 'handover', cold: false })).ok);
   await routers.settle('r1');
   t.deepEqual(routers.holders(), ['r1']);
   const alarms = [...(routers.pulses.r1?.log ?? []), ...(routers.pulses.r2?.log ?? [])].map(line => line.code);

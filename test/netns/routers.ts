@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ControlReply, type ControlRequest, type Snapshot, snapshotSchema } from '../../src/feed/message.ts';
-import { HOST_TIMES, pairConfig } from '../lab/config.ts';
+import { HOST_TIMES, pairConfig, type Times } from '../lab/config.ts';
 import { signalAll } from '../lab/netns.ts';
 import { buildTopology, ROUTERS, type Router, type Topology, wallNow } from '../lab/topology.ts';
 
@@ -34,6 +34,8 @@ export interface Routers {
   readonly events: readonly AddressEvent[];
   readonly directory: string;
   start(router: Router): PulseProcess;
+  /** Power comes back: nothing runs yet, the address witness does. */
+  reboot(router: Router): Promise<void>;
   readonly pulses: Partial<Record<Router, PulseProcess>>;
   /** Newest snapshot on the router's feed; undefined when pulse does not answer. */
   snapshot(router: Router): Promise<Snapshot | undefined>;
@@ -54,6 +56,12 @@ export interface Routers {
 
 export interface RouterOptions {
   readonly prefix: string;
+  /** H, L, D; default: the config's defaults. */
+  readonly times?: Times;
+  /** The vipd to run; default: the one with sanitizers. */
+  readonly vipd?: string;
+  /** A command before pulse's own, such as chrt with its class. */
+  readonly scheduling?: readonly string[];
 }
 
 export async function buildRouters(options: RouterOptions): Promise<Routers> {
@@ -61,10 +69,11 @@ export async function buildRouters(options: RouterOptions): Promise<Routers> {
   const keyFile = join(directory, 'pair.key');
   writeFileSync(keyFile, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600 });
   const configFile = join(directory, 'tandem.yaml');
-  writeFileSync(configFile, pairConfig({ keyFile, ...HOST_TIMES }));
+  writeFileSync(configFile, pairConfig({ keyFile, ...(options.times ?? HOST_TIMES) }));
   const topology = await buildTopology({ prefix: options.prefix });
   const events: AddressEvent[] = [];
-  const witnesses = ROUTERS.map(router => witness(topology, router, event => events.push(event)));
+  const witnessOf = (router: Router) => witness(topology, router, event => events.push(event));
+  const witnesses = ROUTERS.map(witnessOf);
   const pulses: Partial<Record<Router, PulseProcess>> = {};
   const runDir = (router: Router) => join(directory, router, 'run');
 
@@ -76,14 +85,18 @@ export async function buildRouters(options: RouterOptions): Promise<Routers> {
     start(router) {
       mkdirSync(runDir(router), { recursive: true });
       const args = [CLI, 'pulse', '--config', configFile, '--node', router, '--run-dir', runDir(router)];
-      const env = { ...process.env, TANDEM_VIPD: VIPD };
+      const env = { ...process.env, TANDEM_VIPD: options.vipd ?? VIPD };
       const stateDir = join(directory, router, 'state');
       // setsid: a process group of its own, so that a test can end all of it at once.
-      const command = ['--wait', process.execPath, ...args, '--state-dir', stateDir];
+      const command = ['--wait', ...(options.scheduling ?? []), process.execPath, ...args, '--state-dir', stateDir];
       const child = topology.start(router, 'setsid', command, { stdio: ['ignore', 'pipe', 'pipe'], env });
       const started = follow(child);
       pulses[router] = started;
       return started;
+    },
+    async reboot(router) {
+      await topology.restorePower(router);
+      witnesses.push(witnessOf(router));
     },
     snapshot: router => newest(join(runDir(router), 'pulse.sock')),
     command: (router, request) => ask(join(runDir(router), 'pulse-control.sock'), request),

@@ -1,4 +1,5 @@
 // The heartbeat's wire format: literal bytes, and everything that must be refused.
+import { createHmac } from 'node:crypto';
 import test from 'ava';
 import fc from 'fast-check';
 import { DATAGRAM_BYTES_MAX, decode, encode, type Heartbeat, pairIdOf, type Will } from '../../src/pulse/heartbeat.ts';
@@ -18,6 +19,7 @@ const HEARTBEAT: Heartbeat = {
   serving: true,
   ready: true,
   hold: false,
+  warm: true,
   priority: 150,
   fitness: 3,
   configDigest: 'aabbccddeeff0011',
@@ -42,7 +44,7 @@ const WILL: Will = {
 
 test('a heartbeat is these bytes, and reads back as it was', t => {
   const bytes = encode(HEARTBEAT, PAIR, KEY);
-  t.is(bytes.subarray(0, 8).toString('hex'), '544e444d01010103', 'magic, version, kind, node, flags');
+  t.is(bytes.subarray(0, 8).toString('hex'), '544e444d0101010b', 'magic, version, kind, node, flags');
   t.is(
     bytes.subarray(16, 46).toString('hex'),
     '01020304050607081112131415161718000000000007' + '0301' + '00000000002a',
@@ -100,6 +102,22 @@ test('signed nonsense is malformed, not a crash', t => {
     ok: false,
     refusal: 'malformed',
   });
+});
+
+test('flags that this version does not know are ignored, those it knows stand by themselves', t => {
+  const resigned = (flags: number) => {
+    const bytes = encode(HEARTBEAT, PAIR, KEY);
+    bytes[7] = flags;
+    createHmac('sha256', KEY)
+      .update(bytes.subarray(0, -32))
+      .digest()
+      .copy(bytes, bytes.length - 32);
+    return decode(bytes, PAIR, [KEY]);
+  };
+  const none = { serving: false, ready: false, hold: false, warm: false };
+  t.deepEqual(resigned(0xf0), { ok: true, message: { ...HEARTBEAT, ...none } });
+  t.deepEqual(resigned(0xf8), { ok: true, message: { ...HEARTBEAT, ...none, warm: true } });
+  t.deepEqual(resigned(0x04), { ok: true, message: { ...HEARTBEAT, ...none, hold: true } });
 });
 
 test('no bytes make the decoder throw', t => {

@@ -20,6 +20,7 @@ function beat(change: Partial<Heartbeat> = {}): Heartbeat {
     serving: true,
     ready: true,
     hold: false,
+    warm: true,
     priority: 100,
     fitness: 3,
     configDigest: '0000000000000000',

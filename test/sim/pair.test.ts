@@ -1,5 +1,6 @@
 // What the pair does, told as behaviour: the shipped election on a virtual clock, with a model of vipd and of the network.
 import test from 'ava';
+import { lowestMargin } from '../../src/pulse/lease-margin.ts';
 import { ms } from '../../src/units/duration.ts';
 import { Pair } from './pair.ts';
 
@@ -20,13 +21,13 @@ test('two routers that start together agree on the one of higher priority', t =>
 
 test('the router of higher priority becomes active even if its rules come in a little later', t => {
   const pair = new Pair({ priorities: [150, 100] });
-  pair.send(pair.r1, { type: 'report', rulesIn: false, healthyServers: null, flushMs: 0 });
+  pair.report(pair.r1, { rulesIn: false, healthyServers: null, flushMs: 0 });
   pair.run(600);
-  pair.send(pair.r1, { type: 'report', rulesIn: true, healthyServers: null, flushMs: 0 });
+  pair.report(pair.r1, { rulesIn: true, healthyServers: null, flushMs: 0 });
   pair.run(2_000);
   t.deepEqual(pair.serving(), ['r1'], pair.describe());
   const other = new Pair({ priorities: [150, 100] });
-  other.send(other.r1, { type: 'report', rulesIn: false, healthyServers: null, flushMs: 0 });
+  other.report(other.r1, { rulesIn: false, healthyServers: null, flushMs: 0 });
   other.run(3_000);
   t.deepEqual(other.serving(), ['r2'], 'but nobody waits for long');
 });
@@ -35,12 +36,12 @@ test('two routers whose rules come in together, long after they started, do not 
   for (const laterBy of [0, 20, 100, 200]) {
     const pair = new Pair({ priorities: [100, 100] });
     for (const router of pair.routers) {
-      pair.send(router, { type: 'report', rulesIn: false, healthyServers: null, flushMs: 0 });
+      pair.report(router, { rulesIn: false, healthyServers: null, flushMs: 0 });
     }
     pair.run(30_000);
-    pair.send(pair.r2, { type: 'report', rulesIn: true, healthyServers: null, flushMs: 0 });
+    pair.report(pair.r2, { rulesIn: true, healthyServers: null, flushMs: 0 });
     if (laterBy > 0) pair.run(laterBy);
-    pair.send(pair.r1, { type: 'report', rulesIn: true, healthyServers: null, flushMs: 0 });
+    pair.report(pair.r1, { rulesIn: true, healthyServers: null, flushMs: 0 });
     pair.run(3_000);
     t.is(pair.serving().length, 1, pair.describe());
     t.is(pair.overlapMs(), 0, `${laterBy} ms apart: ${pair.describe()}`);
@@ -153,7 +154,7 @@ test('after a full partition heals, the higher epoch keeps the addresses and ann
 
 test('a planned handover is make-before-break and leaves exactly one owner', t => {
   const pair = settled();
-  pair.send(pair.r1, { type: 'handover' });
+  pair.send(pair.r1, { type: 'handover', cold: false });
   t.true(pair.r1.answer?.ok);
   pair.run(1_000);
   t.deepEqual(pair.holding(), ['r2'], pair.describe());
@@ -167,9 +168,9 @@ test('a planned handover is make-before-break and leaves exactly one owner', t =
 
 test('a handover waits for the sync buffer that the director reports', t => {
   const pair = settled();
-  pair.send(pair.r1, { type: 'report', rulesIn: true, healthyServers: 3, flushMs: 2_300 });
+  pair.report(pair.r1, { rulesIn: true, healthyServers: 3, flushMs: 2_300 });
   const at = pair.now;
-  pair.send(pair.r1, { type: 'handover' });
+  pair.send(pair.r1, { type: 'handover', cold: false });
   pair.run(2_200);
   t.deepEqual(pair.serving(), ['r1'], 'serves on while the buffer drains');
   pair.run(500);
@@ -188,7 +189,7 @@ test('SIGTERM on the active router hands over first, then exits', t => {
 
 test('SIGTERM ends pulse also when the peer dies while the sync buffer drains; the VIPs are left to their lifetime', t => {
   const pair = settled();
-  pair.send(pair.r1, { type: 'report', rulesIn: true, healthyServers: 3, flushMs: 2_300 });
+  pair.report(pair.r1, { rulesIn: true, healthyServers: 3, flushMs: 2_300 });
   pair.send(pair.r1, { type: 'stop' });
   pair.run(500);
   pair.powerOff(pair.r2);
@@ -209,7 +210,7 @@ test('SIGTERM ends pulse also when its lease runs out during the handover', t =>
 test('an offer that nobody hears is taken back under a higher epoch, without a gap', t => {
   const pair = settled();
   pair.cut.add(0).add(1);
-  pair.send(pair.r1, { type: 'handover' });
+  pair.send(pair.r1, { type: 'handover', cold: false });
   pair.run(1_000);
   t.deepEqual(pair.holding(), ['r1'], pair.describe());
   t.true(pair.r1.events.includes('HANDOVER_FAILED'));
@@ -223,7 +224,7 @@ test('a handover without a peer is refused and says why', t => {
   const pair = new Pair();
   pair.powerOff(pair.r2);
   pair.run(10_000);
-  pair.send(pair.r1, { type: 'handover' });
+  pair.send(pair.r1, { type: 'handover', cold: false });
   t.false(pair.r1.answer?.ok);
   t.regex(pair.r1.answer?.message ?? '', /peer is not heard/);
 });
@@ -248,11 +249,11 @@ test('a hold on the active router is refused', t => {
 
 test('a router whose rules are not in does not claim', t => {
   const pair = settled();
-  pair.send(pair.r2, { type: 'report', rulesIn: false, healthyServers: null, flushMs: 0 });
+  pair.report(pair.r2, { rulesIn: false, healthyServers: null, flushMs: 0 });
   pair.powerOff(pair.r1);
   pair.run(3_000);
   t.deepEqual(pair.serving(), []);
-  pair.send(pair.r2, { type: 'report', rulesIn: true, healthyServers: 3, flushMs: 0 });
+  pair.report(pair.r2, { rulesIn: true, healthyServers: 3, flushMs: 0 });
   pair.run(500);
   t.deepEqual(pair.serving(), ['r2'], pair.describe());
 });
@@ -280,6 +281,19 @@ test('a pair whose peer is absent keeps its VIP through a stall', t => {
   pair.run(5_000);
   t.deepEqual(pair.serving(), ['r1'], pair.describe());
   t.is(pair.tenures.length, before);
+});
+
+test('how near the lease has come to its end is known for half a minute at least', t => {
+  const pair = settled();
+  const margin = (router = pair.r1) => router.machine.lease.margin && lowestMargin(router.machine.lease.margin);
+  t.true((margin() ?? 0) > 0.5, `${margin()}`);
+  t.is(margin(pair.r2), undefined, 'a standby has no lease');
+  pair.freeze(pair.r1, 150);
+  pair.run(25_000);
+  t.deepEqual(pair.serving(), ['r1']);
+  t.true((margin() ?? 1) < 0.35, `${margin()}`);
+  pair.run(65_000);
+  t.true((margin() ?? 0) > 0.5, `${margin()}`);
 });
 
 test('a stopped vipd is replaced and the addresses stay', t => {
@@ -332,4 +346,177 @@ test('different leases on the two routers are safe: the standby waits for the lo
   pair.run(10_000);
   t.is(pair.overlapMs(), 0, pair.describe());
   t.is(pair.serving().length, 1);
+});
+
+/** A router that has just become active gives up for servers after this. */
+const HOLD_DOWN_MS = 10_000;
+
+test('a handover by command to a cold peer is refused, says how to go on, and can be forced', t => {
+  const pair = settled();
+  pair.report(pair.r2, { warm: false });
+  pair.run(300);
+  pair.send(pair.r1, { type: 'handover', cold: false });
+  t.false(pair.r1.answer?.ok);
+  t.regex(pair.r1.answer?.message ?? '', /peer's tables are cold.*wait until.*warm.*tandem handover --cold/);
+  pair.run(1_000);
+  t.deepEqual(pair.serving(), ['r1']);
+  pair.send(pair.r1, { type: 'handover', cold: true });
+  t.true(pair.r1.answer?.ok);
+  pair.run(1_000);
+  t.deepEqual(pair.serving(), ['r2'], pair.describe());
+});
+
+test('a handover by command is refused when the director of the peer has been gone for 5 s, not earlier', t => {
+  const pair = settled();
+  pair.r2.director.alive = false;
+  pair.run(3_500);
+  t.true(pair.r1.machine.peer.last?.warm);
+  pair.run(3_000);
+  t.false(pair.r1.machine.peer.last?.warm);
+  pair.send(pair.r1, { type: 'handover', cold: false });
+  t.regex(pair.r1.answer?.message ?? '', /cold/);
+});
+
+test('a peer that goes cold while the sync buffer drains is not handed to, unless it is forced', t => {
+  for (const cold of [false, true]) {
+    const pair = settled();
+    pair.report(pair.r1, { flushMs: 2_000 });
+    pair.send(pair.r1, { type: 'handover', cold });
+    t.true(pair.r1.answer?.ok);
+    pair.run(500);
+    pair.report(pair.r2, { warm: false });
+    pair.run(4_000);
+    t.deepEqual(pair.serving(), [cold ? 'r2' : 'r1'], pair.describe());
+    t.is(pair.r1.events.includes('HANDOVER_FAILED'), !cold);
+  }
+});
+
+test('the cold peer is told once, and once when it is warm', t => {
+  const pair = settled();
+  const before = pair.r1.events.length;
+  pair.report(pair.r2, { warm: false });
+  pair.run(20_000);
+  pair.report(pair.r2, { warm: true });
+  pair.run(20_000);
+  t.deepEqual(
+    pair.r1.events.slice(before).filter(code => code.startsWith('PEER_')),
+    ['PEER_COLD', 'PEER_WARM'],
+  );
+});
+
+test('automatic failback waits until the tables of the router that wants it back are warm', t => {
+  const pair = settled({ settings: { autoFailback: true } });
+  pair.powerOff(pair.r1);
+  pair.run(2_000);
+  pair.restart(pair.r1, false);
+  pair.report(pair.r1, { warm: false });
+  pair.run(600_000);
+  t.deepEqual(pair.serving(), ['r2'], pair.describe());
+  pair.report(pair.r1, { warm: true });
+  pair.run(5_000);
+  t.deepEqual(pair.serving(), ['r1'], pair.describe());
+});
+
+test('automatic failback does not ask whether the router that gives back is warm', t => {
+  const pair = settled({ settings: { autoFailback: true } });
+  pair.powerOff(pair.r1);
+  pair.run(2_000);
+  pair.r2.director.alive = false;
+  pair.restart(pair.r1, false);
+  pair.run(60_000);
+  t.deepEqual(pair.serving(), ['r1'], pair.describe());
+});
+
+test('a peer that is fitter by servers gets the addresses at once when it is warm', t => {
+  const pair = settled();
+  pair.run(HOLD_DOWN_MS);
+  pair.report(pair.r1, { healthyServers: 0 });
+  pair.run(2_000);
+  t.deepEqual(pair.serving(), ['r2'], pair.describe());
+});
+
+test('a cold peer that is fitter by servers is waited for until it is warm, yet not for ever', t => {
+  const pair = settled();
+  pair.run(HOLD_DOWN_MS);
+  pair.report(pair.r1, { healthyServers: 0 });
+  pair.report(pair.r2, { warm: false });
+  pair.run(30_000);
+  t.deepEqual(pair.serving(), ['r1'], pair.describe());
+  pair.report(pair.r2, { warm: true });
+  pair.run(2_000);
+  t.deepEqual(pair.serving(), ['r2'], pair.describe());
+  const broken = settled();
+  broken.run(HOLD_DOWN_MS);
+  broken.report(broken.r2, { warm: false });
+  broken.run(300_000);
+  t.deepEqual(broken.serving(), ['r1']);
+  broken.report(broken.r1, { healthyServers: 0 });
+  broken.run(58_000);
+  t.deepEqual(broken.serving(), ['r1'], 'the wait counts from the loss of the servers');
+  broken.run(5_000);
+  t.deepEqual(broken.serving(), ['r2'], broken.describe());
+});
+
+test('lost carrier hands over at once, to a cold peer too', t => {
+  const pair = settled();
+  pair.report(pair.r2, { warm: false });
+  pair.run(1_000);
+  pair.send(pair.r1, { type: 'vipd', message: { type: 'link', index: 0, up: false, mac: '02:00:00:00:01:01' } });
+  pair.run(1_000);
+  t.deepEqual(pair.serving(), ['r2'], pair.describe());
+});
+
+test('SIGTERM hands over to a cold peer too', t => {
+  const pair = settled();
+  pair.report(pair.r2, { warm: false });
+  pair.run(1_000);
+  pair.send(pair.r1, { type: 'stop' });
+  pair.run(1_000);
+  t.true(pair.r1.exited);
+  t.deepEqual(pair.holding(), ['r2'], pair.describe());
+  t.true(pair.r1.events.includes('HANDOVER_DONE'));
+});
+
+test('SIGTERM during a planned handover whose peer has gone cold still hands over', t => {
+  const pair = settled();
+  pair.report(pair.r1, { flushMs: 2_000 });
+  pair.send(pair.r1, { type: 'handover', cold: false });
+  pair.report(pair.r2, { warm: false });
+  pair.run(500);
+  pair.send(pair.r1, { type: 'stop' });
+  pair.run(6_000);
+  t.true(pair.r1.exited);
+  t.deepEqual(pair.holding(), ['r2'], pair.describe());
+});
+
+test('a cold standby takes over from a dead router as fast as a warm one, by silence and by will', t => {
+  for (const end of ['powerOff', 'killPulse'] as const) {
+    const taken = [true, false].map(warm => {
+      const pair = settled();
+      pair.report(pair.r2, { warm });
+      pair.run(1_000);
+      const at = pair.now;
+      pair[end](pair.r1);
+      pair.run(2_000);
+      t.deepEqual(pair.serving(), ['r2'], pair.describe());
+      return (pair.takenAt('r2', at) ?? Infinity) - at;
+    });
+    t.is(taken[0], taken[1]);
+  }
+});
+
+test('without services there are no sessions to lose: nobody is cold, with or without a director', t => {
+  const pair = settled({ settings: { keepsSessions: false } });
+  for (const router of pair.routers) router.director.alive = false;
+  pair.run(10_000);
+  pair.send(pair.r1, { type: 'handover', cold: false });
+  pair.run(1_000);
+  t.deepEqual(pair.serving(), ['r2'], pair.describe());
+});
+
+test('two cold routers that start together still agree on an owner', t => {
+  const pair = new Pair({ priorities: [100, 150] });
+  for (const router of pair.routers) pair.report(router, { warm: false });
+  pair.run(3_000);
+  t.deepEqual(pair.serving(), ['r2'], pair.describe());
 });

@@ -19,6 +19,15 @@ export interface Tenure {
   to: number | undefined;
 }
 
+/** What a router's director says once a second, as long as it lives. */
+export interface DirectorModel {
+  alive: boolean;
+  report: Omit<PulseEvent & { type: 'report' }, 'type'>;
+  reportDueAt: number;
+}
+
+const REPORT_MS = 1_000;
+
 interface Vipd {
   stopped: boolean;
   held: boolean;
@@ -32,6 +41,7 @@ export interface Router {
   readonly name: string;
   machine: Machine;
   vipd: Vipd;
+  director: DirectorModel;
   alive: boolean;
   /** pulse is stopped (SIGSTOP): nothing runs until this time; its mail waits. */
   frozenUntil: number;
@@ -89,6 +99,7 @@ export class Pair {
       deadMs: ms(300),
       aloneKeepMs: ms(5_000),
       autoFailback: false,
+      keepsSessions: true,
       configDigest: '0011223344556677',
       links: this.#options.links ?? 2,
       addressLans: [0, 1],
@@ -96,10 +107,12 @@ export class Pair {
     };
     const start = { settings, now: this.now as At, ceiling, hold: { on: false, until: undefined }, rulesIn: true };
     const vipd: Vipd = { stopped: false, held: false, epoch: EPOCH_NONE, leaseEnd: 0, mode: 'armed', will: undefined };
+    const report = { rulesIn: true, healthyServers: null, flushMs: 0, warm: true };
     const router: Router = {
       name,
       machine: newMachine(start),
       vipd,
+      director: { alive: true, report, reportDueAt: this.now },
       alive: true,
       frozenUntil: 0,
       mail: [],
@@ -124,6 +137,7 @@ export class Pair {
     const old = { ...router.vipd };
     const fresh = this.#boot(router.name, router.machine.ceiling);
     Object.assign(router, { machine: fresh.machine, alive: true, frozenUntil: 0, exited: false });
+    router.director.reportDueAt = this.now;
     router.mail.length = 0;
     router.vipd = keepsAddresses ? { ...old, mode: 'alone', leaseEnd: this.now } : fresh.vipd;
     const { held, epoch } = router.vipd;
@@ -153,6 +167,14 @@ export class Pair {
     this.#dispatch(router, event);
   }
 
+  /** The director of a router says something new at once, and repeats it from now on. */
+  report(router: Router, changes: Partial<DirectorModel['report']>): void {
+    const { director } = router;
+    director.report = { ...director.report, ...changes };
+    director.reportDueAt = this.now + REPORT_MS;
+    this.#dispatch(router, { type: 'report', ...director.report });
+  }
+
   /** Runs the world for `forMs`. */
   run(forMs: number): void {
     const end = this.now + forMs;
@@ -170,6 +192,7 @@ export class Pair {
     const times = this.routers
       .filter(router => router.alive && !router.exited)
       .map(router => Math.max(nextWake(router.machine, this.now as At), router.frozenUntil, this.now + 0.05));
+    for (const { alive, director } of this.routers) if (alive && director.alive) times.push(director.reportDueAt);
     for (const router of this.routers)
       if (router.vipd.held && router.vipd.mode === 'armed') times.push(router.vipd.leaseEnd);
     const mail = this.#queue[0]?.at;
@@ -186,6 +209,8 @@ export class Pair {
       for (const event of router.mail.splice(0)) this.#dispatch(router, event);
     }
     this.#dispatch(router, { type: 'tick' });
+    const { director } = router;
+    if (director.alive && this.now >= director.reportDueAt) this.report(router, {});
   }
 
   #dispatch(router: Router, event: PulseEvent): void {

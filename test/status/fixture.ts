@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import type { EventCode } from '../../src/log/catalogue.ts';
+import { SYNC_COUNTERS } from '../../src/log/counters.ts';
 import type { Fields } from '../../src/log/event.ts';
 import type { Log } from '../../src/log/log.ts';
 import type { StatusSource } from '../../src/status/io/server.ts';
 import type { ServerReport, StatusReport } from '../../src/status/report.ts';
+import type { SyncReport } from '../../src/status/sync.ts';
 
 export type Pulse = NonNullable<StatusReport['pulse']>;
 
@@ -24,9 +26,11 @@ export function pulseSnapshot(changes: Partial<Pulse> = {}): Pulse {
     reason: 'the peer fell silent',
     serving: true,
     leaseArmed: true,
+    leaseMargin: 0.54,
     hold: { on: false, until: null },
     fitness: 3,
     rulesIn: true,
+    warm: true,
     configDigest: 'abcd',
     peer: {
       role: 'standby',
@@ -36,6 +40,7 @@ export function pulseSnapshot(changes: Partial<Pulse> = {}): Pulse {
       fitness: 3,
       ready: true,
       hold: false,
+      warm: true,
       configDigest: 'abcd',
       heardMsAgo: 40,
       silent: false,
@@ -113,8 +118,43 @@ export function statusReport(changes: Partial<StatusReport> = {}): StatusReport 
         servers: [serverReport(), sick],
       },
     ],
-    kernel: { rulesIn: true, lastAuditAt: '2026-11-22T10:00:00.000Z', repairs: 2, errors: [] },
-    sync: { mode: 'kernel', master: true, backup: true, interface: 'eth1', syncId: 21 },
+    kernel: { rulesIn: true, lastAuditAt: '2026-11-22T10:00:00.000Z', repairs: 2, errors: [], found: {} },
+    sync: syncReport(),
+    ...changes,
+  };
+}
+
+export function syncReport(changes: Partial<SyncReport> = {}): SyncReport {
+  return {
+    phase: 'streaming',
+    role: 'source',
+    warm: true,
+    links: [
+      { lan: 'client', connected: true, rttMs: 0.5 },
+      { lan: 'pair', connected: false, rttMs: null },
+    ],
+    templates: 12,
+    connections: 34,
+    lagMs: 12,
+    unacknowledged: 3,
+    counters: { ...Object.fromEntries(Object.keys(SYNC_COUNTERS).map(name => [name, 0])), holes: 7 },
+    resync: {
+      startedAt: '2026-11-22T10:00:00.000Z',
+      endedAt: '2026-11-22T10:00:01.500Z',
+      entries: 46,
+      sent: 46,
+      verifiedBy: 'entries',
+      repaired: 2,
+    },
+    store: {
+      type: 'file',
+      savedAt: '2026-11-22T10:00:00.000Z',
+      templates: 11,
+      connections: 30,
+      problem: '',
+      restored: 40,
+    },
+    problems: [],
     ...changes,
   };
 }

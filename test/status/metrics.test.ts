@@ -3,7 +3,7 @@ import test from 'ava';
 import { createExposition } from '../../src/status/io/exposition.ts';
 import { counterName } from '../../src/status/metrics.ts';
 import type { StatusReport } from '../../src/status/report.ts';
-import { pulseSnapshot, statusReport } from './fixture.ts';
+import { pulseSnapshot, statusReport, syncReport } from './fixture.ts';
 
 interface Parsed {
   readonly types: Map<string, string>;
@@ -51,6 +51,7 @@ test('the values of a report come out under conventional names and in base units
     'tandem_vip_held{address="192.0.2.100",interface="eth0",kind="vip"}': 1,
     tandem_epoch: 12,
     tandem_lease_armed: 1,
+    tandem_lease_margin_ratio: 0.54,
     tandem_pulse_up: 1,
     tandem_peer_heard_seconds: 0.04,
     tandem_peer_config_match: 1,
@@ -66,7 +67,32 @@ test('the values of a report come out under conventional names and in base units
     tandem_repairs_total: 2,
     tandem_pulse_heartbeats_sent_total: 100,
     tandem_pulse_refused_bad_mac_total: 2,
-    'tandem_sync_daemon_up{mode="kernel",daemon="backup"}': 1,
+    'tandem_pair_info{pair="ftp-pair"}': 1,
+    tandem_warm: 1,
+    tandem_peer_warm: 1,
+    tandem_sync_warm: 1,
+    'tandem_sync_phase{phase="streaming"}': 1,
+    'tandem_sync_phase{phase="resync"}': 0,
+    'tandem_sync_role{role="source"}': 1,
+    'tandem_sync_link_up{link="pair"}': 0,
+    'tandem_sync_rtt_seconds{link="client"}': 0.0005,
+    tandem_sync_links_up: 1,
+    tandem_sync_lag_seconds: 0.012,
+    tandem_sync_unacknowledged: 3,
+    tandem_sync_templates: 12,
+    tandem_sync_connections: 34,
+    tandem_sync_resync_running: 0,
+    tandem_sync_resync_progress_ratio: 1,
+    tandem_sync_resync_seconds: 1.5,
+    tandem_sync_resync_entries: 46,
+    tandem_sync_resync_repaired: 2,
+    tandem_sync_holes_total: 7,
+    tandem_sync_kernel_injection_dropped_total: 0,
+    'tandem_sync_store{type="file"}': 1,
+    tandem_sync_store_saved_timestamp_seconds: Date.parse('2026-11-22T10:00:00Z') / 1_000,
+    'tandem_sync_store_entries{kind="connection"}': 30,
+    tandem_sync_store_problem: 0,
+    tandem_sync_store_restored_entries: 40,
     tandem_role_since_seconds: Date.parse('2026-11-22T10:00:00Z') / 1_000,
   };
   for (const [series, value] of Object.entries(expected)) t.is(values.get(series), value, series);
@@ -99,6 +125,28 @@ test('a hostile number of counters is cut', async t => {
   t.is([...types.keys()].filter(name => name.startsWith('tandem_pulse_made_up')).length, 200);
 });
 
+test('a resync under way shows its progress and no length, a store that failed is a problem', async t => {
+  const { resync, store } = syncReport();
+  const running = { ...(resync as NonNullable<typeof resync>), endedAt: null, entries: 200, sent: 90 };
+  const failing = { ...store, savedAt: null, problem: 'no space left on device', restored: null };
+  const { values } = await render(statusReport({ sync: syncReport({ resync: running, store: failing }) }));
+  t.is(values.get('tandem_sync_resync_running'), 1);
+  t.is(values.get('tandem_sync_resync_progress_ratio'), 0.45);
+  t.false(values.has('tandem_sync_resync_seconds'));
+  t.is(values.get('tandem_sync_store_problem'), 1);
+  t.false(values.has('tandem_sync_store_saved_timestamp_seconds'));
+  t.false(values.has('tandem_sync_store_restored_entries'));
+});
+
+test('a sync that never ran has no series of a resync; its links and counters are cut', async t => {
+  const counters = Object.fromEntries(Array.from({ length: 5_000 }, (_, n) => [`made-up-${n}`, n]));
+  const links = Array.from({ length: 500 }, (_, n) => ({ lan: `lan${n}`, connected: true, rttMs: null }));
+  const { values, types } = await render(statusReport({ sync: syncReport({ resync: null, counters, links }) }));
+  t.false([...values.keys()].some(series => series.startsWith('tandem_sync_resync')));
+  t.is([...types.keys()].filter(name => name.startsWith('tandem_sync_made_up')).length, 200);
+  t.is([...values.keys()].filter(series => series.startsWith('tandem_sync_link_up')).length, 16);
+});
+
 test('a server that is gone from the report is gone from the next scrape', async t => {
   await render(statusReport());
   const { values } = await render(statusReport({ services: [] }));
@@ -108,5 +156,6 @@ test('a server that is gone from the report is gone from the next scrape', async
 test('names of counters become metric names', t => {
   t.is(counterName('heartbeatsSent'), 'tandem_pulse_heartbeats_sent_total');
   t.is(counterName('refused.bad-mac'), 'tandem_pulse_refused_bad_mac_total');
+  t.is(counterName('eventsLost', 'sync'), 'tandem_sync_events_lost_total');
   t.is(counterName('late_loops_total'), 'tandem_pulse_late_loops_total');
 });

@@ -236,8 +236,10 @@ test('a crowd of connections is bounded', async t => {
   t.teardown(() => {
     for (const socket of crowd) socket.destroy();
   });
-  await sleep(500);
-  t.true(crowd.filter(socket => !socket.destroyed).length <= READERS_MAX + 32);
+  const open = () => crowd.filter(socket => !socket.destroyed).length;
+  // However late a busy machine is with it.
+  for (let tries = 0; open() > READERS_MAX + 32 && tries < 200; tries += 1) await sleep(100);
+  t.true(open() <= READERS_MAX + 32, `${open()} are open`);
 });
 
 test('the socket is for owner and group only', async t => {

@@ -1,7 +1,7 @@
 // Reads a config file from disk: bounded, UTF-8 only, never throwing for what is in the file or for its absence.
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { parseConfig } from '../document.ts';
+import { type MoreRules, parseConfig } from '../document.ts';
 import type { Mistake } from '../mistakes.ts';
 import type { Config } from '../schema.ts';
 
@@ -26,15 +26,18 @@ export type LoadedConfig =
       readonly unreadable?: string;
     };
 
-/** The config in `file`, or every mistake in it. Synchronous: 1 MiB at most, at start and reload only. Never throws. */
-export function loadConfig(file: string): LoadedConfig {
+/**
+ * The config in `file`, or every mistake in it. Synchronous: 1 MiB at most, at start and reload only. Never throws. `more` adds
+ * rules, such as those of secrets.ts.
+ */
+export function loadConfig(file: string, more?: MoreRules): LoadedConfig {
   const read = readBounded(file);
   if (!read.ok) {
     const { problem, remedy, unreadable } = read;
     const mistake: Mistake = { severity: 'error', line: 1, column: 1, path: '', problem, remedy };
     return { ok: false, mistakes: [mistake], ...(unreadable === undefined ? {} : { unreadable }) };
   }
-  const parsed = parseConfig(read.text);
+  const parsed = parseConfig(read.text, more);
   return parsed.ok ? { ...parsed, digest: configDigest(parsed.config) } : parsed;
 }
 

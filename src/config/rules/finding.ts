@@ -45,3 +45,10 @@ export function unknownName(path: Path, what: string, name: string, known: reado
   const remedy = near === undefined ? `write ${choice(known)}, or add it` : `did you mean "${near}"?`;
   return error(path, `there is no ${what} "${name}"`, remedy, [[...basis, name]]);
 }
+
+/** A finding for a field that must be a cron expression. */
+export function cronProblem(path: Path, expression: string, validCron: (expression: string) => boolean): Finding[] {
+  if (validCron(expression)) return [];
+  const remedy = 'write five or six fields like "*/30 * * * * *" (second, minute, hour, day, month, weekday)';
+  return [error(path, `"${expression.slice(0, 60)}" is not a cron expression`, remedy)];
+}

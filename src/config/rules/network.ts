@@ -1,4 +1,4 @@
-// Rules about routers, LANs, virtual addresses, heartbeat links and the sync link. Pure.
+// Rules about routers, LANs, virtual addresses and heartbeat links. Pure.
 import { type Address, addressOf, type Cidr, contains, familyOf, prefixOf } from '../../units/address.ts';
 import { interfaceOf, ownAddresses } from '../node.ts';
 import type { Config, LanConfig } from '../schema.ts';
@@ -18,7 +18,6 @@ export function networkRules(config: Config): Finding[] {
     ...ownAddressesOnce(config),
     ...virtualOnce(config),
     ...links(config),
-    ...syncLink(config),
   ];
 }
 
@@ -197,18 +196,4 @@ function links(config: Config): Finding[] {
     findings.push(warning(['heartbeat', 'links'], problem, `add "${withVips[0]}"`, vipLists(config)));
   }
   return findings;
-}
-
-function syncLink(config: Config): Finding[] {
-  const path: Path = ['sync', 'lan'];
-  if (!config.sync) {
-    if (Object.keys(config.services).length === 0) return [];
-    const problem = 'services without "sync": running transfers do not survive a failover';
-    return [warning(['services'], problem, "add sync: { lan: ... }, the pair's own link", [['sync']])];
-  }
-  const lan = config.lans[config.sync.lan];
-  if (!lan) return [unknownName(path, 'LAN', config.sync.lan, Object.keys(config.lans), ['lans'])];
-  if (lan.vips.length === 0) return [];
-  const problem = `LAN "${config.sync.lan}" has VIPs, and connection state crosses it unencrypted`;
-  return [warning(path, problem, "write the pair's own link", [['lans', config.sync.lan, 'vips']])];
 }

@@ -3,7 +3,7 @@
 import { type Address, addressOf, contains, familyOf, prefixOf } from '../../units/address.ts';
 import { ownAddresses } from '../node.ts';
 import type { Config, ServiceConfig } from '../schema.ts';
-import { choice, error, type Finding, type Path, unknownName, warning } from './finding.ts';
+import { choice, cronProblem, error, type Finding, type Path, unknownName, warning } from './finding.ts';
 import { vipLists } from './network.ts';
 
 /** Ports that Linux uses for its own outgoing connections, unless told otherwise. */
@@ -192,8 +192,5 @@ function oneVipPerServer(services: readonly Named[]): Finding[] {
 }
 
 function auditTimes(config: Config, validCron: (expression: string) => boolean): Finding[] {
-  const { audit } = config.ipvs;
-  if (validCron(audit)) return [];
-  const remedy = 'write five or six fields like "*/30 * * * * *" (second, minute, hour, day, month, weekday)';
-  return [error(['ipvs', 'audit'], `"${audit.slice(0, 60)}" is not a cron expression`, remedy)];
+  return cronProblem(['ipvs', 'audit'], config.ipvs.audit, validCron);
 }

@@ -2,7 +2,8 @@
 // first round brings settings that the second one sets). Not pure: the kernel, through its port. Decides nothing itself.
 import type { Config } from '../../config/schema.ts';
 import type { Verdict } from '../../nanny/verdict.ts';
-import type { ConnectionSync, SyncState } from '../../sync/sync.ts';
+import type { EnsureResult } from '../../sync/ports.ts';
+import type { ConnectionSync } from '../../sync/sync.ts';
 import {
   type Actual,
   type AppliedRules,
@@ -31,7 +32,7 @@ export interface AuditInput {
 
 export interface AuditPorts {
   readonly kernel: Kernel;
-  readonly sync: ConnectionSync;
+  readonly sync: Pick<ConnectionSync, 'ensure'>;
   /** Remembers what is ours; awaited before it goes into the kernel. */
   readonly saveOwned: (owned: Owned) => Promise<void>;
 }
@@ -119,12 +120,12 @@ async function apply(
   return listing.ok ? { text: made.nft, listing: listing.value } : undefined;
 }
 
-/** After the changes: services that are gone are ours no more, and the daemons we started are remembered as ours. */
+/** After the changes: services that are gone are ours no more. */
 async function settleOwned(
   owned: Owned,
   made: Plan,
   actual: Actual,
-  sync: SyncState,
+  sync: EnsureResult,
   ports: AuditPorts,
 ): Promise<Owned> {
   let settled = owned;
@@ -132,10 +133,8 @@ async function settleOwned(
     const present = new Set(actual.ipvs.value.table.services.map(service => service.key));
     settled = forgetOwned(owned, made.wanted, present);
   }
-  const { interface: name, syncId } = sync;
-  const started = (sync.master || sync.backup) && name !== null && syncId !== null;
-  if (started) settled = { ...settled, sync: { interface: name, syncId } };
-  else if (sync.mode === 'off' && sync.problems.length === 0) settled = { ...settled, sync: null };
+  // Daemons of Tandem 0.1: gone once the sync had nothing to complain of.
+  if (sync.problems.length === 0) settled = { ...settled, sync: null };
   if (JSON.stringify(settled) !== JSON.stringify(owned)) await ports.saveOwned(settled);
   return settled;
 }

@@ -6,7 +6,7 @@ import { createNft, type Nft } from '../../firewall/io/nft.ts';
 import { createIpvsadm, type Ipvsadm } from '../../ipvs/io/ipvsadm.ts';
 import type { ServerCounts } from '../../ipvs/ipvsadm.ts';
 import type { IpvsCommand, IpvsTable, IpvsTimeouts } from '../../ipvs/table.ts';
-import { familyOf } from '../../units/address.ts';
+import { type Address, familyOf } from '../../units/address.ts';
 import type { ConntrackTarget } from '../demotion.ts';
 import type { Reading } from '../director.ts';
 import { normalValue, type SysctlValues, sysctlPath } from '../sysctl.ts';
@@ -82,9 +82,16 @@ async function ftpHelperLoaded(): Promise<boolean> {
   return modules.split('\n').some(line => line.startsWith(`${FTP_HELPER} `));
 }
 
+/** conntrack's words for the target. */
+function filterOf(target: ConntrackTarget): { readonly address: Address; readonly what: readonly string[] } {
+  if ('toAddress' in target) return { address: target.toAddress, what: ['--orig-dst', target.toAddress] };
+  if ('replyTo' in target) return { address: target.replyTo, what: ['--reply-dst', target.replyTo] };
+  const { fromAddress } = target;
+  return { address: fromAddress, what: ['--orig-src', fromAddress, '--orig-port-src', '20'] };
+}
+
 async function forget(runCommand: Run, target: ConntrackTarget): Promise<number> {
-  const address = 'toAddress' in target ? target.toAddress : target.fromAddress;
-  const what = 'toAddress' in target ? ['--orig-dst', address] : ['--orig-src', address, '--orig-port-src', '20'];
+  const { address, what } = filterOf(target);
   const family = familyOf(address) === 6 ? 'ipv6' : 'ipv4';
   try {
     const result = await runCommand('conntrack', ['-D', '-f', family, '-p', 'tcp', ...what]);

@@ -65,7 +65,7 @@ export interface ReloadParts {
 export async function reload({ configFile, node, director, nannies, log }: ReloadParts): Promise<ControlAnswer> {
   const next = readConfig(loadConfig(configFile), configFile, node, log);
   if (!next.ok) return { status: 422, body: { reloaded: false, mistakes: next.mistakes } };
-  director.setConfig(next.config, next.digest);
+  await director.setConfig(next.config, next.digest);
   nannies.update(next.config);
   await director.audit('reload');
   return { status: 200, body: { reloaded: true, digest: next.digest, kernel: director.report().kernel } };

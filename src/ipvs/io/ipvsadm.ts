@@ -2,8 +2,15 @@
 // goes in one `ipvsadm -R` (seen: its exit status is that of the last line only and it goes on after an error, so stderr is
 // what counts, and the caller reads the table again to verify).
 import { CommandError, type CommandResult, type Run, run } from '../../command/io/run.ts';
-import type { ServerCounts, SyncDaemonLine } from '../ipvsadm.ts';
-import { formatBatch, parseCounts, parseDaemons, parseTable, parseTimeouts } from '../ipvsadm.ts';
+import type { PersistentCounts, ServerCounts, SyncDaemonDetails, SyncDaemonLine } from '../ipvsadm.ts';
+import {
+  formatBatch,
+  parseCounts,
+  parseDaemons,
+  parsePersistentCounts,
+  parseTable,
+  parseTimeouts,
+} from '../ipvsadm.ts';
 import type { IpvsCommand, IpvsTable, IpvsTimeouts } from '../table.ts';
 
 export type IpvsadmFailure = 'missing' | 'no-kernel' | 'not-permitted' | 'failed';
@@ -23,11 +30,13 @@ export class IpvsadmError extends Error {
 export interface Ipvsadm {
   readTable(): Promise<IpvsTable>;
   readCounts(): Promise<readonly ServerCounts[]>;
+  readPersistentCounts(): Promise<readonly PersistentCounts[]>;
   readTimeouts(): Promise<IpvsTimeouts>;
   /** Runs the changes as one batch; returns what ipvsadm complained of, one entry a line, at most 20. */
   apply(commands: readonly IpvsCommand[]): Promise<readonly string[]>;
-  listDaemons(): Promise<readonly SyncDaemonLine[]>;
-  startDaemon(daemon: SyncDaemonLine): Promise<void>;
+  listDaemons(): Promise<readonly SyncDaemonDetails[]>;
+  /** Group, port and length are the kernel's defaults when left out. */
+  startDaemon(daemon: SyncDaemonLine & Partial<SyncDaemonDetails>): Promise<void>;
   stopDaemon(daemon: SyncDaemonLine): Promise<void>;
 }
 
@@ -41,6 +50,7 @@ export function createIpvsadm(runCommand: Run = run): Ipvsadm {
   return {
     readCounts,
     readTable: () => readTable(() => text(['-Sn']), readCounts),
+    readPersistentCounts: async () => parsePersistentCounts(await text(['-Ln', '--persistent-conn'])),
     readTimeouts: async () => parseTimeouts(await text(['-L', '--timeout'])),
     listDaemons: async () => parseDaemons(await text(['-L', '--daemon'])),
     apply: async commands => {
@@ -52,13 +62,22 @@ export function createIpvsadm(runCommand: Run = run): Ipvsadm {
         .slice(0, COMPLAINTS_MAX);
     },
     startDaemon: async daemon => {
-      const where = ['--mcast-interface', daemon.interface, '--syncid', `${daemon.syncId}`];
-      check(await call(runCommand, ['--start-daemon', daemon.state, ...where]));
+      check(await call(runCommand, ['--start-daemon', daemon.state, ...daemonOptions(daemon)]));
     },
     stopDaemon: async daemon => {
       check(await call(runCommand, ['--stop-daemon', daemon.state]));
     },
   };
+}
+
+function daemonOptions(daemon: SyncDaemonLine & Partial<SyncDaemonDetails>): string[] {
+  const { interface: name, syncId, group, port, lengthMax } = daemon;
+  return [
+    ...['--mcast-interface', name, '--syncid', `${syncId}`],
+    ...(group === undefined ? [] : ['--mcast-group', group]),
+    ...(port === undefined ? [] : ['--mcast-port', `${port}`]),
+    ...(lengthMax === undefined ? [] : ['--sync-maxlen', `${lengthMax}`]),
+  ];
 }
 
 async function readTable(

@@ -111,15 +111,15 @@ export const DIRECTOR_EVENTS = {
   },
   SYNC_RUNNING: {
     severity: 'notice',
-    says: "Connection state is sent to and taken from the peer by the kernel's sync daemons.",
-    fields: { interface: 'interface of the sync LAN', syncId: 'id of the pair on it' },
+    says: "The kernel's part of the connection sync runs: its events are heard, and it takes entries.",
+    fields: {},
   },
   SYNC_PROBLEM: {
     severity: 'err',
-    says: 'Connection sync does not run as it should: a failover now would break running transfers.',
-    remedy: 'Look at the problem; the interface of the sync LAN must be there and up.',
-    fields: { problem: 'what is wrong' },
-    identity: [],
+    says: "The kernel's part of the connection sync does not run as it should: a failover now may break running transfers.",
+    remedy: 'Do what the problem says.',
+    fields: { problem: 'what is wrong and what to do' },
+    identity: ['problem'],
     endedBy: 'SYNC_RUNNING',
   },
   PULSE_CONNECTED: {

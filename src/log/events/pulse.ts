@@ -8,6 +8,8 @@ const EVIDENCE = {
   probeRoundsSilent: 'probe rounds in a row without an answer',
   probeRoundsAnswered: 'probe rounds that the peer answered',
   linksHeard: 'heartbeat links on which the peer is heard',
+  warm: 'whether the tables here hold what the owner’s hold',
+  peerWarm: 'the same of the peer, as it last said',
 } as const;
 
 export const PULSE_EVENTS = {
@@ -76,6 +78,19 @@ export const PULSE_EVENTS = {
     severity: 'notice',
     says: 'The peer is heard again.',
     fields: { silentMs: 'ms since the last heartbeat' },
+  },
+  PEER_COLD: {
+    severity: 'warning',
+    says: 'The tables of the peer do not hold what the owner’s hold: a failover now breaks running transfers and sessions.',
+    remedy:
+      'After a start it takes until the peer has got everything; else see `tandem sync` on both routers. Until then no automatic failback and no planned handover (`tandem handover --cold` forces it); a dead router is replaced all the same.',
+    fields: {},
+    endedBy: 'PEER_WARM',
+  },
+  PEER_WARM: {
+    severity: 'notice',
+    says: 'The tables of the peer hold what the owner’s hold: sessions and transfers outlive a failover.',
+    fields: {},
   },
   LINK_SILENT: {
     severity: 'warning',

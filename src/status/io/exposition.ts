@@ -17,7 +17,8 @@ export function createExposition(): Exposition {
     contentType: own.contentType,
     render: async report => {
       const registry = new Registry();
-      for (const family of familiesOf(report)) addFamily(registry, family);
+      // Without a sample prom-client would make up a zero.
+      for (const family of familiesOf(report)) if (family.samples.length > 0) addFamily(registry, family);
       return Registry.merge([registry, own]).metrics();
     },
   };

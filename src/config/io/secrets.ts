@@ -1,0 +1,73 @@
+// Files that the config names and `tandem check` can look at: those of the Redis store. Only warnings, since the file may be checked
+// on another machine than the routers; the director itself refuses a secret that others may read. Not pure: reads the files.
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import type { Finding, Path } from '../rules/finding.ts';
+import { warning } from '../rules/finding.ts';
+import type { Config, RedisConfig } from '../schema.ts';
+import { KeyFileError, readSecret } from './key.ts';
+
+const PUBLIC_FILE_BYTES_MAX = 1_048_576;
+const IF_MISSING = 'make it with mode 0600, or correct the path';
+
+/** What is wrong with them, as warnings. */
+export function secretFindings(config: Config): Finding[] {
+  const { redis, type } = config.sync.store;
+  if (!redis || type !== 'redis') return [];
+  return redisFiles(redis).flatMap(({ path, file, secret }) => {
+    try {
+      if (secret) readSecret(file, IF_MISSING);
+      else readPublic(file);
+      return [];
+    } catch (error) {
+      if (!(error instanceof KeyFileError)) throw error;
+      return [warning(path, `on this machine, ${file}: ${error.problem}`, error.remedy)];
+    }
+  });
+}
+
+interface NamedFile {
+  readonly path: Path;
+  readonly file: string;
+  readonly secret: boolean;
+}
+
+function redisFiles({ password_file, sentinel_password_file, tls }: RedisConfig): NamedFile[] {
+  const at: Path = ['sync', 'store', 'redis'];
+  const named: (readonly [path: Path, file: string | undefined, secret: boolean])[] = [
+    [[...at, 'password_file'], password_file, true],
+    [[...at, 'sentinel_password_file'], sentinel_password_file, true],
+  ];
+  if (tls) {
+    named.push([[...at, 'tls', 'ca_file'], tls.ca_file, false], [[...at, 'tls', 'cert_file'], tls.cert_file, false]);
+    named.push([[...at, 'tls', 'key_file'], tls.key_file, true]);
+  }
+  return named.flatMap(([path, file, secret]) => (file === undefined ? [] : [{ path, file, secret }]));
+}
+
+/** The text of a file that is no secret, such as a certificate; at most 1 MiB. Throws KeyFileError. */
+export function readPublic(file: string): string {
+  let fd: number | undefined;
+  try {
+    // Non-blocking, so that a pipe in the place of the file cannot hang a daemon.
+    fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    if (!fstatSync(fd).isFile()) {
+      throw new KeyFileError('it is not a regular file', { file, code: 'not-a-file', remedy: 'name a regular file' });
+    }
+    const buffer = Buffer.alloc(PUBLIC_FILE_BYTES_MAX + 1);
+    const length = readSync(fd, buffer, 0, buffer.length, 0);
+    if (length > PUBLIC_FILE_BYTES_MAX) {
+      const problem = `it is larger than ${PUBLIC_FILE_BYTES_MAX} bytes`;
+      throw new KeyFileError(problem, { file, code: 'content', remedy: 'is it the right file?' });
+    }
+    return buffer.toString('utf8', 0, length);
+  } catch (error) {
+    if (error instanceof KeyFileError) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    const missing = code === 'ENOENT';
+    const problem = missing ? 'there is no such file' : `it cannot be read: ${message}`;
+    const remedy = missing ? 'correct the path' : code === 'EACCES' ? 'run as root' : 'see the path';
+    throw new KeyFileError(problem, { file, code: missing ? 'missing' : 'unreadable', remedy, cause: error });
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}

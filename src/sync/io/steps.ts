@@ -1,0 +1,18 @@
+// Runs the steps of pure generators (snapshot.ts, restore.ts) between other work: a few milliseconds at a time, then whatever else
+// waits. Not pure: reads the clock.
+import { setImmediate as othersFirst } from 'node:timers/promises';
+
+/** Longest time the event loop is kept, plus one step. */
+const BUDGET_MS = 5;
+
+/** The generator's result; rejects with what it throws. */
+export async function runPaced<T>(steps: Generator<void, T>): Promise<T> {
+  let since = performance.now();
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    if (performance.now() - since < BUDGET_MS) continue;
+    await othersFirst();
+    since = performance.now();
+  }
+}

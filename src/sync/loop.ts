@@ -1,0 +1,396 @@
+// The sync's loop: gives the machine what happens (the kernel's reports, frames, roles, answers, time) and does what it says. One for
+// each config it stands on; io/connection-sync.ts replaces it when a reload changes that. Not pure: timer, and the parts it is given.
+import type { Config } from '../config/schema.ts';
+import type { Snapshot } from '../feed/message.ts';
+import type { EventCode } from '../log/catalogue.ts';
+import type { Fields } from '../log/event.ts';
+import type { Verdict } from '../nanny/verdict.ts';
+import type { Address } from '../units/address.ts';
+import type { At } from '../units/duration.ts';
+import type { SyncEffect, SyncFields, SyncInput } from './effect.ts';
+import { type Entry, type RawAddress, rawOf } from './entry.ts';
+import type { Id } from './frame.ts';
+import { createKeeping, type Keeping } from './io/keeping.ts';
+import { readStore, restoredFields } from './io/restoring.ts';
+import { mayPersist } from './keeping.ts';
+import { SyncMachine } from './machine.ts';
+import type { Cursor } from './mirror.ts';
+import type {
+  EnsureResult,
+  PeerLinks,
+  PeerLinksListener,
+  SnapshotStore,
+  SyncKernel,
+  SyncKernelListener,
+} from './ports.ts';
+import { type Standing, standingOf } from './role.ts';
+import { type Scope, scopeOf } from './scope.ts';
+import { type SnapshotRow, snapshotKey } from './snapshot.ts';
+import type { StoreStatus, SyncStatus } from './status.ts';
+
+/** Real servers that left the config but still have connections, by the name of their service. */
+export type DrainingServers = ReadonlyMap<string, readonly Address[]>;
+
+/** What the loop is made of: real parts from io/connection-sync.ts, models in tests. */
+export interface SyncParts {
+  readonly node: 1 | 2;
+  readonly nodeName: string;
+  readonly peerName: string;
+  /** New at every start of the director: 16 hex digits. */
+  readonly instance: Id;
+  readonly kernelRelease: string;
+  /** Keys of the pair; the first one seals snapshots. */
+  readonly keys: readonly Buffer[];
+  openKernel(scope: () => Scope, listener: SyncKernelListener): SyncKernel;
+  openLinks(listener: PeerLinksListener): PeerLinks & { counters?(): Readonly<Record<string, number>> };
+  openStore(): SnapshotStore | undefined;
+  onEvent(code: EventCode, fields: Fields): void;
+  /** Monotonic. */
+  now(): At;
+  /** Wall time, ms since 1970. */
+  wallMs(): number;
+}
+
+/** Kernel state first, then the VIP: so long the rules wait for what the store brings back. */
+const RESTORE_WAIT_MS = 3_000;
+/** A store that does not answer at the start is asked again: after a reboot of everything it may come up later than we. */
+const RESTORE_TRIES = 12;
+const RESTORE_RETRY_MS = 5_000;
+/**
+ * How long a change in the kernel takes until the peer has it, in ms: conntrack's event, one frame, the injection (seen: some
+ * milliseconds; the margin is for a starved router).
+ */
+const FLUSH_MS = 250;
+const ROWS_PER_READ = 500;
+
+export class SyncLoop {
+  readonly #parts: SyncParts;
+  readonly #machine: SyncMachine;
+  readonly #kernel: SyncKernel;
+  readonly #store: SnapshotStore | undefined;
+  readonly #keeping: Keeping | undefined;
+  #links: ReturnType<SyncParts['openLinks']> | undefined;
+  #config: Config;
+  #draining: DrainingServers = new Map();
+  #scope: Scope;
+  #standing: Standing = standingOf(null);
+  #ensured: EnsureResult | undefined;
+  #started = false;
+  #closed = false;
+  #restored: number | null = null;
+  #up: ReadonlySet<string> = new Set();
+  #down: ReadonlySet<RawAddress> = new Set();
+  #timer: NodeJS.Timeout | undefined;
+  #wakeAt = Number.POSITIVE_INFINITY;
+
+  constructor(config: Config, parts: SyncParts) {
+    this.#config = config;
+    this.#parts = parts;
+    this.#scope = scopeOf(config);
+    const { node, instance, kernelRelease } = parts;
+    this.#machine = new SyncMachine({ node, instance, kernelRelease });
+    this.#kernel = parts.openKernel(() => this.#scope, {
+      entries: entries => this.#step({ type: 'entries', entries }),
+      lost: what => this.#step({ type: 'lost', what }),
+    });
+    this.#store = parts.openStore();
+    this.#keeping = this.#store && this.#createKeeping(this.#store);
+    this.#step({ type: 'scope', scope: this.#scope });
+  }
+
+  #createKeeping(store: SnapshotStore): Keeping {
+    const { parts, machine } = { parts: this.#parts, machine: this.#machine };
+    return createKeeping({
+      store,
+      schedule: this.#config.sync.store.schedule,
+      key: () => snapshotKey(parts.keys[0] as Buffer),
+      about: () => ({
+        pair: this.#config.pair,
+        node: parts.nodeName,
+        nodeId: parts.node,
+        epoch: this.#standing.epoch,
+        instance: parts.instance,
+      }),
+      rows: () => rowsOf(machine, parts.now, this.#config.sync.store.connections),
+      version: () => machine.mirror.version,
+      mayPersist: () => mayPersist(store.type, { ...this.#standing, role: machine.role, warm: machine.warm }),
+      onEvent: parts.onEvent,
+      now: parts.now,
+      wallMs: parts.wallMs,
+    });
+  }
+
+  async ensure(): Promise<EnsureResult> {
+    const result = await this.#kernel.ensure();
+    this.#ensured = result;
+    if (result.running && !this.#started && !this.#closed) {
+      this.#started = true;
+      await this.#start();
+    }
+    return result;
+  }
+
+  preview(): Promise<readonly string[]> {
+    return this.#kernel.preview();
+  }
+
+  /** The store before the links: what it brings back is there when the peer is met. */
+  async #start(): Promise<void> {
+    const restoring = this.#restore(RESTORE_TRIES);
+    await Promise.race([restoring, pause(RESTORE_WAIT_MS)]);
+    if (this.#closed) return;
+    this.#links = this.#parts.openLinks({
+      up: link => {
+        this.#step({ type: 'link-up', link });
+        this.#parts.onEvent('SYNC_STREAM_UP', this.#named({ link, peer: this.#parts.peerName }));
+      },
+      down: (link, reason) => {
+        this.#step({ type: 'link-down', link, why: reason });
+        if (!this.#closed)
+          this.#parts.onEvent('SYNC_STREAM_DOWN', this.#named({ link, peer: this.#parts.peerName, reason }));
+      },
+      frame: (link, frame) => this.#step({ type: 'frame', link, frame }),
+    });
+    void restoring.then(() => this.#closed || this.#keeping?.begin());
+  }
+
+  /** Only where nothing is: not over a living table, and not beside a peer that has one. */
+  async #restore(tries: number): Promise<void> {
+    const store = this.#store;
+    if (!store || this.#standing.role === 'source' || this.#standing.peerServing || (await this.#hasEntries())) return;
+    for (let left = tries; left > 0 && !this.#closed && !this.#standing.peerServing; left -= 1) {
+      const { keys, onEvent, wallMs } = this.#parts;
+      const { pair, sync } = this.#config;
+      const read = await readStore(
+        { store, pair, keys: keys.map(snapshotKey), onEvent },
+        {
+          nowMs: wallMs(),
+          maxAge: sync.store.max_age,
+          connections: sync.store.connections,
+          inScope: entry => this.#scope.inScope(entry),
+          isDown: server => this.#down.has(server),
+        },
+      );
+      if (read.ok) {
+        if (read.restore.from === undefined || this.#closed) return;
+        this.#restored = read.restore.entries.length;
+        this.#step({ type: 'restored', entries: read.restore.entries });
+        await this.#settled();
+        onEvent('STORE_RESTORED', restoredFields(store.type, read.restore));
+        return;
+      }
+      await pause(RESTORE_RETRY_MS);
+    }
+  }
+
+  async #hasEntries(): Promise<boolean> {
+    try {
+      return (await this.#kernel.readCounts()).some(({ templates, connections }) => templates + connections > 0);
+    } catch {
+      // What cannot be counted is not restored over.
+      return true;
+    }
+  }
+
+  /** Waits until the kernel has taken what was restored. */
+  async #settled(): Promise<void> {
+    const end = this.#parts.now() + 10 * RESTORE_WAIT_MS;
+    while (this.#machine.busy && this.#parts.now() < end && !this.#closed) await pause(10);
+  }
+
+  pulseSays(snapshot: Snapshot): void {
+    const before = this.#standing;
+    this.#standing = standingOf(snapshot);
+    if (JSON.stringify(before) === JSON.stringify(this.#standing)) return;
+    const { role, epoch, peerServing } = this.#standing;
+    this.#step({ type: 'role', role, epoch, peerServing });
+  }
+
+  verdicts(verdicts: readonly Verdict[]): void {
+    const found = verdicts.flatMap(({ service, server, state }) => {
+      const spec = this.#config.services[service];
+      const address = spec?.servers[server]?.address;
+      return spec && address ? [{ mark: spec.mark, address, state }] : [];
+    });
+    this.#down = new Set(found.filter(({ state }) => state === 'down').map(({ address }) => rawOf(address)));
+    const up = found.filter(({ state }) => state === 'up');
+    const before = this.#up;
+    this.#up = new Set(up.map(({ mark, address }) => `${mark} ${address}`));
+    for (const { mark, address } of up) {
+      if (!before.has(`${mark} ${address}`)) this.#step({ type: 'server-up', mark, server: address });
+    }
+  }
+
+  /** Services and servers may change under a running loop; what it stands on may not (io/connection-sync.ts sees to that). */
+  configure(config: Config): void {
+    this.#config = config;
+    this.#rescope();
+  }
+
+  draining(draining: DrainingServers): void {
+    if (JSON.stringify([...draining]) === JSON.stringify([...this.#draining])) return;
+    this.#draining = draining;
+    this.#rescope();
+  }
+
+  #rescope(): void {
+    this.#scope = scopeOf(this.#config, this.#draining);
+    this.#step({ type: 'scope', scope: this.#scope });
+  }
+
+  #step(input: SyncInput): void {
+    if (this.#closed) return;
+    const { now } = this.#parts;
+    const effects = [...this.#machine.step(input, now())];
+    for (let effect = effects.shift(); effect !== undefined; effect = effects.shift()) this.#run(effect, effects);
+    this.#arm();
+  }
+
+  /** One effect; what it leads to at once is put at the end of `effects`. */
+  #run(effect: SyncEffect, effects: SyncEffect[]): void {
+    switch (effect.type) {
+      case 'send':
+        if (this.#links?.send(effect.link, effect.frame) !== true) {
+          effects.push(...this.#machine.step({ type: 'refused', ticket: effect.ticket }, this.#parts.now()));
+        }
+        return;
+      case 'inject':
+        return this.#inject(effect.id, effect.entries);
+      case 'read-table':
+        return this.#readTable(effect.id, effect.activeData);
+      case 'read-counts':
+        return this.#readCounts(effect.id);
+      case 'event':
+        return this.#parts.onEvent(effect.code, this.#named(effect.fields));
+      case 'warm':
+        return;
+    }
+  }
+
+  #inject(id: number, entries: readonly Entry[]): void {
+    this.#kernel.inject(entries).then(
+      ({ dropped }) => this.#step({ type: 'injected', id, dropped }),
+      (error: Error) => {
+        this.#problem(error);
+        this.#step({ type: 'injected', id, dropped: entries.length });
+      },
+    );
+  }
+
+  #readTable(id: number, activeData: boolean): void {
+    const none: Promise<readonly Entry[]> = Promise.resolve([]);
+    Promise.all([this.#kernel.readTable(), activeData ? this.#kernel.readActiveData() : none]).then(
+      ([entries, data]) => this.#step({ type: 'table', id, entries, activeData: data }),
+      (error: Error) => {
+        this.#problem(error);
+        this.#step({ type: 'table', id, entries: null, activeData: [] });
+      },
+    );
+  }
+
+  #readCounts(id: number): void {
+    this.#kernel.readCounts().then(
+      counts => this.#step({ type: 'counts', id, counts }),
+      (error: Error) => {
+        this.#problem(error);
+        this.#step({ type: 'counts', id, counts: null });
+      },
+    );
+  }
+
+  #problem(error: Error): void {
+    if (!this.#closed) this.#parts.onEvent('SYNC_PROBLEM', { problem: error.message });
+  }
+
+  /** Links are numbers to the machine, LANs to people. */
+  #named({ link, ...fields }: SyncFields): Fields {
+    if (link === undefined) return fields;
+    return { lan: this.#links?.states()[Number(link)]?.lan ?? null, ...fields };
+  }
+
+  /** One timer, for the earliest wish. */
+  #arm(): void {
+    const { now } = this.#parts;
+    const wakeAt = this.#machine.wakeAt(now());
+    if (this.#timer !== undefined && this.#wakeAt <= wakeAt) return;
+    clearTimeout(this.#timer);
+    this.#wakeAt = wakeAt;
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined;
+        this.#step({ type: 'tick' });
+      },
+      Math.max(0, wakeAt - now()),
+    );
+  }
+
+  status(): SyncStatus {
+    const { now, wallMs } = this.#parts;
+    const wallOf = (at: At) => new Date(wallMs() - (now() - at)).toISOString();
+    const machine = this.#machine.status(now(), wallOf);
+    const states = this.#links?.states() ?? [];
+    return {
+      ...machine,
+      links: states.map(({ lan, connected }, index) => ({
+        lan,
+        connected: connected && machine.links[index]?.connected === true,
+        rttMs: machine.links[index]?.rttMs ?? null,
+      })),
+      counters: {
+        ...prefixed('kernel', this.#kernel.counters()),
+        ...prefixed('link', this.#links?.counters?.()),
+        ...machine.counters,
+        ...prefixed('store', this.#keeping && { saved: this.#keeping.saved, failed: this.#keeping.failed }),
+      },
+      store: this.#storeStatus(),
+    };
+  }
+
+  #storeStatus(): StoreStatus {
+    const none = { type: 'none', savedAt: null, templates: 0, connections: 0, problem: '' } as const;
+    return { ...(this.#keeping?.status() ?? none), restored: this.#restored };
+  }
+
+  hasKeys(keys: readonly Buffer[]): boolean {
+    const own = this.#parts.keys;
+    return own.length === keys.length && own.every((key, index) => keys[index]?.equals(key));
+  }
+
+  found(): Readonly<Record<string, string>> {
+    return this.#ensured?.found ?? {};
+  }
+
+  flushMs(): number {
+    return this.#machine.role === 'source' && this.#links !== undefined ? FLUSH_MS : 0;
+  }
+
+  async close(why: string): Promise<void> {
+    if (this.#closed) return;
+    this.#step({ type: 'stop', why });
+    await this.#keeping?.close();
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#links?.close();
+    await this.#kernel.close();
+  }
+}
+
+/** The table as it is now, templates first, with what is left of each lifetime. */
+function* rowsOf(machine: SyncMachine, now: () => At, connections: boolean): Generator<SnapshotRow> {
+  const { mirror } = machine;
+  const cursor: Cursor = mirror.cursor(connections ? 'all' : 'templates');
+  while (!cursor.done) {
+    const at = now();
+    for (const row of cursor.next(ROWS_PER_READ, at)) yield { entry: row, remainingS: mirror.remainingS(row, at) };
+  }
+}
+
+function prefixed(prefix: string, counters: Readonly<Record<string, number>> = {}): Record<string, number> {
+  return Object.fromEntries(Object.entries(counters).map(([name, value]) => [`${prefix}_${name}`, value]));
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise(resolve => {
+    setTimeout(resolve, ms).unref();
+  });
+}

@@ -191,13 +191,14 @@ function silent(turn: Turn, message: VipdMessage & { type: 'silent' }): void {
   update(turn, { state: { ...state, probing } as State });
 }
 
-/** In a handover both hold the addresses for a moment, and each hears the other announce them: planned, no conflict. */
+/**
+ * In a handover both hold the addresses for a moment, and each hears the other announce them: planned, no conflict. vipd's word of that
+ * can come after the peer's heartbeat has moved us on: whoever no longer serves, or not yet, has no conflict with the peer.
+ */
 function inHandover(turn: Turn, { index, mac }: { readonly index: number; readonly mac: string }): boolean {
   const { state, settings } = turn.machine;
   if (mac !== peerMac(turn.machine, index)) return false;
-  return (
-    state.role === 'handing-over' || (state.role === 'active' && between(state.activeAt, turn.now) < settings.leaseMs)
-  );
+  return state.role !== 'active' || between(state.activeAt, turn.now) < settings.leaseMs;
 }
 
 /** When the lease view itself needs a tick: the oldest renewal turns overdue. */

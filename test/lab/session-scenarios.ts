@@ -13,6 +13,7 @@ import {
 } from './failover.ts';
 import { assertWhole, handOver } from './failover-scenarios.ts';
 import type { TransferMode } from './ftp-client.ts';
+import type { SyncSeen } from './pair.ts';
 import { startRedis } from './redis.ts';
 import type { Lab, Scenario } from './scenario.ts';
 import { loginsOf, openSessions, type Session, type SessionMode } from './session.ts';
@@ -195,16 +196,22 @@ async function bothReboot(lab: Lab, { pair }: Service, reboot: () => Promise<voi
   assert.deepEqual(after.servers, before.servers, after.error);
 }
 
-/** Until a snapshot taken from now on, with at least so many templates, is safely in the store. */
+/**
+ * Until a snapshot taken from now on, with at least so many templates, is safely in the store: in that of each router where both keep
+ * a file of their own, for after a reboot of both either may be the one that serves.
+ */
 async function untilStored(pair: Service['pair'], templates: number): Promise<void> {
   const since = Date.now();
-  const { active } = rolesNow(pair);
-  await pair.untilSync(
-    active,
-    ({ store }) => (store?.templates ?? 0) >= templates && Date.parse(store?.savedAt ?? '') >= since,
-    `a snapshot of ${templates} templates`,
-    90_000,
-  );
+  const { active, standby } = rolesNow(pair);
+  const untilSaved = (router: Router): Promise<SyncSeen> =>
+    pair.untilSync(
+      router,
+      ({ store }) => (store?.templates ?? 0) >= templates && Date.parse(store?.savedAt ?? '') >= since,
+      `a snapshot of ${templates} templates`,
+      90_000,
+    );
+  const { store } = await untilSaved(active);
+  if (store?.type === 'file') await untilSaved(standby);
 }
 
 const REDIS_SYNC = `{ store: { type: redis, schedule: "*/5 * * * * *", redis: { host: ${STORE_ADDRESS} } } }`;

@@ -166,6 +166,22 @@ test('a planned handover is make-before-break and leaves exactly one owner', t =
   t.deepEqual(pair.holding(), ['r2']);
 });
 
+test('the overlap of a handover is no conflict, even when vipd tells of it after the heartbeat has ended it', t => {
+  const pair = settled();
+  pair.send(pair.r1, { type: 'handover', cold: false });
+  pair.run(1_000);
+  pair.hearsClaim(pair.r1, '02:00:00:00:02:01');
+  t.false(pair.r1.events.includes('VIP_CLAIMED_BY_OTHER'), 'by the peer: planned');
+  pair.hearsClaim(pair.r1, '02:00:00:00:09:01');
+  t.true(pair.r1.events.includes('VIP_CLAIMED_BY_OTHER'), 'by a third machine: news');
+});
+
+test('an active router tells when its peer claims its addresses without a handover', t => {
+  const pair = settled();
+  pair.hearsClaim(pair.r1, '02:00:00:00:02:01');
+  t.true(pair.r1.events.includes('VIP_CLAIMED_BY_OTHER'));
+});
+
 test('a handover waits for the sync buffer that the director reports', t => {
   const pair = settled();
   pair.report(pair.r1, { rulesIn: true, healthyServers: 3, flushMs: 2_300 });

@@ -213,6 +213,11 @@ export class Pair {
     if (director.alive && this.now >= director.reportDueAt) this.report(router, {});
   }
 
+  /** The router's vipd heard somebody else announce its first address. */
+  hearsClaim(router: Router, mac: string): void {
+    this.#dispatch(router, { type: 'vipd', message: { type: 'conflict', index: 0, mac } });
+  }
+
   #dispatch(router: Router, event: PulseEvent): void {
     if (router.exited) return;
     const { machine, effects } = step(router.machine, event, this.now as At);

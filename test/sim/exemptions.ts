@@ -1,0 +1,117 @@
+// When both routers may answer a client all the same, and for how long: each case with its number in DESIGN.md. Judged from what
+// the simulated world really did to packets and machines, never from what a router believes.
+import type { Heartbeat } from '../../src/pulse/heartbeat.ts';
+import type { Machine } from '../../src/pulse/machine.ts';
+import { compareEpochs, type Epoch } from '../../src/units/epoch.ts';
+import type { Router } from './router.ts';
+import type { World } from './world.ts';
+
+/** Clock rates, whole milliseconds of timers, pipes: what bounds of time are widened by. */
+const SLACK_MS = 3;
+
+export interface Exemption {
+  readonly rule:
+    | 'planned handover (DESIGN.md 8)'
+    | 'full partition without a witness (DESIGN.md 5)'
+    | 'no packet lease: kernel lifetimes are whole seconds (DESIGN.md 13)'
+    | 'hypervisor pause (DESIGN.md 13)';
+  readonly limitMs: number;
+  /** The limit counts from the start of the overlap, or from when the cause has ended. */
+  readonly from: 'start' | 'end-of-cause';
+  endsAfter(): number;
+}
+
+interface Claim {
+  readonly at: number;
+  readonly epoch: Epoch;
+  /** The network ate the probe rounds that the claim is based on. */
+  readonly probesEaten: boolean;
+  /** The network ate heartbeats between the routers lately, in one direction or the other. */
+  readonly heartbeatsEaten: boolean;
+}
+
+export class Evidence {
+  readonly #world: World;
+  /** Who began to serve last. */
+  newcomer: 0 | 1 = 0;
+  readonly #arrivedAt = [-1e9, -1e9];
+  readonly #eatenAt = [-1e9, -1e9];
+  readonly #probesEaten: [number[], number[]] = [[], []];
+  readonly #claims: [Claim | undefined, Claim | undefined] = [undefined, undefined];
+  readonly #offers: [{ epoch: Epoch; at: number } | undefined, { epoch: Epoch; at: number } | undefined] = [
+    undefined,
+    undefined,
+  ];
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  heartbeatArrived(at: Router): void {
+    this.#arrivedAt[at.index] = this.#world.timeline.now;
+  }
+
+  heartbeatEaten(from: Router): void {
+    this.#eatenAt[from.index] = this.#world.timeline.now;
+  }
+
+  probeEaten(router: Router, id: number): void {
+    const eaten = this.#probesEaten[router.index];
+    if (eaten.at(-1) !== id) eaten.push(id);
+    if (eaten.length > 8) eaten.shift();
+  }
+
+  offered(router: Router, { offer }: Heartbeat): void {
+    const known = this.#offers[router.index];
+    if (offer && (!known || compareEpochs(known.epoch, offer.epoch) !== 0))
+      this.#offers[router.index] = { epoch: offer.epoch, at: this.#world.timeline.now };
+  }
+
+  claims(router: Router, epoch: Epoch, machine: Machine): void {
+    const { timeline } = this.#world;
+    const eaten = this.#probesEaten[router.index];
+    const { deadMs } = this.#world.longest;
+    const silent = timeline.now - (this.#arrivedAt[router.index] as number) >= 0.97 * machine.settings.deadMs;
+    // Two rounds are needed after silence, one while the peer is heard as not serving.
+    const rounds = silent ? [machine.probeId - 1, machine.probeId - 2] : [machine.probeId - 1];
+    this.#claims[router.index] = {
+      at: timeline.now,
+      epoch,
+      probesEaten: rounds.every(id => eaten.includes(id)),
+      heartbeatsEaten: this.#eatenAt.some(at => timeline.now - at <= 3 * deadMs),
+    };
+  }
+
+  /** Why both may serve now; undefined when they may not. */
+  exemption(): Exemption | undefined {
+    const { timeline, routers, longest, wellSince, pauseEndedAt } = this.#world;
+    const newcomer = routers[this.newcomer];
+    const older = newcomer.peer;
+    const claim = this.#claims[this.newcomer];
+    const offer = this.#offers[older.index];
+    const { now } = timeline;
+    if (claim && offer && compareEpochs(claim.epoch, offer.epoch) === 0 && now - offer.at <= longest.leaseMs + SLACK_MS) {
+      const limitMs = longest.leaseMs + SLACK_MS;
+      return { rule: 'planned handover (DESIGN.md 8)', limitMs, from: 'start', endsAfter: () => now };
+    }
+    const keptMs = longest.leaseMs + longest.keepMs + 1_500;
+    if (now - pauseEndedAt() <= keptMs || now < pauseEndedAt())
+      return { rule: 'hypervisor pause (DESIGN.md 13)', limitMs: keptMs, from: 'start', endsAfter: () => now };
+    if (!claim?.probesEaten) return undefined;
+    if (claim.heartbeatsEaten)
+      return {
+        rule: 'full partition without a witness (DESIGN.md 5)',
+        limitMs: keptMs + 2 * longest.deadMs,
+        from: 'end-of-cause',
+        endsAfter: wellSince,
+      };
+    if (!older.kernel.gated)
+      return {
+        rule: 'no packet lease: kernel lifetimes are whole seconds (DESIGN.md 13)',
+        limitMs: keptMs,
+        from: 'start',
+        endsAfter: () => now,
+      };
+    return undefined;
+  }
+}

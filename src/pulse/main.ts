@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { loadKeys } from '../config/io/key.ts';
 import { loadConfig } from '../config/io/load.ts';
 import { type NodeView, nodeView } from '../config/node.ts';
-import type { Config } from '../config/schema.ts';
+import type { Config, ServiceConfig } from '../config/schema.ts';
 import { CONTROL_SOCKET, FEED_SOCKET } from '../feed/message.ts';
 import { createLog, type Log } from '../log/log.ts';
 import { type At, after, ms } from '../units/duration.ts';
@@ -18,7 +18,7 @@ import { serveFeed } from './io/feed.ts';
 import { openLinks } from './io/links.ts';
 import { NO_STATE, type PulseState, readState, type StateFile, safeCeiling, stateFile } from './io/state-file.ts';
 import { createLoop } from './loop.ts';
-import { type Machine, newMachine, type Settings } from './machine.ts';
+import { type LanSettings, type Machine, newMachine, type Settings } from './machine.ts';
 
 export interface DaemonOptions {
   readonly configFile: string;
@@ -102,6 +102,7 @@ async function open(prepared: Prepared, file: StateFile, closers: (() => void)[]
     state: file,
     feed,
     watchdogMs,
+    askWitness: () => {},
     onExit: ended,
   });
   const control = await serveControl(join(options.runDir, CONTROL_SOCKET), loop.obey);
@@ -154,7 +155,7 @@ function holdOf(state: PulseState, wallMs: number, now: At): Machine['hold'] {
 }
 
 function settingsOf(config: Config, view: NodeView, configDigest: string): Settings {
-  const { interval, lease, dead, alone_keep, auto_failback } = config.heartbeat;
+  const { interval, lease, dead, alone_keep, auto_failback, on_isolation, on_conflict } = config.heartbeat;
   const lans = Object.keys(config.lans).sort();
   return {
     node: view.node,
@@ -170,5 +171,28 @@ function settingsOf(config: Config, view: NodeView, configDigest: string): Setti
     configDigest,
     links: view.links.length,
     addressLans: view.addresses.map(address => lans.indexOf(address.lan)),
+    lans: lans.map(lan => lanSettings(view, lan)),
+    onIsolation: on_isolation,
+    onConflict: on_conflict,
+    witness: undefined,
+    noticeMs: ms(Math.max(0, ...Object.values(config.services).map(noticeMs))),
   };
+}
+
+function lanSettings(view: NodeView, lan: string): LanSettings {
+  const indexes = (items: readonly { readonly lan: string }[]) =>
+    items.flatMap((item, index) => (item.lan === lan ? [index] : []));
+  const on = [...view.addresses, ...view.targets, ...view.links].find(item => item.lan === lan);
+  return {
+    name: lan,
+    interface: on?.interface ?? '',
+    vips: view.addresses.some(address => address.lan === lan),
+    targets: indexes(view.targets),
+    links: indexes(view.links),
+  };
+}
+
+/** How long a failed server of a service may go unnoticed: each check may take its whole time. */
+function noticeMs({ check }: ServiceConfig): number {
+  return check.fall * (check.interval + check.timeout);
 }

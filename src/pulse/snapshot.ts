@@ -36,7 +36,7 @@ export function snapshotOf(machine: Machine, context: SnapshotContext): Snapshot
     leaseArmed: machine.lease.armed && servingNow(machine, now),
     leaseMargin: leaseMargin(machine),
     hold: { on: machine.hold.on, until: holdEnd(machine, context) },
-    fitness: fitnessOf(machine),
+    fitness: fitnessOf(machine, now),
     rulesIn: machine.rulesIn,
     warm: isWarm(machine, now),
     configDigest: machine.settings.configDigest,

@@ -86,6 +86,36 @@ export const snapshotSchema = z.object({
       linkUp: z.boolean(),
     }),
   ),
+  /** Health of every LAN of the pair, from carrier, targets and traffic. (Default: from a pulse before this field, as below.) */
+  lans: z
+    .array(
+      z.object({
+        lan: z.string(),
+        interface: z.string(),
+        dead: z.boolean(),
+        /** Reachability targets; up is null before the first word of them. */
+        targets: z.array(z.object({ address: z.string(), up: z.boolean().nullable() })),
+      }),
+    )
+    .default([]),
+  /** Neither the peer nor any target nor any other frame is heard. */
+  isolated: z.boolean().default(false),
+  /** The third machine that was last heard to claim an address; standsDown: the addresses are left to it for now. */
+  foreign: z
+    .object({ address: z.string(), mac: z.string(), port: z.string(), standsDown: z.boolean() })
+    .nullable()
+    .default(null),
+  /** null: the pair has no witness. */
+  witness: z
+    .object({
+      good: z.boolean(),
+      /** Milliseconds since its newest answer; null: it never answered. */
+      answeredMsAgo: z.number().nullable(),
+      /** The newest epoch that it knows. */
+      epoch: z.string(),
+    })
+    .nullable()
+    .default(null),
   /** Newest last, at most 32. */
   decisions: z.array(decisionSchema),
   /** Counters by name, each explained in docs/EVENTS.md: heartbeats sent, received, refused by reason, late loops… */

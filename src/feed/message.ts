@@ -118,7 +118,10 @@ export const controlRequestSchema = z.discriminatedUnion('command', [
   /** cold: also to a peer whose tables are cold. */
   z.object({ command: z.literal('handover'), cold: z.boolean().default(false) }),
   /** forMs: how long the hold lasts; absent: until release. */
-  z.object({ command: z.literal('hold'), forMs: z.number().positive().max(HOLD_MS_MAX).optional() }),
+  z.object({
+    command: z.literal('hold'),
+    forMs: z.number().positive().max(HOLD_MS_MAX, 'hold for ten years at most, or without an end').optional(),
+  }),
   z.object({ command: z.literal('release') }),
 ]);
 export type ControlRequest = z.output<typeof controlRequestSchema>;

@@ -1,5 +1,5 @@
 // What pulse remembers across restarts and power losses, and what it makes of a damaged file.
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   mkdirSync,
@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import test from 'ava';
 import {
   beginWith,
@@ -219,4 +220,18 @@ test('a directory that cannot be written is told once, not thrown, and tried aga
   await sleep(5_500);
   await file.flush(2_000);
   t.like(readState(join(t.context as string, 'a-file', 'pulse.json')), { ok: true, state: withCeiling(5) });
+});
+
+test('on a full disk the old state stays, it is told once, and the newest state is there once there is room', async t => {
+  const directory = t.context as string;
+  const child = fileURLToPath(new URL('full-disk-child.js', import.meta.url));
+  // A disk of its own, in a mount namespace that ends with the command.
+  const mounted = 'mount -t tmpfs -o size=64k tmpfs "$1" && exec "$2" "$3" "$1"';
+  const args = ['--mount', 'sh', '-c', mounted, 'sh', directory, process.execPath, child];
+  const { stdout } = await promisify(execFile)('unshare', args, { timeout: 30_000 });
+  const { told, full, later } = JSON.parse(stdout);
+  t.is(told.length, 1);
+  t.regex(told[0], /ENOSPC/);
+  t.deepEqual(full, { ...NO_STATE, ceiling: 1_000 });
+  t.deepEqual(later, { ...NO_STATE, ceiling: 6_000 });
 });

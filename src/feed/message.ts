@@ -5,6 +5,8 @@ import { z } from 'zod';
 
 export const FEED_SOCKET = 'pulse.sock';
 export const CONTROL_SOCKET = 'pulse-control.sock';
+/** Longest hold with an end, ten years; a longer one is written without an end. */
+export const HOLD_MS_MAX = 10 * 366 * 86_400_000;
 /** Longest line on either socket, in bytes. */
 export const LINE_BYTES_MAX = 65_536;
 
@@ -146,7 +148,10 @@ export const controlRequestSchema = z.discriminatedUnion('command', [
   /** cold: also to a peer whose tables are cold. */
   z.object({ command: z.literal('handover'), cold: z.boolean().default(false) }),
   /** forMs: how long the hold lasts; absent: until release. */
-  z.object({ command: z.literal('hold'), forMs: z.number().positive().optional() }),
+  z.object({
+    command: z.literal('hold'),
+    forMs: z.number().positive().max(HOLD_MS_MAX, 'hold for ten years at most, or without an end').optional(),
+  }),
   z.object({ command: z.literal('release') }),
 ]);
 export type ControlRequest = z.output<typeof controlRequestSchema>;

@@ -3,7 +3,7 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type { Role } from '../feed/message.ts';
 import { type Ms, ms } from '../units/duration.ts';
-import type { Epoch } from '../units/epoch.ts';
+import { EPOCH_COUNTER_MAX, type Epoch } from '../units/epoch.ts';
 
 export const DATAGRAM_BYTES_MAX = 256;
 const MAGIC = 0x544e444d; // "TNDM"
@@ -173,12 +173,14 @@ function readSigned(bytes: Buffer): Message | undefined {
     role,
     epoch: { counter: bytes.readUIntBE(40, 6), node: bytes[39] as number },
   };
-  if (head.bootId === BOOT_NONE) return undefined;
+  // Counting on from a larger one would run over the field's 48 bits: our own heartbeat could not be written any more.
+  if (head.bootId === BOOT_NONE || head.epoch.counter > EPOCH_COUNTER_MAX) return undefined;
   if (bytes[5] === KIND.will) return bytes.length === HEAD_BYTES ? { kind: 'will', ...head } : undefined;
   if (bytes[5] !== KIND.heartbeat || bytes.length < BODY_BYTES) return undefined;
   const macCount = bytes[87] as number;
   if (macCount > MACS_MAX || bytes.length !== BODY_BYTES + macCount * MAC_ENTRY_BYTES) return undefined;
-  return { kind: 'heartbeat', ...head, ...readBody(bytes, macCount) };
+  const body = readBody(bytes, macCount);
+  return (body.offer?.epoch.counter ?? 0) > EPOCH_COUNTER_MAX ? undefined : { kind: 'heartbeat', ...head, ...body };
 }
 
 function readBody(bytes: Buffer, macCount: number): Omit<Heartbeat, keyof Head | 'kind'> {

@@ -166,7 +166,7 @@ export function createLoop(options: LoopOptions): Loop {
   const persist = (now: At) => {
     const { hold, ceiling } = machine;
     const until = hold.until === undefined ? null : Date.now() + between(now, hold.until);
-    const state: PulseState = { version: 1, ceiling, hold: { on: hold.on, until }, decisions };
+    const state: PulseState = { ceiling, hold: { on: hold.on, until }, decisions };
     options.state.write(state);
   };
 

@@ -233,18 +233,20 @@ export interface Start {
   readonly now: At;
   /** Highest epoch counter that an earlier life may have used. */
   readonly ceiling: number;
+  /** Counters up to here are on disk as used already, so that a claim need not wait for it; absent: none above `ceiling`. */
+  readonly reserved?: number;
   readonly hold: Machine['hold'];
   readonly rulesIn: boolean;
 }
 
-export function newMachine({ settings, now, ceiling, hold, rulesIn }: Start): Machine {
+export function newMachine({ settings, now, ceiling, reserved = ceiling, hold, rulesIn }: Start): Machine {
   return {
     settings,
     state: { role: 'starting', startedAt: now, resume: false, probing: undefined },
     peer: unknownPeer(settings.bootId, settings.nodeId === 1 ? 2 : 1, settings.links),
     lease: { commandSeq: 0, inFlight: [], ackedAt: undefined, armed: false, margin: undefined },
     highest: { ...EPOCH_NONE, counter: ceiling },
-    ceiling,
+    ceiling: reserved,
     sendSeq: 0,
     probeId: 0,
     heartbeatDueAt: now,

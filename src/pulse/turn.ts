@@ -2,13 +2,11 @@
 // claiming, renewing, letting go, changing role. Pure: a turn lives only inside one call of step().
 import type { Fields } from '../log/event.ts';
 import { type At, after, ms } from '../units/duration.ts';
-import { compareEpochs, type Epoch, formatEpoch, newerEpoch } from '../units/epoch.ts';
+import { compareEpochs, EPOCH_BLOCK, type Epoch, formatEpoch, newerEpoch } from '../units/epoch.ts';
 import { evidenceOf, fitPeerHeard, peerMac, probeRoundMs } from './judgement.ts';
 import type { Effect, Machine, ProbeRound, Probing, PulseEventCode, State } from './machine.ts';
 import { unheardPeerMayTake } from './witness-force.ts';
 
-/** Epoch counters reserved on disk at a time. */
-const EPOCH_BLOCK = 1_000;
 /** Reserve the next block when fewer than this are left. */
 const EPOCH_RESERVE = 100;
 

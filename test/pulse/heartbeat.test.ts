@@ -106,6 +106,19 @@ test('signed nonsense is malformed, not a crash', t => {
   });
 });
 
+test('an epoch that nobody could count on from is malformed: the next one must fit into a heartbeat', t => {
+  const epoch = { counter: 2 ** 48 - 1, node: 2 };
+  for (const message of [
+    { ...HEARTBEAT, epoch },
+    { ...WILL, epoch },
+    { ...HEARTBEAT, offer: { epoch, remainingMs: ms(9) } },
+  ]) {
+    t.deepEqual(decode(encode(message, PAIR, KEY), PAIR, [KEY]), { ok: false, refusal: 'malformed' });
+  }
+  const most = { ...HEARTBEAT, epoch: { counter: 2 ** 47, node: 2 } };
+  t.deepEqual(decode(encode(most, PAIR, KEY), PAIR, [KEY]), { ok: true, message: most });
+});
+
 test('flags that this version does not know are ignored, those it knows stand by themselves', t => {
   const resigned = (flags: number) => {
     const bytes = encode(HEARTBEAT, PAIR, KEY);

@@ -149,6 +149,10 @@ const heartbeat = z
       .min(1)
       .default('/etc/tandem/pair.key')
       .meta({ description: "The pair's key, root-only (mode 0600), made by `tandem keygen`" }),
+    packet_lease: z.enum(['auto', 'off']).default('auto').meta({
+      description:
+        'auto: nftables lets packets for the VIPs in only while vipd renews the lease, so that they end with it whatever happens to our processes; without it where the kernel cannot (an event says why). off: never',
+    }),
     auto_failback: z
       .boolean()
       .default(false)

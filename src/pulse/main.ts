@@ -16,6 +16,7 @@ import { startVipd } from '../vip/io/vipd.ts';
 import { monotonicNow } from './io/clock.ts';
 import { serveControl } from './io/control.ts';
 import { serveFeed } from './io/feed.ts';
+import { openGate } from './io/gate.ts';
 import { openLinks } from './io/links.ts';
 import { beginWith, type PulseState, readState, type StateFile, stateFile } from './io/state-file.ts';
 import { createLoop } from './loop.ts';
@@ -72,21 +73,38 @@ async function serve(prepared: Prepared): Promise<void> {
   const statePath = join(prepared.options.stateDir, 'pulse.json');
   const file = stateFile(statePath, problem => prepared.log.event('STATE_UNWRITABLE', { path: statePath, problem }));
   const closers: (() => void)[] = [];
+  const late: (() => Promise<void>)[] = [];
   try {
-    await open(prepared, file, closers);
+    await open(prepared, file, closers, late);
   } finally {
     for (const close of closers.reverse()) close();
+    for (const close of late) await close();
     await file.flush(STATE_FLUSH_MS);
   }
 }
 
-/** Opens everything and runs until the election says exit. What is opened goes to `closers`, in order. */
-async function open(prepared: Prepared, file: StateFile, closers: (() => void)[]): Promise<void> {
+/** Opens everything and runs until the election says exit. What is opened goes to `closers`, in order; `late` is closed after those. */
+async function open(
+  prepared: Prepared,
+  file: StateFile,
+  closers: (() => void)[],
+  late: (() => Promise<void>)[],
+): Promise<void> {
   const { options, config, view, keys, log, state } = prepared;
   // The sockets come first: while another pulse answers there, a second vipd must not touch its addresses.
   const feed = await serveFeed(join(options.runDir, FEED_SOCKET));
   closers.push(feed.close);
   const reserved = await reserve(file, state);
+  // Before the machine begins to listen and count.
+  const gate = await openGate({
+    wanted: config.heartbeat.packet_lease === 'auto',
+    addresses: view.addresses,
+    leaseMs: config.heartbeat.lease,
+    keepMs: config.heartbeat.alone_keep,
+    vipd: VIPD,
+    log,
+  });
+  late.push(() => gate.close());
   let ended = () => {};
   const end = new Promise<void>(resolve => {
     ended = resolve;
@@ -122,7 +140,11 @@ async function open(prepared: Prepared, file: StateFile, closers: (() => void)[]
     addresses: view.addresses,
     links: view.links,
     port: config.heartbeat.port,
-    onMessage: message => loop.dispatch({ type: 'vipd', message }),
+    gate: gate.installed,
+    onMessage: message => {
+      gate.hear(message, line => vipd.send(line));
+      loop.dispatch({ type: 'vipd', message });
+    },
     onGone: how => loop.dispatch({ type: 'vipd-gone', how }),
     onTrouble: text => log.event('VIPD_ERROR', { text }),
   });

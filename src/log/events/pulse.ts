@@ -106,6 +106,25 @@ export const PULSE_EVENTS = {
     remedy: 'Check address and interface of that LAN.',
     fields: { link: 'name of the LAN', problem: 'what the kernel said' },
   },
+  PACKET_LEASE_ON: {
+    severity: 'notice',
+    says: 'The packet lease guards the VIPs: what the lease no longer covers does not get in, even with every process stopped.',
+    fields: { interfaces: 'names of the interfaces that are gated', tookMs: 'time of installing and trying out, ms' },
+  },
+  PACKET_LEASE_OFF: {
+    severity: 'warning',
+    says: 'There is no packet lease: with every process killed or stopped, the VIPs end with their kernel lifetime (about a second) only.',
+    remedy:
+      'Do what the reason asks for and restart tandem-pulse (the standby router first); with `packet_lease: off` this is silent.',
+    fields: { reason: 'what is missing' },
+    endedBy: 'PACKET_LEASE_ON',
+  },
+  PACKET_LEASE_REPAIRED: {
+    severity: 'warning',
+    says: 'The rules of the packet lease were gone or changed, and are in again.',
+    remedy: 'Find out who changes nftables (`nft monitor`): `flush ruleset` takes our table too.',
+    fields: { what: 'table, shut, lo, or an interface that came (back)', tookMs: 'time of putting them in, ms' },
+  },
   LINKS_BROKEN: {
     severity: 'err',
     says: 'Heartbeats of the active peer do not arrive, yet it answers for its addresses: nothing is taken over.',

@@ -2,7 +2,7 @@
 // time only. DESIGN.md invariants 1 to 4 and 10. Pure.
 import type { Fields } from '../log/event.ts';
 import { type At, after, between, type Ms, ms } from '../units/duration.ts';
-import { compareEpochs, type Epoch } from '../units/epoch.ts';
+import { compareEpochs, type Epoch, newerEpoch } from '../units/epoch.ts';
 import { standsDown } from './conflict.ts';
 import { hearsNothing, lansAlive } from './lan-health.ts';
 import type { Idle, Machine, Probing } from './machine.ts';
@@ -147,6 +147,7 @@ export type Judgement =
 export function judge(machine: Machine, idle: Idle, now: At): Judgement {
   const { probing } = idle;
   if (whyNotClaim(machine, now) !== undefined) return { verdict: 'calm' };
+  if (machine.unread) return { verdict: 'suspicious', linksBroken: false, vacant: false };
   if (willOpensTheWay(machine))
     return take(machine, probing, now, 'the peer sent its last will: it holds no VIP any more');
   const silent = !heardWithin(machine, deadMs(machine), now);
@@ -173,12 +174,18 @@ export function judge(machine: Machine, idle: Idle, now: At): Judgement {
 /** The peer is heard and does not serve: the higher ranked goes first, the other gives it time. */
 function judgeVacancy(machine: Machine, { probing, vacantSince, yields }: Idle, now: At): Judgement {
   const { last } = machine.peer;
-  const patienceMs = deadMs(machine) + 3 * machine.settings.intervalMs;
+  const patienceMs = (deadMs(machine) + 3 * machine.settings.intervalMs) * (yields ? 2 : 1);
   const waited = vacantSince === undefined ? 0 : between(vacantSince, now);
   const competing = last?.role === 'standby' || last?.role === 'starting' || last?.role === 'claiming';
-  const myTurn = !competing || (last?.role !== 'claiming' && !yields && outranksPeer(machine)) || waited >= patienceMs;
+  const first = !yields && (outranksPeer(machine) || peerYields(machine));
+  const myTurn = !competing || (last?.role !== 'claiming' && first) || waited >= patienceMs;
   if (!myTurn || (probing?.silentRounds ?? 0) < 1) return { verdict: 'suspicious', linksBroken: false, vacant: true };
   return take(machine, probing, now, `the peer is heard as ${last?.role ?? 'unknown'} and does not serve`);
+}
+
+/** It let go of the newest term there was with its will: it waits for us as long as it can. */
+function peerYields({ peer, highest }: Machine): boolean {
+  return peer.closed.counter > 0 && compareEpochs(newerEpoch(highest, peer.highest), peer.closed) <= 0;
 }
 
 /** The newest word of the peer was that it serves, and its will has closed that epoch since. */

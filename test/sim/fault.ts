@@ -41,11 +41,15 @@ type RouterFault =
         | 'handover'
         | 'sigterm'
         | 'unhealthy'
+        | 'witness-cut'
         | 'rules-out';
       readonly who: Who;
     }
   | { readonly type: 'carrier'; readonly who: Who; readonly lan: number }
-  | { readonly type: 'stranger' };
+  | { readonly type: 'stranger' }
+  /** empty: it comes back without its record. */
+  | { readonly type: 'witness-down'; readonly empty: boolean }
+  | { readonly type: 'witness-slow'; readonly ms: number };
 
 export type Fault = (NetworkFault | RouterFault) & {
   /** From the start of the faults, true time. */
@@ -90,6 +94,9 @@ function begin(world: World, fault: Fault): () => void {
     case 'kill-pulse':
     case 'power':
       return beginBetweenEffects(world, routerOf(world, fault.who), fault);
+    case 'witness-down':
+    case 'witness-slow':
+      return beginOnWitness(world, fault);
     case 'carrier': {
       const router = routerOf(world, fault.who);
       world.setCarrier(router, fault.lan, true);
@@ -98,6 +105,22 @@ function begin(world: World, fault: Fault): () => void {
     default:
       return beginOnRouter(world, routerOf(world, fault.who), fault);
   }
+}
+
+function beginOnWitness(world: World, fault: Fault & { type: 'witness-down' | 'witness-slow' }): () => void {
+  const { witness } = world;
+  if (!witness) return NOTHING;
+  if (fault.type === 'witness-slow') {
+    witness.slowMs += fault.ms;
+    return () => {
+      witness.slowMs = Math.max(0, witness.slowMs - fault.ms);
+    };
+  }
+  witness.down += 1;
+  return () => {
+    witness.down -= 1;
+    witness.restarts(fault.empty);
+  };
 }
 
 function routerOf(world: World, who: Who): Router {
@@ -214,6 +237,13 @@ function beginOnRouter(world: World, router: Router, fault: Fault & RouterFault)
     case 'sigterm':
       pulse?.post('control', { type: 'stop' });
       return NOTHING;
+    case 'witness-cut': {
+      const cut = world.witness?.cut ?? [0, 0];
+      cut[router.index] = (cut[router.index] as number) + 1;
+      return () => {
+        cut[router.index] = (cut[router.index] as number) - 1;
+      };
+    }
     case 'unhealthy':
       report.healthyServers = 0;
       world.report(router);

@@ -6,6 +6,7 @@ import { nextWake, step } from '../../src/pulse/election.ts';
 import type { Heartbeat } from '../../src/pulse/heartbeat.ts';
 import type { Effect, Machine, PulseEvent } from '../../src/pulse/machine.ts';
 import type { At } from '../../src/units/duration.ts';
+import type { WitnessAsk } from '../../src/witness/witness.ts';
 import type { VipdCommand } from './vipd-model.ts';
 import { Alarm, type HostClock, NEVER } from './timeline.ts';
 
@@ -26,12 +27,15 @@ export interface PulseHost {
   respawnVipd(): void;
   sendHeartbeat(link: number, message: Heartbeat): void;
   packWill(message: ReturnType<typeof willFor>): unknown;
+  askWitness(ask: WitnessAsk): void;
   persist(machine: Machine): void;
   exited(): void;
   /** For the transcript and the monitor. */
   told(effect: Effect, machine: Machine): void;
   jitter(): number;
 }
+
+const GRAIN_MS = 1e-6;
 
 interface Running {
   readonly effects: readonly Effect[];
@@ -50,7 +54,9 @@ export class PulseModel {
   readonly #pipe: PulseEvent[] = [];
   readonly #control: PulseEvent[] = [];
   #running: Running | undefined;
-  #immediateLateMs: number | undefined;
+  /** setImmediate() waits: the tick comes after the sockets have been read. */
+  #immediate = false;
+  #lateToldAt = -NEVER;
   #wakeAt = NEVER;
   #timerAt = NEVER;
   readonly #timer: Alarm;
@@ -91,16 +97,22 @@ export class PulseModel {
     if (!this.alive || this.exiting || this.isStalled()) return;
     if (this.#running && !this.#runEffects()) return;
     const { clock } = this.#host;
-    if (clock.now() >= this.#timerAt - 1e-6 && this.#immediateLateMs === undefined) {
-      this.#immediateLateMs = clock.now() - this.#wakeAt;
+    if (clock.now() >= this.#timerAt - GRAIN_MS && !this.#immediate) {
       this.#timerAt = NEVER;
+      this.#immediate = true;
+      if (!this.#noticeLateness()) return;
     }
-    if (!this.#readAll()) return;
-    const lateMs = this.#immediateLateMs;
-    if (lateMs === undefined) return;
-    this.#immediateLateMs = undefined;
-    if (lateMs > this.machine.settings.intervalMs && !this.#dispatch({ type: 'late', byMs: lateMs })) return;
+    if (!this.#readAll() || !this.#immediate) return;
+    this.#immediate = false;
     this.#dispatch({ type: 'tick' });
+  }
+
+  /** As loop.ts has it. False when the process was stopped or ended meanwhile. */
+  #noticeLateness(): boolean {
+    const byMs = this.#host.clock.now() - Math.max(this.#wakeAt, this.#lateToldAt);
+    if (byMs <= this.machine.settings.intervalMs) return true;
+    this.#lateToldAt = this.#host.clock.now();
+    return this.#take({ type: 'late', byMs });
   }
 
   /** False when the process was stopped or ended meanwhile. */
@@ -114,6 +126,10 @@ export class PulseModel {
   }
 
   #dispatch(event: PulseEvent): boolean {
+    return this.#noticeLateness() && this.#take(event);
+  }
+
+  #take(event: PulseEvent): boolean {
     const now = this.#host.clock.now() as At;
     const { machine, effects } = step(this.machine, event, now);
     this.machine = machine;
@@ -168,6 +184,10 @@ export class PulseModel {
         return;
       case 'respawn-vipd':
         return host.respawnVipd();
+      case 'sample':
+        return host.vipdCommand(effect);
+      case 'witness':
+        return host.askWitness(effect.ask);
       case 'send':
         for (let link = 0; link < machine.settings.links; link += 1)
           host.sendHeartbeat(link, heartbeatFor(machine, link, now));

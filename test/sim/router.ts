@@ -3,11 +3,13 @@
 import type { Heartbeat, Message, Will } from '../../src/pulse/heartbeat.ts';
 import { type Effect, type Machine, newMachine, type Settings } from '../../src/pulse/machine.ts';
 import type { At } from '../../src/units/duration.ts';
-import { EPOCH_NONE, type Epoch } from '../../src/units/epoch.ts';
+import { EPOCH_BLOCK, EPOCH_NONE, type Epoch } from '../../src/units/epoch.ts';
 import type { LeaseRequest, VipdMessage } from '../../src/vip/protocol.ts';
+import type { WitnessAsk } from '../../src/witness/witness.ts';
 import { KernelModel } from './kernel-model.ts';
 import { CLIENTS, type Network, STRANGER } from './network.ts';
 import { type PulseHost, PulseModel } from './pulse-model.ts';
+import { type Sampling, Surroundings } from './surroundings.ts';
 import { HostClock } from './timeline.ts';
 import { type RunState, type VipdCommand, type VipdHost, VipdModel, type VipdMutation } from './vipd-model.ts';
 import type { RouterOptions, World } from './world.ts';
@@ -46,6 +48,7 @@ export class Router implements VipdHost, PulseHost {
   vipdBroken = false;
   /** The disk completes no write before this true time. */
   diskStalledUntil = 0;
+  readonly #surroundings: Surroundings;
   #boots = 0;
   #life = 0;
   #diskLife = 0;
@@ -59,6 +62,7 @@ export class Router implements VipdHost, PulseHost {
     this.options = options;
     this.clock = new HostClock(world.timeline, options.clockRate, options.clockStart);
     this.kernel = new KernelModel(this.clock, options.gated, options.lifetimeLateMs);
+    this.#surroundings = new Surroundings(world, this);
     this.addresses = options.settings.addressLans.length;
     this.timerJitterMs = options.timerJitterMs;
     this.removalMs = options.removalMs;
@@ -91,8 +95,12 @@ export class Router implements VipdHost, PulseHost {
     const settings: Settings = { ...this.options.settings, bootId: this.bootId() };
     const now = this.clock.now() as At;
     const hold = { on: false, until: undefined };
-    const machine = newMachine({ settings, now, ceiling: this.disk.ceiling, hold, rulesIn: true });
-    this.world.say(this.name, () => `pulse starts, boot ${this.#boots}, epoch counters from ${this.disk.ceiling}`);
+    const ceiling = Math.max(this.disk.ceiling, this.world.safeCeiling());
+    const reserved = ceiling + EPOCH_BLOCK;
+    // main.ts waits for this write, half a second at most.
+    this.#write(reserved);
+    const machine = newMachine({ settings, now, ceiling, reserved, hold, rulesIn: true });
+    this.world.say(this.name, () => `pulse starts, boot ${this.#boots}, epoch counters from ${ceiling}`);
     this.pulse = new PulseModel(this, machine);
     this.world.director(this);
     this.#spawnVipd();
@@ -190,7 +198,7 @@ export class Router implements VipdHost, PulseHost {
   powerOn(keepsDisk: boolean): void {
     if (this.up) return;
     this.up = true;
-    if (!keepsDisk) this.disk = { ceiling: this.world.safeCeiling() };
+    if (!keepsDisk) this.disk = { ceiling: 0 };
     this.start();
   }
 
@@ -299,10 +307,30 @@ export class Router implements VipdHost, PulseHost {
     if (message) this.pulse.post('socket', { type: 'datagram', link, message });
   }
 
+  sample(sampling: Sampling): void {
+    this.#surroundings.sample(sampling);
+  }
+
+  continued(): void {
+    this.#surroundings.look();
+  }
+
+  /** The ways to other hosts may have changed. */
+  networksChanged(): void {
+    this.#surroundings.look();
+  }
+
+  askWitness(ask: WitnessAsk): void {
+    this.world.witness?.ask(this, ask);
+  }
+
   persist(machine: Machine): void {
+    this.#write(machine.ceiling);
+  }
+
+  #write(ceiling: number): void {
     const life = this.#diskLife;
     const { timeline } = this.world;
-    const { ceiling } = machine;
     timeline.at(Math.max(timeline.now, this.diskStalledUntil) + this.options.diskMs, () => {
       if (this.#diskLife === life && ceiling > this.disk.ceiling) this.disk = { ceiling };
     });

@@ -81,7 +81,10 @@ function play(world: World, plan: Plan): void {
   const calmAt = startAt + Math.max(...plan.faults.map(lastsUntil));
   world.run(calmAt, guard);
   world.say('FAULT', () => 'calm from here on');
-  if (settle(world, calmAt, bounds)) stay(world, 3 * world.longest.deadMs);
+  // What the faults have begun may still come to its end: a claim under way, a peer's first word after a partition.
+  if (!settle(world, calmAt, bounds)) return;
+  world.run(timeline.now + 3 * world.longest.deadMs, guard);
+  if (settle(world, calmAt, bounds)) stay(world, 2 * world.longest.deadMs);
 }
 
 const lastsUntil = ({ atMs, forMs }: Fault) => atMs + (forMs === FOREVER ? 0 : forMs);
@@ -91,11 +94,11 @@ interface Bounds {
   readonly convergenceMs: number;
 }
 
-function boundsOf({ longest }: World): Bounds {
+function boundsOf({ longest, witness }: World): Bounds {
   const { intervalMs, leaseMs, deadMs, keepMs } = longest;
   // A restarted router that hears nobody listens longer than addresses can live without their pulse.
   const listenMs = keepMs + leaseMs + 1_250 + deadMs;
-  return { livenessMs: listenMs + RESTART_MS + 8 * deadMs, convergenceMs: 2 * deadMs + 2 * intervalMs };
+  return { livenessMs: listenMs + RESTART_MS + 8 * deadMs + 3 * (witness?.leaseMs ?? 0), convergenceMs: 2 * deadMs + 2 * intervalMs };
 }
 
 /** Runs until exactly one router serves and every client points at it; a breach when that does not come in time. */

@@ -53,7 +53,13 @@ export function planOf(seed: number, { mutation, say }: PlanOptions = {}): Plan 
   const directors = random.chance(0.15);
   const kept = random.pick([2_000, 2_000, 5_000]);
   const gated = random.chance(0.6);
-  const routers = [0, 1].map(index => routerOptions(random, index as 0 | 1, { base, linkLans, directors, kept, gated })) as [
+  const targets = random.chance(0.5);
+  const onIsolation = random.chance(0.8) ? 'release' : 'keep';
+  // Two configs in mid-change: any times that each router alone may have.
+  const times = [0, 1].map(() => (random.chance(0.06) ? random.pick(TIMES) : base));
+  const witness = witnessOf(random, Math.max(...times.map(t => t[1])), Math.max(...times.map(t => t[0])));
+  const common: Common = { times, linkLans, directors, kept, gated, targets, networks, onIsolation, witness };
+  const routers = [0, 1].map(index => routerOptions(random, index as 0 | 1, common)) as [
     RouterOptions,
     RouterOptions,
   ];
@@ -67,6 +73,7 @@ export function planOf(seed: number, { mutation, say }: PlanOptions = {}): Plan 
     pipeJitterMs: random.chance(0.3) ? random.between(0, 1) : 0,
     wire: random.chance(1 / 16),
     older: random.chance(0.1) ? (random.below(2) as 0 | 1) : undefined,
+    witness,
     mutation,
     say,
   };
@@ -77,16 +84,38 @@ export function planOf(seed: number, { mutation, say }: PlanOptions = {}): Plan 
 }
 
 interface Common {
-  readonly base: readonly [number, number, number];
+  readonly times: readonly (readonly [number, number, number])[];
   readonly linkLans: readonly number[];
   readonly directors: boolean;
   readonly kept: number;
   readonly gated: boolean;
+  readonly targets: boolean;
+  readonly networks: number;
+  readonly onIsolation: 'release' | 'keep';
+  readonly witness: WorldOptions['witness'];
+}
+
+/** As settingsOf() of main.ts makes them: clients' LAN, servers' LAN, heartbeat LANs. */
+function lansOf({ targets, networks, linkLans }: Common): Settings['lans'] {
+  return Array.from({ length: networks }, (_, lan) => ({
+    name: `lan${lan}`,
+    interface: `if${lan}`,
+    vips: lan < 2,
+    targets: targets && lan < 2 ? [lan] : [],
+    links: linkLans.flatMap((own, link) => (own === lan ? [link] : [])),
+  }));
+}
+
+/** At least what `tandem check` wants: L + 3 H + 50 ms, and two tries within it. */
+function witnessOf(random: Random, leaseMs: number, intervalMs: number): WorldOptions['witness'] {
+  if (!random.chance(0.35)) return undefined;
+  const floor = leaseMs + 3 * intervalMs + 50;
+  const lease = Math.ceil(random.pick([1, 1.5, 4]) * floor);
+  return { leaseMs: lease, timeoutMs: Math.floor(random.between(0.15, 0.5) * lease) };
 }
 
 function routerOptions(random: Random, index: 0 | 1, common: Common): RouterOptions {
-  // Two configs in mid-change: any times that each router alone may have.
-  const [h, l, d] = random.chance(0.06) ? random.pick(TIMES) : common.base;
+  const [h, l, d] = common.times[index] as readonly [number, number, number];
   const settings: Omit<Settings, 'bootId'> = {
     node: `r${index + 1}`,
     nodeId: (index + 1) as 1 | 2,
@@ -100,6 +129,11 @@ function routerOptions(random: Random, index: 0 | 1, common: Common): RouterOpti
     configDigest: random.chance(0.95) ? '0011223344556677' : `00112233445566${index}8`,
     links: common.linkLans.length,
     addressLans: [0, 1],
+    lans: lansOf(common),
+    onIsolation: common.onIsolation,
+    onConflict: 'defend',
+    witness: common.witness && { leaseMs: ms(common.witness.leaseMs) },
+    noticeMs: ms(2_000),
   };
   return {
     settings,
@@ -144,6 +178,9 @@ const CHAOS = [
   'sigterm',
   'carrier',
   'stranger',
+  'witness-down',
+  'witness-cut',
+  'witness-slow',
 ] as const;
 
 /** Draws faults. Times are measured in D of the slower router. */
@@ -220,6 +257,10 @@ class FaultMaker {
         return { type, who: this.#who(), lan: random.below(2), ...when };
       case 'stranger':
         return { type, ...when };
+      case 'witness-down':
+        return { type, empty: random.chance(0.5), ...when };
+      case 'witness-slow':
+        return { type, ms: random.between(0, 1.5) * this.#deadMs, ...when };
       default:
         return { type, who: this.#who(), ...when };
     }
@@ -272,15 +313,23 @@ const slowest = (world: WorldOptions, field: 'intervalMs' | 'leaseMs') =>
 const still = (watchMs: number) => ({ ownerChangesMin: 0, ownerChangesMax: 0, vacancyMsMax: 0, watchMs });
 const once = (vacancyMsMax: number, watchMs: number) => ({ ownerChangesMin: 1, ownerChangesMax: 1, vacancyMsMax, watchMs });
 
-/** D of the slower, three probe rounds, and what timers and wires add. */
+/** D of the slower, three probe rounds, and what timers and wires add; with a witness, the dead router's lease there comes first. */
 const bySilence = (world: WorldOptions, deadMs: number) =>
-  Math.max(deadMs, slowest(world, 'leaseMs') + 0.8 * slowest(world, 'intervalMs')) + 4 * roundMs(world) + 15;
+  Math.max(
+    deadMs,
+    slowest(world, 'leaseMs') + 0.8 * slowest(world, 'intervalMs'),
+    world.witness ? world.witness.leaseMs * 1.1 + 25 : 0,
+  ) +
+  4 * roundMs(world) +
+  15;
+/** Long enough to see it, also with a witness. */
+const watched = (world: WorldOptions, deadMs: number) => 6 * deadMs + 2 * (world.witness?.leaseMs ?? 0);
 
 const SINGLES: readonly Single[] = [
   (random, world, deadMs) => ({
     kind: 'power loss',
     faults: [{ type: 'power', who: 'owner', effects: random.below(6), keepsDisk: true, atMs: random.between(0, deadMs), forMs: FOREVER }],
-    expects: once(bySilence(world, deadMs), 6 * deadMs),
+    expects: once(bySilence(world, deadMs), watched(world, deadMs)),
   }),
   (random, world, deadMs) => ({
     kind: 'power loss, a stranger answers',
@@ -288,7 +337,7 @@ const SINGLES: readonly Single[] = [
       { type: 'stranger', atMs: 0, forMs: FOREVER },
       { type: 'power', who: 'owner', effects: 0, keepsDisk: true, atMs: random.between(0, deadMs), forMs: FOREVER },
     ],
-    expects: once(bySilence(world, deadMs), 6 * deadMs),
+    expects: once(bySilence(world, deadMs), watched(world, deadMs)),
   }),
   (random, _world, deadMs) => ({
     kind: 'pulse killed',
@@ -308,11 +357,12 @@ const SINGLES: readonly Single[] = [
   (random, world, deadMs) => ({
     kind: 'all stopped',
     faults: [{ type: 'stop-all', who: 'owner', atMs: random.between(0, deadMs), forMs: 3_000 + 4 * deadMs }],
-    expects: once(bySilence(world, deadMs), 3_500 + 6 * deadMs),
+    // Without the packet lease the kernel serves on for its lifetime; the standby asks at a slower pace by then.
+    expects: once(bySilence(world, deadMs) + (world.routers[0].gated ? 0 : 6 * slowest(world, 'intervalMs')), 3_500 + watched(world, deadMs)),
   }),
   (random, world, deadMs) => {
-    const [{ settings }] = world.routers;
-    const forMs = random.between(0.1, Math.max(0.2, settings.leaseMs - settings.intervalMs - 6));
+    const shortest = Math.min(...world.routers.map(({ settings }) => settings.leaseMs - settings.intervalMs));
+    const forMs = random.between(0.1, Math.max(0.2, shortest - 6));
     return {
       kind: 'short stall',
       faults: [{ type: 'stall', who: 'owner', effects: random.below(8), atMs: random.between(0, deadMs), forMs }],
@@ -350,15 +400,16 @@ const SINGLES: readonly Single[] = [
     faults: [{ type: 'kill-vipd', who: 'owner', atMs: random.between(0, deadMs), forMs: 1 }],
     expects: still(8 * deadMs),
   }),
-  (random, _world, deadMs) => ({
+  (random, world, deadMs) => ({
     kind: 'carrier lost',
     faults: [{ type: 'carrier', who: 'owner', lan: 0, atMs: random.between(2, 3) * deadMs, forMs: FOREVER }],
-    expects: { ...once(FOREVER, 10 * deadMs) },
+    // With heartbeats on that LAN alone nobody can say so, and the other LAN's address is served: the standby must not take it.
+    expects: { ...once(FOREVER, 10 * deadMs), ownerChangesMin: world.linkLans.some(lan => lan !== 0) ? 1 : 0 },
   }),
   (random, world, deadMs) => ({
     kind: 'vipd broken for ever',
     faults: [{ type: 'vipd-broken', who: 'owner', atMs: random.between(0, deadMs), forMs: FOREVER }],
-    expects: once(bySilence(world, deadMs), 3_500 + 10 * deadMs),
+    expects: once(bySilence(world, deadMs), 3_500 + 4 * deadMs + watched(world, deadMs)),
   }),
   (random, _world, deadMs) => ({
     kind: 'full partition, healed',

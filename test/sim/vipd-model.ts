@@ -26,6 +26,7 @@ export type VipdCommand =
   | { readonly type: 'will'; readonly datagram: unknown }
   | { readonly type: 'release'; readonly seq: number; readonly epoch: Epoch; readonly will: boolean }
   | { readonly type: 'announce' }
+  | { readonly type: 'sample'; readonly everyMs: number; readonly windowMs: number }
   | {
       readonly type: 'probe';
       readonly id: number;
@@ -55,10 +56,12 @@ export interface VipdHost {
   kernelRefuses: boolean;
   say(vipd: VipdModel, message: VipdMessage): void;
   sendWill(datagram: unknown): void;
+  continued(): void;
   announce(): void;
   sendProbe(vipd: VipdModel, id: number, index: number, mac: string | undefined): void;
   granted(epoch: Epoch, lease: LeaseRequest, anew: boolean): void;
   removed(): void;
+  sample(sampling: { readonly everyMs: number; readonly windowMs: number }): void;
 }
 
 interface Probe {
@@ -131,6 +134,7 @@ export class VipdModel {
     if (!this.alive || !this.stopped) return;
     this.stopped = false;
     this.#wake();
+    this.#host.continued();
   }
 
   kill(): void {
@@ -151,7 +155,7 @@ export class VipdModel {
     const now = this.#host.clock.now();
     if (now - (this.#conflictToldAt[index] as number) < CONFLICT_AGAIN_MS) return;
     this.#conflictToldAt[index] = now;
-    this.#host.say(this, { type: 'conflict', index, mac });
+    this.#host.say(this, { type: 'conflict', index, mac, port: `lan${index}` });
   }
 
   #wake(): void {
@@ -205,6 +209,8 @@ export class VipdModel {
         return;
       case 'probe':
         return this.#probe(command);
+      case 'sample':
+        return this.#host.sample(command);
     }
   }
 
@@ -261,10 +267,19 @@ export class VipdModel {
     runState.mode = lease.mode;
     const missing = !kernel.held;
     if (missing || modeChanged || anew) kernel.ensure(this.#validSeconds());
-    const openMs = lease.leaseMs + (lease.mode === 'alone' ? lease.keepMs : 0);
-    kernel.openGate(this.#host.mutation === 'gate-never-closes' ? NEVER : openMs);
+    this.#renewGate();
     this.#host.granted(lease.epoch, lease, missing);
-    this.#host.say(this, { type: 'held', seq: lease.seq, epoch: lease.epoch });
+    this.#host.say(this, { type: 'held', seq: lease.seq, epoch: lease.epoch, announcedAfterUs: undefined });
+  }
+
+  /** As gate.c: to the end of the lease, never beyond; what is left of it in sixteenths. */
+  #renewGate(): void {
+    const { clock, kernel, mutation } = this.#host;
+    const { deadline, mode, keepMs, leaseMs } = this.#terms;
+    const leftMs = Math.max(0, deadline - clock.now());
+    const spareMs = Math.min(leaseMs / 16, 2);
+    const armedMs = (Math.min(16, Math.floor(((leftMs + spareMs) * 16) / leaseMs)) * leaseMs) / 16;
+    kernel.openGate(mutation === 'gate-never-closes' ? NEVER : mode === 'alone' ? leaseMs + keepMs : armedMs);
   }
 
   /** As keeper.c: whole seconds, rounded up, so that a lifetime never ends before the lease. */
@@ -314,7 +329,7 @@ export class VipdModel {
     if (this.phase === 'holding' && this.#terms.mode === 'alone') {
       this.#terms = { ...this.#terms, deadline: clock.now() };
       kernel.ensure(this.#validSeconds());
-      kernel.openGate(this.#terms.keepMs);
+      this.#renewGate();
       this.#refreshAt = this.#announceAt = NEVER;
       this.phase = 'idle';
     } else if (this.phase === 'holding' || (this.phase === 'idle' && runState.mode === 'armed' && this.#foundAtStart)) {

@@ -9,6 +9,7 @@ import { Random } from './random.ts';
 import { Router } from './router.ts';
 import { Timeline } from './timeline.ts';
 import type { VipdMutation } from './vipd-model.ts';
+import { WitnessModel } from './witness-model.ts';
 
 const REPORT_MS = 1_000;
 const CLIENT_LOOK_MS = 1_000;
@@ -38,6 +39,7 @@ export interface WorldOptions {
   readonly wire: boolean;
   /** This router runs the version before. */
   readonly older: 0 | 1 | undefined;
+  readonly witness: { readonly leaseMs: number; readonly timeoutMs: number } | undefined;
   readonly mutation: VipdMutation | undefined;
   readonly say: ((at: number, who: string, text: string) => void) | undefined;
 }
@@ -52,6 +54,7 @@ export class World {
   readonly routers: readonly [Router, Router];
   readonly clients: readonly ClientModel[];
   readonly monitor: Monitor;
+  readonly witness: WitnessModel | undefined;
   readonly mutation: VipdMutation | undefined;
   /** The longer of the two routers' times. */
   readonly longest: { readonly intervalMs: number; readonly leaseMs: number; readonly deadMs: number; readonly keepMs: number };
@@ -86,6 +89,8 @@ export class World {
       keepMs: most('aloneKeepMs'),
     };
     this.monitor = new Monitor(this);
+    const { witness } = options;
+    this.witness = witness && new WitnessModel(this, witness.leaseMs, witness.timeoutMs);
     this.routers = [new Router(this, 0, options.routers[0]), new Router(this, 1, options.routers[1])];
     const lan = {
       lan: this.networks[0] as Network,
@@ -124,9 +129,9 @@ export class World {
     return this.options.pipeJitterMs > 0 ? this.random.next() * this.options.pipeJitterMs : 0;
   }
 
-  /** safeCeiling() of state-file.ts: minutes since 2020 are ahead of any epoch used before. */
+  /** safeCeiling() of state-file.ts: seconds since 2020, at a start. */
   safeCeiling(): number {
-    return 3_600_000 + Math.floor(this.timeline.now / 60_000);
+    return 200_000_000 + Math.floor(this.timeline.now / 1_000);
   }
 
   carrier(router: number, lan: number): boolean {
@@ -151,6 +156,7 @@ export class World {
     const well = this.networks.every(network => network.isWell(R1, R2));
     if (well && !this.#well) this.#wellSince = this.timeline.now;
     this.#well = well;
+    for (const router of this.routers) router.networksChanged();
   }
 
   /** Since when everything between the routers is well; in the future while it is not. */

@@ -270,9 +270,10 @@ function hearWhileActive(turn: Turn, state: State & { role: 'active' }): void {
 
 function hearWhileStandby(turn: Turn, before: Role | undefined): void {
   const { peer, settings, highest } = turn.machine;
-  // It goes first: what we have waited and probed was before that.
-  if (peer.last?.role === 'claiming' && before !== 'claiming' && turn.machine.state.role === 'standby')
-    update(turn, { state: { ...turn.machine.state, probing: undefined, vacantSince: turn.now } });
+  const idle = turn.machine.state;
+  // It can claim from now on, or does: what we have waited and probed was before that.
+  if (peer.last?.role !== before && idle.role === 'standby' && idle.vacantSince !== undefined)
+    update(turn, { state: { ...idle, probing: undefined, vacantSince: turn.now } });
   const offer = peer.last?.offer;
   if (
     offer &&

@@ -174,11 +174,14 @@ export function judge(machine: Machine, idle: Idle, now: At): Judgement {
 /** The peer is heard and does not serve: the higher ranked goes first, the other gives it time. */
 function judgeVacancy(machine: Machine, { probing, vacantSince, yields }: Idle, now: At): Judgement {
   const { last } = machine.peer;
-  const patienceMs = (deadMs(machine) + 3 * machine.settings.intervalMs) * (yields ? 2 : 1);
   const waited = vacantSince === undefined ? 0 : between(vacantSince, now);
   const competing = last?.role === 'standby' || last?.role === 'starting' || last?.role === 'claiming';
   const first = !yields && (outranksPeer(machine) || peerYields(machine));
-  const myTurn = !competing || (last?.role !== 'claiming' && first) || waited >= patienceMs;
+  // Each has its time, so that the two do not claim at the same moment: who goes first and has missed it lets the other try.
+  const { intervalMs } = machine.settings;
+  const patienceMs = deadMs(machine) + 3 * intervalMs;
+  const inTime = first && last?.role !== 'claiming' && waited < patienceMs - intervalMs;
+  const myTurn = !competing || inTime || waited >= patienceMs * (first || yields ? 2 : 1);
   if (!myTurn || (probing?.silentRounds ?? 0) < 1) return { verdict: 'suspicious', linksBroken: false, vacant: true };
   return take(machine, probing, now, `the peer is heard as ${last?.role ?? 'unknown'} and does not serve`);
 }

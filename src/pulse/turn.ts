@@ -74,6 +74,8 @@ export function noteEpoch(turn: Turn, epoch: Epoch): void {
 /** Asks vipd for the addresses; `held` makes us active. */
 export function claim(turn: Turn, epoch: Epoch, why: string, evidence: Fields): void {
   noteEpoch(turn, epoch);
+  // The witness is to hear of it at once: until it has, losing the peer looks like being cut off from both.
+  update(turn, { witness: { ...turn.machine.witness, dueAt: turn.now } });
   become(turn, { role: 'claiming', epoch, claimedAt: turn.now, why, evidence }, why, evidence);
   askClaim(turn, epoch);
 }

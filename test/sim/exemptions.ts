@@ -14,7 +14,8 @@ export interface Exemption {
     | 'planned handover (DESIGN.md 8)'
     | 'full partition without a witness (DESIGN.md 5)'
     | 'no packet lease: kernel lifetimes are whole seconds (DESIGN.md 13)'
-    | 'hypervisor pause (DESIGN.md 13)';
+    | 'hypervisor pause (DESIGN.md 13)'
+    | 'two claims within the flight of a packet';
   readonly limitMs: number;
   /** The limit counts from the start of the overlap, or from when the cause has ended. */
   readonly from: 'start' | 'end-of-cause';
@@ -84,7 +85,7 @@ export class Evidence {
 
   /** Why both may serve now; undefined when they may not. */
   exemption(): Exemption | undefined {
-    const { timeline, routers, longest, wellSince, pauseEndedAt } = this.#world;
+    const { timeline, routers, longest, flightMs, wellSince, pauseEndedAt } = this.#world;
     const newcomer = routers[this.newcomer];
     const older = newcomer.peer;
     const claim = this.#claims[this.newcomer];
@@ -97,6 +98,14 @@ export class Evidence {
     const keptMs = longest.leaseMs + longest.keepMs + 1_500;
     if (now - pauseEndedAt() <= keptMs || now < pauseEndedAt())
       return { rule: 'hypervisor pause (DESIGN.md 13)', limitMs: keptMs, from: 'start', endsAfter: () => now };
+    const other = this.#claims[older.index];
+    if (claim && other && Math.abs(claim.at - other.at) <= flightMs && now - other.at < longest.deadMs)
+      return {
+        rule: 'two claims within the flight of a packet',
+        limitMs: 3 * flightMs + SLACK_MS,
+        from: 'start',
+        endsAfter: () => now,
+      };
     if (!claim?.probesEaten) return undefined;
     if (claim.heartbeatsEaten)
       return {

@@ -114,9 +114,11 @@ export class Router implements VipdHost, PulseHost {
     this.#spawns += 1;
     this.#spawnedAt = now;
     this.world.timeline.in(SPAWN_MS + (this.#spawns > EAGER_SPAWNS ? SPAWN_PAUSE_MS : 0), () => {
-      if (!this.up || life !== this.#life || this.pulse !== pulse || !pulse?.alive) return;
-      if (this.vipdBroken) return this.#tellVipdGone(undefined);
-      this.vipd = new VipdModel(this);
+      if (!this.up || this.vipdBroken || this.pulse !== pulse) return this.#tellVipdGone(undefined);
+      const vipd = new VipdModel(this);
+      // It was on its way when its pulse ended: the pipe is closed already.
+      if (life !== this.#life || !pulse?.alive) return vipd.pipeClosed();
+      this.vipd = vipd;
       for (const [index, lan] of this.options.settings.addressLans.entries())
         this.say(this.vipd, { type: 'link', index, up: this.world.carrier(this.index, lan), mac: this.mac(lan) });
     });
@@ -175,9 +177,11 @@ export class Router implements VipdHost, PulseHost {
     this.world.timeline.in(PIPE_MS, () => vipd?.pipeClosed());
     this.vipd = undefined;
     pulse?.kill();
-    this.world.timeline.in(this.options.restartMs, () => {
-      if (this.#life === life && this.up) this.start();
-    });
+    const unless = (run: () => void) => () => {
+      if (this.#life === life && this.up) run();
+    };
+    this.world.timeline.in(CLEANUP_MS, unless(() => this.#cleanUp()));
+    this.world.timeline.in(this.options.restartMs, unless(() => this.start()));
   }
 
   /** Power loss: everything in memory is gone. `keepsDisk`: the state file too, unless false. */

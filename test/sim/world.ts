@@ -58,6 +58,8 @@ export class World {
   readonly mutation: VipdMutation | undefined;
   /** The longer of the two routers' times. */
   readonly longest: { readonly intervalMs: number; readonly leaseMs: number; readonly deadMs: number; readonly keepMs: number };
+  /** How long a packet is on its way at most when nothing is wrong, with what the pipes add. */
+  readonly flightMs: number;
   /** A third machine answers for the address. */
   stranger = false;
   readonly reports = [0, 1].map(() => ({ rulesIn: true, healthyServers: null as number | null, flushMs: 0, warm: true }));
@@ -76,6 +78,7 @@ export class World {
       (_, i) => new Network(`lan${i}`, this.timeline, this.random, options.delayMs, options.jitterMs),
     );
     this.lans = this.networks;
+    this.flightMs = options.delayMs + options.jitterMs + 2 * options.pipeJitterMs + 0.1;
     this.links = options.linkLans.map(lan => this.networks[lan] as Network);
     this.#carrierFaults = [this.networks.map(() => 0), this.networks.map(() => 0)];
     const codec = options.wire ? WIRE : OBJECTS;

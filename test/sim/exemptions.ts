@@ -8,6 +8,8 @@ import type { World } from './world.ts';
 
 /** Clock rates, whole milliseconds of timers, pipes: what bounds of time are widened by. */
 const SLACK_MS = 3;
+/** probeRoundMs() of judgement.ts. */
+const PROBE_WINDOW_MS_MAX = 25;
 
 export interface Exemption {
   readonly rule:
@@ -85,42 +87,51 @@ export class Evidence {
 
   /** Why both may serve now; undefined when they may not. */
   exemption(): Exemption | undefined {
-    const { timeline, routers, longest, flightMs, wellSince, pauseEndedAt } = this.#world;
+    const { timeline, routers, longest, pauseEndedAt } = this.#world;
     const newcomer = routers[this.newcomer];
     const older = newcomer.peer;
     const claim = this.#claims[this.newcomer];
-    const offer = this.#offers[older.index];
     const { now } = timeline;
-    if (claim && offer && compareEpochs(claim.epoch, offer.epoch) === 0 && now - offer.at <= longest.leaseMs + SLACK_MS) {
-      const limitMs = longest.leaseMs + SLACK_MS;
-      return { rule: 'planned handover (DESIGN.md 8)', limitMs, from: 'start', endsAfter: () => now };
-    }
     const keptMs = longest.leaseMs + longest.keepMs + 1_500;
-    if (now - pauseEndedAt() <= keptMs || now < pauseEndedAt())
-      return { rule: 'hypervisor pause (DESIGN.md 13)', limitMs: keptMs, from: 'start', endsAfter: () => now };
-    const other = this.#claims[older.index];
-    if (claim && other && Math.abs(claim.at - other.at) <= flightMs && now - other.at < longest.deadMs)
-      return {
-        rule: 'two claims within the flight of a packet',
-        limitMs: 3 * flightMs + SLACK_MS,
-        from: 'start',
-        endsAfter: () => now,
-      };
-    if (!claim?.probesEaten) return undefined;
-    if (claim.heartbeatsEaten)
-      return {
-        rule: 'full partition without a witness (DESIGN.md 5)',
-        limitMs: keptMs + 2 * longest.deadMs,
-        from: 'end-of-cause',
-        endsAfter: wellSince,
-      };
-    if (!older.kernel.gated)
-      return {
-        rule: 'no packet lease: kernel lifetimes are whole seconds (DESIGN.md 13)',
-        limitMs: keptMs,
-        from: 'start',
-        endsAfter: () => now,
-      };
+    const bounded = (rule: Exemption['rule'], limitMs: number): Exemption => ({
+      rule,
+      limitMs,
+      from: 'start',
+      endsAfter: () => now,
+    });
+    if (claim && this.#partitioned(claim, older)) {
+      const limitMs = keptMs + 2 * longest.deadMs;
+      const rule = 'full partition without a witness (DESIGN.md 5)';
+      return { rule, limitMs, from: 'end-of-cause', endsAfter: this.#world.wellSince };
+    }
+    if (claim && this.#offered(claim, older)) return bounded('planned handover (DESIGN.md 8)', longest.leaseMs + SLACK_MS);
+    if (now - pauseEndedAt() <= keptMs) return bounded('hypervisor pause (DESIGN.md 13)', keptMs);
+    const { flightMs } = this.#world;
+    if (claim && this.#apartMs(claim, older) <= flightMs)
+      return bounded('two claims within the flight of a packet', 3 * flightMs + SLACK_MS);
+    if (claim?.probesEaten && !older.kernel.gated)
+      return bounded('no packet lease: kernel lifetimes are whole seconds (DESIGN.md 13)', keptMs);
     return undefined;
+  }
+
+  /** The newcomer's claim, or rather what it knew, was shaped by a network that let neither heartbeats nor probes through. */
+  #partitioned(claim: Claim, older: Router): boolean {
+    if (!claim.heartbeatsEaten) return false;
+    // Its last probes may have been sent before the other began to serve, too.
+    return claim.probesEaten || this.#apartMs(claim, older) <= 2 * PROBE_WINDOW_MS_MAX;
+  }
+
+  #offered(claim: Claim, giver: Router): boolean {
+    const offer = this.#offers[giver.index];
+    if (!offer || compareEpochs(claim.epoch, offer.epoch) !== 0) return false;
+    return this.#world.timeline.now - offer.at <= this.#world.longest.leaseMs + SLACK_MS;
+  }
+
+  /** How far apart the two routers' claims were; without end when the other's is an old one. */
+  #apartMs(claim: Claim, other: Router): number {
+    const { timeline, longest } = this.#world;
+    const rival = this.#claims[other.index];
+    if (!rival || timeline.now - rival.at > longest.deadMs) return Number.POSITIVE_INFINITY;
+    return Math.abs(claim.at - rival.at);
   }
 }

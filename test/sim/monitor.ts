@@ -56,7 +56,8 @@ export class Monitor {
   longestVacancyMs = 0;
   roleChanges = 0;
   announcedAt = [0, 0];
-  exempted = 0;
+  /** Rules that allowed an overlap in this schedule. */
+  readonly exemptions: string[] = [];
   #dual: Dual | undefined;
   #served = [false, false];
   readonly #epochs = new Map<number, string>();
@@ -106,7 +107,7 @@ export class Monitor {
     if (!this.#dual) {
       const exemption = this.evidence.exemption();
       this.#dual = { since: timeline.now, exemption };
-      this.exempted += exemption ? 1 : 0;
+      if (exemption) this.exemptions.push(exemption.rule);
       this.#world.say('check', () => `both serve (${exemption ? `${exemption.rule}, at most ${Math.round(exemption.limitMs)} ms` : 'not allowed'})`);
     }
     const { since, exemption } = this.#dual;

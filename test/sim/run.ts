@@ -22,7 +22,7 @@ export interface Result {
   readonly ownerChanges: number;
   readonly longestVacancyMs: number;
   /** Overlaps that an exemption allowed. */
-  readonly exempted: number;
+  readonly exemptions: readonly string[];
 }
 
 export interface RunOptions {
@@ -50,7 +50,7 @@ export function runPlan(plan: Plan): Result {
     virtualMs: timeline.now,
     ownerChanges: monitor.ownerChanges,
     longestVacancyMs: monitor.longestVacancyMs,
-    exempted: monitor.exempted,
+    exemptions: monitor.exemptions,
   };
 }
 

@@ -63,13 +63,15 @@ export function planOf(seed: number, { mutation, say }: PlanOptions = {}): Plan 
     RouterOptions,
     RouterOptions,
   ];
+  const fastest = Math.min(...times.map(t => t[0]));
   const world: WorldOptions = {
     seed,
     routers,
     linkLans,
     networks,
-    delayMs: random.between(0.05, 0.02 * base[0]),
-    jitterMs: random.between(0, 0.05 * base[0]),
+    // A LAN is faster than the probe window of the faster router.
+    delayMs: random.between(0.05, 0.02 * fastest),
+    jitterMs: random.between(0, 0.05 * fastest),
     pipeJitterMs: random.chance(0.3) ? random.between(0, 1) : 0,
     wire: random.chance(1 / 16),
     older: random.chance(0.1) ? (random.below(2) as 0 | 1) : undefined,

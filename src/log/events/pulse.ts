@@ -197,6 +197,44 @@ export const PULSE_EVENTS = {
     says: 'The interface of a virtual address has carrier again.',
     fields: { address: 'the address' },
   },
+  WITNESS_LOST: {
+    severity: 'warning',
+    says: 'The witness does not answer. Nothing moves because of that; but if the peer falls silent now, too, see on_isolation.',
+    remedy: 'Look at the problem: is Redis up, is it reached, are user and password right?',
+    fields: { problem: 'what is wrong, and what to do' },
+    endedBy: 'WITNESS_BACK',
+    identity: [],
+  },
+  WITNESS_BACK: { severity: 'notice', says: 'The witness answers again.', fields: {} },
+  WITNESS_REFUSES: {
+    severity: 'notice',
+    says: 'The peer is silent, but the witness says that its lease still runs: nothing is taken over yet.',
+    remedy:
+      'If this lasts, the peer is alive and only the heartbeat links are broken: check cables, switches, firewall.',
+    fields: {
+      owner: 'router that has the lease',
+      epoch: 'its term of ownership',
+      remainingMs: 'what is left of its lease',
+    },
+  },
+  WITNESS_AMNESIA: {
+    severity: 'warning',
+    says: 'The witness has forgotten who owns the addresses, or came back with what may be old: it is believed again after one lease.',
+    remedy:
+      'Was Redis restarted, emptied or failed over? Let it keep its data (appendonly yes), and let nobody flush it.',
+    fields: { epoch: 'term of ownership that it still had on record; null: none' },
+  },
+  WITNESS_STALE: {
+    severity: 'err',
+    says: 'The witness knows a newer term of ownership than ours: this router lets go, or claims with a higher one.',
+    fields: { own: 'epoch here', witness: 'epoch on record', owner: 'router on record' },
+  },
+  WITNESS_PROCESS_GONE: {
+    severity: 'warning',
+    says: 'The witness process ended or did not answer; a new one is started. The heartbeat goes on.',
+    remedy: 'If it comes again, look at the words of it in the log of tandem-pulse.',
+    fields: { how: 'exit code, signal, or what it did' },
+  },
   DATAGRAM_REFUSED: {
     severity: 'warning',
     says: 'A datagram on the heartbeat port was refused.',

@@ -8,6 +8,9 @@ export function placeOf({ host, port, sentinels, master }: RedisConfig): string 
   return `Redis "${master}" of Sentinel ${sentinels.map(sentinel => `${sentinel.host}:${sentinel.port}`).join(', ')}`;
 }
 
+/** Of a command, and of one within a script. */
+const RIGHTS_MISSING = /NOPERM|user executing the script/;
+
 /** What Redis, the network or ioredis say → what to do. The first that fits. */
 const WORDS: readonly (readonly [pattern: RegExp, means: string])[] = [
   [
@@ -67,6 +70,6 @@ export function problemOf({ config, error, before, late, timeoutMs, rights }: Re
   // An error of several addresses (AggregateError) has no message of its own.
   const said = [cause.message, (cause as NodeJS.ErrnoException).code].filter(Boolean).join(' ').slice(0, 300);
   const means = WORDS.find(([pattern]) => pattern.test(said))?.[1] ?? 'cannot be used';
-  const more = /NOPERM/.test(said) ? `: ${rights}` : '';
+  const more = RIGHTS_MISSING.test(said) ? `: ${rights}` : '';
   return { late: false, sentence: `${place} ${means}${more} (${said})`, cause };
 }

@@ -328,7 +328,7 @@ const CASES: readonly Case[] = [
     mistake: 'a LAN of clients without a target',
     edits: [['    targets: [192.0.2.1]\n', '']],
     told: [
-      '6:3: warning: LAN "client" has no target: when it is cut off, only lost carrier tells; name its gateway: targets: [ADDRESS]',
+      '7:5: warning: LAN "client" has no target: when it is cut off, only lost carrier tells; name its gateway: targets: [ADDRESS]',
     ],
   },
   {

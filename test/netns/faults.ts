@@ -32,7 +32,7 @@ export async function lose(topology: Topology, router: Router, { legs, direction
       const hook = direction === 'in' ? 'ingress' : 'egress';
       // Ahead of any other chain there, so that the fault is the first thing that happens.
       const type = `type filter hook ${hook} device "${INTERFACES[leg]}" priority -600;`;
-      return `chain ${leg}_${direction} { ${type} policy accept; ${match}drop; }`;
+      return `chain ${leg}_${direction} { ${type} policy accept; ${match}drop; };`;
     }),
   );
   await topology.exec(router, 'nft', ['-f', '-'], { input: `table netdev ${LOSS_TABLE} { ${chains.join(' ')} }\n` });

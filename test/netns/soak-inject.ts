@@ -21,10 +21,16 @@ const OWN: Readonly<Record<Router, Readonly<Record<Leg, string>>>> = {
 const EXIT_WITHIN_MS = 5_000;
 const REPAIRED_WITHIN_MS = 2_000;
 const TAKEN_WITHIN_MS = 5_000;
+/** Of a flood: a full socket buffer may lose some. */
+const COUNTED_SHARE = 0.9;
+/** The feed repeats itself once a second. */
+const COUNTED_WITHIN_MS = 3_000;
 
 export interface Pair {
   readonly routers: Routers;
   readonly tools: Tools;
+  /** A new pulse, whose log is followed. */
+  start(router: Router): void;
   /** Into the transcript. */
   note(text: string): void;
   /** The VIP left a kernel without an event: its router lost power. */
@@ -47,7 +53,7 @@ export async function inject(pair: Pair, fault: Fault, active: Router): Promise<
     case 'sigterm':
       await terminate(pair, victim);
       await sleep(fault.downMs);
-      pair.routers.start(victim);
+      pair.start(victim);
       return;
     case 'damage':
       return damage(pair, victim, fault);
@@ -72,10 +78,8 @@ export async function inject(pair: Pair, fault: Fault, active: Router): Promise<
         const frame = gratuitousArp(VIP, FOREIGN_MAC, index % 2 === 0 ? 'request' : 'reply');
         await topology.exec('client', pair.tools.wire, ['send', 'c0', frame.toString('hex')]);
       });
-    case 'hostile': {
-      const [source, target] = [OWN[otherOf(victim)][fault.leg], OWN[victim][fault.leg]];
-      return flood(topology, { from: otherOf(victim), source, target, datagrams: fault.datagrams });
-    }
+    case 'hostile':
+      return hostile(pair, victim, fault);
     case 'hold':
       return hold(pair, active, fault.forMs);
   }
@@ -99,7 +103,7 @@ async function powerLoss(pair: Pair, router: Router, downMs: number): Promise<vo
   pair.mark({ router, at: Date.now(), held: false });
   await sleep(downMs);
   await pair.routers.reboot(router);
-  pair.routers.start(router);
+  pair.start(router);
 }
 
 async function kill(pair: Pair, router: Router, { what, downMs }: Fault & { kind: 'kill' }): Promise<void> {
@@ -110,7 +114,7 @@ async function kill(pair: Pair, router: Router, { what, downMs }: Fault & { kind
   if (what === 'vipd') return;
   await exited(pair, router);
   await sleep(downMs);
-  pair.routers.start(router);
+  pair.start(router);
 }
 
 async function exited(pair: Pair, router: Router): Promise<number | null> {
@@ -149,7 +153,7 @@ async function damage(pair: Pair, router: Router, { file, how }: Fault & { kind:
   else if (how === 'empty') await writeFile(path, '');
   else if (how === 'truncated') await writeFile(path, before.subarray(0, Math.floor(before.length / 2)));
   else await writeFile(path, randomBytes(Math.max(16, before.length)));
-  pair.routers.start(router);
+  pair.start(router);
 }
 
 async function handovers(pair: Pair, active: Router, fault: Fault & { kind: 'handover' }): Promise<void> {
@@ -177,6 +181,23 @@ async function removeVips(pair: Pair, active: Router, fault: Fault & { kind: 'vi
       return stdout.includes(` ${address}/`);
     });
   });
+}
+
+/** Each of them must be counted as refused. */
+async function hostile(pair: Pair, victim: Router, { leg, datagrams }: Fault & { kind: 'hostile' }): Promise<void> {
+  const { routers } = pair;
+  const before = await refusedBy(routers, victim);
+  const [source, target] = [OWN[otherOf(victim)][leg], OWN[victim][leg]];
+  await flood(routers.topology, { from: otherOf(victim), source, target, datagrams });
+  const wanted = before + datagrams * COUNTED_SHARE;
+  await routers.until(`${victim} counts ${datagrams} datagrams as refused`, COUNTED_WITHIN_MS, async () => {
+    return (await refusedBy(routers, victim)) >= wanted;
+  });
+}
+
+async function refusedBy(routers: Routers, router: Router): Promise<number> {
+  const counters = Object.entries((await routers.snapshot(router))?.counters ?? {});
+  return counters.filter(([name]) => name.startsWith('refused_')).reduce((sum, [, count]) => sum + count, 0);
 }
 
 async function hold(pair: Pair, active: Router, forMs: number): Promise<void> {

@@ -28,7 +28,7 @@ import type { Watch } from './soak-watch.ts';
 /** Answers to direct questions further apart than this belong to different terms of service. */
 const SERVICE_SPACING_MS = 35;
 /** Without a fault the client is watched for this long. */
-const QUIET_MS = 400;
+const QUIET_MS = 500;
 const POLL_MS = 40;
 
 /** What a fault left behind. */
@@ -60,20 +60,37 @@ export interface Scene {
   /** Since `from`. */
   readonly held: () => readonly Held[];
   readonly takeLog: () => LogLine[];
+  /** The log has told this code now or not long ago: it leaves out what repeats itself. */
+  readonly toldLately: (code: string) => boolean;
 }
 
-/** Which router serves, once exactly one does and each hears the other on every link; undefined when that never came. */
-export async function settled(routers: Routers): Promise<Router | undefined> {
+interface Settled {
+  readonly active: Router;
+  /** Since when. */
+  readonly at: number;
+}
+
+/**
+ * Which router serves, once exactly one does, each hears the other on every link, and that has been so for a while (what was under way when
+ * the fault healed has then come to its end); undefined when that never came.
+ */
+export async function settled(routers: Routers): Promise<Settled | undefined> {
   const end = Date.now() + SETTLED_WITHIN_MS;
+  let now: Settled | undefined;
   while (Date.now() < end) {
     const [r1, r2] = await Promise.all(ROUTERS.map(router => routers.snapshot(router)));
-    if (r1 && r2) {
-      if (servesAlone(r1, r2)) return 'r1';
-      if (servesAlone(r2, r1)) return 'r2';
-    }
+    const active = r1 && r2 ? serving(r1, r2) : undefined;
+    if (active === undefined) now = undefined;
+    else if (now?.active !== active) now = { active, at: Date.now() };
+    else if (Date.now() - now.at >= QUIET_MS) return now;
     await sleep(POLL_MS);
   }
   return undefined;
+}
+
+function serving(r1: Snapshot, r2: Snapshot): Router | undefined {
+  if (servesAlone(r1, r2)) return 'r1';
+  return servesAlone(r2, r1) ? 'r2' : undefined;
 }
 
 function servesAlone(one: Snapshot, other: Snapshot): boolean {
@@ -92,9 +109,9 @@ function servesAlone(one: Snapshot, other: Snapshot): boolean {
 
 export async function judge(scene: Scene, expectation: Expectation, trouble: readonly string[]): Promise<Outcome> {
   const healedAt = Date.now();
-  const active = await settled(scene.routers);
-  const settledAt = Date.now();
-  await sleep(QUIET_MS);
+  const calm = await settled(scene.routers);
+  const active = calm?.active;
+  const settledAt = calm?.at ?? Date.now();
   const window: Span = { from: scene.from, to: Date.now() };
   const answers = scene.watch.take();
   const log = scene.takeLog();

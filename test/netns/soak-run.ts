@@ -10,7 +10,7 @@ import { expectationOf, type Times } from '../soak/expectation.ts';
 import { type Daemon, type Life, type Metric, newLife } from '../soak/lives.ts';
 import { type Done, type Report, reportOf } from '../soak/report.ts';
 import { type Fault, type FaultKind, faultAt, faultInWords } from '../soak/schedule.ts';
-import { buildRouters, type Routers } from './routers.ts';
+import { buildRouters, type PulseProcess, type Routers } from './routers.ts';
 import { inject, type Pair, pidsOf } from './soak-inject.ts';
 import { judge, settled } from './soak-judge.ts';
 import { lookAt } from './soak-look.ts';
@@ -25,6 +25,8 @@ const TIMES: Times = { intervalMs: 100, leaseMs: 220, deadMs: 300 };
 const TRANSCRIPT_MAX = 400;
 /** Lines of each pulse's log that a transcript ends with. */
 const LOG_TAIL = 40;
+/** The log's limit of repetitions: windows of 10 s, and a flood ends with a calm one. */
+const TOLD_LATELY_MS = 120_000;
 
 export interface SoakOptions {
   /** Of the namespaces; at most 20 characters. */
@@ -59,6 +61,10 @@ interface Rig extends Pair {
   readonly marks: Held[];
   readonly transcript: string[];
   readonly tails: Record<Router, string[]>;
+  /** Every pulse that may still have something to say, oldest first. */
+  readonly started: Record<Router, PulseProcess[]>;
+  /** When an event code was last told. */
+  readonly told: Map<string, number>;
   readonly lives: Map<number, Life>;
   readonly startedAt: number;
   readonly done: Done[];
@@ -94,12 +100,16 @@ function rigOf(parts: Parts): Rig {
   const startedAt = Date.now();
   const transcript: string[] = [];
   const marks: Held[] = [];
+  const started: Rig['started'] = { r1: [], r2: [] };
   return {
     ...parts,
     gated: false,
+    started,
+    start: router => void started[router].push(parts.routers.start(router)),
     marks,
     transcript,
     tails: { r1: [], r2: [] },
+    told: new Map(),
     lives: new Map(),
     startedAt,
     done: [],
@@ -113,10 +123,11 @@ function rigOf(parts: Parts): Rig {
 
 async function soak(built: Rig): Promise<Report> {
   const { options, routers } = built;
-  for (const router of ROUTERS) routers.start(router);
-  let active = await settled(routers);
-  if (active === undefined) throw new Error(`the pair does not settle at its start: ${logText(built)}`);
+  for (const router of ROUTERS) built.start(router);
+  const start = await settled(routers);
+  if (start === undefined) throw new Error(`the pair does not settle at its start: ${logText(built)}`);
   const rig: Rig = { ...built, gated: await isGated(routers) };
+  let { active } = start;
   let highest = 0;
   const end = rig.startedAt + options.forMs;
   for (let count = 0; count < options.faultsMax && Date.now() < end; count += 1) {
@@ -124,7 +135,7 @@ async function soak(built: Rig): Promise<Report> {
     const done = await oneFault(rig, index, active, highest);
     rig.done.push(done);
     ({ active, highest } = done.outcome);
-    options.onProgress(progressLine(rig, done, end));
+    options.onProgress(progressLine(done, end));
     if (done.outcome.problems.length > 0 && !options.keepGoing) break;
   }
   return reportOf({
@@ -159,8 +170,9 @@ async function oneFault(rig: Rig, index: number, before: Router, highest: number
     ...{ routers, watch, times: TIMES, gated: rig.gated, before, from, highest },
     held: () => [...routers.events.slice(firstEvent), ...rig.marks].sort((a, b) => a.at - b.at),
     takeLog: () => takeLog(rig),
+    toldLately: (code: string) => Date.now() - (rig.told.get(code) ?? 0) < TOLD_LATELY_MS,
   };
-  const outcome = await judge(scene, expectationOf(fault, TIMES), trouble);
+  const outcome = await judge(scene, expectationOf(fault, TIMES, rig.gated), trouble);
   const looked = outcome.problems.length === 0 ? await lookAtAll(rig) : [];
   const problems = [...outcome.problems, ...looked];
   rig.note(
@@ -182,11 +194,16 @@ async function injected(rig: Rig, fault: Fault, before: Router): Promise<readonl
 
 function takeLog(rig: Rig): LogLine[] {
   return ROUTERS.flatMap(router => {
-    const raw = rig.routers.pulses[router]?.log.splice(0) ?? [];
+    const started = rig.started[router];
+    const raw = started.flatMap(({ log }) => log.splice(0));
+    // One that has ended may still be read from: it goes when its successor's successor is there.
+    started.splice(0, Math.max(0, started.length - 2));
     for (const line of raw) rig.note(`${router} ${JSON.stringify(line).slice(0, 600)}`);
     rig.tails[router].push(...raw.map(line => JSON.stringify(line)));
     rig.tails[router].splice(0, Math.max(0, rig.tails[router].length - LOG_TAIL));
-    return raw.map(line => logLine(router, line));
+    const lines = raw.map(line => logLine(router, line));
+    for (const { code, at } of lines) rig.told.set(code, at);
+    return lines;
   });
 }
 
@@ -223,7 +240,7 @@ async function note(rig: Rig, router: Router, daemon: Daemon, pid: number, chang
   }
 }
 
-function progressLine(rig: Rig, { index, fault, outcome }: Done, end: number): string {
+function progressLine({ index, fault, outcome }: Done, end: number): string {
   const { moves, gapMs, overlapMs, problems, active } = outcome;
   const left = Math.max(0, Math.round((end - Date.now()) / 1_000));
   const numbers = `moves ${moves}, gap ${gapMs.toFixed(0)} ms, both ${overlapMs.toFixed(1)} ms, ${active} active`;

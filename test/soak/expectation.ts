@@ -34,7 +34,8 @@ export function overlapMsMax(planned: boolean, { leaseMs }: Times): number {
 /** After the fault has healed: one active, one standby, both hearing each other. Every start listens for longer than any VIP lives alone. */
 export const SETTLED_WITHIN_MS = 15_000;
 
-export function expectationOf(fault: Fault, times: Times): Expectation {
+/** `gated`: the packet lease is in force. */
+export function expectationOf(fault: Fault, times: Times, gated: boolean): Expectation {
   const still = { movesMin: 0, movesMax: 0, gapMsMax: SLACK_MS };
   const moving = { movesMin: 0, movesMax: 1, gapMsMax: times.deadMs + SLACK_MS };
   const expect = (rest: Omit<Expectation, 'events' | 'wanted'>, events: string[] = [], wanted: string[] = []) => ({
@@ -46,9 +47,9 @@ export function expectationOf(fault: Fault, times: Times): Expectation {
     case 'power-loss':
       return fault.who === 'standby' ? expect(still) : expect({ ...moving, movesMin: 1 });
     case 'kill':
-      return killed(fault, expect, still, moving);
+      return killed(fault, gated, expect, { still, moving });
     case 'stop':
-      return stopped(fault, times, expect);
+      return stopped(fault, times, gated, expect);
     case 'sigterm':
       return fault.who === 'standby' ? expect(still) : expect({ ...moving, movesMin: 1 });
     case 'damage': {
@@ -60,7 +61,7 @@ export function expectationOf(fault: Fault, times: Times): Expectation {
       return expect({ movesMin: fault.times, movesMax: fault.times, gapMsMax: SLACK_MS });
     case 'carrier':
     case 'flap':
-      return carrier(fault, expect, still, moving);
+      return carrier(fault, expect, { still, moving });
     case 'cut':
       return expect(still, ['LINKS_BROKEN']);
     case 'vip-removed':
@@ -68,42 +69,63 @@ export function expectationOf(fault: Fault, times: Times): Expectation {
     case 'foreign-claim':
       return expect(still, [], ['VIP_CLAIMED_BY_OTHER']);
     case 'hostile':
-      return expect(still, [], ['DATAGRAM_REFUSED']);
+      return expect(still, ['DATAGRAM_REFUSED']);
     case 'hold':
       return expect(still);
   }
 }
 
-type Expect = (rest: Omit<Expectation, 'events' | 'wanted'>, events?: string[], wanted?: string[]) => Expectation;
 type Rest = Omit<Expectation, 'events' | 'wanted'>;
-
-function killed(fault: Fault & { kind: 'kill' }, expect: Expect, still: Rest, moving: Rest): Expectation {
-  if (fault.what === 'vipd') return expect(still, [], ['VIPD_GONE']);
-  if (fault.who === 'standby') return expect(still);
-  if (fault.what === 'pulse') return expect({ ...moving, movesMin: 1 });
-  // Started again before anybody could notice: the new life finds the addresses, lets go of them, and the peer takes over all the same.
-  return expect({ ...moving, movesMin: 1, gapMsMax: LIFETIME_MS + SLACK_MS });
+type Expect = (rest: Rest, events?: string[], wanted?: string[]) => Expectation;
+interface Usual {
+  readonly still: Rest;
+  readonly moving: Rest;
 }
 
-function stopped(fault: Fault & { kind: 'stop' }, { leaseMs, intervalMs, deadMs }: Times, expect: Expect): Expectation {
-  const { who, what, stoppedMs } = fault;
-  // A vipd that does not answer is replaced by one that adopts the addresses.
-  const events = ['LEASE_EXPIRED', 'VIPD_REFUSED', ...(what === 'pulse' ? [] : ['VIPD_STUCK', 'VIPD_GONE'])];
-  const gapMsMax = deadMs + SLACK_MS;
-  if (who === 'standby' || what === 'vipd') return expect({ movesMin: 0, movesMax: 0, gapMsMax }, events);
-  const movesMax = stoppedMs < leaseMs - intervalMs - SHORT_STOP_SLACK_MS ? 0 : 1;
-  const movesMin = stoppedMs > leaseMs + LONG_STOP_SLACK_MS ? 1 : 0;
-  return expect({ movesMin, movesMax, gapMsMax: gapMsMax + (what === 'all' ? LIFETIME_MS : 0) }, events);
+/** Without the packet lease the kernel of a router whose processes are all dead or stopped answers on, until the lifetime ends. */
+function ghost(gated: boolean): { readonly lifetimeMs: number; readonly events: string[] } {
+  return gated ? { lifetimeMs: 0, events: [] } : { lifetimeMs: LIFETIME_MS, events: ['LINKS_BROKEN'] };
+}
+
+type Kill = Fault & { kind: 'kill' };
+
+function killed({ who, what }: Kill, gated: boolean, expect: Expect, { still, moving }: Usual): Expectation {
+  if (what === 'vipd') return expect(still, [], ['VIPD_GONE']);
+  if (who === 'standby') return expect(still);
+  if (what === 'pulse') return expect({ ...moving, movesMin: 1 });
+  // Also when started again before anybody could notice: the new life finds the addresses and lets go of them.
+  const { lifetimeMs, events } = ghost(gated);
+  return expect({ ...moving, movesMin: 1, gapMsMax: moving.gapMsMax + lifetimeMs }, events);
 }
 
 /** A stop itself and its end may come late by this. */
 const SHORT_STOP_SLACK_MS = 60;
 const LONG_STOP_SLACK_MS = 100;
 
+type Stop = Fault & { kind: 'stop' };
+
+function stopped({ who, what, stoppedMs }: Stop, times: Times, gated: boolean, expect: Expect): Expectation {
+  const { leaseMs, intervalMs, deadMs } = times;
+  const { lifetimeMs, events } = ghost(gated || what !== 'all');
+  // A vipd that does not answer is replaced by one that adopts the addresses.
+  const alarms = [
+    ...['LEASE_EXPIRED', 'VIPD_REFUSED'],
+    ...(what === 'pulse' ? [] : ['VIPD_STUCK', 'VIPD_GONE']),
+    ...events,
+  ];
+  const gapMsMax = deadMs + SLACK_MS;
+  if (who === 'standby' || what === 'vipd') return expect({ movesMin: 0, movesMax: 0, gapMsMax }, alarms);
+  const movesMax = stoppedMs < leaseMs - intervalMs - SHORT_STOP_SLACK_MS ? 0 : 1;
+  const movesMin = stoppedMs > leaseMs + LONG_STOP_SLACK_MS ? 1 : 0;
+  return expect({ movesMin, movesMax, gapMsMax: gapMsMax + lifetimeMs }, alarms);
+}
+
 /** Legs with virtual addresses: losing one makes a router less fit. */
 const SERVING: readonly Leg[] = ['clients', 'servers'];
 
-function carrier(fault: Fault & { kind: 'carrier' | 'flap' }, expect: Expect, still: Rest, moving: Rest): Expectation {
+type Carrier = Fault & { kind: 'carrier' | 'flap' };
+
+function carrier(fault: Carrier, expect: Expect, { still, moving }: Usual): Expectation {
   const { who, leg, kind } = fault;
   // A link that is down cannot be sent on, and its LAN is silent.
   const events = ['CARRIER_LOST', 'LINK_ERROR'];

@@ -106,6 +106,25 @@ export const PULSE_EVENTS = {
     remedy: 'Check address and interface of that LAN.',
     fields: { link: 'name of the LAN', problem: 'what the kernel said' },
   },
+  PACKET_LEASE_ON: {
+    severity: 'notice',
+    says: 'The packet lease guards the VIPs: what the lease no longer covers does not get in, even with every process stopped.',
+    fields: { interfaces: 'names of the interfaces that are gated', tookMs: 'time of installing and trying out, ms' },
+  },
+  PACKET_LEASE_OFF: {
+    severity: 'warning',
+    says: 'There is no packet lease: with every process killed or stopped, the VIPs end with their kernel lifetime (about a second) only.',
+    remedy:
+      'Do what the reason asks for and restart tandem-pulse (the standby router first); with `packet_lease: off` this is silent.',
+    fields: { reason: 'what is missing' },
+    endedBy: 'PACKET_LEASE_ON',
+  },
+  PACKET_LEASE_REPAIRED: {
+    severity: 'warning',
+    says: 'The rules of the packet lease were gone or changed, and are in again.',
+    remedy: 'Find out who changes nftables (`nft monitor`): `flush ruleset` takes our table too.',
+    fields: { what: 'table, shut, lo, or an interface that came (back)', tookMs: 'time of putting them in, ms' },
+  },
   LINKS_BROKEN: {
     severity: 'err',
     says: 'Heartbeats of the active peer do not arrive, yet it answers for its addresses: nothing is taken over.',
@@ -183,7 +202,96 @@ export const PULSE_EVENTS = {
     severity: 'err',
     says: 'Another machine claims a virtual address.',
     remedy: 'Find that MAC in the switch and take the address away from it.',
-    fields: { address: 'the address', mac: 'MAC of the other machine' },
+    fields: {
+      address: 'the address',
+      mac: 'MAC of the other machine',
+      port: 'where it was heard: the interface, or bridge/port',
+    },
+  },
+  STANDS_DOWN: {
+    severity: 'crit',
+    says: 'Another machine keeps claiming a virtual address; by on_conflict: stand-down this router lets go of all of them for 30 s.',
+    remedy: 'Find that MAC in the switch and take the address away from it.',
+    fields: { address: 'the address', mac: 'MAC of the other machine', port: 'where it was heard' },
+  },
+  VIPS_ANNOUNCED: {
+    severity: 'info',
+    says: 'The addresses are in the kernel and announced.',
+    fields: { afterMs: 'ms from the decision to the first announcement' },
+  },
+  TARGET_SILENT: {
+    severity: 'warning',
+    says: 'A reachability target does not answer.',
+    remedy: 'One alone moves nothing: check that host. All of a LAN: check cable and switch of this router.',
+    fields: { target: 'its address', lan: 'name of the LAN' },
+    endedBy: 'TARGET_ANSWERS',
+  },
+  TARGET_ANSWERS: {
+    severity: 'info',
+    says: 'A reachability target answers again.',
+    fields: { target: 'its address', lan: 'name of the LAN' },
+  },
+  LAN_DEAD: {
+    severity: 'err',
+    says: 'A LAN is dead on this router: no carrier, or no target on it answers. A peer on which it is alive takes over.',
+    remedy: 'Check cable, switch port and VLAN of that interface.',
+    fields: { lan: 'name of the LAN' },
+    endedBy: 'LAN_ALIVE',
+  },
+  LAN_ALIVE: {
+    severity: 'notice',
+    says: 'A LAN has been well again for two seconds.',
+    fields: { lan: 'name of the LAN' },
+  },
+  ISOLATED: {
+    severity: 'crit',
+    says: 'This router hears neither its peer nor any target nor any other frame.',
+    remedy: 'It is cut off: check its cables and switches. See heartbeat.on_isolation for what it does.',
+    fields: { onIsolation: 'release: it holds and claims no address until somebody is heard; keep: it goes on' },
+    endedBy: 'ISOLATION_ENDED',
+  },
+  ISOLATION_ENDED: {
+    severity: 'notice',
+    says: 'This router hears others again.',
+    fields: { onIsolation: 'the policy' },
+  },
+  WITNESS_LOST: {
+    severity: 'warning',
+    says: 'The witness does not answer. Alone that moves nothing.',
+    remedy:
+      'Check its Redis and the way to it; while it is lost, a router that falls silent may be replaced without its word.',
+    fields: { problem: 'what is wrong and what to do' },
+    endedBy: 'WITNESS_BACK',
+  },
+  WITNESS_BACK: { severity: 'notice', says: 'The witness answers again.', fields: {} },
+  WITNESS_REFUSES: {
+    severity: 'err',
+    says: 'The peer is not heard, but it has renewed its lease with the witness: it lives, so nothing is taken over.',
+    remedy: 'The two routers are cut off from each other: check heartbeat links and LANs.',
+    fields: { remainingMs: 'ms left of its lease there' },
+    endedBy: 'WITNESS_AGREES',
+  },
+  WITNESS_AGREES: {
+    severity: 'notice',
+    says: 'The witness no longer refuses.',
+    fields: { remainingMs: 'ms left of the lease there' },
+  },
+  WITNESS_AMNESIA: {
+    severity: 'warning',
+    says: 'The witness has forgotten what it knew: its Redis was restarted, emptied or restored. It grants nothing new for one lease.',
+    remedy: 'Give that Redis a durable store (appendonly yes, appendfsync always).',
+    fields: { known: 'epoch it had', now: 'epoch it has; 0.0: none' },
+  },
+  WITNESS_STALE: {
+    severity: 'notice',
+    says: 'The witness knows a newer epoch than ours; ours goes above it.',
+    fields: { epoch: 'its epoch', owner: 'number of the router that it belongs to' },
+  },
+  CUT_OFF: {
+    severity: 'crit',
+    says: 'This router let go of its addresses because nobody is heard who could tell it that they are still its own.',
+    remedy: 'Check cables and switches; with a witness, also the way to it.',
+    fields: { why: 'what is not heard' },
   },
   CARRIER_LOST: {
     severity: 'err',

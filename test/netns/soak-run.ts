@@ -241,9 +241,9 @@ async function note(rig: Rig, router: Router, daemon: Daemon, pid: number, chang
 }
 
 function progressLine({ index, fault, outcome }: Done, end: number): string {
-  const { moves, gapMs, overlapMs, problems, active } = outcome;
+  const { moves, gapMs, overlapMs, problems, active, stalledMs } = outcome;
   const left = Math.max(0, Math.round((end - Date.now()) / 1_000));
-  const numbers = `moves ${moves}, gap ${gapMs.toFixed(0)} ms, both ${overlapMs.toFixed(1)} ms, ${active} active`;
+  const numbers = `moves ${moves}, gap ${gapMs.toFixed(0)} ms, both ${overlapMs.toFixed(1)} ms, ${active} active${stalledMs > 0 ? `, machine stalled ${stalledMs} ms` : ''}`;
   const words = problems.length === 0 ? '' : `  WRONG: ${problems.join('; ')}`;
   return `[${index}${Number.isFinite(left) ? `, ${left} s left` : ''}] ${faultInWords(fault)}: ${numbers}${words}`;
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { CLIENT_ADDRESSES, ROUTERS, type Router, type Topology, VIP } from '../lab/topology.ts';
-import { type Answer, parseAnswer } from '../soak/evidence.ts';
+import { type Answer, parseAnswer, parseStall, type Stall } from '../soak/evidence.ts';
 
 const run = promisify(execFile);
 const HERE = fileURLToPath(new URL('../../../test/netns/', import.meta.url));
@@ -34,8 +34,8 @@ export async function buildTools(): Promise<Tools> {
 export interface Watch {
   /** The routers' MACs on the client LAN. */
   readonly macs: Readonly<Record<Router, string>>;
-  /** Answers since the last call. */
-  take(): Answer[];
+  /** What came since the last call. */
+  take(): { readonly answers: readonly Answer[]; readonly stalls: readonly Stall[] };
   /** Why it ended, if it did. */
   ended(): string | undefined;
   end(): void;
@@ -48,6 +48,7 @@ export async function startWatch(topology: Topology, tools: Tools): Promise<Watc
   const args = ['--rr', '55', tools.watch, 'c0', CLIENT_ADDRESSES[0], VIP, macs.r1, macs.r2];
   const child = topology.start('client', 'chrt', args, { stdio: ['pipe', 'pipe', 'inherit'] });
   let answers: Answer[] = [];
+  let stalls: Stall[] = [];
   let pending = '';
   let ended: string | undefined;
   child.on('error', error => {
@@ -63,13 +64,16 @@ export async function startWatch(topology: Topology, tools: Tools): Promise<Watc
     for (const line of lines) {
       const answer = parseAnswer(line);
       if (answer && answers.length < ANSWERS_MAX) answers.push(answer);
+      const stall = answer ? undefined : parseStall(line);
+      if (stall && stalls.length < ANSWERS_MAX) stalls.push(stall);
     }
   });
   return {
     macs,
     take() {
-      const taken = answers;
+      const taken = { answers, stalls };
       answers = [];
+      stalls = [];
       return taken;
     },
     ended: () => ended,

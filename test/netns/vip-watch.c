@@ -2,7 +2,8 @@
  * A client that looks hard: `vip-watch IFACE OWN VIP MAC1 MAC2` asks for the VIP as any host would (ICMP echo through the kernel's
  * neighbour table), asks each of the two MACs directly (so that a second router that serves is seen although no client would reach it),
  * and asks by ARP who has it. Each answer is one line, "REALTIME_US KIND MAC": KIND path, one, two or arp, MAC the sender's, the time
- * the kernel's own at reception. Test only; ends with its stdin.
+ * the kernel's own at reception. "REALTIME_US stall MS": the machine did not let it run for so long, whatever its class. Test only; ends
+ * with its stdin.
  */
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
@@ -22,6 +23,7 @@
 
 #define PERIOD_NS 10000000L /* of every kind of echo */
 #define ARP_EVERY 5	    /* periods */
+#define STALL 3		    /* periods missed that are worth telling */
 #define ID_PATH 0x5401
 #define ID_ONE 0x5402
 #define ID_TWO 0x5403
@@ -104,6 +106,15 @@ static void tell(const struct timespec *at, const char *kind, const uint8_t *mac
 {
 	printf("%lld %s %02x:%02x:%02x:%02x:%02x:%02x\n", (long long)at->tv_sec * 1000000 + at->tv_nsec / 1000, kind, mac[0],
 	       mac[1], mac[2], mac[3], mac[4], mac[5]);
+}
+
+static void tell_stall(uint64_t periods)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	printf("%lld stall %lu\n", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000,
+	       (unsigned long)(periods * PERIOD_NS / 1000000));
 }
 
 static const char *kind_of(const uint8_t *frame, size_t count)
@@ -197,6 +208,8 @@ int main(int argc, char **argv)
 		listen_all();
 		if (read(timer, &ticks, sizeof(ticks)) != sizeof(ticks))
 			continue;
+		if (ticks > STALL)
+			tell_stall(ticks);
 		seq++;
 		ask_by_path(seq);
 		ask_mac(one_mac, ID_ONE, seq);

@@ -23,6 +23,18 @@ export function parseAnswer(line: string): Answer | undefined {
     : undefined;
 }
 
+/** A time in which the machine ran nobody, not even its real-time processes. */
+export interface Stall {
+  readonly at: number;
+  readonly ms: number;
+}
+
+/** A line of vip-watch about itself. */
+export function parseStall(line: string): Stall | undefined {
+  const match = /^(\d{13,17}) stall (\d{1,9})$/.exec(line);
+  return match ? { at: Number(match[1]) / 1_000, ms: Number(match[2]) } : undefined;
+}
+
 /** Times joined to spans wherever the next follows within `withinMs`. */
 export function spansOf(times: readonly number[], withinMs: number): Span[] {
   const spans: { from: number; to: number }[] = [];

@@ -3,6 +3,9 @@ import type { Life, LifeReport } from './lives.ts';
 import { tellingReports } from './lives.ts';
 import { type Fault, type FaultKind, faultInWords } from './schedule.ts';
 
+/** Half a heartbeat interval. */
+const STALL_MS = 50;
+
 /** A fault that is over, with what it left. */
 export interface Done {
   readonly index: number;
@@ -15,6 +18,7 @@ export interface Done {
     readonly kernelOverlapMs: number;
     readonly planned: boolean;
     readonly settledMs: number;
+    readonly stalledMs: number;
     readonly highest: number;
     readonly problems: readonly string[];
   };
@@ -54,6 +58,8 @@ export interface Report {
   /** Longest time in which both routers answered, or both kernels had the VIP: in planned handovers, and else. */
   readonly overlapMs: { readonly planned: number; readonly unplanned: number };
   readonly kernelOverlapMs: { readonly planned: number; readonly unplanned: number };
+  /** The machine ran nobody for so long, ms; and in how many faults for half an interval or more. */
+  readonly stalls: { readonly msMax: number; readonly faults: number };
   readonly growth: readonly LifeReport[];
   readonly processes: number;
   readonly problems: readonly string[];
@@ -78,6 +84,10 @@ export function reportOf(parts: Parts): Report {
     kinds: kindsOf(done),
     overlapMs: worst(done, ({ overlapMs }) => overlapMs),
     kernelOverlapMs: worst(done, ({ kernelOverlapMs }) => kernelOverlapMs),
+    stalls: {
+      msMax: done.reduce((most, { outcome }) => Math.max(most, outcome.stalledMs), 0),
+      faults: done.filter(({ outcome }) => outcome.stalledMs >= STALL_MS).length,
+    },
     growth,
     processes: lives.length,
     problems,
@@ -143,6 +153,7 @@ export function reportText(report: Report): string {
     '',
     both('both routers answered', overlapMs),
     both('both kernels had the VIP', kernelOverlapMs),
+    `the machine stood still for ${report.stalls.msMax} ms at most, for ${STALL_MS} ms or more in ${report.stalls.faults} faults`,
     '',
     '| of the longest life | looks | first | last | per hour | per failover | trend | verdict |',
     '|---|---|---|---|---|---|---|---|',

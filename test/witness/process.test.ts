@@ -245,7 +245,7 @@ test.serial('a loop that sends every 10 ms is not delayed by a witness that is s
   for (const [what, { calm, median, ticks, call }] of Object.entries(times)) {
     // Were anything waited for, each tick beside an ask would be late by up to 100 ms. What the machine itself is late by is in both.
     t.true(median < calm + 10, `${what}: median lateness ${median} ms, ${calm} ms without`);
-    if (what !== 'answering') t.true(ticks > 50, `${what}: ${ticks} ticks`);
+    t.true(ticks > 5, `${what}: ${ticks} ticks`);
     t.true(call < 50, `${what}: a call took ${call} ms`);
   }
 });

@@ -64,6 +64,10 @@ export interface RouterOptions {
   readonly scheduling?: readonly string[];
   /** Added to pulse's environment. */
   readonly env?: NodeJS.ProcessEnv;
+  /** Further lines of the config. */
+  readonly more?: string;
+  /** With a host for Redis on the cross LAN. */
+  readonly store?: boolean;
 }
 
 export async function buildRouters(options: RouterOptions): Promise<Routers> {
@@ -71,8 +75,8 @@ export async function buildRouters(options: RouterOptions): Promise<Routers> {
   const keyFile = join(directory, 'pair.key');
   writeFileSync(keyFile, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600 });
   const configFile = join(directory, 'tandem.yaml');
-  writeFileSync(configFile, pairConfig({ keyFile, ...(options.times ?? HOST_TIMES) }));
-  const topology = await buildTopology({ prefix: options.prefix });
+  writeFileSync(configFile, `${pairConfig({ keyFile, ...(options.times ?? HOST_TIMES) })}${options.more ?? ''}`);
+  const topology = await buildTopology({ prefix: options.prefix, store: options.store ?? false });
   const events: AddressEvent[] = [];
   const witnessOf = (router: Router) => witness(topology, router, event => events.push(event));
   const witnesses = ROUTERS.map(witnessOf);

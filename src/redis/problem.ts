@@ -17,7 +17,7 @@ const WORDS: readonly (readonly [pattern: RegExp, means: string])[] = [
     /WRONGPASS|NOAUTH|invalid password|invalid username|ERR AUTH|ERR Client sent AUTH/i,
     'refuses the user or the password; look at username, password_file and sentinel_password_file',
   ],
-  [/NOPERM/, 'does not let the user do this; give it'],
+  [RIGHTS_MISSING, 'does not let the user do this; give it'],
   [/\bOOM\b/, 'is full (maxmemory); raise it, or let other keys expire'],
   [/invalid reply: null/, 'is not known to its Sentinels; correct master'],
   [/failed to connect to sentinel/, 'cannot be found: no Sentinel answers'],

@@ -145,6 +145,7 @@ async function open(
     stateFile: join(options.runDir, 'vipd.state'),
     addresses: view.addresses,
     links: view.links,
+    targets: view.targets,
     port: config.heartbeat.port,
     gate: gate.installed,
     onMessage: message => {

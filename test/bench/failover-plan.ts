@@ -29,6 +29,8 @@ export interface Options {
   readonly json: string | undefined;
   readonly report: boolean;
   readonly keepTraces: boolean;
+  /** Real-time priority of both managers. */
+  readonly priority: number;
 }
 
 const FULL = { runs: 20, intervals: [100, 20, 10], loadMinutes: 10 };
@@ -38,6 +40,9 @@ const LOAD_MINUTES_MAX = 100;
 /** keepalived counts in hundredths of a second. */
 const INTERVAL_STEP_MS = 10;
 const INTERVAL_MAX_MS = 1_000;
+/** As both ship it; the prober has 70. */
+const PRIORITY = 50;
+const PRIORITY_MAX = 69;
 
 /** Throws an Error that says which option is wrong and what it takes. */
 export function parseOptions(args: readonly string[]): Options {
@@ -53,6 +58,7 @@ export function parseOptions(args: readonly string[]): Options {
       out: { type: 'string' },
       json: { type: 'string' },
       report: { type: 'boolean', default: false },
+      priority: { type: 'string' },
       'keep-traces': { type: 'boolean', default: false },
     },
   });
@@ -76,6 +82,7 @@ export function parseOptions(args: readonly string[]): Options {
     json: values.json,
     report: values.report,
     keepTraces: values['keep-traces'],
+    priority: values.priority === undefined ? PRIORITY : inRange('--priority', values.priority, 1, PRIORITY_MAX),
   };
 }
 

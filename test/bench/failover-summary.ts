@@ -43,6 +43,8 @@ export interface Row {
   /** Runs in which both still served when the observation ended. */
   readonly bothServedAtEnd: number;
   readonly notRestored: number;
+  /** Runs in which the VIP had moved by itself before the fault; in none of the figures. */
+  readonly movedBefore: number;
   /** Address in the kernel to first announcement on the client's LAN. */
   readonly heldToAnnouncedMs: Spread | null;
 }
@@ -88,11 +90,12 @@ export function summaryOf(results: readonly Result[]): Summary {
 }
 
 function rowOf(results: readonly Result[], cell: Pick<Row, 'tool' | 'fault' | 'intervalMs'>): Row[] {
-  const figures = results.flatMap(({ tool, part, intervalMs, outcome }) =>
+  const all = results.flatMap(({ tool, part, intervalMs, outcome }) =>
     tool === cell.tool && part === cell.fault && intervalMs === cell.intervalMs && outcome.kind === 'fault'
       ? [outcome.figures]
       : [],
   );
+  const figures = all.filter(({ movedBefore }) => !movedBefore);
   if (figures.length === 0) return [];
   const announcing = figures.flatMap(({ heldMs, announcedMs }) =>
     heldMs === null || announcedMs === null ? [] : [Math.round((announcedMs - heldMs) * 100) / 100],
@@ -107,6 +110,7 @@ function rowOf(results: readonly Result[], cell: Pick<Row, 'tool' | 'fault' | 'i
       bothHeldMs: spread(figures.map(({ bothHeldMs }) => bothHeldMs)),
       bothServedAtEnd: figures.filter(({ bothServedAtEnd }) => bothServedAtEnd).length,
       notRestored: figures.filter(({ restored }) => !restored).length,
+      movedBefore: all.length - figures.length,
       heldToAnnouncedMs: announcing.length > 0 ? spread(announcing) : null,
     },
   ];

@@ -41,7 +41,8 @@ function faultLine(row: Row): string {
   const { gapMs, lost, bothServedMs, bothHeldMs, runs } = row;
   const ongoing = row.bothServedAtEnd > 0 ? `, **still at the end: ${row.bothServedAtEnd} of ${runs}**` : '';
   const gone = row.notRestored > 0 ? `, **not restored: ${row.notRestored} of ${runs}**` : '';
-  return `| ${FAULT_TITLES[row.fault]} | ${row.intervalMs} | ${TOOL_TITLES[row.tool]} | ${runs} | ${gapMs.p50}, ${gapMs.p99}, ${gapMs.max}${gone} | ${pair(lost)} | ${pair(bothServedMs)}${ongoing} | ${pair(bothHeldMs)} |`;
+  const astray = row.movedBefore > 0 ? `, and ${row.movedBefore} moved before the fault` : '';
+  return `| ${FAULT_TITLES[row.fault]} | ${row.intervalMs} | ${TOOL_TITLES[row.tool]} | ${runs}${astray} | ${gapMs.p50}, ${gapMs.p99}, ${gapMs.max}${gone} | ${pair(lost)} | ${pair(bothServedMs)}${ongoing} | ${pair(bothHeldMs)} |`;
 }
 
 function pair({ p50, max }: Spread): string {

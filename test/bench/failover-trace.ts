@@ -32,6 +32,8 @@ export interface Fault {
   readonly atUs: number;
   /** The router it happened to, which served until then. */
   readonly router: Side;
+  /** The router is without power: what its kernel still holds serves nobody. */
+  readonly dead?: boolean;
 }
 
 /** Of one run. A gap of 1 ms is no gap: probes are a millisecond apart. */
@@ -52,8 +54,10 @@ export interface Figures {
   readonly servedMs: number | null;
   /** The last probes were answered: service is back. */
   readonly restored: boolean;
-  /** Unanswered probes before the fault: what the measurement itself loses. */
+  /** Unanswered probes before the fault. */
   readonly lostBefore: number;
+  /** The router that the fault was for no longer served when it came: the VIP had moved by itself. */
+  readonly movedBefore: boolean;
   /** How late the prober itself was at most, in ms: no gap is more precise than that. */
   readonly proberLateMs: number;
 }
@@ -109,12 +113,13 @@ export function figuresOf(trace: Trace, fault: Fault): Figures {
     lost: after.filter(({ client }) => !client).length,
     bothServedMs: both.length,
     bothServedAtEnd: after.slice(-RESTORED_PROBES).every(serveBoth) && after.length > 0,
-    bothHeldMs: toMs(bothHeldUs(trace, settled.at(-1)?.sentUs ?? fault.atUs)),
+    bothHeldMs: toMs(bothHeldUs(trace, fault.dead ? fault.atUs : (settled.at(-1)?.sentUs ?? fault.atUs))),
     heldMs: since(trace.addresses.find(({ atUs, router, held }) => held && router === taker && atUs >= from)?.atUs),
     announcedMs: since(trace.announcements.find(({ atUs, by }) => by === taker && atUs >= from)?.atUs),
     servedMs: since(served?.client && served.sentUs + served.client.roundTripUs),
     restored: after.length > 0 && after.slice(-RESTORED_PROBES).every(({ client }) => client),
     lostBefore: before.filter(({ client }) => !client).length,
+    movedBefore: before.findLast(({ client }) => client)?.client?.by !== fault.router,
     proberLateMs: toMs(trace.lateMaxUs),
   };
 }
@@ -142,7 +147,7 @@ function bothHeldUs({ addresses }: Trace, endUs: number): number {
   const held: Record<Side, boolean> = { r1: false, r2: false };
   let since: number | undefined;
   let total = 0;
-  for (const { atUs, router, held: now } of addresses) {
+  for (const { atUs, router, held: now } of addresses.filter(({ atUs }) => atUs <= endUs)) {
     held[router] = now;
     if (held.r1 && held.r2) since ??= atUs;
     else if (since !== undefined) {

@@ -15,8 +15,8 @@ import { buildProber, measure, type Rig } from './failover-run.ts';
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const DOCUMENT = join(ROOT, 'docs/BENCHMARKS.md');
 const PLOT = join(ROOT, 'docs/bench-failover.svg');
-/** A run that could not be set up is tried again; what the contestants do is never a reason to. */
-const TRIES = 3;
+/** A run that could not be set up, or whose prober was late, is tried again; what the contestants do is never a reason to. */
+const TRIES = 6;
 const EXIT_USAGE = 64;
 const EXIT_FAILED = 1;
 const EXIT_INTERRUPTED = 130;
@@ -130,8 +130,8 @@ function brief(outcome: Outcome): string {
   if (outcome.kind === 'idle')
     return outcome.costs.map(({ router, process: name, cpuPercent }) => `${router} ${name} ${cpuPercent}%`).join(', ');
   if (outcome.kind === 'load') return JSON.stringify(outcome.figures);
-  const { gapMs, lost, bothServedMs, bothHeldMs, restored, lostBefore, proberLateMs } = outcome.figures;
-  const oddities = `${restored ? '' : ', NOT RESTORED'}${lostBefore > 0 ? `, ${lostBefore} lost before` : ''}`;
+  const { gapMs, lost, bothServedMs, bothHeldMs, restored, lostBefore, movedBefore, proberLateMs } = outcome.figures;
+  const oddities = `${restored ? '' : ', NOT RESTORED'}${lostBefore > 0 ? `, ${lostBefore} lost before` : ''}${movedBefore ? ', MOVED BEFORE THE FAULT' : ''}`;
   const late = proberLateMs > 1 ? `, prober ${proberLateMs} ms late` : '';
   return `gap ${gapMs} ms, lost ${lost}, both served ${bothServedMs} ms, both held ${bothHeldMs} ms${oddities}${late}`;
 }
@@ -162,7 +162,7 @@ async function main(): Promise<void> {
     };
     await withTopology(async (topology, interrupted) => {
       failed = await measureAll(
-        { topology, prober, dir, loadMinutes: options.loadMinutes, onTrace },
+        { topology, prober, dir, loadMinutes: options.loadMinutes, priority: options.priority, onTrace },
         progress,
         interrupted,
       );

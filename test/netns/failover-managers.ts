@@ -1,5 +1,5 @@
 // The two contestants of scripts/bench-failover behind one interface: start on a router, wait until one serves and the other stands by,
-// hand over. Both get the same interfaces and addresses, the same interval and real-time priority 50. Io.
+// hand over. Both get the same interfaces and addresses, the same interval and real-time priority. Io.
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -14,7 +14,6 @@ import { GATEWAY, ROUTERS, type Router, type Topology, VIP, wallNow } from '../l
 
 const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const VIPD = fileURLToPath(new URL('../../vipd', import.meta.url));
-const REAL_TIME = ['chrt', '--rr', '50'] as const;
 /** L and D as parts of H: 220 and 300 ms at 100 ms, the defaults. */
 const LEASE_INTERVALS = 2.2;
 const DEAD_INTERVALS = 3;
@@ -36,9 +35,17 @@ export interface Manager {
   readonly log: (router: Router) => readonly string[];
 }
 
-/** `dir`: an empty folder for this run alone, so that no earlier run is remembered. */
-export function managerOf(tool: Tool, topology: Topology, dir: string, intervalMs: number): Manager {
-  return tool === 'tandem' ? tandem(topology, dir, intervalMs) : keepalived(topology, dir, intervalMs);
+export interface ManagerOptions {
+  readonly topology: Topology;
+  /** An empty folder for this run alone, so that no earlier run is remembered. */
+  readonly dir: string;
+  readonly intervalMs: number;
+  /** Real-time priority. */
+  readonly priority: number;
+}
+
+export function managerOf(tool: Tool, options: ManagerOptions): Manager {
+  return tool === 'tandem' ? tandem(options) : keepalived(options);
 }
 
 interface Started {
@@ -83,7 +90,7 @@ async function until(what: string, log: Manager['log'], test: () => Promise<Rout
   throw new Error(`${what} did not settle within ${SETTLE_MS / 1000} s; ${words.join('; ').slice(0, 800)}`);
 }
 
-function tandem(topology: Topology, dir: string, intervalMs: number): Manager {
+function tandem({ topology, dir, intervalMs, priority }: ManagerOptions): Manager {
   const keyFile = join(dir, 'pair.key');
   writeFileSync(keyFile, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600 });
   const file = join(dir, 'tandem.yaml');
@@ -95,8 +102,8 @@ function tandem(topology: Topology, dir: string, intervalMs: number): Manager {
     start(router) {
       mkdirSync(runDir(router), { recursive: true });
       const places = ['--run-dir', runDir(router), '--state-dir', join(dir, router, 'state')];
-      const [chrt, ...how] = [...REAL_TIME, process.execPath, CLI, 'pulse', '--config', file, '--node', router];
-      processes.start(router, chrt, [...how, ...places], { ...process.env, TANDEM_VIPD: VIPD });
+      const how = ['--rr', String(priority), process.execPath, CLI, 'pulse', '--config', file, '--node', router];
+      processes.start(router, 'chrt', [...how, ...places], { ...process.env, TANDEM_VIPD: VIPD });
     },
     mainPid: processes.pid,
     log: processes.log,
@@ -155,16 +162,17 @@ const CALM_MS = 300;
 const RELOAD_MS = 300;
 
 interface Standing {
+  readonly realTime: number;
   readonly priority: number;
   readonly preempts: boolean;
 }
 
-function keepalivedConfig(router: Router, intervalMs: number, { priority, preempts }: Standing): string {
+function keepalivedConfig(router: Router, intervalMs: number, { priority, preempts, realTime }: Standing): string {
   const peer = router === 'r1' ? 'r2' : 'r1';
   return `global_defs {
   router_id ${router}
   vrrp_version 3
-  vrrp_rt_priority 50
+  vrrp_rt_priority ${realTime}
 }
 vrrp_instance bench {
   state BACKUP
@@ -185,13 +193,13 @@ vrrp_instance bench {
 `;
 }
 
-function keepalived(topology: Topology, dir: string, intervalMs: number): Manager {
+function keepalived({ topology, dir, intervalMs, priority: realTime }: ManagerOptions): Manager {
   const processes = starter(topology);
   const file = (router: Router): string => join(dir, `keepalived-${router}.conf`);
   const write = (router: Router, text: string): void => writeFileSync(file(router), text, { mode: 0o600 });
   return {
     start(router) {
-      write(router, keepalivedConfig(router, intervalMs, { priority: PRIORITY[router], preempts: false }));
+      write(router, keepalivedConfig(router, intervalMs, { realTime, priority: PRIORITY[router], preempts: false }));
       const pids = ['-p', join(dir, `${router}.pid`), '-r', join(dir, `${router}-vrrp.pid`)];
       const how = ['--vrrp', '--dont-fork', '--log-console', '--log-detail', '--no-syslog'];
       processes.start(router, 'keepalived', [...how, '-f', file(router), ...pids]);
@@ -212,12 +220,12 @@ function keepalived(topology: Topology, dir: string, intervalMs: number): Manage
     // By priority, which a backup with nopreempt would not act on: the standby is reloaded without it first.
     async prepareHandover(active) {
       const standby = active === 'r1' ? 'r2' : 'r1';
-      write(standby, keepalivedConfig(standby, intervalMs, { priority: PRIORITY[standby], preempts: true }));
+      write(standby, keepalivedConfig(standby, intervalMs, { realTime, priority: PRIORITY[standby], preempts: true }));
       process.kill(processes.pid(standby), 'SIGHUP');
       await sleep(RELOAD_MS);
     },
     async handover(active) {
-      write(active, keepalivedConfig(active, intervalMs, { priority: YIELDING, preempts: true }));
+      write(active, keepalivedConfig(active, intervalMs, { realTime, priority: YIELDING, preempts: true }));
       process.kill(processes.pid(active), 'SIGHUP');
     },
   };

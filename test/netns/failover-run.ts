@@ -1,6 +1,6 @@
 // One run of scripts/bench-failover: a fresh pair, the prober in the client's namespace, one fault, and what came of it. Io.
 import type { ChildProcess } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -20,7 +20,9 @@ import { type Manager, managerOf } from './failover-managers.ts';
 
 const SOURCE = fileURLToPath(new URL('../../../test/netns/failover-probe.c', import.meta.url));
 /** The prober must never wait for what it measures. */
-const PROBER_CLASS = ['--rr', '60'] as const;
+const PROBER_CLASS = ['--rr', '70'] as const;
+/** A fault is not measured better than its probes are sent: beyond this the run says something of the machine, not of a manager. */
+const PROBER_LATE_US_MAX = 2_000;
 const TRACE_BYTES_MAX = 268_435_456;
 const DUMP_MS = 20_000;
 /** Quiet before the fault; a random part, so that the fault meets every phase of the heartbeats. */
@@ -44,6 +46,8 @@ export interface Rig {
   readonly prober: string;
   readonly dir: string;
   readonly loadMinutes: number;
+  /** Real-time priority of both managers. */
+  readonly priority: number;
   /** Called with everything that was recorded of a run. */
   readonly onTrace: (planned: PlannedRun, text: string, logs: Readonly<Record<Router, readonly string[]>>) => void;
 }
@@ -65,7 +69,7 @@ export async function measure(rig: Rig, planned: PlannedRun): Promise<Outcome> {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   // As after a boot: no address, rule or process of the run before.
   for (const router of ROUTERS) await topology.restorePower(router);
-  const manager = managerOf(planned.tool, topology, dir, planned.intervalMs);
+  const manager = managerOf(planned.tool, { topology, dir, intervalMs: planned.intervalMs, priority: rig.priority });
   try {
     for (const router of ROUTERS) manager.start(router);
     const active = await manager.settled();
@@ -92,7 +96,11 @@ async function underFault(rig: Rig, planned: PlannedRun, manager: Manager, activ
   }
   const trace = await prober.end();
   rig.onTrace(planned, `fault ${atUs} ${active}\n${prober.text()}`, { r1: manager.log('r1'), r2: manager.log('r2') });
-  return figuresOf(trace, { atUs, router: active });
+  if (trace.lateMaxUs > PROBER_LATE_US_MAX)
+    throw new Error(
+      `the prober itself was ${Math.round(trace.lateMaxUs / 1_000)} ms late: the machine is too busy, the run does not count`,
+    );
+  return figuresOf(trace, { atUs, router: active, dead: fault === 'power' });
 }
 
 /** Does it to the active router; the moment at which it had been done, or been asked for. */
@@ -219,17 +227,19 @@ async function idleCosts(topology: Topology): Promise<Cost[]> {
   const since = nowUs();
   await sleep(IDLE_MS);
   const lasted = (nowUs() - since) * 1_000;
-  return processes.map(({ router, pid }) => {
-    const memory = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-    const kib = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(memory)?.[1] ?? NaN);
-    return {
-      router,
-      process: readFileSync(`/proc/${pid}/comm`, 'utf8').trim(),
-      cpuPercent: Math.round(((ranNs(pid) - (before.get(pid) ?? 0)) / lasted) * 10_000) / 100,
-      residentKib: kib('Rss'),
-      proportionalKib: kib('Pss'),
-    };
-  });
+  return processes
+    .filter(({ pid }) => existsSync(`/proc/${pid}`))
+    .map(({ router, pid }) => {
+      const memory = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+      const kib = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(memory)?.[1] ?? NaN);
+      return {
+        router,
+        process: readFileSync(`/proc/${pid}/comm`, 'utf8').trim(),
+        cpuPercent: Math.round(((ranNs(pid) - (before.get(pid) ?? 0)) / lasted) * 10_000) / 100,
+        residentKib: kib('Rss'),
+        proportionalKib: kib('Pss'),
+      };
+    });
 }
 
 /** Processor time of all threads so far, in ns, by the scheduler's own count. */

@@ -59,7 +59,7 @@ function problems(sentences: readonly string[], paint: Paint): string {
 }
 
 function pairTables(pulse: Snapshot, paint: Paint, now: number): string {
-  return [routerTable(pulse, paint, now), linkTable(pulse, paint), vipTable(pulse, paint)]
+  return [routerTable(pulse, paint, now), linkTable(pulse, paint), lanTable(pulse, paint), vipTable(pulse, paint)]
     .filter(table => table !== '')
     .join('\n\n');
 }
@@ -131,6 +131,25 @@ function linkTable(pulse: Snapshot, paint: Paint): string {
   ]);
   const heads = ['link', 'interface', 'state', 'rtt', 'heard', 'peer hears us', 'received', 'refused'];
   return [paint('bold', 'LINKS'), columns(paint, heads, rows)].join('\n');
+}
+
+function lanTable({ lans, witness }: Snapshot, paint: Paint): string {
+  const rows = lans.map(({ lan, interface: name, dead, targets }) => [
+    lan,
+    name,
+    dead ? paint('bad', 'DEAD') : paint('good', 'alive'),
+    targets.map(({ address, up }) => `${address} ${targetWord(up, paint)}`).join(', ') || 'no targets',
+  ]);
+  const word = witness && (witness.good ? paint('good', 'answers') : paint('bad', 'DOES NOT ANSWER'));
+  return [
+    ...(rows.length > 0 ? [paint('bold', 'LANS'), columns(paint, ['lan', 'interface', 'state', 'targets'], rows)] : []),
+    ...(witness ? [`  witness: ${word}, knows epoch ${witness.epoch}`] : []),
+  ].join('\n');
+}
+
+function targetWord(up: boolean | null, paint: Paint): string {
+  if (up === null) return 'not asked yet';
+  return up ? paint('good', 'up') : paint('bad', 'SILENT');
 }
 
 function vipTable(pulse: Snapshot, paint: Paint): string {

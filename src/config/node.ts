@@ -20,6 +20,20 @@ export interface VirtualAddress {
   readonly own: Address | undefined;
 }
 
+/** A host that should answer on a LAN: its silence tells a dead LAN from a dead peer. */
+export interface Target {
+  readonly address: Address;
+  readonly lan: string;
+  readonly interface: string;
+  /** This router's own address in the same network; undefined when it has none. */
+  readonly own: Address | undefined;
+}
+
+/** Real servers asked on each LAN besides the targets that the config names. */
+const SERVER_TARGETS_MAX = 3;
+/** Targets in all, as vipd takes them. */
+export const TARGETS_MAX = 16;
+
 /** The config seen from one router. */
 export interface NodeView {
   readonly node: string;
@@ -29,6 +43,7 @@ export interface NodeView {
   readonly priority: number;
   readonly links: readonly Link[];
   readonly addresses: readonly VirtualAddress[];
+  readonly targets: readonly Target[];
 }
 
 /** The interface that `node` has on `lan`; undefined when the config names none. */
@@ -63,7 +78,20 @@ export function nodeView(config: Config, node: string): NodeView {
     priority: own.priority,
     links: config.heartbeat.links.map(lan => linkOn(config, lan, node, peer)),
     addresses: Object.entries(config.lans).flatMap(([lan, spec]) => virtualAddresses(lan, spec, node)),
+    targets: Object.entries(config.lans)
+      .flatMap(([lan, spec]) => targetsOn(config, lan, spec, node))
+      .slice(0, TARGETS_MAX),
   };
+}
+
+function targetsOn(config: Config, lan: string, spec: LanConfig, node: string): Target[] {
+  const interfaceName = interfaceOf(spec, node);
+  if (interfaceName === undefined) return [];
+  const servers = Object.values(config.services)
+    .filter(service => service.servers_lan === lan)
+    .flatMap(service => Object.values(service.servers).map(server => server.address));
+  const asked = [...new Set([...spec.targets, ...servers.slice(0, SERVER_TARGETS_MAX)])];
+  return asked.map(address => ({ address, lan, interface: interfaceName, own: ownAddressNear(spec, node, address) }));
 }
 
 function linkOn(config: Config, lanName: string, node: string, peer: string): Link {

@@ -125,6 +125,10 @@ const lan = z
       .max(4)
       .default([])
       .meta({ description: "The real servers' floating default gateways; the active router holds them too" }),
+    targets: z.array(address).max(4).default([]).meta({
+      description:
+        'Addresses on this LAN that always answer (its gateway, say), asked all the time: they tell a dead LAN from a dead peer. Up to three real servers are asked without being named',
+    }),
   })
   .meta({ description: 'A network both routers are on' });
 
@@ -149,6 +153,14 @@ const heartbeat = z
       .boolean()
       .default(false)
       .meta({ description: 'Give the VIPs back to the router of higher priority when it returns' }),
+    on_isolation: z.enum(['release', 'keep']).default('release').meta({
+      description:
+        'What an active router does that hears neither its peer nor any target nor any other frame. release: it lets go of its VIPs in less than dead, since the peer may have taken them; keep: it serves on, and after a full partition both may',
+    }),
+    on_conflict: z.enum(['defend', 'stand-down']).default('defend').meta({
+      description:
+        'What the pair does about a third machine that claims a VIP. defend: announce again at every claim; stand-down: after three claims in 10 s let go, until the machine has been silent for 30 s',
+    }),
   })
   .meta({ description: 'Heartbeat and election' });
 

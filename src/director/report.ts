@@ -105,6 +105,24 @@ function pulseProblems(pulse: Snapshot | null, digest: string): string[] {
   for (const name of new Set(pulse.vips.filter(vip => !vip.linkUp).map(vip => vip.interface))) {
     problems.push(`interface ${name} has no carrier`);
   }
+  return [...problems, ...surroundingProblems(pulse)];
+}
+
+/** LANs, targets, a third machine, the witness. */
+function surroundingProblems({ node, lans, isolated, foreign, witness }: Snapshot): string[] {
+  const problems: string[] = [];
+  if (isolated) problems.push(`${node} is isolated: it hears neither its peer nor any target nor any other frame`);
+  for (const { lan, interface: name, dead, targets } of lans) {
+    if (dead) problems.push(`LAN ${lan} (${name}) is dead here`);
+    for (const { address, up } of targets)
+      if (up === false) problems.push(`target ${address} on ${lan} does not answer`);
+  }
+  if (foreign?.standsDown)
+    problems.push(
+      `${foreign.mac} claims ${foreign.address} (heard on ${foreign.port || 'an unknown port'}): the pair stands down`,
+    );
+  if (witness && !witness.good)
+    problems.push('the witness does not answer: a full partition would now be judged without it');
   return problems;
 }
 

@@ -5,6 +5,8 @@ import { z } from 'zod';
 
 export const FEED_SOCKET = 'pulse.sock';
 export const CONTROL_SOCKET = 'pulse-control.sock';
+/** Longest hold with an end, ten years; a longer one is written without an end. */
+export const HOLD_MS_MAX = 10 * 366 * 86_400_000;
 /** Longest line on either socket, in bytes. */
 export const LINE_BYTES_MAX = 65_536;
 
@@ -86,6 +88,36 @@ export const snapshotSchema = z.object({
       linkUp: z.boolean(),
     }),
   ),
+  /** Health of every LAN of the pair, from carrier, targets and traffic. (Default: from a pulse before this field, as below.) */
+  lans: z
+    .array(
+      z.object({
+        lan: z.string(),
+        interface: z.string(),
+        dead: z.boolean(),
+        /** Reachability targets; up is null before the first word of them. */
+        targets: z.array(z.object({ address: z.string(), up: z.boolean().nullable() })),
+      }),
+    )
+    .default([]),
+  /** Neither the peer nor any target nor any other frame is heard. */
+  isolated: z.boolean().default(false),
+  /** The third machine that was last heard to claim an address; standsDown: the addresses are left to it for now. */
+  foreign: z
+    .object({ address: z.string(), mac: z.string(), port: z.string(), standsDown: z.boolean() })
+    .nullable()
+    .default(null),
+  /** null: the pair has no witness. */
+  witness: z
+    .object({
+      good: z.boolean(),
+      /** Milliseconds since its newest answer; null: it never answered. */
+      answeredMsAgo: z.number().nullable(),
+      /** The newest epoch that it knows. */
+      epoch: z.string(),
+    })
+    .nullable()
+    .default(null),
   /** Newest last, at most 32. */
   decisions: z.array(decisionSchema),
   /** Counters by name, each explained in docs/EVENTS.md: heartbeats sent, received, refused by reason, late loops… */
@@ -116,7 +148,10 @@ export const controlRequestSchema = z.discriminatedUnion('command', [
   /** cold: also to a peer whose tables are cold. */
   z.object({ command: z.literal('handover'), cold: z.boolean().default(false) }),
   /** forMs: how long the hold lasts; absent: until release. */
-  z.object({ command: z.literal('hold'), forMs: z.number().positive().optional() }),
+  z.object({
+    command: z.literal('hold'),
+    forMs: z.number().positive().max(HOLD_MS_MAX, 'hold for ten years at most, or without an end').optional(),
+  }),
   z.object({ command: z.literal('release') }),
 ]);
 export type ControlRequest = z.output<typeof controlRequestSchema>;

@@ -2,11 +2,13 @@
 import type { At } from '../units/duration.ts';
 import { between, ms } from '../units/duration.ts';
 import type { Epoch } from '../units/epoch.ts';
+import { standsDown } from './conflict.ts';
 import type { Heartbeat, Offer, Will } from './heartbeat.ts';
 import { deadMs, fitnessOf, isWarm, whyNotClaim } from './judgement.ts';
 import { epochOf, type Machine, roleOf } from './machine.ts';
 import { bootToEcho } from './peer.ts';
 import { servingNow } from './vipd-events.ts';
+import { witnessGood } from './witness-force.ts';
 
 /** The heartbeat for link number `link`, sent at `now`. */
 export function heartbeatFor(machine: Machine, link: number, now: At): Heartbeat {
@@ -22,11 +24,13 @@ export function heartbeatFor(machine: Machine, link: number, now: At): Heartbeat
     role: roleOf(machine),
     epoch: epochOf(machine),
     serving: servingNow(machine, now),
-    ready: whyNotClaim(machine) === undefined,
+    ready: whyNotClaim(machine, now) === undefined,
     hold: machine.hold.on,
     warm: isWarm(machine, now),
+    witness: witnessGood(machine, now),
+    standsDown: standsDown(machine, now),
     priority: settings.priority,
-    fitness: fitnessOf(machine),
+    fitness: fitnessOf(machine, now),
     configDigest: settings.configDigest,
     intervalMs: settings.intervalMs,
     leaseMs: settings.leaseMs,

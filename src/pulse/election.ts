@@ -2,13 +2,14 @@
 // time to machine and effects; main.ts and loop.ts run the effects. DESIGN.md "What must always hold". Pure.
 import { type At, after, between, formatDuration, ms } from '../units/duration.ts';
 import { compareEpochs, formatEpoch } from '../units/epoch.ts';
+import type { VipdMessage } from '../vip/protocol.ts';
+import { cutOffWishes, letGoWhenCutOff, watchLans } from './cut-off.ts';
 import { beginHandover, hearTaker, stop, tickGiving } from './handover.ts';
 import type { Will } from './heartbeat.ts';
 import {
   deadAt,
   deadMs,
   evidenceOf,
-  fitnessOf,
   heardWithin,
   judge,
   listenMs,
@@ -16,10 +17,9 @@ import {
   REPORT_STALE_MS,
   suspectAt,
   whyNotClaim,
-  whyPeerCannotTake,
-  whyPeerIsCold,
 } from './judgement.ts';
 import type { Effect, Idle, Machine, PulseEvent, State } from './machine.ts';
+import { tickActive } from './owner.ts';
 import { isServing, receive } from './peer.ts';
 import {
   advanceProbing,
@@ -37,16 +37,7 @@ import {
   update,
 } from './turn.ts';
 import { hearVipd, tickVipd, vipdDueAt } from './vipd-events.ts';
-
-/** A router that has just become active keeps the role this long, unless its own links fail. */
-const HOLD_DOWN_MS = 10_000;
-/** Automatic failback waits this long. */
-const FAILBACK_MS = 30_000;
-/**
- * A router that reaches no real server waits this long for a cold peer that does: after that, the sessions it would save have no
- * server to talk to, and a sync that never gets well must not keep new clients out.
- */
-const COLD_PATIENCE_MS = 60_000;
+import { hearWitness, hurryWitness, tickWitness, witnessDueAt } from './witness.ts';
 
 /** One event at one instant (monotonic). Never throws for what the world does. */
 export function step(machine: Machine, event: PulseEvent, now: At): { machine: Machine; effects: Effect[] } {
@@ -63,8 +54,11 @@ export function step(machine: Machine, event: PulseEvent, now: At): { machine: M
       break;
     case 'vipd':
       hearVipd(turn, event.message);
-      if (event.message.type === 'silent' && turn.machine.state.role === 'standby')
-        tickStandby(turn, turn.machine.state);
+      actOn(turn, event.message.type);
+      break;
+    case 'witness':
+      hearWitness(turn, event.answer);
+      if (turn.machine.state.role === 'standby') tickStandby(turn, turn.machine.state);
       break;
     case 'vipd-gone':
       vipdGone(turn, event.how);
@@ -85,6 +79,16 @@ export function step(machine: Machine, event: PulseEvent, now: At): { machine: M
   return { machine: turn.machine, effects: turn.effects };
 }
 
+/** Words of vipd that must not wait for the next tick: the end of a probe, and what tells that a LAN is dead. */
+function actOn(turn: Turn, word: VipdMessage['type']): void {
+  if (word === 'silent' && turn.machine.state.role === 'standby') tickStandby(turn, turn.machine.state);
+  if (word !== 'link' && word !== 'target' && word !== 'traffic') return;
+  watchLans(turn);
+  letGoWhenCutOff(turn);
+  const { state } = turn.machine;
+  if (state.role === 'active') tickActive(turn, state);
+}
+
 /** When the next tick is due; never in the past, save for a heartbeat that is overdue. */
 export function nextWake(machine: Machine, now: At): At {
   const { state, heartbeatDueAt } = machine;
@@ -92,6 +96,9 @@ export function nextWake(machine: Machine, now: At): At {
   if ('probing' in state && state.probing) wishes.push(after(state.probing.round.sentAt, probeRoundMs(machine)));
   if (state.role === 'standby') wishes.push(suspectAt(machine), deadAt(machine));
   if (state.role === 'handing-over') wishes.push(state.until);
+  if (state.role === 'active') wishes.push(...cutOffWishes(machine));
+  const witnessDue = witnessDueAt(machine);
+  if (witnessDue !== undefined) wishes.push(witnessDue);
   const vipdDue = vipdDueAt(machine);
   if (vipdDue !== undefined) wishes.push(vipdDue);
   return Math.min(heartbeatDueAt, ...wishes.filter(wish => wish > now)) as At;
@@ -101,6 +108,8 @@ function tick(turn: Turn): void {
   expireHold(turn);
   watchPeer(turn);
   tickVipd(turn);
+  watchLans(turn);
+  letGoWhenCutOff(turn);
   if (turn.now >= turn.machine.heartbeatDueAt) beat(turn);
   const { state } = turn.machine;
   if (state.role === 'starting') tickStarting(turn, state);
@@ -108,6 +117,7 @@ function tick(turn: Turn): void {
   else if (state.role === 'claiming') tickClaiming(turn, state);
   else if (state.role === 'active') tickActive(turn, state);
   else if (state.role === 'handing-over') tickGiving(turn, state);
+  tickWitness(turn);
 }
 
 /** Renewal first, then the heartbeat: a router that stalls between the two has lost its lease before the peer counts. */
@@ -156,7 +166,7 @@ function tickStarting(turn: Turn, state: State & { role: 'starting' }): void {
 function tickStandby(turn: Turn, state: Idle): void {
   const { machine, now } = turn;
   // Only time in which we could have claimed counts: two routers whose rules come in together must not both have waited already.
-  const may = whyNotClaim(machine) === undefined;
+  const may = whyNotClaim(machine, now) === undefined;
   const vacant = may && !isServing(machine.peer) && heardWithin(machine, deadMs(machine), now);
   const vacantSince = vacant ? (state.vacantSince ?? now) : undefined;
   // Without a vipd there is nothing to probe or to claim with.
@@ -172,10 +182,11 @@ function tickStandby(turn: Turn, state: Idle): void {
   const slow = now > after(deadAt(machine), deadMs(machine)) && first.verdict === 'suspicious';
   const probing = advanceProbing(turn, state.probing, slow ? machine.settings.intervalMs : 0);
   update(turn, { state: { ...state, probing, vacantSince } });
+  hurryWitness(turn);
   const judgement = judge(turn.machine, { ...state, probing, vacantSince }, now);
   if (judgement.verdict === 'take') {
     setCondition(turn, 'links-broken', false, 'LINKS_RESTORED', {});
-    return claim(turn, nextEpoch(turn.machine), judgement.why, judgement.evidence);
+    return claim(turn, judgement.grant ?? nextEpoch(turn.machine), judgement.why, judgement.evidence);
   }
   if (judgement.verdict === 'suspicious' && judgement.linksBroken) {
     setCondition(turn, 'links-broken', true, 'LINKS_BROKEN', evidenceOf(turn.machine, probing, now));
@@ -187,36 +198,6 @@ function tickClaiming(turn: Turn, state: State & { role: 'claiming' }): void {
   if (between(state.claimedAt, turn.now) < limit) return;
   giveUp(turn, state.epoch, false);
   becomeStandby(turn, `vipd did not confirm the claim within ${limit} ms`, true);
-}
-
-function tickActive(turn: Turn, state: State & { role: 'active' }): void {
-  const { machine, now } = turn;
-  const { last } = machine.peer;
-  if (!last || whyPeerCannotTake(machine, now) !== undefined) {
-    if (state.fitterSince !== undefined) update(turn, { state: { ...state, fitterSince: undefined } });
-    return;
-  }
-  const linkLost = fitnessOf(machine) < 2 && last.fitness >= 2;
-  const served = between(state.activeAt, now);
-  if (linkLost && served >= deadMs(machine)) {
-    beginHandover(turn, 'a VIP interface has lost its carrier here, not at the peer', { flush: false, coldToo: true });
-    return;
-  }
-  const fitter = last.fitness > fitnessOf(machine);
-  if (!fitter && !wantsBack(machine)) return update(turn, { state: { ...state, fitterSince: undefined } });
-  const since = state.fitterSince ?? now;
-  update(turn, { state: { ...state, fitterSince: since } });
-  const wished = between(since, now);
-  if (wished < 2 * deadMs(machine) || served < (fitter ? HOLD_DOWN_MS : FAILBACK_MS)) return;
-  if (!fitter) beginHandover(turn, 'automatic failback to the higher priority', { flush: true, coldToo: false });
-  else beginHandover(turn, 'the peer is fitter', { flush: true, coldToo: wished >= COLD_PATIENCE_MS });
-}
-
-/** Automatic failback: the peer ranks higher, is as fit as we are, and its tables hold what ours hold. */
-function wantsBack(machine: Machine): boolean {
-  const { last } = machine.peer;
-  if (!last || !machine.settings.autoFailback || whyPeerIsCold(machine) !== undefined) return false;
-  return last.priority > machine.settings.priority && last.fitness >= fitnessOf(machine);
 }
 
 function late(turn: Turn, byMs: number): void {
@@ -285,7 +266,7 @@ function hearWhileStandby(turn: Turn): void {
     offer.epoch.node === settings.nodeId &&
     compareEpochs(offer.epoch, highest) >= 0
   ) {
-    if (whyNotClaim(turn.machine) === undefined && isServing(peer)) {
+    if (whyNotClaim(turn.machine, turn.now) === undefined && isServing(peer)) {
       return claim(turn, offer.epoch, 'the peer hands over', {
         offeredEpoch: formatEpoch(offer.epoch),
         remainingMs: offer.remainingMs,
@@ -336,7 +317,10 @@ function vipdGone(turn: Turn, how: string): void {
 
 function takeReport(turn: Turn, event: PulseEvent & { type: 'report' }): void {
   const before = turn.machine.rulesIn;
+  const had = turn.machine.healthyServers !== 0;
+  const has = event.healthyServers !== 0;
   update(turn, {
+    serversLostAt: has ? undefined : had ? turn.now : turn.machine.serversLostAt,
     rulesIn: event.rulesIn,
     healthyServers: event.healthyServers ?? undefined,
     flushMs: event.flushMs,

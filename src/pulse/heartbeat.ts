@@ -3,7 +3,7 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type { Role } from '../feed/message.ts';
 import { type Ms, ms } from '../units/duration.ts';
-import type { Epoch } from '../units/epoch.ts';
+import { EPOCH_COUNTER_MAX, type Epoch } from '../units/epoch.ts';
 
 export const DATAGRAM_BYTES_MAX = 256;
 const MAGIC = 0x544e444d; // "TNDM"
@@ -16,7 +16,7 @@ const MACS_MAX = 16;
 const HMAC_BYTES = 32;
 const WIRE_ROLES: readonly Role[] = ['starting', 'standby', 'claiming', 'active', 'handing-over', 'stopping'];
 /** Bits that are not listed are ignored: a newer sender may have more to say. */
-const FLAG = { serving: 1, ready: 2, hold: 4, warm: 8 } as const;
+const FLAG = { serving: 1, ready: 2, hold: 4, warm: 8, witness: 16, standsDown: 32 } as const;
 /** A boot id that nobody has: "not heard yet". */
 export const BOOT_NONE = '0000000000000000';
 
@@ -52,6 +52,10 @@ export interface Heartbeat extends Head {
   readonly hold: boolean;
   /** Its tables hold what the owner's hold. A sender before this flag counts as cold. */
   readonly warm: boolean;
+  /** The witness has answered it lately. */
+  readonly witness: boolean;
+  /** It has let go because a third machine claims an address, and asks us not to claim either. */
+  readonly standsDown: boolean;
   readonly priority: number;
   readonly fitness: number;
   /** 8 bytes as hex. */
@@ -118,7 +122,9 @@ function writeBody(out: Buffer, message: Heartbeat): void {
     (message.serving ? FLAG.serving : 0) |
     (message.ready ? FLAG.ready : 0) |
     (message.hold ? FLAG.hold : 0) |
-    (message.warm ? FLAG.warm : 0);
+    (message.warm ? FLAG.warm : 0) |
+    (message.witness ? FLAG.witness : 0) |
+    (message.standsDown ? FLAG.standsDown : 0);
   out[46] = message.priority;
   out[47] = message.fitness;
   out.write(message.configDigest, 48, 'hex');
@@ -167,12 +173,14 @@ function readSigned(bytes: Buffer): Message | undefined {
     role,
     epoch: { counter: bytes.readUIntBE(40, 6), node: bytes[39] as number },
   };
-  if (head.bootId === BOOT_NONE) return undefined;
+  // Counting on from a larger one would run over the field's 48 bits: our own heartbeat could not be written any more.
+  if (head.bootId === BOOT_NONE || head.epoch.counter > EPOCH_COUNTER_MAX) return undefined;
   if (bytes[5] === KIND.will) return bytes.length === HEAD_BYTES ? { kind: 'will', ...head } : undefined;
   if (bytes[5] !== KIND.heartbeat || bytes.length < BODY_BYTES) return undefined;
   const macCount = bytes[87] as number;
   if (macCount > MACS_MAX || bytes.length !== BODY_BYTES + macCount * MAC_ENTRY_BYTES) return undefined;
-  return { kind: 'heartbeat', ...head, ...readBody(bytes, macCount) };
+  const body = readBody(bytes, macCount);
+  return (body.offer?.epoch.counter ?? 0) > EPOCH_COUNTER_MAX ? undefined : { kind: 'heartbeat', ...head, ...body };
 }
 
 function readBody(bytes: Buffer, macCount: number): Omit<Heartbeat, keyof Head | 'kind'> {
@@ -183,6 +191,8 @@ function readBody(bytes: Buffer, macCount: number): Omit<Heartbeat, keyof Head |
     ready: (flags & FLAG.ready) !== 0,
     hold: (flags & FLAG.hold) !== 0,
     warm: (flags & FLAG.warm) !== 0,
+    witness: (flags & FLAG.witness) !== 0,
+    standsDown: (flags & FLAG.standsDown) !== 0,
     priority: bytes[46] as number,
     fitness: bytes[47] as number,
     configDigest: bytes.toString('hex', 48, 56),

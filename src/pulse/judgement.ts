@@ -2,9 +2,12 @@
 // time only. DESIGN.md invariants 1 to 4 and 10. Pure.
 import type { Fields } from '../log/event.ts';
 import { type At, after, between, type Ms, ms } from '../units/duration.ts';
-import { compareEpochs } from '../units/epoch.ts';
+import { compareEpochs, type Epoch } from '../units/epoch.ts';
+import { standsDown } from './conflict.ts';
+import { hearsNothing, lansAlive } from './lan-health.ts';
 import type { Idle, Machine, Probing } from './machine.ts';
 import { isServing } from './peer.ts';
+import { inForce, unheardAt, usableGrant } from './witness-force.ts';
 
 /** Unanswered rounds in a row before silence is taken for death. */
 const SILENT_ROUNDS = 2;
@@ -72,17 +75,35 @@ export function isWarm({ settings, warm, reportedAt }: Machine, now: At): boolea
 }
 
 /** Undefined when this router may claim, else what bars it. */
-export function whyNotClaim(machine: Machine): string | undefined {
+export function whyNotClaim(machine: Machine, now: At): string | undefined {
   if (machine.hold.on) return 'on hold';
   if (!machine.rulesIn) return 'rules not in the kernel yet';
+  if (standsDown(machine, now)) return `another machine (${machine.foreign?.mac}) claims a virtual address`;
+  if (peerStandsDown(machine, now)) return 'the peer stands down: another machine claims a virtual address';
+  if (isIsolated(machine, now) && machine.settings.onIsolation === 'release')
+    return 'isolated: neither the peer nor any target nor any other frame is heard';
   return undefined;
 }
 
-/** 2 for carrier on every VIP interface, 1 for at least one healthy real server: compared, never a veto. */
-export function fitnessOf(machine: Machine): number {
-  const links = machine.addressLinks.every(link => link.up) ? 2 : 0;
-  const servers = machine.healthyServers === undefined || machine.healthyServers > 0 ? 1 : 0;
-  return links + servers;
+/** The peer has let go because of a third machine; the addresses are no less contested here. */
+function peerStandsDown(machine: Machine, now: At): boolean {
+  return machine.peer.last?.standsDown === true && heardWithin(machine, deadMs(machine), now);
+}
+
+/** This router hears nothing at all: it is cut off, whatever the others do. */
+export function isIsolated(machine: Machine, now: At): boolean {
+  const silentAt = unheardAt(machine);
+  return (silentAt === undefined || now >= silentAt) && hearsNothing(machine);
+}
+
+/** 2 for all LANs with addresses alive, 1 for a healthy real server and a director that says so: compared, never a veto. */
+export function fitnessOf(machine: Machine, now: At): number {
+  return (lansAlive(machine) ? 2 : 0) + (servesFiles(machine, now) ? 1 : 0);
+}
+
+function servesFiles({ healthyServers, reportedAt }: Machine, now: At): boolean {
+  const gone = reportedAt !== undefined && between(reportedAt, now) > REPORT_STALE_MS;
+  return !gone && (healthyServers === undefined || healthyServers > 0);
 }
 
 /** When the silence of a serving peer becomes its death. */
@@ -105,7 +126,7 @@ export function peerMac(machine: Machine, index: number): string | undefined {
 }
 
 /** Which router goes first when nobody serves: priority, then the lower node id. */
-function outranksPeer(machine: Machine): boolean {
+export function outranksPeer(machine: Machine): boolean {
   const { last } = machine.peer;
   // A peer that is not ready yet still goes first for a moment: its rules may be as young as ours.
   if (!last || last.hold) return true;
@@ -120,11 +141,12 @@ function outranksPeer(machine: Machine): boolean {
 export type Judgement =
   | { readonly verdict: 'calm' }
   | { readonly verdict: 'suspicious'; readonly linksBroken: boolean; readonly vacant: boolean }
-  | { readonly verdict: 'take'; readonly why: string; readonly evidence: Fields };
+  /** grant: the witness', under whose epoch to claim. */
+  | { readonly verdict: 'take'; readonly why: string; readonly evidence: Fields; readonly grant?: Epoch };
 
 export function judge(machine: Machine, idle: Idle, now: At): Judgement {
   const { probing } = idle;
-  if (whyNotClaim(machine) !== undefined) return { verdict: 'calm' };
+  if (whyNotClaim(machine, now) !== undefined) return { verdict: 'calm' };
   if (willOpensTheWay(machine))
     return take(machine, probing, now, 'the peer sent its last will: it holds no VIP any more');
   const silent = !heardWithin(machine, deadMs(machine), now);
@@ -136,8 +158,15 @@ export function judge(machine: Machine, idle: Idle, now: At): Judgement {
   } else if (now < deadAt(machine)) {
     return { verdict: 'suspicious', linksBroken: false, vacant: false };
   }
-  if ((probing?.silentRounds ?? 0) >= SILENT_ROUNDS)
-    return take(machine, probing, now, 'silence: no heartbeat and no answer');
+  if ((probing?.silentRounds ?? 0) >= SILENT_ROUNDS) {
+    if (!inForce(machine)) return take(machine, probing, now, 'silence: no heartbeat and no answer');
+    const grant = usableGrant(machine, now);
+    if (grant)
+      return {
+        ...take(machine, probing, now, 'silence: no heartbeat and no answer, and the witness grants it'),
+        grant: grant.epoch,
+      };
+  }
   return { verdict: 'suspicious', linksBroken: (probing?.answeredRounds ?? 0) > 0, vacant: false };
 }
 
@@ -158,7 +187,7 @@ function willOpensTheWay(machine: Machine): boolean {
   return last?.serving === true && closed.counter > 0 && compareEpochs(last.epoch, closed) <= 0;
 }
 
-function take(machine: Machine, probing: Probing | undefined, now: At, why: string): Judgement {
+function take(machine: Machine, probing: Probing | undefined, now: At, why: string): Judgement & { verdict: 'take' } {
   return { verdict: 'take', why, evidence: evidenceOf(machine, probing, now) };
 }
 
@@ -175,9 +204,21 @@ export function evidenceOf(machine: Machine, probing: Probing | undefined, now: 
     probeRoundsSilent: probing?.silentRounds ?? 0,
     probeRoundsAnswered: probing?.answeredRounds ?? 0,
     linksHeard: `${peer.links.filter(l => l.heardAt !== undefined && between(l.heardAt, now) <= deadMs(machine)).length} of ${peer.links.length}`,
-    fitness: fitnessOf(machine),
+    fitness: fitnessOf(machine, now),
     peerFitness: peer.last?.fitness ?? null,
     warm: isWarm(machine, now),
     peerWarm: peer.last?.warm ?? null,
+    deadLans: machine.settings.lans
+      .filter((_, lan) => machine.lanHealth[lan]?.dead)
+      .map(({ name }) => name)
+      .join(' '),
+    witness: witnessWord(machine, now),
   };
+}
+
+function witnessWord(machine: Machine, now: At): string {
+  if (!machine.settings.witness) return 'none';
+  if (!inForce(machine)) return 'lost before the peer was';
+  if (usableGrant(machine, now)) return 'grants';
+  return machine.witness.lostSince === undefined ? 'does not grant' : 'lost';
 }

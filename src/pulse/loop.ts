@@ -9,7 +9,8 @@ import type { Fields, FieldValue } from '../log/event.ts';
 import type { Log } from '../log/log.ts';
 import { type At, between } from '../units/duration.ts';
 import type { Vipd } from '../vip/io/vipd.ts';
-import { leaseLine, probeLine, releaseLine, willLine } from '../vip/protocol.ts';
+import { leaseLine, probeLine, releaseLine, sampleLine, willLine } from '../vip/protocol.ts';
+import type { WitnessAsk } from '../witness/witness.ts';
 import { heartbeatFor, willFor } from './beat.ts';
 import { nextWake, step } from './election.ts';
 import { decode, encode, pairIdOf } from './heartbeat.ts';
@@ -35,6 +36,8 @@ export interface LoopOptions {
   readonly feed: Feed;
   /** systemd's watchdog interval in ms; undefined when it wants none. */
   readonly watchdogMs: number | undefined;
+  /** Never waits; the answer comes as an event. */
+  readonly askWitness: (ask: WitnessAsk) => void;
   readonly onExit: () => void;
 }
 
@@ -105,6 +108,12 @@ export function createLoop(options: LoopOptions): Loop {
       case 'respawn-vipd':
         vipd.respawn();
         break;
+      case 'sample':
+        vipd.send(sampleLine(effect.everyMs, effect.windowMs));
+        break;
+      case 'witness':
+        options.askWitness(effect.ask);
+        break;
       case 'send':
         sendHeartbeats(now);
         break;
@@ -141,6 +150,7 @@ export function createLoop(options: LoopOptions): Loop {
     const name = (key: string, value: FieldValue): FieldValue => {
       if (key === 'address' && typeof value === 'number') return view.addresses[value]?.address ?? value;
       if (key === 'link' && typeof value === 'number') return view.links[value]?.lan ?? value;
+      if (key === 'target' && typeof value === 'number') return view.targets[value]?.address ?? value;
       return value;
     };
     return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, name(key, value)]));
@@ -156,7 +166,7 @@ export function createLoop(options: LoopOptions): Loop {
   const persist = (now: At) => {
     const { hold, ceiling } = machine;
     const until = hold.until === undefined ? null : Date.now() + between(now, hold.until);
-    const state: PulseState = { version: 1, ceiling, hold: { on: hold.on, until }, decisions };
+    const state: PulseState = { ceiling, hold: { on: hold.on, until }, decisions };
     options.state.write(state);
   };
 

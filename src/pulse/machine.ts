@@ -5,9 +5,12 @@ import type { PULSE_EVENTS } from '../log/events/pulse.ts';
 import type { At, Ms } from '../units/duration.ts';
 import { EPOCH_NONE, type Epoch } from '../units/epoch.ts';
 import type { VipdMessage } from '../vip/protocol.ts';
+import type { WitnessAnswer, WitnessAsk } from '../witness/witness.ts';
 import type { Heartbeat, Will } from './heartbeat.ts';
+import { type LanHealth, unknownHealth } from './lan-health.ts';
 import type { LeaseMargin } from './lease-margin.ts';
 import { type PeerEvidence, unknownPeer } from './peer.ts';
+import { unknownWitness, type WitnessView } from './witness-view.ts';
 
 /** What one router brings to the election; fixed for the life of the process. */
 export interface Settings {
@@ -28,6 +31,25 @@ export interface Settings {
   readonly links: number;
   /** For every virtual address: its LAN's index (in alphabetical order), as in heartbeats. */
   readonly addressLans: readonly number[];
+  /** In alphabetical order. */
+  readonly lans: readonly LanSettings[];
+  readonly onIsolation: 'release' | 'keep';
+  readonly onConflict: 'defend' | 'stand-down';
+  /** The witness' lease; undefined: the pair has no witness. */
+  readonly witness: { readonly leaseMs: Ms } | undefined;
+  /** Longest time in which the nannies notice that a real server has failed. */
+  readonly noticeMs: Ms;
+}
+
+export interface LanSettings {
+  readonly name: string;
+  readonly interface: string;
+  /** It has virtual addresses: clients or real servers are there. */
+  readonly vips: boolean;
+  /** Numbers of the targets on it, as vipd counts them. */
+  readonly targets: readonly number[];
+  /** Numbers of the heartbeat links on it. */
+  readonly links: readonly number[];
 }
 
 /** A round of probes, sent at once to every address. */
@@ -100,6 +122,14 @@ export interface LeaseView {
   readonly margin: LeaseMargin | undefined;
 }
 
+export interface ForeignClaim {
+  readonly address: number;
+  readonly mac: string;
+  readonly port: string;
+  /** Times of the claims heard, newest last. */
+  readonly heardAt: readonly At[];
+}
+
 export interface Machine {
   readonly settings: Settings;
   readonly state: State;
@@ -131,6 +161,17 @@ export interface Machine {
   /** Conditions that are on, each logged once at its start and once at its end. */
   readonly conditions: readonly string[];
   readonly conflictAnnouncedAt: At | undefined;
+  /** Health of each LAN of the settings. */
+  readonly lanHealth: readonly LanHealth[];
+  /** Whether each target answers; undefined: not told yet. */
+  readonly targetsUp: readonly (boolean | undefined)[];
+  /** Real servers went from some to none here at this time: the peer's word for its own counts from checks after it. */
+  readonly serversLostAt: At | undefined;
+  /** When this router handed over by itself, lately: repeated changes wait longer. */
+  readonly movedAt: readonly At[];
+  /** The third machine that was last heard to claim an address. */
+  readonly foreign: ForeignClaim | undefined;
+  readonly witness: WitnessView;
   /** Since when there is no vipd that has said hello. */
   readonly vipdLostAt: At | undefined;
 }
@@ -143,6 +184,7 @@ export type PulseEvent =
   | { readonly type: 'datagram'; readonly link: number; readonly message: Heartbeat | Will }
   | { readonly type: 'vipd'; readonly message: VipdMessage }
   | { readonly type: 'vipd-gone'; readonly how: string }
+  | { readonly type: 'witness'; readonly answer: WitnessAnswer }
   | {
       readonly type: 'report';
       readonly rulesIn: boolean;
@@ -176,6 +218,9 @@ export type Effect =
       readonly targets: readonly { readonly index: number; readonly mac: string | undefined }[];
     }
   | { readonly type: 'respawn-vipd' }
+  /** vipd asks every target this often. */
+  | { readonly type: 'sample'; readonly everyMs: number; readonly windowMs: number }
+  | { readonly type: 'witness'; readonly ask: WitnessAsk }
   | { readonly type: 'send' }
   | { readonly type: 'decision'; readonly decision: Omit<Decision, 'at'> }
   | { readonly type: 'event'; readonly code: PulseEventCode; readonly fields: Fields }
@@ -188,18 +233,20 @@ export interface Start {
   readonly now: At;
   /** Highest epoch counter that an earlier life may have used. */
   readonly ceiling: number;
+  /** Counters up to here are on disk as used already, so that a claim need not wait for it; absent: none above `ceiling`. */
+  readonly reserved?: number;
   readonly hold: Machine['hold'];
   readonly rulesIn: boolean;
 }
 
-export function newMachine({ settings, now, ceiling, hold, rulesIn }: Start): Machine {
+export function newMachine({ settings, now, ceiling, reserved = ceiling, hold, rulesIn }: Start): Machine {
   return {
     settings,
     state: { role: 'starting', startedAt: now, resume: false, probing: undefined },
     peer: unknownPeer(settings.bootId, settings.nodeId === 1 ? 2 : 1, settings.links),
     lease: { commandSeq: 0, inFlight: [], ackedAt: undefined, armed: false, margin: undefined },
     highest: { ...EPOCH_NONE, counter: ceiling },
-    ceiling,
+    ceiling: reserved,
     sendSeq: 0,
     probeId: 0,
     heartbeatDueAt: now,
@@ -216,6 +263,12 @@ export function newMachine({ settings, now, ceiling, hold, rulesIn }: Start): Ma
     willFor: '',
     conditions: [],
     conflictAnnouncedAt: undefined,
+    lanHealth: settings.lans.map(() => unknownHealth(now)),
+    targetsUp: Array.from({ length: settings.lans.reduce((sum, lan) => sum + lan.targets.length, 0) }, () => undefined),
+    serversLostAt: undefined,
+    movedAt: [],
+    foreign: undefined,
+    witness: unknownWitness(now),
     vipdLostAt: undefined,
   };
 }

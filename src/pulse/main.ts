@@ -7,18 +7,19 @@ import { fileURLToPath } from 'node:url';
 import { loadKeys } from '../config/io/key.ts';
 import { loadConfig } from '../config/io/load.ts';
 import { type NodeView, nodeView } from '../config/node.ts';
-import type { Config } from '../config/schema.ts';
+import type { Config, ServiceConfig } from '../config/schema.ts';
 import { CONTROL_SOCKET, FEED_SOCKET } from '../feed/message.ts';
 import { createLog, type Log } from '../log/log.ts';
 import { type At, after, ms } from '../units/duration.ts';
+import { EPOCH_BLOCK } from '../units/epoch.ts';
 import { startVipd } from '../vip/io/vipd.ts';
 import { monotonicNow } from './io/clock.ts';
 import { serveControl } from './io/control.ts';
 import { serveFeed } from './io/feed.ts';
 import { openLinks } from './io/links.ts';
-import { NO_STATE, type PulseState, readState, type StateFile, safeCeiling, stateFile } from './io/state-file.ts';
+import { beginWith, type PulseState, readState, type StateFile, stateFile } from './io/state-file.ts';
 import { createLoop } from './loop.ts';
-import { type Machine, newMachine, type Settings } from './machine.ts';
+import { type LanSettings, type Machine, newMachine, type Settings } from './machine.ts';
 
 export interface DaemonOptions {
   readonly configFile: string;
@@ -85,11 +86,12 @@ async function open(prepared: Prepared, file: StateFile, closers: (() => void)[]
   // The sockets come first: while another pulse answers there, a second vipd must not touch its addresses.
   const feed = await serveFeed(join(options.runDir, FEED_SOCKET));
   closers.push(feed.close);
+  const reserved = await reserve(file, state);
   let ended = () => {};
   const end = new Promise<void>(resolve => {
     ended = resolve;
   });
-  const machine = machineOf(prepared, monotonicNow());
+  const machine = machineOf(prepared, reserved, monotonicNow());
   const watchdogMs = process.env.WATCHDOG_USEC ? Number(process.env.WATCHDOG_USEC) / 1000 : undefined;
   const { decisions } = state;
   const loop = createLoop({
@@ -102,6 +104,7 @@ async function open(prepared: Prepared, file: StateFile, closers: (() => void)[]
     state: file,
     feed,
     watchdogMs,
+    askWitness: () => {},
     onExit: ended,
   });
   const control = await serveControl(join(options.runDir, CONTROL_SOCKET), loop.obey);
@@ -132,19 +135,29 @@ async function open(prepared: Prepared, file: StateFile, closers: (() => void)[]
   vipd.send('notify STOPPING=1');
 }
 
-function machineOf({ config, settings, state }: Prepared, now: At): Machine {
+/**
+ * The first epochs are on disk as used before one of them can be: a crash right after the first claim must not bring them back.
+ * A disk that does not take them is told of and not waited for: a later start begins above them by the clock.
+ */
+async function reserve(file: StateFile, state: PulseState): Promise<number> {
+  const ceiling = state.ceiling + EPOCH_BLOCK;
+  file.write({ ...state, ceiling });
+  await file.flush(STATE_FLUSH_MS);
+  return ceiling;
+}
+
+function machineOf({ config, settings, state }: Prepared, reserved: number, now: At): Machine {
   const hold = holdOf(state, Date.now(), now);
   // Without services there are no rules to wait for.
   const rulesIn = Object.keys(config.services).length === 0;
-  return newMachine({ settings, now, ceiling: state.ceiling, hold, rulesIn });
+  return newMachine({ settings, now, ceiling: state.ceiling, reserved, hold, rulesIn });
 }
 
-/** What an earlier life left; without it, an epoch that no earlier life can have reached. */
+/** What an earlier life left, and an epoch that it cannot have reached. */
 function recall(path: string, log: Log): PulseState {
   const read = readState(path);
-  if (read.ok && read.found) return read.state;
   if (!read.ok) log.event('STATE_UNREADABLE', { path, problem: read.problem });
-  return { ...NO_STATE, ceiling: safeCeiling(Date.now()) };
+  return beginWith(read, Date.now());
 }
 
 function holdOf(state: PulseState, wallMs: number, now: At): Machine['hold'] {
@@ -154,7 +167,7 @@ function holdOf(state: PulseState, wallMs: number, now: At): Machine['hold'] {
 }
 
 function settingsOf(config: Config, view: NodeView, configDigest: string): Settings {
-  const { interval, lease, dead, alone_keep, auto_failback } = config.heartbeat;
+  const { interval, lease, dead, alone_keep, auto_failback, on_isolation, on_conflict } = config.heartbeat;
   const lans = Object.keys(config.lans).sort();
   return {
     node: view.node,
@@ -170,5 +183,28 @@ function settingsOf(config: Config, view: NodeView, configDigest: string): Setti
     configDigest,
     links: view.links.length,
     addressLans: view.addresses.map(address => lans.indexOf(address.lan)),
+    lans: lans.map(lan => lanSettings(view, lan)),
+    onIsolation: on_isolation,
+    onConflict: on_conflict,
+    witness: undefined,
+    noticeMs: ms(Math.max(0, ...Object.values(config.services).map(noticeMs))),
   };
+}
+
+function lanSettings(view: NodeView, lan: string): LanSettings {
+  const indexes = (items: readonly { readonly lan: string }[]) =>
+    items.flatMap((item, index) => (item.lan === lan ? [index] : []));
+  const on = [...view.addresses, ...view.targets, ...view.links].find(item => item.lan === lan);
+  return {
+    name: lan,
+    interface: on?.interface ?? '',
+    vips: view.addresses.some(address => address.lan === lan),
+    targets: indexes(view.targets),
+    links: indexes(view.links),
+  };
+}
+
+/** How long a failed server of a service may go unnoticed: each check may take its whole time. */
+function noticeMs({ check }: ServiceConfig): number {
+  return check.fall * (check.interval + check.timeout);
 }

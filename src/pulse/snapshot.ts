@@ -3,11 +3,13 @@ import type { NodeView } from '../config/node.ts';
 import type { Decision, Snapshot } from '../feed/message.ts';
 import { type At, between, type Ms } from '../units/duration.ts';
 import { formatEpoch } from '../units/epoch.ts';
-import { deadMs, fitnessOf, isWarm } from './judgement.ts';
+import { standsDown } from './conflict.ts';
+import { deadMs, fitnessOf, isIsolated, isWarm } from './judgement.ts';
 import { lowestMargin } from './lease-margin.ts';
 import { epochOf, type Machine, roleOf } from './machine.ts';
 import { isServing } from './peer.ts';
 import { servingNow } from './vipd-events.ts';
+import { witnessGood } from './witness-force.ts';
 
 export interface SnapshotContext {
   readonly view: NodeView;
@@ -36,7 +38,7 @@ export function snapshotOf(machine: Machine, context: SnapshotContext): Snapshot
     leaseArmed: machine.lease.armed && servingNow(machine, now),
     leaseMargin: leaseMargin(machine),
     hold: { on: machine.hold.on, until: holdEnd(machine, context) },
-    fitness: fitnessOf(machine),
+    fitness: fitnessOf(machine, now),
     rulesIn: machine.rulesIn,
     warm: isWarm(machine, now),
     configDigest: machine.settings.configDigest,
@@ -49,6 +51,10 @@ export function snapshotOf(machine: Machine, context: SnapshotContext): Snapshot
       held: machine.heldAddresses && servingNow(machine, now),
       linkUp: machine.addressLinks[index]?.up ?? false,
     })),
+    lans: lansOf(machine, view),
+    isolated: isIsolated(machine, now),
+    foreign: foreignOf(machine, view, now),
+    witness: witnessOf(machine, now),
     decisions: [...context.decisions],
     counters: { ...context.counters },
   };
@@ -101,6 +107,36 @@ function linksOf(machine: Machine, view: NodeView, now: At): Snapshot['links'] {
       refused: evidence?.refused ?? 0,
     };
   });
+}
+
+function lansOf(machine: Machine, view: NodeView): Snapshot['lans'] {
+  return machine.settings.lans.map((lan, index) => ({
+    lan: lan.name,
+    interface: lan.interface,
+    dead: machine.lanHealth[index]?.dead ?? false,
+    targets: lan.targets.map(target => ({
+      address: view.targets[target]?.address ?? '',
+      up: machine.targetsUp[target] ?? null,
+    })),
+  }));
+}
+
+function foreignOf(machine: Machine, view: NodeView, now: At): Snapshot['foreign'] {
+  const { foreign } = machine;
+  if (!foreign) return null;
+  const { address, mac, port } = foreign;
+  return { address: view.addresses[address]?.address ?? '', mac, port, standsDown: standsDown(machine, now) };
+}
+
+function witnessOf(machine: Machine, now: At): Snapshot['witness'] {
+  const { settings, witness } = machine;
+  if (!settings.witness) return null;
+  const { goodAt, known } = witness;
+  return {
+    good: witnessGood(machine, now),
+    answeredMsAgo: goodAt === undefined ? null : rounded(between(goodAt, now)),
+    epoch: formatEpoch(known),
+  };
 }
 
 function rounded(value: Ms): number {

@@ -2,12 +2,11 @@
 // claiming, renewing, letting go, changing role. Pure: a turn lives only inside one call of step().
 import type { Fields } from '../log/event.ts';
 import { type At, after, ms } from '../units/duration.ts';
-import { compareEpochs, type Epoch, formatEpoch, newerEpoch } from '../units/epoch.ts';
+import { compareEpochs, EPOCH_BLOCK, type Epoch, formatEpoch, newerEpoch } from '../units/epoch.ts';
 import { evidenceOf, fitPeerHeard, peerMac, probeRoundMs } from './judgement.ts';
 import type { Effect, Machine, ProbeRound, Probing, PulseEventCode, State } from './machine.ts';
+import { unheardPeerMayTake } from './witness-force.ts';
 
-/** Epoch counters reserved on disk at a time. */
-const EPOCH_BLOCK = 1_000;
 /** Reserve the next block when fewer than this are left. */
 const EPOCH_RESERVE = 100;
 
@@ -94,7 +93,7 @@ export function renew(turn: Turn, epoch: Epoch): void {
 
 function leaseCommand(turn: Turn, epoch: Epoch) {
   const { lease } = turn.machine;
-  const armed = fitPeerHeard(turn.machine, turn.now);
+  const armed = fitPeerHeard(turn.machine, turn.now) || unheardPeerMayTake(turn.machine);
   const seq = lease.commandSeq + 1;
   update(turn, { lease: { ...lease, commandSeq: seq, armed, inFlight: [...lease.inFlight, { seq, at: turn.now }] } });
   return { seq, epoch, at: turn.now, mode: armed ? ('armed' as const) : ('alone' as const) };

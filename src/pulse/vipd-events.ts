@@ -3,7 +3,8 @@
 import { type At, after, between, ms } from '../units/duration.ts';
 import { compareEpochs, formatEpoch } from '../units/epoch.ts';
 import type { VipdMessage } from '../vip/protocol.ts';
-import { peerMac, probeRoundMs } from './judgement.ts';
+import { standsDown, withClaim } from './conflict.ts';
+import { deadMs, heardWithin, outranksPeer, peerMac, probeRoundMs } from './judgement.ts';
 import { noteMargin } from './lease-margin.ts';
 import type { Machine, Probing, State } from './machine.ts';
 import {
@@ -69,7 +70,7 @@ export function hearVipd(turn: Turn, message: VipdMessage): void {
     case 'hello':
       return hello(turn, message);
     case 'held':
-      return held(turn, message.seq);
+      return held(turn, message);
     case 'released':
       return update(turn, { heldAddresses: false });
     case 'refused':
@@ -85,8 +86,11 @@ export function hearVipd(turn: Turn, message: VipdMessage): void {
     case 'silent':
       return silent(turn, message);
     case 'conflict':
-      if (inHandover(turn, message)) return;
-      return report(turn, 'VIP_CLAIMED_BY_OTHER', { address: message.index, mac: message.mac });
+      return conflict(turn, message);
+    case 'target':
+      return target(turn, message);
+    case 'traffic':
+      return traffic(turn, message);
     case 'error':
       return report(turn, 'VIPD_ERROR', { text: message.text });
   }
@@ -96,6 +100,7 @@ export function hearVipd(turn: Turn, message: VipdMessage): void {
 function hello(turn: Turn, message: VipdMessage & { type: 'hello' }): void {
   const { state } = turn.machine;
   update(turn, { vipdLostAt: undefined });
+  sample(turn);
   noteEpoch(turn, { ...message.epoch, node: turn.machine.settings.nodeId });
   if ('epoch' in state) return askClaim(turn, state.epoch);
   if (message.held === 0) return;
@@ -107,7 +112,72 @@ function hello(turn: Turn, message: VipdMessage & { type: 'hello' }): void {
   }
 }
 
-function held(turn: Turn, seq: number): void {
+/**
+ * Shares of H: a target is asked twice an interval, and is silent after 1.25 of them, so that an owner that is cut off from everything
+ * knows it well before the peer may take over.
+ */
+const SAMPLE_SHARE = 0.5;
+const SAMPLE_MS_MIN = 5;
+const WINDOW_SHARE = 1.25;
+const WINDOW_MS_MIN = 15;
+
+function sample(turn: Turn): void {
+  const { intervalMs, lans } = turn.machine.settings;
+  if (lans.length === 0) return;
+  turn.effects.push({
+    type: 'sample',
+    everyMs: Math.max(SAMPLE_MS_MIN, intervalMs * SAMPLE_SHARE),
+    windowMs: Math.max(WINDOW_MS_MIN, intervalMs * WINDOW_SHARE),
+  });
+}
+
+function target(turn: Turn, { index, up }: VipdMessage & { type: 'target' }): void {
+  const { targetsUp, settings } = turn.machine;
+  const before = targetsUp[index];
+  if (index >= targetsUp.length || before === up) return;
+  update(turn, { targetsUp: targetsUp.map((old, i) => (i === index ? up : old)) });
+  const lan = settings.lans.find(({ targets }) => targets.includes(index))?.name ?? '';
+  if (before !== undefined || !up) report(turn, up ? 'TARGET_ANSWERS' : 'TARGET_SILENT', { target: index, lan });
+}
+
+function traffic(turn: Turn, { iface, alive }: VipdMessage & { type: 'traffic' }): void {
+  const { lanHealth, settings } = turn.machine;
+  const told = lanHealth.map((health, lan) =>
+    settings.lans[lan]?.interface === iface ? { ...health, traffic: alive } : health,
+  );
+  update(turn, { lanHealth: told });
+}
+
+/**
+ * Somebody else claims an address that we hold. A third machine: by policy. The peer, unheard: its claim is all we have of it, so the
+ * rank decides; heard: the heartbeats' epochs do.
+ */
+function conflict(turn: Turn, message: VipdMessage & { type: 'conflict' }): void {
+  if (inHandover(turn, message)) return;
+  const { index, mac, port } = message;
+  report(turn, 'VIP_CLAIMED_BY_OTHER', { address: index, mac, port });
+  const { state } = turn.machine;
+  if (state.role !== 'active') return;
+  if (mac !== peerMac(turn.machine, index)) return claimedByThird(turn, { address: index, mac, port });
+  if (heardWithin(turn.machine, deadMs(turn.machine), turn.now)) return;
+  if (outranksPeer(turn.machine)) return void turn.effects.push({ type: 'announce' });
+  giveUp(turn, state.epoch, true);
+  becomeStandby(turn, 'the peer, whose heartbeats do not arrive, claims the addresses too, and ranks higher', true);
+}
+
+function claimedByThird(turn: Turn, claim: { address: number; mac: string; port: string }): void {
+  const { state } = turn.machine;
+  turn.machine = withClaim(turn.machine, claim, turn.now);
+  if (state.role !== 'active') return;
+  if (!standsDown(turn.machine, turn.now)) return void turn.effects.push({ type: 'announce' });
+  report(turn, 'STANDS_DOWN', { address: claim.address, mac: claim.mac, port: claim.port });
+  // Without a will: the peer is to read first that it should not claim either.
+  giveUp(turn, state.epoch, false);
+  becomeStandby(turn, `another machine (${claim.mac}) claims a virtual address, and on_conflict says stand-down`);
+  sendNow(turn);
+}
+
+function held(turn: Turn, { seq, announcedAfterUs }: VipdMessage & { type: 'held' }): void {
   const { lease, state } = turn.machine;
   const renewal = lease.inFlight.find(entry => entry.seq === seq);
   if (!renewal || !('epoch' in state)) return;
@@ -119,6 +189,7 @@ function held(turn: Turn, seq: number): void {
     lease: { ...lease, inFlight: lease.inFlight.filter(entry => entry.seq > seq), ackedAt: renewal.at, margin },
   });
   if (state.role !== 'claiming') return;
+  if (announcedAfterUs !== undefined) report(turn, 'VIPS_ANNOUNCED', { afterMs: announcedAfterUs / 1_000 });
   become(
     turn,
     { role: 'active', epoch: state.epoch, activeAt: turn.now, fitterSince: undefined },
@@ -172,7 +243,8 @@ function reply(turn: Turn, message: VipdMessage & { type: 'reply' }): void {
   if (message.via !== 'echo' || !('probing' in state) || !state.probing) return;
   const expected = peerMac(turn.machine, message.index);
   if (expected !== undefined && expected !== message.mac) {
-    return report(turn, 'VIP_CLAIMED_BY_OTHER', { address: message.index, mac: message.mac });
+    report(turn, 'VIP_CLAIMED_BY_OTHER', { address: message.index, mac: message.mac, port: '' });
+    return claimedByThird(turn, { address: message.index, mac: message.mac, port: '' });
   }
   const { round } = state.probing;
   if (message.id > round.id || message.id < round.id - LATE_ROUNDS) return;

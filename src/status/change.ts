@@ -22,6 +22,7 @@ const MEASUREMENTS: ReadonlySet<string> = new Set([
   'inactiveConnections',
   'lastAuditAt',
   'leaseMargin',
+  'answeredMsAgo',
   'lagMs',
   'unacknowledged',
   'templates',

@@ -64,6 +64,7 @@ function pulseFamilies(report: StatusReport): Family[] {
     ...roleFamilies(pulse),
     ...peerFamilies(pulse),
     ...linkFamilies(pulse),
+    ...surroundingFamilies(pulse),
     ...counterFamilies(pulse.counters, 'pulse'),
   ];
 }
@@ -95,6 +96,31 @@ function roleFamilies(pulse: Snapshot): Family[] {
       'tandem_vip_link_up',
       'Whether the interface of the address has carrier',
       pulse.vips.map(vip => sample(vip.linkUp, { address: vip.address, interface: vip.interface })),
+    ),
+  ];
+}
+
+/** LANs, targets, a third machine, the witness. */
+function surroundingFamilies(pulse: Snapshot): Family[] {
+  const { lans, witness } = pulse;
+  const targets = lans.flatMap(({ lan, targets: on }) =>
+    on.flatMap(({ address, up }) => (up === null ? [] : [sample(up, { lan, address })])),
+  );
+  return [
+    gauge(
+      'tandem_lan_dead',
+      'Whether a LAN is dead on this router: no carrier, or no target on it answers',
+      lans.map(({ lan, interface: name, dead }) => sample(dead, { lan, interface: name })),
+    ),
+    gauge('tandem_target_up', 'Whether a reachability target answers', targets),
+    gauge('tandem_isolated', 'Whether this router hears neither its peer nor anybody else', [sample(pulse.isolated)]),
+    gauge('tandem_stands_down', 'Whether the addresses are left to a third machine that claims them', [
+      sample(pulse.foreign?.standsDown ?? false),
+    ]),
+    gauge(
+      'tandem_witness_good',
+      'Whether the witness has answered lately; absent: the pair has none',
+      witness ? [sample(witness.good)] : [],
     ),
   ];
 }

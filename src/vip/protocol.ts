@@ -27,7 +27,14 @@ export type VipdMessage =
       readonly mode: VipdMode | 'none';
       readonly held: number;
     }
-  | { readonly type: 'held' | 'released'; readonly seq: number; readonly epoch: Epoch }
+  | {
+      readonly type: 'held';
+      readonly seq: number;
+      readonly epoch: Epoch;
+      /** Of a claim: microseconds from its request to the first announcement. */
+      readonly announcedAfterUs: number | undefined;
+    }
+  | { readonly type: 'released'; readonly seq: number; readonly epoch: Epoch }
   | { readonly type: 'refused'; readonly seq: number; readonly reason: string }
   | { readonly type: 'expired'; readonly epoch: Epoch }
   | { readonly type: 'repaired'; readonly index: number }
@@ -41,7 +48,12 @@ export type VipdMessage =
     }
   /** No echo came within the probe's window, and nothing that came in is unread. */
   | { readonly type: 'silent'; readonly id: number; readonly index: number }
-  | { readonly type: 'conflict'; readonly index: number; readonly mac: string }
+  /** port: where it was heard, the interface or a bridge's port; empty when unknown. */
+  | { readonly type: 'conflict'; readonly index: number; readonly mac: string; readonly port: string }
+  /** A target answers, or has not answered for the window of `sample`. */
+  | { readonly type: 'target'; readonly index: number; readonly up: boolean }
+  /** Frames came in on an interface within the window, or none did. */
+  | { readonly type: 'traffic'; readonly iface: string; readonly alive: boolean }
   | { readonly type: 'error'; readonly text: string };
 
 export function leaseLine(verb: 'claim' | 'renew', request: LeaseRequest): string {
@@ -62,6 +74,11 @@ export function probeLine(id: number, index: number, mac: string | undefined, wi
   return `probe ${id} ${index} ${mac ?? '-'} ${Math.ceil(windowMs)}`;
 }
 
+/** How often targets are asked, and how long without an answer makes one silent. */
+export function sampleLine(everyMs: number, windowMs: number): string {
+  return `sample ${Math.ceil(everyMs)} ${Math.ceil(windowMs)}`;
+}
+
 /** Reads one line of vipd; undefined when it is none that we know. Never throws. */
 export function parseVipdLine(line: string): VipdMessage | undefined {
   const [word, ...rest] = line.split(' ');
@@ -70,8 +87,13 @@ export function parseVipdLine(line: string): VipdMessage | undefined {
     case 'hello':
       return parseHello(first, second, third, fourth);
     case 'held':
+      return withEpoch(second, epoch =>
+        isCount(first)
+          ? { type: 'held', seq: Number(first), epoch, announcedAfterUs: isCount(third) ? Number(third) : undefined }
+          : undefined,
+      );
     case 'released':
-      return withEpoch(second, epoch => (isCount(first) ? { type: word, seq: Number(first), epoch } : undefined));
+      return withEpoch(second, epoch => (isCount(first) ? { type: 'released', seq: Number(first), epoch } : undefined));
     case 'refused':
       return isCount(first) ? { type: 'refused', seq: Number(first), reason: rest.slice(1).join(' ') } : undefined;
     case 'expired':
@@ -89,7 +111,14 @@ export function parseVipdLine(line: string): VipdMessage | undefined {
       if (!isCount(first) || !isCount(second)) return undefined;
       return { type: 'silent', id: Number(first), index: Number(second) };
     case 'conflict':
-      return isCount(first) && isMac(second) ? { type: 'conflict', index: Number(first), mac: second } : undefined;
+      if (!isCount(first) || !isMac(second)) return undefined;
+      return { type: 'conflict', index: Number(first), mac: second, port: third };
+    case 'target':
+      if (!isCount(first) || (second !== 'up' && second !== 'down')) return undefined;
+      return { type: 'target', index: Number(first), up: second === 'up' };
+    case 'traffic':
+      if (first === '' || (second !== 'alive' && second !== 'silent')) return undefined;
+      return { type: 'traffic', iface: first, alive: second === 'alive' };
     case 'error':
       return { type: 'error', text: rest.join(' ') };
     default:

@@ -26,6 +26,10 @@ LINKS
   client  eth0       up     0.21 ms  43ms ago   yes            3021      0
   cross   eth2       DOWN   -        1m 1s ago  NO             3021      3
 
+LANS
+  lan     interface  state  targets
+  client  eth0       alive  192.0.2.1 up
+
 VIRTUAL ADDRESSES
   address       kind     interface  state             link
   192.0.2.100   vip      eth0       held by router-a  carrier

@@ -119,7 +119,7 @@ const CASES: readonly Case[] = [
     mistake: 'an unknown key with no near name',
     edits: [['  dead: 300ms', '  dead: 300ms\n  quorum: 3']],
     told: [
-      '28:3: error: unknown key "quorum"; delete it; known here: interval, lease, dead, alone_keep, port, links, key_file, auto_failback',
+      '28:3: error: unknown key "quorum"; delete it; known here: interval, lease, dead, alone_keep, port, links, key_file, auto_failback, on_isolation, on_conflict',
     ],
   },
   {

@@ -18,3 +18,8 @@ test('a snapshot from before `warm` is understood, and both routers count as col
   const { warm: _, ...olderPeer } = peer as NonNullable<typeof peer>;
   t.like(snapshotSchema.parse({ ...older, peer: olderPeer }), { warm: false, peer: { warm: false, ready: true } });
 });
+
+test('a hold must end within ten years: later there is no wall time that a snapshot could name', t => {
+  t.true(controlRequestSchema.safeParse({ command: 'hold', forMs: 3_600_000 }).success);
+  for (const forMs of [1e17, 1e300, 0, -1]) t.false(controlRequestSchema.safeParse({ command: 'hold', forMs }).success);
+});

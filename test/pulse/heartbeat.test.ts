@@ -20,6 +20,8 @@ const HEARTBEAT: Heartbeat = {
   ready: true,
   hold: false,
   warm: true,
+  witness: true,
+  standsDown: false,
   priority: 150,
   fitness: 3,
   configDigest: 'aabbccddeeff0011',
@@ -44,7 +46,7 @@ const WILL: Will = {
 
 test('a heartbeat is these bytes, and reads back as it was', t => {
   const bytes = encode(HEARTBEAT, PAIR, KEY);
-  t.is(bytes.subarray(0, 8).toString('hex'), '544e444d0101010b', 'magic, version, kind, node, flags');
+  t.is(bytes.subarray(0, 8).toString('hex'), '544e444d0101011b', 'magic, version, kind, node, flags');
   t.is(
     bytes.subarray(16, 46).toString('hex'),
     '01020304050607081112131415161718000000000007' + '0301' + '00000000002a',
@@ -104,6 +106,19 @@ test('signed nonsense is malformed, not a crash', t => {
   });
 });
 
+test('an epoch that nobody could count on from is malformed: the next one must fit into a heartbeat', t => {
+  const epoch = { counter: 2 ** 48 - 1, node: 2 };
+  for (const message of [
+    { ...HEARTBEAT, epoch },
+    { ...WILL, epoch },
+    { ...HEARTBEAT, offer: { epoch, remainingMs: ms(9) } },
+  ]) {
+    t.deepEqual(decode(encode(message, PAIR, KEY), PAIR, [KEY]), { ok: false, refusal: 'malformed' });
+  }
+  const most = { ...HEARTBEAT, epoch: { counter: 2 ** 47, node: 2 } };
+  t.deepEqual(decode(encode(most, PAIR, KEY), PAIR, [KEY]), { ok: true, message: most });
+});
+
 test('flags that this version does not know are ignored, those it knows stand by themselves', t => {
   const resigned = (flags: number) => {
     const bytes = encode(HEARTBEAT, PAIR, KEY);
@@ -114,9 +129,9 @@ test('flags that this version does not know are ignored, those it knows stand by
       .copy(bytes, bytes.length - 32);
     return decode(bytes, PAIR, [KEY]);
   };
-  const none = { serving: false, ready: false, hold: false, warm: false };
-  t.deepEqual(resigned(0xf0), { ok: true, message: { ...HEARTBEAT, ...none } });
-  t.deepEqual(resigned(0xf8), { ok: true, message: { ...HEARTBEAT, ...none, warm: true } });
+  const none = { serving: false, ready: false, hold: false, warm: false, witness: false, standsDown: false };
+  t.deepEqual(resigned(0xc0), { ok: true, message: { ...HEARTBEAT, ...none } });
+  t.deepEqual(resigned(0xc8), { ok: true, message: { ...HEARTBEAT, ...none, warm: true } });
   t.deepEqual(resigned(0x04), { ok: true, message: { ...HEARTBEAT, ...none, hold: true } });
 });
 

@@ -21,6 +21,8 @@ function beat(change: Partial<Heartbeat> = {}): Heartbeat {
     ready: true,
     hold: false,
     warm: true,
+    witness: false,
+    standsDown: false,
     priority: 100,
     fitness: 3,
     configDigest: '0000000000000000',

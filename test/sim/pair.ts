@@ -103,6 +103,14 @@ export class Pair {
       configDigest: '0011223344556677',
       links: this.#options.links ?? 2,
       addressLans: [0, 1],
+      lans: [
+        { name: 'clients', interface: 'c0', vips: true, targets: [], links: [0] },
+        { name: 'servers', interface: 's0', vips: true, targets: [], links: [1] },
+      ],
+      onIsolation: 'release',
+      onConflict: 'defend',
+      witness: undefined,
+      noticeMs: ms(2_000),
       ...this.#options.settings,
     };
     const start = { settings, now: this.now as At, ceiling, hold: { on: false, until: undefined }, rulesIn: true };
@@ -215,7 +223,7 @@ export class Pair {
 
   /** The router's vipd heard somebody else announce its first address. */
   hearsClaim(router: Router, mac: string): void {
-    this.#dispatch(router, { type: 'vipd', message: { type: 'conflict', index: 0, mac } });
+    this.#dispatch(router, { type: 'vipd', message: { type: 'conflict', index: 0, mac, port: 'c0' } });
   }
 
   #dispatch(router: Router, event: PulseEvent): void {
@@ -251,7 +259,7 @@ export class Pair {
       if (effect.type === 'renew' && !vipd.held) return refuse('not-held');
       if (!vipd.held) this.tenures.push({ node: router.name, from: this.now, to: undefined });
       Object.assign(vipd, { held: true, epoch, mode, leaseEnd: at + router.machine.settings.leaseMs });
-      this.#tell(router, { type: 'vipd', message: { type: 'held', seq, epoch } });
+      this.#tell(router, { type: 'vipd', message: { type: 'held', seq, epoch, announcedAfterUs: undefined } });
     } else if (effect.type === 'probe') this.#probe(router, effect);
   }
 

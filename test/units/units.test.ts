@@ -59,4 +59,5 @@ test('epochs are ordered by counter, then node', t => {
   t.true(compareEpochs({ counter: 2, node: 1 }, { counter: 2, node: 2 }) < 0);
   t.deepEqual(parseEpoch(formatEpoch({ counter: 12, node: 2 })), { counter: 12, node: 2 });
   t.is(parseEpoch('12'), undefined);
+  t.is(parseEpoch('999999999999999.1'), undefined, 'more than a heartbeat can carry');
 });

@@ -35,7 +35,7 @@ bool text_epoch(const char *text, struct epoch *epoch)
 	const char *dot = strchr(text, '.');
 	uint64_t node;
 
-	if (!dot || !digits(text, (size_t)(dot - text), UINT64_MAX, &epoch->counter) ||
+	if (!dot || !digits(text, (size_t)(dot - text), EPOCH_COUNTER_MAX, &epoch->counter) ||
 	    !text_u64(dot + 1, UINT32_MAX, &node))
 		return false;
 	epoch->node = (uint32_t)node;

@@ -33,6 +33,8 @@ typedef int64_t us_t;
 #define US_PER_S ((us_t)1000000)
 #define NEVER INT64_MAX
 
+#define EPOCH_COUNTER_MAX (UINT64_C(1) << 47) /* pulse takes no larger one: the heartbeat has 48 bits */
+
 struct epoch {
 	uint64_t counter;
 	uint32_t node;

@@ -1,0 +1,30 @@
+// A virtual address that somebody else claims too: a third machine is defended against or stood down for, by policy; with the peer,
+// whose heartbeats are lost while its claims are heard, the lower ranked lets go. DESIGN.md invariants 4 and 6. Pure.
+import { type At, between } from '../units/duration.ts';
+import type { Machine } from './machine.ts';
+
+/** Claims this close together count for standing down. */
+const CLAIMS_WITHIN_MS = 10_000;
+const CLAIMS_MAX = 3;
+/** How long the addresses are left alone then. */
+const STAND_DOWN_MS = 30_000;
+
+export interface Claim {
+  readonly address: number;
+  readonly mac: string;
+  readonly port: string;
+}
+
+/** Takes note of a claim; claims of the last seconds are remembered. */
+export function withClaim(machine: Machine, claim: Claim, now: At): Machine {
+  const known = machine.foreign?.mac === claim.mac ? machine.foreign.heardAt : [];
+  const heardAt = [...known.filter(at => between(at, now) <= CLAIMS_WITHIN_MS), now].slice(-CLAIMS_MAX);
+  return { ...machine, foreign: { ...claim, heardAt } };
+}
+
+/** Whether the policy leaves the addresses to the third machine for now. */
+export function standsDown({ settings, foreign }: Machine, now: At): boolean {
+  if (settings.onConflict !== 'stand-down' || !foreign || foreign.heardAt.length < CLAIMS_MAX) return false;
+  const newest = foreign.heardAt.at(-1) as At;
+  return between(newest, now) < STAND_DOWN_MS;
+}

@@ -45,7 +45,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   redis: ['units', 'config'],
   witness: ['units', 'config', 'socket', 'redis'],
   vip: ['units', 'config'],
-  pulse: ['units', 'config', 'feed', 'log', 'socket', 'vip', 'witness'],
+  pulse: ['units', 'config', 'feed', 'log', 'socket', 'vip', 'witness', 'command', 'firewall'],
   nanny: ['units', 'config', 'log'],
   ipvs: ['units', 'config', 'command'],
   firewall: ['units', 'config', 'command', 'sync'],

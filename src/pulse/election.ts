@@ -37,7 +37,7 @@ import {
   update,
 } from './turn.ts';
 import { hearVipd, tickVipd, vipdDueAt } from './vipd-events.ts';
-import { hearWitness, hurryWitness, tickWitness, witnessDueAt } from './witness.ts';
+import { hearWitness, hurryWitness, tickWitness, useGrant, witnessDueAt } from './witness.ts';
 
 /** One event at one instant (monotonic). Never throws for what the world does. */
 export function step(machine: Machine, event: PulseEvent, now: At): { machine: Machine; effects: Effect[] } {
@@ -58,6 +58,7 @@ export function step(machine: Machine, event: PulseEvent, now: At): { machine: M
       break;
     case 'witness':
       hearWitness(turn, event.answer);
+      letGoWhenCutOff(turn);
       if (turn.machine.state.role === 'standby') tickStandby(turn, turn.machine.state);
       break;
     case 'vipd-gone':
@@ -186,6 +187,7 @@ function tickStandby(turn: Turn, state: Idle): void {
   const judgement = judge(turn.machine, { ...state, probing, vacantSince }, now);
   if (judgement.verdict === 'take') {
     setCondition(turn, 'links-broken', false, 'LINKS_RESTORED', {});
+    if (judgement.grant) useGrant(turn);
     return claim(turn, judgement.grant ?? nextEpoch(turn.machine), judgement.why, judgement.evidence);
   }
   if (judgement.verdict === 'suspicious' && judgement.linksBroken) {

@@ -91,6 +91,8 @@ export function hearVipd(turn: Turn, message: VipdMessage): void {
       return target(turn, message);
     case 'traffic':
       return traffic(turn, message);
+    case 'gate': // io/gate.ts repairs it; the election has no part in that
+      return;
     case 'error':
       return report(turn, 'VIPD_ERROR', { text: message.text });
   }

@@ -33,7 +33,7 @@ function change(turn: Turn, part: Partial<WitnessView>): void {
 
 function verbFor(machine: Machine, now: At, leaseMs: Ms): WitnessVerb {
   const { state, witness } = machine;
-  if (state.role === 'active' || state.role === 'handing-over') return 'renew';
+  if ('epoch' in state) return 'renew';
   // The peer need not wait for our lease there once the kernel has let go here.
   if (witness.heldAt !== undefined && !machine.heldAddresses) return 'release';
   if (!wantsGrant(machine, now)) return 'look';
@@ -113,13 +113,21 @@ function noticeAmnesia(turn: Turn, { verdict, record }: WitnessAnswer): void {
 
 function granted(turn: Turn, asked: WitnessAsk): void {
   if (asked.verb === 'renew') change(turn, { heldAt: asked.at });
-  else change(turn, { grant: { epoch: asked.epoch, at: asked.at }, heldAt: asked.at });
+  else change(turn, { grant: { epoch: asked.epoch, at: asked.at } });
+}
+
+/** The claim with this grant begins: from here on it is a lease to be renewed or released. */
+export function useGrant(turn: Turn): void {
+  const { grant } = turn.machine.witness;
+  if (grant) change(turn, { grant: undefined, heldAt: grant.at, dueAt: turn.now });
 }
 
 /** Its record is newer than our question: ours goes above it next time. */
 function stale(turn: Turn, { record }: WitnessAnswer): void {
   if (!record) return;
   noteEpoch(turn, record.epoch);
-  change(turn, { dueAt: turn.now });
+  // Another's lease that runs: an owner that does not hear its peer is one no more.
+  const taken = record.nodeId !== turn.machine.settings.nodeId && record.remainingMs > 0;
+  change(turn, { dueAt: turn.now, ...(taken ? { heldAt: undefined } : {}) });
   report(turn, 'WITNESS_STALE', { epoch: formatEpoch(record.epoch), owner: record.nodeId });
 }

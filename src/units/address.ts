@@ -32,6 +32,11 @@ export function familyOf(address: Address | Cidr): Family {
   return address.includes(':') ? 6 : 4;
 }
 
+/** The bytes of an address in network order, as hexadecimal digits. */
+export function hexOf(address: Address): string {
+  return Buffer.from(ipaddr.parse(address).toByteArray()).toString('hex');
+}
+
 /** The address part of "address/prefix". */
 export function addressOf(cidr: Cidr): Address {
   return cidr.slice(0, cidr.indexOf('/')) as Address;

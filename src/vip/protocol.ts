@@ -54,6 +54,8 @@ export type VipdMessage =
   | { readonly type: 'target'; readonly index: number; readonly up: boolean }
   /** Frames came in on an interface within the window, or none did. */
   | { readonly type: 'traffic'; readonly iface: string; readonly alive: boolean }
+  /** The packet lease's rules are not what they should be; `lost` says what: table, shut, lo, or an interface that came back. */
+  | { readonly type: 'gate'; readonly lost: string }
   | { readonly type: 'error'; readonly text: string };
 
 export function leaseLine(verb: 'claim' | 'renew', request: LeaseRequest): string {
@@ -119,6 +121,8 @@ export function parseVipdLine(line: string): VipdMessage | undefined {
     case 'traffic':
       if (first === '' || (second !== 'alive' && second !== 'silent')) return undefined;
       return { type: 'traffic', iface: first, alive: second === 'alive' };
+    case 'gate':
+      return first === 'lost' && second !== '' ? { type: 'gate', lost: second } : undefined;
     case 'error':
       return { type: 'error', text: rest.join(' ') };
     default:

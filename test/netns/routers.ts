@@ -62,6 +62,8 @@ export interface RouterOptions {
   readonly vipd?: string;
   /** A command before pulse's own, such as chrt with its class. */
   readonly scheduling?: readonly string[];
+  /** Added to pulse's environment. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 export async function buildRouters(options: RouterOptions): Promise<Routers> {
@@ -85,7 +87,7 @@ export async function buildRouters(options: RouterOptions): Promise<Routers> {
     start(router) {
       mkdirSync(runDir(router), { recursive: true });
       const args = [CLI, 'pulse', '--config', configFile, '--node', router, '--run-dir', runDir(router)];
-      const env = { ...process.env, TANDEM_VIPD: options.vipd ?? VIPD };
+      const env = { ...process.env, TANDEM_VIPD: options.vipd ?? VIPD, ...options.env };
       const stateDir = join(directory, router, 'state');
       // setsid: a process group of its own, so that a test can end all of it at once.
       const command = ['--wait', ...(options.scheduling ?? []), process.execPath, ...args, '--state-dir', stateDir];

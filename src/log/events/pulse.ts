@@ -106,6 +106,25 @@ export const PULSE_EVENTS = {
     remedy: 'Check address and interface of that LAN.',
     fields: { link: 'name of the LAN', problem: 'what the kernel said' },
   },
+  PACKET_LEASE_ON: {
+    severity: 'notice',
+    says: 'The packet lease guards the VIPs: what the lease no longer covers does not get in, even with every process stopped.',
+    fields: { interfaces: 'names of the interfaces that are gated', tookMs: 'time of installing and trying out, ms' },
+  },
+  PACKET_LEASE_OFF: {
+    severity: 'warning',
+    says: 'There is no packet lease: with every process killed or stopped, the VIPs end with their kernel lifetime (about a second) only.',
+    remedy:
+      'Do what the reason asks for and restart tandem-pulse (the standby router first); with `packet_lease: off` this is silent.',
+    fields: { reason: 'what is missing' },
+    endedBy: 'PACKET_LEASE_ON',
+  },
+  PACKET_LEASE_REPAIRED: {
+    severity: 'warning',
+    says: 'The rules of the packet lease were gone or changed, and are in again.',
+    remedy: 'Find out who changes nftables (`nft monitor`): `flush ruleset` takes our table too.',
+    fields: { what: 'table, shut, lo, or an interface that came (back)', tookMs: 'time of putting them in, ms' },
+  },
   LINKS_BROKEN: {
     severity: 'err',
     says: 'Heartbeats of the active peer do not arrive, yet it answers for its addresses: nothing is taken over.',
@@ -243,6 +262,7 @@ export const PULSE_EVENTS = {
       'Check its Redis and the way to it; while it is lost, a router that falls silent may be replaced without its word.',
     fields: { problem: 'what is wrong and what to do' },
     endedBy: 'WITNESS_BACK',
+    identity: [],
   },
   WITNESS_BACK: { severity: 'notice', says: 'The witness answers again.', fields: {} },
   WITNESS_REFUSES: {
@@ -285,6 +305,12 @@ export const PULSE_EVENTS = {
     severity: 'notice',
     says: 'The interface of a virtual address has carrier again.',
     fields: { address: 'the address' },
+  },
+  WITNESS_PROCESS_GONE: {
+    severity: 'warning',
+    says: 'The witness process ended or did not answer; a new one is started. The heartbeat goes on.',
+    remedy: 'If it comes again, look at the words of it in the log of tandem-pulse.',
+    fields: { how: 'exit code, signal, or what it did' },
   },
   DATAGRAM_REFUSED: {
     severity: 'warning',

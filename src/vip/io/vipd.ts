@@ -17,6 +17,8 @@ export interface VipdOptions {
   readonly addresses: readonly VirtualAddress[];
   readonly links: readonly Link[];
   readonly port: number;
+  /** The packet lease's rules are in: vipd tells when they are gone. */
+  readonly gate: boolean;
   readonly onMessage: (message: VipdMessage) => void;
   /** The present vipd ended by itself. */
   readonly onGone: (how: string) => void;
@@ -33,12 +35,15 @@ export interface Vipd {
 }
 
 /** The command line of vipd for a set of addresses and links. */
-export function vipdArguments(options: Pick<VipdOptions, 'stateFile' | 'addresses' | 'links' | 'port'>): string[] {
-  const { stateFile, addresses, links, port } = options;
+export function vipdArguments(
+  options: Pick<VipdOptions, 'stateFile' | 'addresses' | 'links' | 'port' | 'gate'>,
+): string[] {
+  const { stateFile, addresses, links, port, gate } = options;
   return [
     ...['--state', stateFile],
     ...addresses.flatMap(a => ['--address', `${a.address},${a.interface},${a.own ?? '-'}`]),
     ...links.flatMap(l => ['--link', `${l.local},${l.remote},${port}`]),
+    ...(gate ? ['--gate'] : []),
   ];
 }
 

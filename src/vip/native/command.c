@@ -126,6 +126,13 @@ static bool do_notify(char **f)
 	return true;
 }
 
+static bool do_gate(char **f)
+{
+	(void)f;
+	serve_gate();
+	return true;
+}
+
 static const struct command {
 	const char *name;
 	unsigned fields; /* with the name */
@@ -134,7 +141,7 @@ static const struct command {
 } commands[] = {
 	{ "claim", 7, false, do_claim },       { "renew", 7, false, do_renew }, { "release", 4, false, do_release },
 	{ "will", 2, false, do_will },	       { "probe", 5, false, do_probe }, { "notify", 2, true, do_notify },
-	{ "announce", 1, false, do_announce },
+	{ "announce", 1, false, do_announce }, { "gate", 1, false, do_gate },
 };
 
 static void bad(const char *why)

@@ -56,6 +56,8 @@ void iface_changed(struct iface *iface)
 
 	if (replaced || iface->ethernet != ethernet)
 		packet_open(iface);
+	if (replaced && atomic_load(&iface->index) != 0)
+		gate_interface(iface->name);
 	if (!replaced && iface->up == up && memcmp(iface->mac, mac, sizeof(mac)) == 0)
 		return;
 	links_tell(iface);

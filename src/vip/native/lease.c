@@ -104,6 +104,7 @@ static void removal_begin(enum ending why, uint64_t seq, bool will, us_t now)
 	refresh_at = repair_at = NEVER;
 	missing = asked = failing = 0;
 	announce_stop();
+	gate_close();
 	left = all_vips();
 	ending = why;
 	ending_seq = seq;
@@ -126,6 +127,7 @@ void lease_pipe_closed(us_t now)
 		bool created;
 
 		keeper_stop();
+		gate_renew(&last);
 		for (unsigned i = 0; i < vip_count; i++)
 			netlink_ensure(nl, i, terms_valid_s(&last, now), &created);
 		announce_stop();
@@ -160,6 +162,7 @@ static void grant(const struct epoch *epoch, const struct terms *granted)
 		terms.at = before.at;
 		terms.deadline = before.deadline > terms.deadline ? before.deadline : terms.deadline;
 	}
+	gate_renew(&terms);
 	keeper_terms(&terms);
 	state.epoch = *epoch;
 	state.mode = granted->mode;
@@ -208,6 +211,8 @@ static void claim_anew(uint64_t seq, const struct epoch *epoch, const struct ter
 		removal_begin(REFUSED_LATE, seq, false, now);
 		return;
 	}
+	/* Only now: what the gate lets in is answered, and what is announced gets in. */
+	gate_renew(&terms);
 	keeper_terms(&terms);
 	refresh_at = now + REFRESH_US;
 	announce_all(now);
@@ -218,6 +223,13 @@ void serve_announce(void)
 {
 	if (phase == HOLDING)
 		announce_all(clock_now());
+}
+
+/* The table was put in anew: nothing gets in before this. */
+void serve_gate(void)
+{
+	if (phase == HOLDING)
+		gate_renew(&terms);
 }
 
 /* False when the lease would be over already. A clock that runs ahead of ours cannot stretch a lease. */
@@ -369,6 +381,7 @@ void lease_timers(us_t now)
 		repair(now);
 	announce_due(now);
 	probes_due(now);
+	gate_due(now);
 	will_run(now);
 }
 
@@ -383,5 +396,5 @@ us_t lease_next(void)
 
 	if (phase == HOLDING)
 		next = earlier(next, terms_end(&terms));
-	return earlier(next, earlier(announce_next(), probes_next()));
+	return earlier(next, earlier(gate_next(), earlier(announce_next(), probes_next())));
 }

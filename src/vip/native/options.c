@@ -10,6 +10,7 @@
 
 static const char usage[] =
 	"Usage: vipd --state FILE --address ADDR,IFACE,OWN|- ... [--link LOCAL,REMOTE,PORT ...]\n"
+	"       vipd --try-gate MS\n"
 	"       vipd --cleanup --state FILE [--address ADDR,IFACE,OWN|- ...] [--link LOCAL,REMOTE,PORT ...]\n"
 	"\n"
 	"Holds virtual IP addresses on a lease that pulse renews over stdin; removes them by itself when the lease runs\n"
@@ -21,10 +22,13 @@ static const char usage[] =
 	"  --link SPEC      a heartbeat link, the way of the last will; repeat it, at most 8\n"
 	"  --cleanup        after everything was killed: remove the addresses and send the will if the state file says\n"
 	"                   armed, keep them if it says alone; without --address and --link the state file's are used\n"
+	"  --gate           the packet lease's table is installed: say so when it is gone (src/firewall/gate.ts)\n"
+	"  --try-gate MS    no service: find out whether this kernel can do the packet lease; the trial's table must be in,\n"
+	"                   with a lease of MS milliseconds (1 to 1000)\n"
 	"  --help           this text\n"
 	"  --version        the version\n"
 	"\n"
-	"Exit: 0 done, 64 usage, 71 the kernel refused, 77 not permitted (needs CAP_NET_ADMIN and CAP_NET_RAW).\n"
+	"Exit: 0 done, 64 usage, 69 --try-gate: it cannot, 71 the kernel refused, 77 not permitted (needs CAP_NET_ADMIN and CAP_NET_RAW).\n"
 	"Protocol: docs/ARCHITECTURE.md.\n";
 
 static struct iface *iface_named(const char *name)
@@ -112,9 +116,27 @@ static int read_value(const char *option, const char *value, struct options *opt
 	}
 	if (strcmp(option, "--address") == 0)
 		return vip_add(value) ? -1 : bad(option, value, "write ADDR,IFACE,OWN (or - for OWN), each once, at most 64 on 16 interfaces");
+	if (strcmp(option, "--try-gate") == 0) {
+		uint64_t ms;
+
+		if (!text_u64(value, 1000, &ms) || ms == 0)
+			return bad(option, value, "write milliseconds, 1 to 1000");
+		options->trial_ms = (unsigned)ms;
+		return -1;
+	}
 	if (strcmp(option, "--link") == 0)
 		return link_add(value) ? -1 : bad(option, value, "write LOCAL,REMOTE,PORT of one family, at most 8");
 	return bad("unknown argument", value, "options begin with --");
+}
+
+static bool takes_value(const char *option)
+{
+	static const char *const known[] = { "--state", "--address", "--link", "--try-gate" };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(option, known[i]) == 0)
+			return true;
+	return false;
 }
 
 int options_read(int argc, char **argv, struct options *options)
@@ -134,8 +156,10 @@ int options_read(int argc, char **argv, struct options *options)
 		if (strcmp(argv[i], "--cleanup") == 0) {
 			options->cleanup = true;
 			option = "";
-		} else if (strcmp(argv[i], "--state") == 0 || strcmp(argv[i], "--address") == 0 ||
-			   strcmp(argv[i], "--link") == 0) {
+		} else if (strcmp(argv[i], "--gate") == 0) {
+			options->gate = true;
+			option = "";
+		} else if (takes_value(argv[i])) {
 			option = argv[i];
 			expected = true;
 			continue;
@@ -151,6 +175,8 @@ int options_read(int argc, char **argv, struct options *options)
 	}
 	if (expected)
 		return bad("no value for", option, "give one");
+	if (options->trial_ms > 0)
+		return -1;
 	if (!options->state_path)
 		return bad("missing option", "--state", "name the state file");
 	if (vip_count == 0 && !options->cleanup)

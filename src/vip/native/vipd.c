@@ -17,7 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define POLL_MAX (4 + IFACE_MAX * PACKET_SOCKETS)
+#define POLL_FIXED 5
+#define POLL_MAX (POLL_FIXED + IFACE_MAX * PACKET_SOCKETS)
 #define CLEANUP_TRIES 50
 #define CLEANUP_WAIT_US 20000
 
@@ -56,6 +57,7 @@ static nfds_t poll_set(struct pollfd *set, us_t now)
 	set[n++] = (struct pollfd){ .fd = output_pending() ? STDOUT_FILENO : -1, .events = POLLOUT };
 	set[n++] = (struct pollfd){ .fd = events_fd, .events = POLLIN };
 	set[n++] = (struct pollfd){ .fd = keeper_fd(), .events = POLLIN };
+	set[n++] = (struct pollfd){ .fd = gate_fd(), .events = POLLIN };
 	for (unsigned i = 0; i < iface_count; i++)
 		for (int j = 0; j < PACKET_SOCKETS; j++)
 			set[n++] = (struct pollfd){ .fd = now < ifaces[i].rest_until[j] ? -1 : ifaces[i].fd[j],
@@ -81,9 +83,11 @@ static void serve_ready(const struct pollfd *set)
 		output_flush();
 	if (set[3].revents)
 		keeper_told(clock_now());
+	if (set[4].revents)
+		gate_read(clock_now());
 	for (unsigned i = 0; i < iface_count; i++)
 		for (unsigned j = 0; j < PACKET_SOCKETS; j++)
-			if (set[4 + i * PACKET_SOCKETS + j].revents)
+			if (set[POLL_FIXED + i * PACKET_SOCKETS + j].revents)
 				packet_read(&ifaces[i], j, clock_now());
 	if (set[2].revents && !events_read(events_fd))
 		look_anew();
@@ -193,6 +197,7 @@ static int serve_mode(const struct options *options)
 	will_open();
 	lease_start(options->state_path, &requests, events_fd, found);
 	greet(found, foreign, state_ok, options->state_path);
+	gate_open(options->gate);
 	for (unsigned i = 0; i < iface_count; i++)
 		packet_open(&ifaces[i]);
 	lock_memory();
@@ -228,6 +233,8 @@ static int cleanup_mode(const struct options *options)
 		return failed("cannot open rtnetlink");
 	for (unsigned i = 0; i < iface_count; i++)
 		iface_read(&ifaces[i]);
+	gate_open(false);
+	gate_close();
 	if (!remove_all())
 		return failed("cannot remove all addresses, no last will sent");
 	if (state.mode != MODE_ARMED)
@@ -244,6 +251,16 @@ static int cleanup_mode(const struct options *options)
 	return EX_OK;
 }
 
+static int trial_mode(const struct options *options)
+{
+	const char *problem = gate_trial(options->trial_ms);
+
+	if (!problem)
+		return EX_OK;
+	fprintf(stderr, "vipd: the packet lease does not work here: %s\n", problem);
+	return EX_UNAVAILABLE;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = { 0 };
@@ -251,6 +268,8 @@ int main(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
+	if (options.trial_ms > 0)
+		return trial_mode(&options);
 	if (options.cleanup)
 		return cleanup_mode(&options);
 	if (fcntl(STDIN_FILENO, F_GETFD) < 0 || fcntl(STDOUT_FILENO, F_GETFD) < 0) {

@@ -3,7 +3,8 @@
  *
  * vipd.c is the poll loop and the start, lease.c decides (claim, lease, removal, repair), command.c reads pulse's lines,
  * keeper.c refreshes kernel lifetimes from a thread of its own, netlink.c speaks rtnetlink, packet.c and frame.c speak
- * ARP, ND and ICMP, will.c sends the last will, state.c keeps the state file. The protocol is in docs/ARCHITECTURE.md.
+ * ARP, ND and ICMP, gate.c renews the packet lease, will.c sends the last will, state.c keeps the state file. The protocol
+ * is in docs/ARCHITECTURE.md.
  */
 #ifndef VIPD_H
 #define VIPD_H
@@ -97,6 +98,8 @@ struct bucket {
 struct options {
 	const char *state_path;
 	bool cleanup;
+	bool gate;	     /* the packet lease's table is installed */
+	unsigned trial_ms; /* of the packet lease; 0: none asked for */
 };
 
 extern struct vip vips[VIP_MAX];
@@ -182,6 +185,17 @@ void probe(const char *id, unsigned index, const uint8_t *mac, us_t window, us_t
 void probes_due(us_t now);
 us_t probes_next(void);
 
+/* gate.c: the packet lease */
+void gate_open(bool installed);
+int gate_fd(void);
+void gate_renew(const struct terms *terms);
+void gate_close(void);
+void gate_read(us_t now);
+void gate_due(us_t now);
+us_t gate_next(void);
+void gate_interface(const char *name);
+const char *gate_trial(unsigned life_ms);
+
 /* frame.c: pure */
 enum heard_kind { HEARD_ARP, HEARD_NA, HEARD_ECHO };
 struct heard {
@@ -231,5 +245,6 @@ void serve_renew(uint64_t seq, const struct epoch *epoch, struct terms terms);
 void serve_release(uint64_t seq, const struct epoch *epoch, bool will);
 void serve_will(const uint8_t *bytes, size_t count);
 void serve_announce(void);
+void serve_gate(void);
 
 #endif

@@ -1,0 +1,176 @@
+// The packet lease of pulse: puts the gate's rules in, finds out before the first heartbeat whether this kernel does what they ask
+// for, and puts them back when vipd says that they are gone. Not pure. Every step is bounded; nothing of it is waited for once
+// the election runs. Without it the router works as ever, and says so.
+import { readFile } from 'node:fs/promises';
+import { type Run, run } from '../../command/io/run.ts';
+import {
+  chainsIn,
+  GATE_FAMILY,
+  GATE_TABLE,
+  GATE_TRIAL_TABLE,
+  type GateAddress,
+  gateRemoval,
+  gateRules,
+  interfacesOf,
+  TRIAL_MS,
+  trialRules,
+} from '../../firewall/gate.ts';
+import type { Log } from '../../log/log.ts';
+import type { VipdMessage } from '../../vip/protocol.ts';
+
+/** All of the start together, and each repair, in ms. */
+const WORK_MS_MAX = 1_800;
+/** Cleaning up gets at least this, in ms. */
+const REMOVE_MS_MIN = 200;
+
+export interface GateOptions {
+  /** `heartbeat.packet_lease` is not off. */
+  readonly wanted: boolean;
+  readonly addresses: readonly GateAddress[];
+  readonly leaseMs: number;
+  readonly keepMs: number;
+  /** Path of vipd, which sends the trial's frames. */
+  readonly vipd: string;
+  readonly log: Log;
+  readonly runCommand?: Run;
+}
+
+export interface Gate {
+  /** vipd is to watch the rules. */
+  readonly installed: boolean;
+  /** Takes notice of what vipd says: repairs in the background, then has `say` tell vipd to renew at once. */
+  hear(message: VipdMessage, say: (line: string) => void): void;
+  /** At the end: removes the table unless addresses stay in the kernel, whose lease it then is. */
+  close(): Promise<void>;
+}
+
+/** Resolves within some two seconds, whatever nft does. */
+export async function openGate(options: GateOptions): Promise<Gate> {
+  const shell = shellOf(options);
+  const { log, addresses } = options;
+  const left = timeLeft();
+  const began = performance.now();
+  const wanted = options.wanted && addresses.length > 0;
+  try {
+    if (!wanted) throw new Error('not wanted');
+    await shell.trial(left);
+    await shell.install(left);
+    const tookMs = Math.round(performance.now() - began);
+    log.event('PACKET_LEASE_ON', { interfaces: interfacesOf(addresses).join(' '), tookMs });
+    return new RunningGate(shell, options);
+  } catch (error) {
+    // Whatever an earlier life left would shut the addresses out.
+    await shell.remove(left);
+    if (wanted) log.event('PACKET_LEASE_OFF', { reason: reasonOf(error) });
+    return { installed: false, hear: () => undefined, close: async () => undefined };
+  }
+}
+
+class RunningGate implements Gate {
+  readonly installed = true;
+  readonly #shell: Shell;
+  readonly #options: GateOptions;
+  #holding = false;
+  #off = false;
+  #repairing = false;
+  #repair: Promise<void> = Promise.resolve();
+
+  constructor(shell: Shell, options: GateOptions) {
+    this.#shell = shell;
+    this.#options = options;
+  }
+
+  hear(message: VipdMessage, say: (line: string) => void): void {
+    if (message.type === 'held' || (message.type === 'hello' && message.held > 0)) this.#holding = true;
+    if (message.type === 'released' || message.type === 'expired') this.#holding = false;
+    if (message.type !== 'gate' || this.#repairing) return;
+    this.#repairing = true;
+    this.#repair = this.#repairNow(message.lost, say).finally(() => {
+      this.#repairing = false;
+    });
+  }
+
+  async #repairNow(what: string, say: (line: string) => void): Promise<void> {
+    const { log, addresses } = this.#options;
+    const left = timeLeft();
+    const began = performance.now();
+    try {
+      await this.#shell.install(left);
+      // At once: until vipd has renewed it, a new table lets nothing in.
+      say('gate');
+      if (what === 'shut' || what === 'lo') await this.#shell.trial(left);
+      const tookMs = Math.round(performance.now() - began);
+      if (this.#off) log.event('PACKET_LEASE_ON', { interfaces: interfacesOf(addresses).join(' '), tookMs });
+      else log.event('PACKET_LEASE_REPAIRED', { what, tookMs });
+      this.#off = false;
+    } catch (error) {
+      // A gate that cannot be opened is worse than none.
+      await this.#shell.remove(left);
+      if (!this.#off) log.event('PACKET_LEASE_OFF', { reason: reasonOf(error) });
+      this.#off = true;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#repair;
+    if (!this.#holding) await this.#shell.remove(timeLeft());
+  }
+}
+
+/** Each of these is given the time that is left. */
+interface Shell {
+  install(left: TimeLeft): Promise<void>;
+  trial(left: TimeLeft): Promise<void>;
+  remove(left: TimeLeft): Promise<void>;
+}
+
+/** Milliseconds until all must be done, at least `floor`. */
+type TimeLeft = (floor?: number) => number;
+
+function timeLeft(): TimeLeft {
+  const end = performance.now() + WORK_MS_MAX;
+  return (floor = 1) => Math.max(floor, Math.ceil(end - performance.now()));
+}
+
+function shellOf({ addresses, leaseMs, keepMs, vipd, runCommand = run }: GateOptions): Shell {
+  const nft = async (args: readonly string[], timeoutMs: number, input?: string): Promise<string> => {
+    const result = await runCommand('nft', args, { timeoutMs, ...(input !== undefined && { input }) });
+    if (result.status === 0) return result.stdout;
+    throw new Error(`nft: ${result.stderr.trim().split('\n').slice(0, 2).join(' | ').slice(0, 300)}`);
+  };
+  const apply = async (text: string, timeoutMs: number) => {
+    await nft(['-f', '-'], timeoutMs, text);
+  };
+  return {
+    install: async left => {
+      const listing = await nft(['-s', 'list', 'table', GATE_FAMILY, GATE_TABLE], left()).catch(() => '');
+      const plan = { addresses, leaseMs, keepMs, present: await interfacesPresent() };
+      const kept = gateRules({ ...plan, chains: chainsIn(listing) });
+      // Sets of another version of ours do not fit: then all of it is made anew.
+      await apply(kept, left()).catch(() =>
+        apply(`${gateRemoval(GATE_TABLE)}${gateRules({ ...plan, chains: [] })}`, left()),
+      );
+    },
+    trial: async left => {
+      try {
+        await apply(trialRules(), left());
+        const { status, stderr } = await runCommand(vipd, ['--try-gate', String(TRIAL_MS)], { timeoutMs: left() });
+        if (status !== 0) throw new Error(stderr.trim().slice(0, 300) || `${vipd} --try-gate ended with ${status}`);
+      } finally {
+        await apply(gateRemoval(GATE_TRIAL_TABLE), left(REMOVE_MS_MIN)).catch(() => undefined);
+      }
+    },
+    // Nothing is left to do about a table that cannot be removed: vipd renews it all the same.
+    remove: left => apply(gateRemoval(GATE_TABLE), left(REMOVE_MS_MIN)).catch(() => undefined),
+  };
+}
+
+/** Not /sys: that shows the namespace it was mounted in. */
+async function interfacesPresent(): Promise<string[]> {
+  const text = await readFile('/proc/net/dev', 'utf8');
+  return [...text.matchAll(/^\s*(\S+):/gm)].map(match => match[1] as string);
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,222 @@
+// What a router makes of its surroundings: dead LANs, isolation, a third machine, servers that fail, repeated changes.
+import test from 'ava';
+import { ms } from '../../src/units/duration.ts';
+import { Driver, PEER_MAC, THIRD_MAC } from './driver.ts';
+
+/** Everything is cut: no target, no frame, no peer. */
+function isolate(driver: Driver): void {
+  driver.peer = undefined;
+  driver.peerAnswers = false;
+  for (const index of [0, 1]) driver.vipd({ type: 'target', index, up: false });
+  for (const iface of ['c0', 's0', 'x0']) driver.vipd({ type: 'traffic', iface, alive: false });
+}
+
+test('an owner that hears neither peer nor target nor any frame lets go in less than the dead time', t => {
+  const driver = Driver.active();
+  isolate(driver);
+  const cutAt = driver.now;
+  driver.run(1_000);
+  t.is(driver.role, 'standby', driver.reason);
+  t.regex(driver.reason, /isolated/);
+  const gone = driver.effects.find(({ at, effect }) => at >= cutAt && effect.type === 'give-up')?.at ?? Infinity;
+  t.true(gone - cutAt <= 150, `after ${gone - cutAt} ms`);
+  t.true(driver.events.includes('ISOLATED'));
+  driver.run(60_000);
+  t.is(driver.role, 'standby', 'and claims nothing as long as it hears nobody');
+  driver.vipd({ type: 'target', index: 0, up: true });
+  driver.run(10_000);
+  t.is(driver.role, 'active', 'somebody is heard again, but no peer');
+});
+
+test('on_isolation: keep serves on', t => {
+  const driver = Driver.active({ onIsolation: 'keep' });
+  isolate(driver);
+  driver.run(60_000);
+  t.is(driver.role, 'active');
+  t.true(driver.events.includes('ISOLATED'));
+});
+
+test('one sign of life anywhere is no isolation: a target, a frame, a heartbeat', t => {
+  const target = Driver.active();
+  isolate(target);
+  target.vipd({ type: 'target', index: 1, up: true });
+  t.is(target.run(10_000).role, 'active', target.reason);
+  const frame = Driver.active();
+  isolate(frame);
+  frame.vipd({ type: 'traffic', iface: 'c0', alive: true });
+  t.is(frame.run(10_000).role, 'active', frame.reason);
+  const beat = Driver.active();
+  isolate(beat);
+  beat.peer = { fitness: 0 };
+  t.is(beat.run(10_000).role, 'active', beat.reason);
+});
+
+test('without targets a quiet LAN is no isolation', t => {
+  const lans = [{ name: 'clients', interface: 'c0', vips: true, targets: [], links: [0] }];
+  const driver = Driver.active({ lans, addressLans: [0] });
+  driver.peer = undefined;
+  driver.vipd({ type: 'traffic', iface: 'c0', alive: false });
+  t.is(driver.run(10_000).role, 'active', driver.reason);
+});
+
+test('lost carrier hands over at once, without waiting for the next heartbeat', t => {
+  const driver = Driver.active();
+  driver.run(50);
+  const at = driver.now;
+  driver.vipd({ type: 'link', index: 0, up: false, mac: '02:00:00:00:01:01' });
+  t.is(driver.role, 'handing-over', driver.reason);
+  t.is(driver.now, at);
+  t.regex(driver.reason, /LAN clients has lost its carrier here/);
+});
+
+test('a LAN whose targets all fall silent here only moves the addresses; one target alone moves nothing', t => {
+  const lans = [
+    { name: 'clients', interface: 'c0', vips: true, targets: [0, 1], links: [0] },
+    { name: 'servers', interface: 's0', vips: true, targets: [], links: [] },
+  ];
+  const driver = Driver.active({ lans });
+  driver.vipd({ type: 'target', index: 0, up: false });
+  driver.run(10_000);
+  t.is(driver.role, 'active');
+  driver.vipd({ type: 'target', index: 1, up: false });
+  driver.run(150);
+  t.is(driver.role, 'active', "the peer's heartbeat may be older than its own look");
+  driver.run(250);
+  t.is(driver.role, 'handing-over', driver.reason);
+  t.regex(driver.reason, /LAN clients is dead here/);
+});
+
+test('a LAN that is dead at the peer, too, moves nothing', t => {
+  const driver = Driver.active();
+  driver.peer = { fitness: 1 };
+  driver.run(200);
+  driver.vipd({ type: 'target', index: 0, up: false });
+  driver.run(30_000);
+  t.is(driver.role, 'active', driver.reason);
+});
+
+test('a dead LAN counts as alive only after it has been well for two seconds', t => {
+  const driver = Driver.active();
+  driver.peer = { fitness: 0 };
+  driver.run(200);
+  driver.vipd({ type: 'target', index: 0, up: false });
+  driver.vipd({ type: 'target', index: 0, up: true });
+  driver.run(1_000);
+  driver.vipd({ type: 'target', index: 0, up: false });
+  driver.vipd({ type: 'target', index: 0, up: true });
+  driver.run(1_500);
+  t.false(driver.events.includes('LAN_ALIVE'));
+  driver.run(1_000);
+  t.is(driver.events.filter(code => code === 'LAN_ALIVE').length, 1);
+  t.is(driver.events.filter(code => code === 'LAN_DEAD').length, 1);
+});
+
+test('a director that is gone makes a router less fit, after a while', t => {
+  const driver = Driver.active({ keepsSessions: true });
+  const report = { rulesIn: true, healthyServers: 2, flushMs: 0, warm: true };
+  driver.send({ type: 'report', ...report });
+  driver.run(4_000);
+  t.is(driver.role, 'active');
+  t.false(driver.events.includes('HANDOVER_STARTED'));
+  for (let n = 0; n < 1_000 && driver.role === 'active'; n += 1) driver.run(10);
+  t.is(driver.role, 'handing-over', driver.reason);
+  t.regex(driver.reason, /the peer is fitter/);
+});
+
+test('repeated changes by itself wait longer each time', t => {
+  const driver = Driver.active();
+  const waits: number[] = [];
+  for (let round = 0; round < 4; round += 1) {
+    driver.vipd({ type: 'link', index: 0, up: true, mac: '02:00:00:00:01:01' });
+    driver.run(3_000);
+    driver.vipd({ type: 'link', index: 0, up: false, mac: '02:00:00:00:01:01' });
+    const from = driver.now;
+    for (let waited = 0; driver.role === 'active' && waited < 100_000; waited += 10) driver.run(10);
+    waits.push(driver.now - from);
+    driver.vipd({ type: 'link', index: 0, up: true, mac: '02:00:00:00:01:01' });
+    // The peer does not take it, and the addresses come back here.
+    driver.run(5_000);
+    t.is(driver.role, 'active', driver.reason);
+  }
+  const [first, second, third = 0, fourth = 0] = waits;
+  t.is(first, 0);
+  t.is(second, 0);
+  t.true(third >= 5_000 && fourth > third, `waits ${waits}`);
+});
+
+test('a third machine that claims an address is named with its port and defended against', t => {
+  const driver = Driver.active();
+  const announced = driver.count('announce');
+  for (let n = 0; n < 5; n += 1) {
+    driver.vipd({ type: 'conflict', index: 0, mac: THIRD_MAC, port: 'br0/eth3' });
+    driver.run(1_000);
+  }
+  t.is(driver.role, 'active');
+  t.is(driver.count('announce') - announced, 5);
+  const told = driver.effects.find(
+    ({ effect }) => effect.type === 'event' && effect.code === 'VIP_CLAIMED_BY_OTHER',
+  )?.effect;
+  t.deepEqual(told?.type === 'event' && told.fields, { address: 0, mac: THIRD_MAC, port: 'br0/eth3' });
+});
+
+test('on_conflict: stand-down lets go after three claims, asks the peer not to claim, and tries again after 30 s', t => {
+  const driver = Driver.active({ onConflict: 'stand-down' });
+  for (let n = 0; n < 3; n += 1) {
+    t.is(driver.role, 'active');
+    driver.vipd({ type: 'conflict', index: 0, mac: THIRD_MAC, port: 'c0' });
+    driver.run(1_000);
+  }
+  t.is(driver.role, 'standby', driver.reason);
+  t.true(driver.events.includes('STANDS_DOWN'));
+  driver.run(25_000);
+  t.is(driver.role, 'standby');
+  driver.run(10_000);
+  t.is(driver.role, 'active', driver.reason);
+});
+
+test('a standby does not claim what its peer stands down for', t => {
+  const driver = Driver.standby();
+  driver.peer = { role: 'standby', serving: false, standsDown: true };
+  driver.peerAnswers = false;
+  driver.run(10_000);
+  t.is(driver.role, 'standby', driver.reason);
+  driver.peer = { role: 'standby', serving: false, standsDown: false, hold: true };
+  driver.run(3_000);
+  t.is(driver.role, 'active', driver.reason);
+});
+
+test('the peer, unheard, claims the addresses too: the higher rank defends, the lower lets go', t => {
+  const higher = Driver.active({ onIsolation: 'keep' });
+  higher.peer = undefined;
+  higher.run(1_000);
+  const announced = higher.count('announce');
+  higher.vipd({ type: 'conflict', index: 0, mac: PEER_MAC, port: 'c0' });
+  t.is(higher.role, 'active');
+  t.is(higher.count('announce'), announced + 1);
+  const lower = Driver.active({ onIsolation: 'keep', priority: 50 });
+  lower.peerAnswers = true;
+  lower.peer = undefined;
+  lower.run(1_000);
+  t.is(lower.role, 'active', lower.reason);
+  lower.vipd({ type: 'conflict', index: 0, mac: PEER_MAC, port: 'c0' });
+  t.is(lower.role, 'standby', lower.reason);
+  lower.run(10_000);
+  t.is(lower.role, 'standby', 'the peer answers for the addresses');
+});
+
+test('answers of a third machine to a probe do not keep a standby from taking over', t => {
+  const driver = Driver.standby();
+  driver.peer = undefined;
+  driver.peerAnswers = false;
+  driver.run(200);
+  const probe = driver.effects.findLast(({ effect }) => effect.type === 'probe')?.effect;
+  driver.vipd({ type: 'reply', id: probe?.type === 'probe' ? probe.id : 0, index: 0, via: 'echo', mac: THIRD_MAC });
+  driver.vipd({ type: 'reply', id: probe?.type === 'probe' ? probe.id : 0, index: 0, via: 'arp', mac: THIRD_MAC });
+  driver.run(300);
+  t.is(driver.role, 'active', driver.reason);
+  t.true(driver.events.includes('VIP_CLAIMED_BY_OTHER'));
+});
+
+test('the time from decision to announcement is told', t => {
+  t.true(Driver.active({ noticeMs: ms(0) }).events.includes('VIPS_ANNOUNCED'));
+});

@@ -6,6 +6,7 @@ import { networkRules } from './rules/network.ts';
 import { serviceRules } from './rules/services.ts';
 import { syncRules } from './rules/sync.ts';
 import { timingRules } from './rules/timing.ts';
+import { witnessRules } from './rules/witness.ts';
 import type { Config } from './schema.ts';
 
 /** Longest cron expression that is looked at, in characters. */
@@ -16,6 +17,7 @@ export function checkRules(config: Config): Finding[] {
   return [
     ...networkRules(config),
     ...timingRules(config),
+    ...witnessRules(config),
     ...syncRules(config, validCron),
     ...serviceRules(config, validCron),
   ];

@@ -313,6 +313,22 @@ const redisStore = z
   })
   .meta({ description: 'A Redis that both routers may use; single or with Sentinel, not a cluster' });
 
+const witness = z
+  .strictObject({
+    redis: redisStore,
+    lease: duration(
+      'W: how long the word of the witness lasts; the owner of the VIPs renews it all the time',
+      300,
+      60_000,
+      '1s',
+    ),
+    timeout: duration('Longest time for one answer of the witness', 50, 10_000, '250ms'),
+  })
+  .meta({
+    description:
+      'A third place that knows who owns the VIPs, for when the routers cannot hear each other: one durable Redis on neither of them',
+  });
+
 const store = z
   .strictObject({
     type: z
@@ -365,6 +381,7 @@ export const configSchema = z
     routers: z.record(name('A router'), router).meta({ description: 'The two routers' }),
     lans: z.record(name('A LAN'), lan).meta({ description: 'The networks of the pair, by name' }),
     heartbeat,
+    witness: witness.optional(),
     sync: sync.prefault({}),
     ipvs: ipvs.prefault({}),
     services: z.record(name('A service'), service).default({}).meta({ description: 'FTP services, by name' }),
@@ -377,4 +394,5 @@ export type LanConfig = Config['lans'][string];
 export type ServiceConfig = Config['services'][string];
 export type StoreConfig = Config['sync']['store'];
 export type RedisConfig = NonNullable<StoreConfig['redis']>;
+export type WitnessConfig = NonNullable<Config['witness']>;
 export type CheckConfig = ServiceConfig['check'];

@@ -38,7 +38,7 @@ import {
   type Turn,
   update,
 } from './turn.ts';
-import { hearVipd, tickVipd, vipdDueAt } from './vipd-events.ts';
+import { hearVipd, servingNow, tickVipd, vipdDueAt } from './vipd-events.ts';
 import { hearWitness, hurryWitness, tickWitness, useGrant, witnessDueAt } from './witness.ts';
 
 /** One event at one instant (monotonic). Never throws for what the world does. */
@@ -255,8 +255,10 @@ function hearWhileActive(turn: Turn, state: State & { role: 'active' }): void {
   if (!peer.last || !isServing(peer)) return;
   const epochs = { own: formatEpoch(state.epoch), peer: formatEpoch(peer.last.epoch) };
   if (compareEpochs(peer.last.epoch, state.epoch) > 0) {
+    // Awake again after its lease has ended, and vipd's word of that not read yet: there never were two.
+    if (servingNow(turn.machine, turn.now)) report(turn, 'CONFLICT_LOST', epochs);
+    else report(turn, 'LEASE_EXPIRED', { epoch: epochs.own });
     giveUp(turn, state.epoch, false);
-    report(turn, 'CONFLICT_LOST', epochs);
     becomeStandby(turn, 'the peer serves under a higher epoch');
     return sendNow(turn);
   }

@@ -7,20 +7,24 @@ import { fileURLToPath } from 'node:url';
 import { loadKeys } from '../config/io/key.ts';
 import { loadConfig } from '../config/io/load.ts';
 import { type NodeView, nodeView } from '../config/node.ts';
-import type { Config, ServiceConfig } from '../config/schema.ts';
+import type { Config } from '../config/schema.ts';
 import { CONTROL_SOCKET, FEED_SOCKET } from '../feed/message.ts';
 import { createLog, type Log } from '../log/log.ts';
 import { type At, after, ms } from '../units/duration.ts';
 import { EPOCH_BLOCK } from '../units/epoch.ts';
 import { startVipd } from '../vip/io/vipd.ts';
+import { witnessKey } from '../witness/script.ts';
+import type { WitnessAnswer } from '../witness/witness.ts';
 import { monotonicNow } from './io/clock.ts';
 import { serveControl } from './io/control.ts';
 import { serveFeed } from './io/feed.ts';
 import { openGate } from './io/gate.ts';
 import { openLinks } from './io/links.ts';
 import { beginWith, type PulseState, readState, type StateFile, stateFile } from './io/state-file.ts';
+import { startWitness, type Witness } from './io/witness.ts';
 import { createLoop } from './loop.ts';
-import { type LanSettings, type Machine, newMachine, type Settings } from './machine.ts';
+import { type Machine, newMachine, type Settings } from './machine.ts';
+import { settingsOf } from './settings.ts';
 
 export interface DaemonOptions {
   readonly configFile: string;
@@ -43,7 +47,7 @@ export async function runPulse(options: DaemonOptions): Promise<void> {
   mkdirSync(options.runDir, { recursive: true, mode: 0o755 });
   const log = createLog({ process: 'pulse', node: options.node });
   const state = recall(join(options.stateDir, 'pulse.json'), log);
-  const settings = settingsOf(config, view, digest);
+  const settings = settingsOf(config, view, digest, randomBytes(8).toString('hex'));
   log.event('PULSE_STARTED', {
     peer: view.peer,
     intervalMs: settings.intervalMs,
@@ -122,9 +126,11 @@ async function open(
     state: file,
     feed,
     watchdogMs,
-    askWitness: () => {},
+    askWitness: ask => witness?.ask(ask),
     onExit: ended,
   });
+  const witness = openWitness(prepared, answer => loop.dispatch({ type: 'witness', answer }));
+  closers.push(() => witness?.close());
   const control = await serveControl(join(options.runDir, CONTROL_SOCKET), loop.obey);
   closers.push(control.close);
   const links = openLinks({
@@ -139,6 +145,7 @@ async function open(
     stateFile: join(options.runDir, 'vipd.state'),
     addresses: view.addresses,
     links: view.links,
+    targets: view.targets,
     port: config.heartbeat.port,
     gate: gate.installed,
     onMessage: message => {
@@ -155,6 +162,23 @@ async function open(
   process.on('SIGTERM', stop).on('SIGINT', stop);
   await end;
   vipd.send('notify STOPPING=1');
+}
+
+/** The process that asks the witness, where the pair has one. */
+function openWitness({ config, view, log }: Prepared, onAnswer: (answer: WitnessAnswer) => void): Witness | undefined {
+  if (!config.witness) return undefined;
+  const { redis, lease, timeout } = config.witness;
+  return startWitness({
+    setup: {
+      redis,
+      key: witnessKey(redis.key_prefix, config.pair),
+      nodeId: view.nodeId,
+      leaseMs: lease,
+      timeoutMs: timeout,
+    },
+    onAnswer,
+    onTrouble: how => log.event('WITNESS_PROCESS_GONE', { how }),
+  });
 }
 
 /**
@@ -186,47 +210,4 @@ function holdOf(state: PulseState, wallMs: number, now: At): Machine['hold'] {
   const { on, until } = state.hold;
   if (!on || until === null) return { on, until: undefined };
   return until > wallMs ? { on, until: after(now, ms(until - wallMs)) } : { on: false, until: undefined };
-}
-
-function settingsOf(config: Config, view: NodeView, configDigest: string): Settings {
-  const { interval, lease, dead, alone_keep, auto_failback, on_isolation, on_conflict } = config.heartbeat;
-  const lans = Object.keys(config.lans).sort();
-  return {
-    node: view.node,
-    nodeId: view.nodeId,
-    bootId: randomBytes(8).toString('hex'),
-    priority: view.priority,
-    intervalMs: interval,
-    leaseMs: lease,
-    deadMs: dead,
-    aloneKeepMs: alone_keep,
-    autoFailback: auto_failback,
-    keepsSessions: Object.keys(config.services).length > 0,
-    configDigest,
-    links: view.links.length,
-    addressLans: view.addresses.map(address => lans.indexOf(address.lan)),
-    lans: lans.map(lan => lanSettings(view, lan)),
-    onIsolation: on_isolation,
-    onConflict: on_conflict,
-    witness: undefined,
-    noticeMs: ms(Math.max(0, ...Object.values(config.services).map(noticeMs))),
-  };
-}
-
-function lanSettings(view: NodeView, lan: string): LanSettings {
-  const indexes = (items: readonly { readonly lan: string }[]) =>
-    items.flatMap((item, index) => (item.lan === lan ? [index] : []));
-  const on = [...view.addresses, ...view.targets, ...view.links].find(item => item.lan === lan);
-  return {
-    name: lan,
-    interface: on?.interface ?? '',
-    vips: view.addresses.some(address => address.lan === lan),
-    targets: indexes(view.targets),
-    links: indexes(view.links),
-  };
-}
-
-/** How long a failed server of a service may go unnoticed: each check may take its whole time. */
-function noticeMs({ check }: ServiceConfig): number {
-  return check.fall * (check.interval + check.timeout);
 }

@@ -181,6 +181,9 @@ test('parsing never throws on arbitrary structures with the right keys', t => {
     'store',
     'redis',
     'tls',
+    'witness',
+    'lease',
+    'timeout',
   );
   const { tree } = fc.letrec(tie => ({
     tree: fc.oneof(

@@ -14,6 +14,7 @@ lans:
       a: 192.0.2.2/24
       b: 192.0.2.3/24
     vips: [192.0.2.100, 192.0.2.101]
+    targets: [192.0.2.1]
   servers:
     interface: { a: eth1, b: eth9 }
     addresses:
@@ -61,6 +62,11 @@ function redis(fields: string): readonly Edit[] {
   return [['  port: 694', `  store: { type: redis, redis: { ${fields} } }`]];
 }
 
+/** SOUND with a witness of these fields. */
+function witness(fields: string): readonly Edit[] {
+  return [['services:\n', `witness: { ${fields} }\nservices:\n`]];
+}
+
 type Edit = readonly [from: string, to: string];
 
 interface Case {
@@ -97,13 +103,13 @@ const CASES: readonly Case[] = [
     mistake: 'two documents',
     edits: [['ipvs:\n', '---\nipvs:\n']],
     told: [
-      '30:1: error: YAML: Source contains multiple documents; please use YAML.parseAllDocuments(); keep one document in the file',
+      '31:1: error: YAML: Source contains multiple documents; please use YAML.parseAllDocuments(); keep one document in the file',
     ],
   },
   {
     mistake: 'a key written twice',
     edits: [['  lease: 220ms', '  lease: 220ms\n  lease: 230ms']],
-    told: ['27:3: error: key "lease" is already written on line 26; write each key once'],
+    told: ['28:3: error: key "lease" is already written on line 27; write each key once'],
   },
   {
     mistake: 'an alias to nothing',
@@ -113,24 +119,24 @@ const CASES: readonly Case[] = [
   {
     mistake: 'a misspelt key',
     edits: [['passive_ports', 'pasive_ports']],
-    told: ['38:5: error: unknown key "pasive_ports"; did you mean "passive_ports"?'],
+    told: ['39:5: error: unknown key "pasive_ports"; did you mean "passive_ports"?'],
   },
   {
     mistake: 'an unknown key with no near name',
     edits: [['  dead: 300ms', '  dead: 300ms\n  quorum: 3']],
     told: [
-      '28:3: error: unknown key "quorum"; delete it; known here: interval, lease, dead, alone_keep, port, links, key_file, packet_lease, auto_failback, on_isolation, on_conflict',
+      '29:3: error: unknown key "quorum"; delete it; known here: interval, lease, dead, alone_keep, port, links, key_file, packet_lease, auto_failback, on_isolation, on_conflict',
     ],
   },
   {
     mistake: 'a misspelt required key',
     edits: [['    vip: 192', '    vp: 192']],
-    told: ['34:5: error: unknown key "vp"; did you mean "vip"?'],
+    told: ['35:5: error: unknown key "vp"; did you mean "vip"?'],
   },
   {
     mistake: 'a missing required key',
     edits: [['    mark: 21\n', '']],
-    told: ['33:3: error: "mark" is missing; add mark: firewall mark of the service, unique (1 to 2147483647)'],
+    told: ['34:3: error: "mark" is missing; add mark: firewall mark of the service, unique (1 to 2147483647)'],
   },
   {
     mistake: 'a missing section',
@@ -141,14 +147,14 @@ const CASES: readonly Case[] = [
     mistake: 'a section with nothing below it',
     edits: [['    check:\n      timeout: 8s', '    check:']],
     told: [
-      '39:5: error: "check" has no value; write how a nanny checks the real servers, as an FTP client would, or delete the line',
+      '40:5: error: "check" has no value; write how a nanny checks the real servers, as an FTP client would, or delete the line',
     ],
   },
   {
     mistake: 'a key without a value',
     edits: [['  interval: 100ms', '  interval:']],
     told: [
-      '25:3: error: "interval" has no value; write H: how often each router sends a heartbeat (10ms to 5s), or delete the line',
+      '26:3: error: "interval" has no value; write H: how often each router sends a heartbeat (10ms to 5s), or delete the line',
     ],
   },
   {
@@ -162,28 +168,28 @@ const CASES: readonly Case[] = [
     mistake: 'a map name that is not allowed',
     edits: [['  cross:\n', '  Cross_1:\n']],
     told: [
-      '18:3: error: "Cross_1" is not allowed as a name; write lower-case letters, digits and dashes, at most 31 characters',
+      '19:3: error: "Cross_1" is not allowed as a name; write lower-case letters, digits and dashes, at most 31 characters',
     ],
   },
   {
     mistake: 'a duration without a unit',
     edits: [['lease: 220ms', 'lease: 220']],
-    told: ['26:10: error: 220 is a number; write a number and a unit: 50ms, 2s, 10m, 1h, 1d'],
+    told: ['27:10: error: 220 is a number; write a number and a unit: 50ms, 2s, 10m, 1h, 1d'],
   },
   {
     mistake: 'a duration that is none',
     edits: [['lease: 220ms', 'lease: fast']],
-    told: ['26:10: error: "fast" is not a duration; write a number and a unit: 50ms, 2s, 10m, 1h, 1d'],
+    told: ['27:10: error: "fast" is not a duration; write a number and a unit: 50ms, 2s, 10m, 1h, 1d'],
   },
   {
     mistake: 'a duration out of bounds',
     edits: [['interval: 100ms', 'interval: 1ms']],
-    told: ['25:13: error: 1ms is out of bounds; write a duration of 10ms to 5s'],
+    told: ['26:13: error: 1ms is out of bounds; write a duration of 10ms to 5s'],
   },
   {
     mistake: 'an address that is none',
     edits: [['vip: 192.0.2.100', 'vip: 192.0.2.300']],
-    told: ['34:10: error: "192.0.2.300" is not an address; write one like 192.0.2.100 or 2001:db8::100'],
+    told: ['35:10: error: "192.0.2.300" is not an address; write one like 192.0.2.100 or 2001:db8::100'],
   },
   {
     mistake: 'an address without a prefix length',
@@ -194,14 +200,14 @@ const CASES: readonly Case[] = [
     mistake: 'an interface name that is too long',
     edits: [['eth2', 'averyveryverylongname']],
     told: [
-      '19:16: error: "averyveryverylongname" is not allowed for "interface"; write the name of a network interface, at most 15 characters',
+      '20:16: error: "averyveryverylongname" is not allowed for "interface"; write the name of a network interface, at most 15 characters',
     ],
   },
   {
     mistake: 'an interface that is a number',
     edits: [['interface: eth2', 'interface: 2']],
     told: [
-      '19:16: error: 2 is not allowed for "interface"; write the interface on this LAN: one name, or one for each router',
+      '20:16: error: 2 is not allowed for "interface"; write the interface on this LAN: one name, or one for each router',
     ],
   },
   {
@@ -212,32 +218,32 @@ const CASES: readonly Case[] = [
   {
     mistake: 'a number that is text',
     edits: [['mark: 21', 'mark: twenty']],
-    told: ['36:11: error: "twenty" is a text; write a whole number from 1 to 2147483647'],
+    told: ['37:11: error: "twenty" is a text; write a whole number from 1 to 2147483647'],
   },
   {
     mistake: 'a choice that does not exist',
     edits: [['    mark: 21', '    mark: 21\n    scheduler: wlcc']],
-    told: ['37:16: error: "wlcc" is not a choice for "scheduler"; did you mean "wlc"? (rr, wrr, lc, wlc or sh)'],
+    told: ['38:16: error: "wlcc" is not a choice for "scheduler"; did you mean "wlc"? (rr, wrr, lc, wlc or sh)'],
   },
   {
     mistake: 'yes instead of true',
     edits: [['    mark: 21', '    mark: 21\n    active: yes']],
-    told: ['37:13: error: "yes" is a text; write true or false'],
+    told: ['38:13: error: "yes" is a text; write true or false'],
   },
   {
     mistake: 'a port range that is none',
     edits: [['10000-12000', '12000-10000']],
-    told: ['38:20: error: "12000-10000" is not a port range; write first-last within 1024-65535'],
+    told: ['39:20: error: "12000-10000" is not a port range; write first-last within 1024-65535'],
   },
   {
     mistake: 'no links',
     edits: [['[client, cross]', '[]']],
-    told: ['24:10: error: 0 entries are too few; name one to four LANs'],
+    told: ['25:10: error: 0 entries are too few; name one to four LANs'],
   },
   {
     mistake: 'too many links',
     edits: [['[client, cross]', '[client, cross, servers, client, cross]']],
-    told: ['24:10: error: 5 entries are too many; name one to four LANs'],
+    told: ['25:10: error: 5 entries are too many; name one to four LANs'],
   },
   {
     mistake: 'only one router',
@@ -245,9 +251,9 @@ const CASES: readonly Case[] = [
     told: [
       '3:3: error: a pair has exactly two routers, found 1 (a); name two, by their host names',
       '9:10: error: there is no router "b"; write a, or add it',
-      '12:30: error: there is no router "b"; write a, or add it',
-      '15:10: error: there is no router "b"; write a, or add it',
-      '21:10: error: there is no router "b"; write a, or add it',
+      '13:30: error: there is no router "b"; write a, or add it',
+      '16:10: error: there is no router "b"; write a, or add it',
+      '22:10: error: there is no router "b"; write a, or add it',
     ],
   },
   {
@@ -256,9 +262,9 @@ const CASES: readonly Case[] = [
     told: [
       '3:3: error: a pair has exactly two routers, found 3 (a, b, c); name two, by their host names',
       '10:7: error: router "c" has no address on LAN "client"; add "c: ADDRESS/PREFIX", its own fixed address on this LAN',
-      '14:16: error: router "c" has no interface on LAN "servers"; add "c: INTERFACE", or write one name for both',
-      '16:7: error: router "c" has no address on LAN "servers"; add "c: ADDRESS/PREFIX", its own fixed address on this LAN',
-      '22:7: error: router "c" has no address on LAN "cross"; add "c: ADDRESS/PREFIX", its own fixed address on this LAN',
+      '15:16: error: router "c" has no interface on LAN "servers"; add "c: INTERFACE", or write one name for both',
+      '17:7: error: router "c" has no address on LAN "servers"; add "c: ADDRESS/PREFIX", its own fixed address on this LAN',
+      '23:7: error: router "c" has no address on LAN "cross"; add "c: ADDRESS/PREFIX", its own fixed address on this LAN',
     ],
   },
   {
@@ -272,7 +278,7 @@ const CASES: readonly Case[] = [
     mistake: 'a LAN without an interface for one router',
     edits: [['{ a: eth1, b: eth9 }', '{ a: eth1 }']],
     told: [
-      '13:16: error: router "b" has no interface on LAN "servers"; add "b: INTERFACE", or write one name for both',
+      '14:16: error: router "b" has no interface on LAN "servers"; add "b: INTERFACE", or write one name for both',
     ],
   },
   {
@@ -284,7 +290,7 @@ const CASES: readonly Case[] = [
     mistake: 'addresses of the routers in different networks',
     edits: [['b: [203.0.113.2/30]', 'b: [203.0.113.6/30]']],
     told: [
-      '22:10: error: router "b" has 203.0.113.6/30 on LAN "cross", but "a" has no address in that network; give both routers an address in the same network, with the same prefix length',
+      '23:10: error: router "b" has 203.0.113.6/30 on LAN "cross", but "a" has no address in that network; give both routers an address in the same network, with the same prefix length',
     ],
   },
   {
@@ -298,7 +304,7 @@ const CASES: readonly Case[] = [
     mistake: 'an IPv6 address for one router only',
     edits: [['a: [203.0.113.1/30]', 'a: [203.0.113.1/30, "2001:db8::1/64"]']],
     told: [
-      '21:10: error: router "a" has 2001:db8::1/64 on LAN "cross", but "b" has no address in that network; give both routers an address in the same network, with the same prefix length',
+      '22:10: error: router "a" has 2001:db8::1/64 on LAN "cross", but "b" has no address in that network; give both routers an address in the same network, with the same prefix length',
     ],
   },
   {
@@ -316,10 +322,25 @@ const CASES: readonly Case[] = [
     ],
   },
   {
+    mistake: 'a target that is no host of the LAN, or one of the pair itself',
+    edits: [['targets: [192.0.2.1]', 'targets: [203.0.113.9, 192.0.2.100]']],
+    told: [
+      '12:15: error: target 203.0.113.9 is not in a network of LAN "client"; name a host on the LAN itself; what is behind a gateway says nothing of the LAN',
+      '12:28: error: target 192.0.2.100 is an address of the pair itself; name another host that always answers, like the gateway of that LAN',
+    ],
+  },
+  {
+    mistake: 'a LAN of clients without a target',
+    edits: [['    targets: [192.0.2.1]\n', '']],
+    told: [
+      '7:5: warning: LAN "client" has no target: when it is cut off, only lost carrier tells; name its gateway: targets: [ADDRESS]',
+    ],
+  },
+  {
     mistake: 'a gateway outside the networks of its LAN',
     edits: [['gateways: [198.51.100.1]', 'gateways: [198.51.100.1, 192.0.2.1]']],
     told: [
-      `17:30: error: gateway 192.0.2.1 is in no network of router "a" on LAN "servers" (198.51.100.2/24); write an address inside it, or add an address of 192.0.2.1's network to both routers`,
+      `18:30: error: gateway 192.0.2.1 is in no network of router "a" on LAN "servers" (198.51.100.2/24); write an address inside it, or add an address of 192.0.2.1's network to both routers`,
     ],
   },
   {
@@ -333,7 +354,7 @@ const CASES: readonly Case[] = [
     mistake: `a gateway that is a real server's address`,
     edits: [['gateways: [198.51.100.1]', 'gateways: [198.51.100.11]']],
     told: [
-      '17:16: error: gateway 198.51.100.11 is the own address of real server "s1" of service "ftp"; write an address that nothing else has',
+      '18:16: error: gateway 198.51.100.11 is the own address of real server "s1" of service "ftp"; write an address that nothing else has',
     ],
   },
   {
@@ -356,191 +377,229 @@ const CASES: readonly Case[] = [
   {
     mistake: 'a link that is no LAN',
     edits: [['[client, cross]', '[client, corss]']],
-    told: ['24:19: error: there is no LAN "corss"; did you mean "cross"?'],
+    told: ['25:19: error: there is no LAN "corss"; did you mean "cross"?'],
   },
   {
     mistake: 'a link named twice',
     edits: [['[client, cross]', '[client, cross, client]']],
-    told: ['24:26: error: link "client" is named twice; name each LAN once'],
+    told: ['25:26: error: link "client" is named twice; name each LAN once'],
   },
   {
     mistake: 'a link without addresses of one family',
     edits: [['b: [203.0.113.2/30]', 'b: ["2001:db8::2/64"]']],
     told: [
-      '21:10: error: router "a" has 203.0.113.1/30 on LAN "cross", but "b" has no address in that network; give both routers an address in the same network, with the same prefix length',
-      '22:10: error: router "b" has 2001:db8::2/64 on LAN "cross", but "a" has no address in that network; give both routers an address in the same network, with the same prefix length',
-      '24:19: error: link "cross" has no pair of addresses of one family; give both routers an IPv4 address there, or both an IPv6 one',
+      '22:10: error: router "a" has 203.0.113.1/30 on LAN "cross", but "b" has no address in that network; give both routers an address in the same network, with the same prefix length',
+      '23:10: error: router "b" has 2001:db8::2/64 on LAN "cross", but "a" has no address in that network; give both routers an address in the same network, with the same prefix length',
+      '25:19: error: link "cross" has no pair of addresses of one family; give both routers an IPv4 address there, or both an IPv6 one',
     ],
   },
   {
     mistake: 'only one link',
     edits: [['[client, cross]', '[client]']],
     told: [
-      '24:10: warning: only one heartbeat link: when it breaks, the routers cannot tell a dead peer from a cut cable; name a second LAN',
+      '25:10: warning: only one heartbeat link: when it breaks, the routers cannot tell a dead peer from a cut cable; name a second LAN',
     ],
   },
   {
     mistake: 'no link on a LAN with VIPs',
     edits: [['[client, cross]', '[servers, cross]']],
     told: [
-      '24:10: warning: no heartbeat link is on a LAN with VIPs, so a broken client LAN is not noticed; add "client"',
+      '25:10: warning: no heartbeat link is on a LAN with VIPs, so a broken client LAN is not noticed; add "client"',
     ],
   },
   {
     mistake: 'a sync LAN, which was removed',
     edits: [['  port: 694', '  lan: cross']],
     told: [
-      '29:3: error: unknown key "lan": it is gone, connection state goes over every heartbeat link, encrypted; delete it',
+      '30:3: error: unknown key "lan": it is gone, connection state goes over every heartbeat link, encrypted; delete it',
     ],
   },
   {
     mistake: 'a sync id, which was removed',
     edits: [['  port: 694', '  sync_id: 21']],
     told: [
-      '29:3: error: unknown key "sync_id": it is gone, the stream is bound to the pair by its name and key; delete it; sync.port is its TCP port',
+      '30:3: error: unknown key "sync_id": it is gone, the stream is bound to the pair by its name and key; delete it; sync.port is its TCP port',
     ],
   },
   {
     mistake: 'services with sync switched off',
     edits: [['  port: 694', '  enabled: false']],
-    told: ['29:12: warning: sync is off: running transfers do not survive a failover; write enabled: true'],
+    told: ['30:12: warning: sync is off: running transfers do not survive a failover; write enabled: true'],
   },
   {
     mistake: 'a schedule that is none',
     edits: [['  port: 694', '  store: { schedule: sometimes }']],
     told: [
-      '29:22: error: "sometimes" is not a cron expression; write five or six fields like "*/30 * * * * *" (second, minute, hour, day, month, weekday)',
+      '30:22: error: "sometimes" is not a cron expression; write five or six fields like "*/30 * * * * *" (second, minute, hour, day, month, weekday)',
     ],
   },
   {
     mistake: 'a store of an unknown type',
     edits: [['  port: 694', '  store: { type: redi, redis: { host: localhost } }']],
-    told: ['29:18: error: "redi" is not a choice for "type"; did you mean "redis"? (none, file or redis)'],
+    told: ['30:18: error: "redi" is not a choice for "type"; did you mean "redis"? (none, file or redis)'],
   },
   {
     mistake: 'a store path that is not whole',
     edits: [['  port: 694', '  store: { path: sessions }']],
-    told: ['29:18: error: "sessions" is not allowed for "path"; write a whole path, from / on'],
+    told: ['30:18: error: "sessions" is not allowed for "path"; write a whole path, from / on'],
   },
   {
     mistake: 'type redis without its section',
     edits: [['  port: 694', '  store: { type: redis }']],
-    told: ['29:18: error: type is redis, but there is no "redis" section; add redis: { host: ... }'],
+    told: ['30:18: error: type is redis, but there is no "redis" section; add redis: { host: ... }'],
   },
   {
     mistake: 'fields of another type of store',
     edits: [['  port: 694', '  store: { type: none, path: /var/x, redis: { host: localhost } }']],
     told: [
-      '29:30: warning: "path" is not used: type is none; write type: file, or delete it',
-      '29:45: warning: "redis" is not used: type is none; write type: redis, or delete it',
+      '30:30: warning: "path" is not used: type is none; write type: file, or delete it',
+      '30:45: warning: "redis" is not used: type is none; write type: redis, or delete it',
     ],
   },
   {
     mistake: 'a Redis that is nowhere',
     edits: redis('database: 1'),
-    told: ['29:32: error: neither host nor sentinels say where Redis is; write host: NAME, or sentinels and master'],
+    told: ['30:32: error: neither host nor sentinels say where Redis is; write host: NAME, or sentinels and master'],
   },
   {
     mistake: 'host and sentinels together',
     edits: redis('host: localhost, sentinels: ["127.0.0.1:26379"], master: m'),
-    told: ['29:40: error: host and sentinels exclude each other; keep one of them'],
+    told: ['30:40: error: host and sentinels exclude each other; keep one of them'],
   },
   {
     mistake: 'Sentinels without the name of the master',
     edits: redis('sentinels: ["127.0.0.1:26379", "[::1]:26379"]'),
     told: [
-      '29:45: error: the Sentinels must be asked for a master by its name; add master: NAME, as "sentinel monitor NAME" has it',
+      '30:45: error: the Sentinels must be asked for a master by its name; add master: NAME, as "sentinel monitor NAME" has it',
     ],
   },
   {
     mistake: 'a master, or a Sentinel password, without Sentinels',
     edits: redis('host: localhost, master: m, sentinel_password_file: /s'),
     told: [
-      '29:59: error: only Sentinels know a master by its name; write sentinels, or delete it',
-      '29:86: error: there are no sentinels; write sentinels, or delete it',
+      '30:59: error: only Sentinels know a master by its name; write sentinels, or delete it',
+      '30:86: error: there are no sentinels; write sentinels, or delete it',
     ],
   },
   {
     mistake: 'a Sentinel without a port',
     edits: redis('sentinels: ["127.0.0.1"], master: m'),
     told: [
-      '29:46: error: "127.0.0.1" is not a host with its port; write one like 203.0.113.9:26379 or "[2001:db8::9]:26379"',
+      '30:46: error: "127.0.0.1" is not a host with its port; write one like 203.0.113.9:26379 or "[2001:db8::9]:26379"',
     ],
   },
   {
     mistake: 'a Redis user without a password, and half a certificate',
     edits: redis('host: localhost, username: tandem, tls: { key_file: /k }'),
     told: [
-      '29:61: error: a user without a password_file; add password_file: FILE',
-      '29:74: error: a certificate needs its key, and a key its certificate; write both cert_file and key_file, or neither',
+      '30:61: error: a user without a password_file; add password_file: FILE',
+      '30:74: error: a certificate needs its key, and a key its certificate; write both cert_file and key_file, or neither',
     ],
   },
   {
     mistake: 'a Redis elsewhere without encryption',
     edits: redis('host: 203.0.113.9'),
-    told: ['29:40: warning: sessions and password go to 203.0.113.9 unencrypted; write tls: { ca_file: FILE }'],
+    told: ['30:40: warning: sessions and password go to 203.0.113.9 unencrypted; write tls: { ca_file: FILE }'],
   },
   {
     mistake: 'Sentinels elsewhere without encryption',
     edits: redis('sentinels: ["127.0.0.1:1", "redis.example:2"], master: m'),
-    told: ['29:45: warning: sessions and password go to redis.example unencrypted; write tls: { ca_file: FILE }'],
+    told: ['30:45: warning: sessions and password go to redis.example unencrypted; write tls: { ca_file: FILE }'],
+  },
+  {
+    mistake: 'a witness that is nowhere, and one without its Redis',
+    edits: witness('lease: 1s'),
+    told: [
+      '32:1: error: "redis" is missing; add redis: a Redis that both routers may use; single or with Sentinel, not a cluster',
+    ],
+  },
+  {
+    mistake: 'a lease of the witness that ends with that of the VIPs, and a timeout that allows one try',
+    edits: witness('redis: { host: 203.0.113.9, tls: {} }, lease: 569ms, timeout: 285ms'),
+    told: [
+      '32:58: error: the lease of the witness, 569ms, leaves no margin after heartbeat.lease 220ms; write at least 570ms (heartbeat.lease + 3 x interval + 50ms)',
+      '32:74: error: timeout 285ms leaves no time for a second try within lease 569ms; write at most 284ms, or a longer lease',
+    ],
+  },
+  {
+    mistake: 'a witness on a router, in the clear',
+    edits: witness('redis: { host: 198.51.100.3 }'),
+    told: [
+      '32:27: warning: the word of the witness and the password go to 198.51.100.3 unencrypted; write tls: { ca_file: FILE }',
+      '32:27: warning: the witness at 198.51.100.3 is on router "b": it falls silent together with it, and helps nobody then; name a machine that is neither router',
+    ],
+  },
+  {
+    mistake: 'a witness on a VIP',
+    edits: witness('redis: { host: 192.0.2.100, tls: {} }'),
+    told: [
+      '32:27: warning: the witness at 192.0.2.100 is on the active router: it falls silent together with it, and helps nobody then; name a machine that is neither router',
+    ],
+  },
+  {
+    mistake: 'Sentinels as a witness, one of them on a router by its name',
+    edits: witness('redis: { sentinels: ["b:26379", "constructor:26379"], master: m, tls: {} }'),
+    told: [
+      '32:32: warning: a witness with Sentinels is best effort: Redis copies to its replicas afterwards, and a cut between the Sentinels can leave two masters; use one durable Redis (appendonly yes) for the promise in full',
+      '32:33: warning: the witness at b is on router "b": it falls silent together with it, and helps nobody then; name a machine that is neither router',
+    ],
   },
   {
     mistake: 'a lease below two intervals',
     edits: [['interval: 100ms', 'interval: 120ms']],
     told: [
-      '26:10: error: lease 220ms is too short for interval 120ms; write at least 240ms (lease >= 2 x interval), or a shorter interval',
+      '27:10: error: lease 220ms is too short for interval 120ms; write at least 240ms (lease >= 2 x interval), or a shorter interval',
     ],
   },
   {
     mistake: 'a dead time without a margin after the lease',
     edits: [['dead: 300ms', 'dead: 250ms']],
     told: [
-      '27:9: error: dead 250ms leaves no margin after lease 220ms; write at least 270ms (dead >= lease + the larger of interval / 2 and 8ms)',
+      '28:9: error: dead 250ms leaves no margin after lease 220ms; write at least 270ms (dead >= lease + the larger of interval / 2 and 8ms)',
     ],
   },
   {
     mistake: 'a short dead time without its 8 ms',
     edits: [['  interval: 100ms\n  lease: 220ms\n  dead: 300ms', '  interval: 10ms\n  lease: 23ms\n  dead: 30ms']],
     told: [
-      '27:9: error: dead 30ms leaves no margin after lease 23ms; write at least 31ms (dead >= lease + the larger of interval / 2 and 8ms)',
-      '27:9: warning: dead 30ms is below 100ms, which a busy machine keeps only with real-time scheduling; run pulse by its systemd unit, which asks for it, or write 100ms or more',
+      '28:9: error: dead 30ms leaves no margin after lease 23ms; write at least 31ms (dead >= lease + the larger of interval / 2 and 8ms)',
+      '28:9: warning: dead 30ms is below 100ms, which a busy machine keeps only with real-time scheduling; run pulse by its systemd unit, which asks for it, or write 100ms or more',
     ],
   },
   {
     mistake: 'a dead time that wants real-time scheduling',
     edits: [['  interval: 100ms\n  lease: 220ms\n  dead: 300ms', '  interval: 10ms\n  lease: 22ms\n  dead: 30ms']],
     told: [
-      '27:9: warning: dead 30ms is below 100ms, which a busy machine keeps only with real-time scheduling; run pulse by its systemd unit, which asks for it, or write 100ms or more',
+      '28:9: warning: dead 30ms is below 100ms, which a busy machine keeps only with real-time scheduling; run pulse by its systemd unit, which asks for it, or write 100ms or more',
     ],
   },
   {
     mistake: 'a service VIP that is no VIP',
     edits: [['vip: 192.0.2.100', 'vip: 192.0.2.99']],
     told: [
-      '34:10: error: 192.0.2.99 is not a VIP of any LAN; write 192.0.2.100 or 192.0.2.101, or add it to the vips of a LAN',
+      '35:10: error: 192.0.2.99 is not a VIP of any LAN; write 192.0.2.100 or 192.0.2.101, or add it to the vips of a LAN',
     ],
   },
   {
     mistake: 'a servers_lan that does not exist',
     edits: [['servers_lan: servers', 'servers_lan: server']],
-    told: ['35:18: error: there is no LAN "server"; did you mean "servers"?'],
+    told: ['36:18: error: there is no LAN "server"; did you mean "servers"?'],
   },
   {
     mistake: 'a control port inside the passive range',
     edits: [['control_port: 21', 'control_port: 10500']],
-    told: ['37:19: error: control_port 10500 lies inside passive_ports 10000-12000; write a port outside'],
+    told: ['38:19: error: control_port 10500 lies inside passive_ports 10000-12000; write a port outside'],
   },
   {
     mistake: `a control port that is active mode's data port`,
     edits: [['control_port: 21', 'control_port: 20']],
-    told: ['37:19: error: control_port 20 is the data port of active mode; write 21, or active: false'],
+    told: ['38:19: error: control_port 20 is the data port of active mode; write 21, or active: false'],
   },
   {
     mistake: 'a passive range in the ephemeral range',
     edits: [['10000-12000', '30000-40000']],
     told: [
-      '38:20: warning: passive_ports 30000-40000 overlaps 32768-60999, which Linux uses for outgoing connections; write a range below, like 10000-20000',
+      '39:20: warning: passive_ports 30000-40000 overlaps 32768-60999, which Linux uses for outgoing connections; write a range below, like 10000-20000',
     ],
   },
   {
@@ -551,57 +610,57 @@ const CASES: readonly Case[] = [
         '    servers: {}\n',
       ],
     ],
-    told: ['41:14: error: service "ftp" has no real server; add at least one, by name'],
+    told: ['42:14: error: service "ftp" has no real server; add at least one, by name'],
   },
   {
     mistake: 'one server address twice in a service',
     edits: [['198.51.100.12', '198.51.100.11']],
-    told: ['43:22: error: server "s2" has 198.51.100.11, which is the address of "s1"; write every server once'],
+    told: ['44:22: error: server "s2" has 198.51.100.11, which is the address of "s1"; write every server once'],
   },
   {
     mistake: 'a server outside servers_lan',
     edits: [['198.51.100.12', '192.0.2.12']],
     told: [
-      '43:22: error: server "s2" (192.0.2.12) is in no network of LAN "servers" (198.51.100.2/24, 198.51.100.3/24); write an address inside it, or another servers_lan',
+      '44:22: error: server "s2" (192.0.2.12) is in no network of LAN "servers" (198.51.100.2/24, 198.51.100.3/24); write an address inside it, or another servers_lan',
     ],
   },
   {
     mistake: 'a server of another family than the VIP',
     edits: [['198.51.100.12', '"2001:db8::12"']],
-    told: ['43:22: error: server "s2" is IPv6, the VIP 192.0.2.100 is IPv4; write an IPv4 address'],
+    told: ['44:22: error: server "s2" is IPv6, the VIP 192.0.2.100 is IPv4; write an IPv4 address'],
   },
   {
     mistake: 'NAT servers without a floating gateway',
     edits: [['    gateways: [198.51.100.1]\n', '']],
     told: [
-      `34:18: error: forwarding is nat, but LAN "servers" has no IPv4 gateway that floats with the VIP; add one to lans.servers.gateways, and make it the servers' default gateway`,
+      `35:18: error: forwarding is nat, but LAN "servers" has no IPv4 gateway that floats with the VIP; add one to lans.servers.gateways, and make it the servers' default gateway`,
     ],
   },
   {
     mistake: 'a check user without a password file',
     edits: [['timeout: 8s', 'timeout: 8s\n      user: probe']],
     told: [
-      '41:13: warning: the check logs in as "probe" without a password_file; add password_file: FILE (root-only), or write user: anonymous',
+      '42:13: warning: the check logs in as "probe" without a password_file; add password_file: FILE (root-only), or write user: anonymous',
     ],
   },
   {
     mistake: 'a stage longer than the whole check',
     edits: [['timeout: 8s', 'timeout: 2s']],
     told: [
-      '39:5: error: stage_timeout 3s is longer than timeout 2s, the whole check; write at most 2s, or a longer timeout',
+      '40:5: error: stage_timeout 3s is longer than timeout 2s, the whole check; write at most 2s, or a longer timeout',
     ],
   },
   {
     mistake: 'an audit time that is no cron expression',
     edits: [['*/30 * * * * *', 'every minute']],
     told: [
-      '31:10: error: "every minute" is not a cron expression; write five or six fields like "*/30 * * * * *" (second, minute, hour, day, month, weekday)',
+      '32:10: error: "every minute" is not a cron expression; write five or six fields like "*/30 * * * * *" (second, minute, hour, day, month, weekday)',
     ],
   },
   {
     mistake: 'one mark for two services',
     edits: [second('192.0.2.101', '    mark: 21\n    servers: { t1: { address: 198.51.100.21 } }')],
-    told: ['47:11: error: mark 21 is already the mark of service "ftp"; write a mark of its own for every service'],
+    told: ['48:11: error: mark 21 is already the mark of service "ftp"; write a mark of its own for every service'],
   },
   {
     mistake: 'two services with all ports in common on one VIP',
@@ -612,9 +671,9 @@ const CASES: readonly Case[] = [
       ),
     ],
     told: [
-      '44:3: error: control_port 21 is taken by service "ftp" on the same VIP; write another port or VIP',
-      `44:3: error: active mode's port 20 is taken by service "ftp" on the same VIP; write active: false in one of them`,
-      '48:20: error: passive_ports 11000-13000 overlap 10000-12000 of service "ftp" on the same VIP; write ranges apart from each other',
+      '45:3: error: control_port 21 is taken by service "ftp" on the same VIP; write another port or VIP',
+      `45:3: error: active mode's port 20 is taken by service "ftp" on the same VIP; write active: false in one of them`,
+      '49:20: error: passive_ports 11000-13000 overlap 10000-12000 of service "ftp" on the same VIP; write ranges apart from each other',
     ],
   },
   {
@@ -627,15 +686,15 @@ const CASES: readonly Case[] = [
       ['control_port: 21', 'control_port: 5001'],
     ],
     told: [
-      '48:19: error: control_port 10001 lies in the passive_ports of service "ftp" on the same VIP; write another port',
-      '50:20: error: passive_ports hold control_port 5001 of service "ftp" on the same VIP; write another range',
+      '49:19: error: control_port 10001 lies in the passive_ports of service "ftp" on the same VIP; write another port',
+      '51:20: error: passive_ports hold control_port 5001 of service "ftp" on the same VIP; write another range',
     ],
   },
   {
     mistake: 'one server address behind two VIPs',
     edits: [second('192.0.2.101', '    mark: 22\n    servers: { t1: { address: 198.51.100.11 } }')],
     told: [
-      '48:31: error: server 198.51.100.11 already serves VIP 192.0.2.100 in service "ftp", and can announce only one; give it a second address for VIP 192.0.2.101',
+      '49:31: error: server 198.51.100.11 already serves VIP 192.0.2.100 in service "ftp", and can announce only one; give it a second address for VIP 192.0.2.101',
     ],
   },
 ];
@@ -665,15 +724,15 @@ test('all mistakes are told at once, those of single fields and those between fi
   t.deepEqual(told(text), [
     '3:8: error: unknown key "prioritty"; did you mean "priority"?',
     '9:10: error: "192.0.2.2/33" is not an address with a prefix length; write one like 192.0.2.2/24',
-    '26:10: error: lease 99ms is too short for interval 100ms; write at least 200ms (lease >= 2 x interval), or a shorter interval',
-    '35:18: error: there is no LAN "serverss"; did you mean "servers"?',
-    '36:11: error: 0 is too small; write a whole number from 1 to 2147483647',
+    '27:10: error: lease 99ms is too short for interval 100ms; write at least 200ms (lease >= 2 x interval), or a shorter interval',
+    '36:18: error: there is no LAN "serverss"; did you mean "servers"?',
+    '37:11: error: 0 is too small; write a whole number from 1 to 2147483647',
   ]);
 });
 
 test('a rule says nothing about a field that is itself a mistake', t => {
   const text = edited([['lease: 220ms', 'lease: 220']]);
-  t.deepEqual(told(text), ['26:10: error: 220 is a number; write a number and a unit: 50ms, 2s, 10m, 1h, 1d']);
+  t.deepEqual(told(text), ['27:10: error: 220 is a number; write a number and a unit: 50ms, 2s, 10m, 1h, 1d']);
   const vips = edited([['vips: [192.0.2.100, 192.0.2.101]', 'vips: [192.0.2.100, 192.0.2.1000]']]);
   t.deepEqual(told(vips), [
     '11:25: error: "192.0.2.1000" is not an address; write one like 192.0.2.100 or 2001:db8::100',
@@ -687,7 +746,7 @@ test('a mistake in one lan does not hide the mistakes of another', t => {
   ]);
   t.deepEqual(
     told(text).map(line => line.split(':', 2).join(':')),
-    ['7:16', '17:16'],
+    ['7:16', '18:16'],
   );
 });
 

@@ -1,4 +1,4 @@
-// Files that a Redis store names: `tandem check` warns of those that this machine lacks or that others may read.
+// Files that the sections of the store and of the witness name: `tandem check` warns of those that this machine lacks or that others may read.
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -57,4 +57,16 @@ test('files of a Redis that is not used are not looked at', t => {
   t.deepEqual(told('      password_file: /nonexistent\n', 'file'), [
     '11: warning: "redis" is not used: type is file; write type: redis, or delete it',
   ]);
+});
+
+test('files of the witness are looked at as those of the store are', t => {
+  const open = file('witness-open', 0o644);
+  const section = `witness:\n  redis: { host: localhost, password_file: ${open}, tls: { key_file: /nonexistent/key, cert_file: ${open} } }\n`;
+  t.deepEqual(
+    told(section, 'none').filter(text => text.includes('on this machine')),
+    [
+      `13: warning: on this machine, ${open}: its mode is 0644, so that others than its owner may use it; run: chmod 0600 ${open}`,
+      '13: warning: on this machine, /nonexistent/key: there is no such file; make it with mode 0600, or correct the path',
+    ],
+  );
 });

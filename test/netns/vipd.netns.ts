@@ -120,7 +120,13 @@ export class Vipd extends Lines {
   async ask(verb: string, epoch: string, leaseMs: number, mode: Mode, keepMs: number, agoMs: number): Promise<string> {
     const seq = ++this.seq;
     this.send(`${verb} ${seq} ${epoch} ${nowUs() - agoMs * 1_000} ${leaseMs} ${mode} ${keepMs}`);
-    return await this.line(new RegExp(`^(held|refused) ${seq} `));
+    // How long the announcement of a claim took is another matter: announcedAfterUs().
+    return (await this.line(new RegExp(`^(held|refused) ${seq} `))).replace(/^(held \S+ \S+) \d+$/, '$1');
+  }
+
+  /** Microseconds from each claim to its first announcement, as vipd tells them. */
+  announcedAfterUs(): number[] {
+    return this.matching(/^held \S+ \S+ \d+$/).map(line => Number(line.split(' ')[3]));
   }
 
   async release(epoch: string, how: 'will' | 'quiet'): Promise<string> {
@@ -246,6 +252,13 @@ export class Pair {
     this.#children.push(capture);
     for (let i = 0; i < 100 && !capture.stderr.includes('listening on'); i++) await sleep(20);
     return capture;
+  }
+
+  /** Has the kernel of a namespace ask for an address on the LAN again and again; killed by the caller or close(). */
+  ask(ns: string, lan: string, address: string): Lines {
+    const asking = new Lines('ip', ['netns', 'exec', ns, 'ping', '-n', '-q', '-i', '0.05', '-I', lan, address]);
+    this.#children.push(asking);
+    return asking;
   }
 
   async inject(lan: string, frame: Buffer): Promise<void> {

@@ -41,7 +41,7 @@ test('what was written is read, only root may read it, and beside its copy no fi
   const path = join(t.context as string, 'deep', 'pulse.json');
   const file = stateFile(path, problem => t.fail(problem));
   for (let ceiling = 1; ceiling <= 50; ceiling += 1) file.write(withCeiling(ceiling));
-  await file.flush(2_000);
+  await file.flush(20_000);
   t.like(readState(path), { ok: true, found: true, state: withCeiling(50) });
   t.is(statSync(path).mode & 0o777, 0o600);
   t.deepEqual(readdirSync(join(t.context as string, 'deep')), ['pulse.json', 'pulse.json.copy']);
@@ -55,7 +55,7 @@ test('a power loss at any call, with whatever of it on disk, leaves the old stat
   const states = [undefined, withCeiling(5_000), withCeiling(6_000), withCeiling(7_000)];
   for (const state of states.slice(1)) {
     file.write(state as PulseState);
-    await file.flush(2_000);
+    await file.flush(20_000);
     written.push(calls.length);
   }
   const root = join(base, 'disk');
@@ -82,7 +82,7 @@ test('the model of the disk notices a write without fsync, and a rename without 
     const { disk, calls } = recordingDisk(base);
     const file = stateFile(join(base, 'pulse.json'), () => {}, disk);
     file.write(withCeiling(5_000));
-    await file.flush(2_000);
+    await file.flush(20_000);
     const careless = calls.filter(call => call.type !== 'sync' || (call.path === base) !== (forgotten === 'directory'));
     const root = join(base, forgotten);
     let lost = 0;
@@ -127,7 +127,7 @@ test('a state file cut at any byte is set aside, and its copy used', async t => 
   const path = join(t.context as string, 'pulse.json');
   const file = stateFile(path, problem => t.fail(problem));
   file.write(withCeiling(5_000));
-  await file.flush(2_000);
+  await file.flush(20_000);
   const whole = readFileSync(path);
   for (let length = 0; length < whole.length; length += 1) {
     writeFileSync(path, whole.subarray(0, length));
@@ -178,7 +178,7 @@ for (const [title, damage] of [
     t.deepEqual(readdirSync(t.context as string), ['pulse.json.damaged']);
     const file = stateFile(path, problem => t.fail(problem));
     file.write(withCeiling(7));
-    await file.flush(2_000);
+    await file.flush(20_000);
     t.like(readState(path), { ok: true, state: withCeiling(7) });
   });
 }
@@ -213,12 +213,12 @@ test('a directory that cannot be written is told once, not thrown, and tried aga
   const file = stateFile(join(t.context as string, 'a-file', 'pulse.json'), problem => problems.push(problem));
   for (let ceiling = 1; ceiling <= 5; ceiling += 1) {
     file.write(withCeiling(ceiling));
-    await file.flush(2_000);
+    await file.flush(20_000);
   }
   t.is(problems.length, 1);
   rmSync(join(t.context as string, 'a-file'));
   await sleep(5_500);
-  await file.flush(2_000);
+  await file.flush(20_000);
   t.like(readState(join(t.context as string, 'a-file', 'pulse.json')), { ok: true, state: withCeiling(5) });
 });
 

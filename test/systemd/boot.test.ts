@@ -15,6 +15,8 @@ lans:
     vips: [192.0.2.100]
 heartbeat:
   links: [client]
+witness:
+  redis: { host: 192.0.2.9 }
 `;
 
 /** CAP_NET_BIND_SERVICE (10), CAP_NET_ADMIN (12), CAP_NET_RAW (13). */
@@ -48,6 +50,7 @@ test('under systemd the daemons get what they need and no more, and nothing they
   t.is(seen.get('start'), '0', 'READY=1 came through vipd');
   t.is(seen.get('class'), 'SCHED_RR 50');
   t.is(seen.get('vipd_class'), 'SCHED_RR 50');
+  t.is(seen.get('witness_class'), 'SCHED_OTHER 0', 'not in the way of the heartbeat');
   t.is(seen.get('capabilities'), PULSE_CAPABILITIES);
   t.is(seen.get('seccomp'), '2');
   t.is(seen.get('vip_after_start'), '1');

@@ -76,6 +76,12 @@ test('pulse runs in real time, may bind port 694, has time to hand over, and vip
   t.deepEqual(pulse.get('WatchdogSec'), ['5s']);
   t.true(Number.parseInt(pulse.get('TimeoutStopSec')?.[0] ?? '', 10) >= 10);
   t.deepEqual(pulse.get('CapabilityBoundingSet'), ['CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE']);
+  t.true(pulse.get('SystemCallFilter')?.includes('~@privileged @resources'));
+  t.is(
+    pulse.get('SystemCallFilter')?.at(-1),
+    '@chown sched_setscheduler',
+    'the witness process leaves the class by chrt',
+  );
   t.regex(pulse.get('ExecStopPost')?.[0] ?? '', /vipd --cleanup --state \/run\/tandem\/vipd\.state$/);
   t.true(pulse.get('RestrictAddressFamilies')?.[0]?.split(' ').includes('AF_PACKET'));
 });

@@ -1,5 +1,5 @@
-// Files that the config names and `tandem check` can look at: those of the Redis store. Only warnings, since the file may be checked
-// on another machine than the routers; the director itself refuses a secret that others may read. Not pure: reads the files.
+// Files that the config names and `tandem check` can look at: those of the store's Redis and of the witness'. Only warnings, since the file may be checked
+// on another machine than the routers; the daemons themselves refuse a secret that others may read. Not pure: reads the files.
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import type { Finding, Path } from '../rules/finding.ts';
 import { warning } from '../rules/finding.ts';
@@ -12,8 +12,11 @@ const IF_MISSING = 'make it with mode 0600, or correct the path';
 /** What is wrong with them, as warnings. */
 export function secretFindings(config: Config): Finding[] {
   const { redis, type } = config.sync.store;
-  if (!redis || type !== 'redis') return [];
-  return redisFiles(redis).flatMap(({ path, file, secret }) => {
+  const files = [
+    ...(redis && type === 'redis' ? redisFiles(redis, ['sync', 'store', 'redis']) : []),
+    ...(config.witness ? redisFiles(config.witness.redis, ['witness', 'redis']) : []),
+  ];
+  return files.flatMap(({ path, file, secret }) => {
     try {
       if (secret) readSecret(file, IF_MISSING);
       else readPublic(file);
@@ -31,8 +34,7 @@ interface NamedFile {
   readonly secret: boolean;
 }
 
-function redisFiles({ password_file, sentinel_password_file, tls }: RedisConfig): NamedFile[] {
-  const at: Path = ['sync', 'store', 'redis'];
+function redisFiles({ password_file, sentinel_password_file, tls }: RedisConfig, at: Path): NamedFile[] {
   const named: (readonly [path: Path, file: string | undefined, secret: boolean])[] = [
     [[...at, 'password_file'], password_file, true],
     [[...at, 'sentinel_password_file'], sentinel_password_file, true],

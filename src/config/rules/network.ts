@@ -14,6 +14,7 @@ export function networkRules(config: Config): Finding[] {
       ...routersOnLan(config, name, lan),
       ...sameNetworks(config, name, lan),
       ...virtualInside(config, name, lan),
+      ...targetsInside(config, name, lan),
     ]),
     ...ownAddressesOnce(config),
     ...virtualOnce(config),
@@ -70,6 +71,27 @@ function sameNetworks(config: Config, lanName: string, lan: LanConfig): Finding[
   const told = new Set(theirs.filter(own => alone(own, ours)).map(familyOf));
   for (const own of ours) if (alone(own, theirs) && !told.has(familyOf(own))) report(first, own, second);
   return findings;
+}
+
+/** Targets must be other hosts of the LAN; a LAN with clients and none cannot be told dead from quiet. */
+function targetsInside(config: Config, lanName: string, lan: LanConfig): Finding[] {
+  const routers = Object.keys(config.routers);
+  const nets = routers.flatMap(router => ownAddresses(lan, router));
+  const ours = new Set<Address>([...nets.map(addressOf), ...lan.vips, ...lan.gateways]);
+  const findings = lan.targets.flatMap((target, index): Finding[] => {
+    const at: Path = ['lans', lanName, 'targets', index];
+    if (ours.has(target)) {
+      const problem = `target ${target} is an address of the pair itself`;
+      return [error(at, problem, 'name another host that always answers, like the gateway of that LAN')];
+    }
+    if (nets.length === 0 || nets.some(net => contains(net, target))) return [];
+    const problem = `target ${target} is not in a network of LAN "${lanName}"`;
+    return [error(at, problem, 'name a host on the LAN itself; what is behind a gateway says nothing of the LAN')];
+  });
+  const served = Object.values(config.services).some(service => service.servers_lan === lanName);
+  if (lan.vips.length === 0 || lan.targets.length > 0 || served) return findings;
+  const problem = `LAN "${lanName}" has no target: when it is cut off, only lost carrier tells`;
+  return [...findings, warning(['lans', lanName], problem, 'name its gateway: targets: [ADDRESS]')];
 }
 
 function sameNetwork(a: Cidr, b: Cidr): boolean {

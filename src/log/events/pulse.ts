@@ -262,6 +262,7 @@ export const PULSE_EVENTS = {
       'Check its Redis and the way to it; while it is lost, a router that falls silent may be replaced without its word.',
     fields: { problem: 'what is wrong and what to do' },
     endedBy: 'WITNESS_BACK',
+    identity: [],
   },
   WITNESS_BACK: { severity: 'notice', says: 'The witness answers again.', fields: {} },
   WITNESS_REFUSES: {
@@ -304,6 +305,12 @@ export const PULSE_EVENTS = {
     severity: 'notice',
     says: 'The interface of a virtual address has carrier again.',
     fields: { address: 'the address' },
+  },
+  WITNESS_PROCESS_GONE: {
+    severity: 'warning',
+    says: 'The witness process ended or did not answer; a new one is started. The heartbeat goes on.',
+    remedy: 'If it comes again, look at the words of it in the log of tandem-pulse.',
+    fields: { how: 'exit code, signal, or what it did' },
   },
   DATAGRAM_REFUSED: {
     severity: 'warning',

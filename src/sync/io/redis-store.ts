@@ -6,10 +6,11 @@
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { RedisConfig } from '../../config/schema.ts';
+import { placeOf } from '../../redis/problem.ts';
 import type { SnapshotStore } from '../ports.ts';
 import { readHeader, SNAPSHOT_BYTES_MAX } from '../snapshot.ts';
 import { StoreError } from '../store-error.ts';
-import { placeOf, withRedis } from './redis-client.ts';
+import { withRedis } from './redis-client.ts';
 
 const CHUNK_BYTES = 262_144;
 const CHUNKS_MAX = Math.ceil(SNAPSHOT_BYTES_MAX / CHUNK_BYTES);

@@ -21,11 +21,17 @@ void announce_start(struct vip *vip, us_t now)
 	vip->announce_at = now + (vip->awaited ? SERVED_WAIT_US : 0);
 }
 
-void announce_all(us_t now)
+/* False when nothing was announced yet: all wait for the kernel. */
+bool announce_all(us_t now)
 {
-	for (unsigned i = 0; i < vip_count; i++)
+	bool announced = false;
+
+	for (unsigned i = 0; i < vip_count; i++) {
 		announce_start(&vips[i], now);
+		announced = announced || vips[i].announce_at <= now;
+	}
 	announce_due(now);
+	return announced;
 }
 
 void announce_stop(void)

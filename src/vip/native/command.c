@@ -15,6 +15,7 @@
 #define LEASE_MS_MAX 60000
 #define KEEP_MS_MAX 600000
 #define PROBE_WINDOW_MS_MAX 1000
+#define SAMPLE_MS_MAX 60000
 #define ID_BYTES_MAX 32
 
 static char line[LINE_BYTES_MAX + 1];
@@ -133,6 +134,17 @@ static bool do_gate(char **f)
 	return true;
 }
 
+static bool do_sample(char **f)
+{
+	uint64_t every, window;
+
+	if (!text_u64(f[1], SAMPLE_MS_MAX, &every) || !text_u64(f[2], SAMPLE_MS_MAX, &window) ||
+	    (every == 0) != (window == 0))
+		return false;
+	sample((us_t)every * US_PER_MS, (us_t)window * US_PER_MS, clock_now());
+	return true;
+}
+
 static const struct command {
 	const char *name;
 	unsigned fields; /* with the name */
@@ -142,6 +154,7 @@ static const struct command {
 	{ "claim", 7, false, do_claim },       { "renew", 7, false, do_renew }, { "release", 4, false, do_release },
 	{ "will", 2, false, do_will },	       { "probe", 5, false, do_probe }, { "notify", 2, true, do_notify },
 	{ "announce", 1, false, do_announce }, { "gate", 1, false, do_gate },
+	{ "sample", 3, false, do_sample },
 };
 
 static void bad(const char *why)

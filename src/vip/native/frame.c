@@ -119,8 +119,12 @@ size_t frame_advertisement(uint8_t *out, const uint8_t own[6], const struct inet
 	return icmp6(out, address->bytes, all_nodes, 255, 32);
 }
 
-/* `from` of family AF_UNSPEC: from the unspecified address, as duplicate address detection asks. */
-size_t frame_solicitation(uint8_t *out, const uint8_t own[6], const struct inet *from, const struct inet *target)
+/*
+ * `from` of family AF_UNSPEC: from the unspecified address, as duplicate address detection asks. With `to_mac` straight to
+ * the target (RFC 4861, 7.2.5: neighbour unreachability detection), else to its group.
+ */
+size_t frame_solicitation(uint8_t *out, const uint8_t own[6], const uint8_t *to_mac, const struct inet *from,
+			  const struct inet *target)
 {
 	uint8_t group[16] = { 0xff, 0x02, [11] = 1, [12] = 0xff };
 	uint8_t mac[6] = { 0x33, 0x33, 0xff };
@@ -129,7 +133,7 @@ size_t frame_solicitation(uint8_t *out, const uint8_t own[6], const struct inet 
 
 	memcpy(group + 13, target->bytes + 13, 3);
 	memcpy(mac + 3, target->bytes + 13, 3);
-	ethernet(out, mac, own, 0x86dd);
+	ethernet(out, to_mac ? to_mac : mac, own, 0x86dd);
 	message[0] = ND_SOLICITATION;
 	memcpy(message + 8, target->bytes, 16);
 	if (named) {
@@ -137,7 +141,7 @@ size_t frame_solicitation(uint8_t *out, const uint8_t own[6], const struct inet 
 		message[25] = 1;
 		memcpy(message + 26, own, 6);
 	}
-	return icmp6(out, from->bytes, group, 255, named ? 32 : 24);
+	return icmp6(out, from->bytes, to_mac ? target->bytes : group, 255, named ? 32 : 24);
 }
 
 /*
@@ -240,6 +244,7 @@ bool frame_read(const uint8_t *frame, size_t size, struct heard *heard)
 	if (size < ETH_BYTES)
 		return false;
 	memcpy(heard->eth_to, frame, 6);
+	memcpy(heard->eth_from, frame + 6, 6);
 	memcpy(heard->mac, frame + 6, 6);
 	switch (get16(frame + 12)) {
 	case 0x0806:

@@ -61,6 +61,7 @@ void iface_changed(struct iface *iface)
 	if (!replaced && iface->up == up && memcmp(iface->mac, mac, sizeof(mac)) == 0)
 		return;
 	links_tell(iface);
+	traffic_link(iface);
 	for (unsigned i = 0; i < vip_count && holding(); i++) {
 		if (vips[i].iface != iface)
 			continue;

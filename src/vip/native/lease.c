@@ -150,6 +150,19 @@ static void held(uint64_t seq, const struct epoch *epoch)
 	say("held %llu %llu.%u", (unsigned long long)seq, (unsigned long long)epoch->counter, epoch->node);
 }
 
+/* Of a claim: how long after its request the first announcement went out, if one did. */
+static void claim_held(uint64_t seq, const struct epoch *epoch, us_t asked_at, bool announced)
+{
+	if (!announced) {
+		held(seq, epoch);
+		return;
+	}
+	us_t after = clock_now() - asked_at;
+
+	say("held %llu %llu.%u %lld", (unsigned long long)seq, (unsigned long long)epoch->counter, epoch->node,
+	    (long long)after);
+}
+
 /* The lease is in force in every thread. A change of mode changes the kernel's lifetimes at once. */
 static void grant(const struct epoch *epoch, const struct terms *granted)
 {
@@ -215,14 +228,13 @@ static void claim_anew(uint64_t seq, const struct epoch *epoch, const struct ter
 	gate_renew(&terms);
 	keeper_terms(&terms);
 	refresh_at = now + REFRESH_US;
-	announce_all(now);
-	held(seq, epoch);
+	claim_held(seq, epoch, granted->at, announce_all(now));
 }
 
 void serve_announce(void)
 {
 	if (phase == HOLDING)
-		announce_all(clock_now());
+		(void)announce_all(clock_now());
 }
 
 /* The table was put in anew: nothing gets in before this. */
@@ -253,8 +265,7 @@ void serve_claim(uint64_t seq, const struct epoch *epoch, struct terms granted)
 		refuse(seq, "late");
 	} else if (phase == HOLDING && !(missing | failing)) {
 		grant(epoch, &granted);
-		announce_all(now);
-		held(seq, epoch);
+		claim_held(seq, epoch, granted.at, announce_all(now));
 	} else {
 		claim_anew(seq, epoch, &granted, now);
 	}
@@ -381,6 +392,7 @@ void lease_timers(us_t now)
 		repair(now);
 	announce_due(now);
 	probes_due(now);
+	sample_due(now);
 	gate_due(now);
 	will_run(now);
 }
@@ -396,5 +408,5 @@ us_t lease_next(void)
 
 	if (phase == HOLDING)
 		next = earlier(next, terms_end(&terms));
-	return earlier(next, earlier(gate_next(), earlier(announce_next(), probes_next())));
+	return earlier(next, earlier(earlier(gate_next(), sample_next()), earlier(announce_next(), probes_next())));
 }

@@ -10,6 +10,7 @@
 
 static const char usage[] =
 	"Usage: vipd --state FILE --address ADDR,IFACE,OWN|- ... [--link LOCAL,REMOTE,PORT ...]\n"
+	"            [--target ADDR,IFACE,OWN|- ...] [--gate]\n"
 	"       vipd --try-gate MS\n"
 	"       vipd --cleanup --state FILE [--address ADDR,IFACE,OWN|- ...] [--link LOCAL,REMOTE,PORT ...]\n"
 	"\n"
@@ -20,6 +21,7 @@ static const char usage[] =
 	"  --address SPEC   a virtual address, its interface, and the router's own address there to probe from (- none);\n"
 	"                   repeat it, at most 64; commands name addresses by their position, from 0\n"
 	"  --link SPEC      a heartbeat link, the way of the last will; repeat it, at most 8\n"
+	"  --target SPEC    a host whose answers show that a LAN works, like --address; repeat it, at most 16\n"
 	"  --cleanup        after everything was killed: remove the addresses and send the will if the state file says\n"
 	"                   armed, keep them if it says alone; without --address and --link the state file's are used\n"
 	"  --gate           the packet lease's table is installed: say so when it is gone (src/firewall/gate.ts)\n"
@@ -47,12 +49,11 @@ static struct iface *iface_named(const char *name)
 }
 
 /* "ADDR,IFACE,OWN": the interface is what lies between the first and the last comma. */
-bool vip_add(const char *spec)
+static bool read_place(const char *spec, struct inet *address, char iface[IF_NAMESIZE], struct inet *own)
 {
 	char copy[160];
-	struct vip vip = { .announce_at = NEVER };
 
-	if (vip_count == VIP_MAX || strlen(spec) >= sizeof(copy))
+	if (strlen(spec) >= sizeof(copy))
 		return false;
 	snprintf(copy, sizeof(copy), "%s", spec);
 	char *first = strchr(copy, ','), *last = strrchr(copy, ',');
@@ -62,18 +63,40 @@ bool vip_add(const char *spec)
 	*first = *last = '\0';
 	size_t length = strlen(first + 1);
 
-	if (!text_inet(copy, &vip.address) || length == 0 || length >= IF_NAMESIZE)
+	if (!text_inet(copy, address) || length == 0 || length >= IF_NAMESIZE)
 		return false;
-	if (strcmp(last + 1, "-") != 0 &&
-	    (!text_inet(last + 1, &vip.own) || vip.own.family != vip.address.family))
+	snprintf(iface, IF_NAMESIZE, "%s", first + 1);
+	return strcmp(last + 1, "-") == 0 || (text_inet(last + 1, own) && own->family == address->family);
+}
+
+bool vip_add(const char *spec)
+{
+	char name[IF_NAMESIZE];
+	struct vip vip = { .announce_at = NEVER };
+
+	if (vip_count == VIP_MAX || !read_place(spec, &vip.address, name, &vip.own))
 		return false;
 	for (unsigned i = 0; i < vip_count; i++)
 		if (inet_equal(&vips[i].address, &vip.address))
 			return false;
-	vip.iface = iface_named(first + 1);
+	vip.iface = iface_named(name);
 	if (!vip.iface)
 		return false;
 	vips[vip_count++] = vip;
+	return true;
+}
+
+bool target_add(const char *spec)
+{
+	char name[IF_NAMESIZE];
+	struct target target = { 0 };
+
+	if (target_count == TARGET_MAX || !read_place(spec, &target.address, name, &target.own))
+		return false;
+	target.iface = iface_named(name);
+	if (!target.iface)
+		return false;
+	targets[target_count++] = target;
 	return true;
 }
 
@@ -116,6 +139,8 @@ static int read_value(const char *option, const char *value, struct options *opt
 	}
 	if (strcmp(option, "--address") == 0)
 		return vip_add(value) ? -1 : bad(option, value, "write ADDR,IFACE,OWN (or - for OWN), each once, at most 64 on 16 interfaces");
+	if (strcmp(option, "--target") == 0)
+		return target_add(value) ? -1 : bad(option, value, "write ADDR,IFACE,OWN (or - for OWN), at most 16");
 	if (strcmp(option, "--try-gate") == 0) {
 		uint64_t ms;
 
@@ -131,7 +156,7 @@ static int read_value(const char *option, const char *value, struct options *opt
 
 static bool takes_value(const char *option)
 {
-	static const char *const known[] = { "--state", "--address", "--link", "--try-gate" };
+	static const char *const known[] = { "--state", "--address", "--link", "--target", "--try-gate" };
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (strcmp(option, known[i]) == 0)

@@ -20,7 +20,7 @@
 #define READS_MAX 32 /* frames taken from one socket before the loop looks at the lease again */
 #define REST_US (5 * US_PER_MS)
 #define RECEIVE_BYTES (64 * 1024)
-#define FILTER_MAX (VIP_MAX + 16)
+#define FILTER_MAX (VIP_MAX + TARGET_MAX + 20)
 #define PROBE_MAX 128
 #define PROBE_LIFE_US (2 * US_PER_S)
 #define ANSWERS_MAX 4 /* of each kind for one probe: enough to see that two machines answer */
@@ -61,20 +61,50 @@ static void expect(struct filter *filter, uint32_t value, unsigned skip, unsigne
 	op(filter, BPF_JMP | BPF_JEQ | BPF_K, 0, skip + listed, value);
 }
 
+static uint32_t last_bits(const struct inet *address)
+{
+	const uint8_t *b = address->bytes + (address->family == AF_INET6 ? 12 : 0);
+
+	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+/* The last 32 bits of every address of this family on the interface: VIPs, then targets. */
+static unsigned list_addresses(uint32_t *list, const struct iface *iface, int family, unsigned *vips_listed)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < vip_count; i++)
+		if (vips[i].iface == iface && vips[i].address.family == family)
+			list[count++] = last_bits(&vips[i].address);
+	*vips_listed = count;
+	for (unsigned i = 0; i < target_count; i++)
+		if (targets[i].iface == iface && targets[i].address.family == family)
+			list[count++] = last_bits(&targets[i].address);
+	return count;
+}
+
 /*
- * The last 32 bits of the address a frame speaks for must be those of one of ours. ARP: sender. IPv4: source of an
- * echo reply without options (Linux sends none). IPv6: target of an advertisement, source of an echo reply.
+ * The last 32 bits of the address a frame speaks for must be those of one of ours or of a target. ARP: sender; of a target
+ * only replies, as a gateway may ask much. IPv4: source of an echo reply without options (Linux sends none). IPv6: target
+ * of an advertisement, source of an echo reply.
  */
 static void filter_for(struct filter *filter, const struct iface *iface, unsigned protocol)
 {
 	int family = protocol == ETH_P_IPV6 ? AF_INET6 : AF_INET;
-	unsigned listed = 0;
+	uint32_t list[VIP_MAX + TARGET_MAX];
+	unsigned ours, listed = list_addresses(list, iface, family, &ours);
 
-	for (unsigned i = 0; i < vip_count; i++)
-		listed += vips[i].iface == iface && vips[i].address.family == family;
 	filter->count = 0;
 	if (protocol == ETH_P_ARP) {
+		/* Jumps are counted to the end: the list, and two instructions between VIPs and targets. */
 		op(filter, BPF_LD | BPF_W | BPF_ABS, 0, 0, 28);
+		for (unsigned i = 0; i < ours; i++)
+			op(filter, BPF_JMP | BPF_JEQ | BPF_K, listed - i + 3, 0, list[i]);
+		op(filter, BPF_LD | BPF_H | BPF_ABS, 0, 0, 20);
+		expect(filter, ARPOP_REPLY, 1, listed - ours);
+		op(filter, BPF_LD | BPF_W | BPF_ABS, 0, 0, 28);
+		memmove(list, list + ours, (listed - ours) * sizeof(list[0]));
+		listed -= ours;
 	} else if (protocol == ETH_P_IP) {
 		op(filter, BPF_LD | BPF_B | BPF_ABS, 0, 0, 23);
 		expect(filter, IPPROTO_ICMP, 3, listed);
@@ -91,13 +121,8 @@ static void filter_for(struct filter *filter, const struct iface *iface, unsigne
 		expect(filter, 129, 1, listed);
 		op(filter, BPF_LD | BPF_W | BPF_ABS, 0, 0, 34);
 	}
-	for (unsigned i = 0, left = listed; i < vip_count; i++) {
-		const uint8_t *b = vips[i].address.bytes + (family == AF_INET6 ? 12 : 0);
-
-		if (vips[i].iface == iface && vips[i].address.family == family)
-			op(filter, BPF_JMP | BPF_JEQ | BPF_K, left--, 0,
-			   (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3]);
-	}
+	for (unsigned i = 0; i < listed; i++)
+		op(filter, BPF_JMP | BPF_JEQ | BPF_K, listed - i, 0, list[i]);
 	op(filter, BPF_RET | BPF_K, 0, 0, 0);
 	op(filter, BPF_RET | BPF_K, 0, 0, FRAME_BYTES_MAX);
 }
@@ -106,6 +131,9 @@ static bool uses(const struct iface *iface, unsigned protocol)
 {
 	for (unsigned i = 0; i < vip_count; i++)
 		if (vips[i].iface == iface && (vips[i].address.family == AF_INET6) == (protocol == ETH_P_IPV6))
+			return true;
+	for (unsigned i = 0; i < target_count; i++)
+		if (targets[i].iface == iface && protocol == (targets[i].address.family == AF_INET6 ? ETH_P_IPV6 : ETH_P_ARP))
 			return true;
 	return false;
 }
@@ -162,7 +190,7 @@ void packet_open(struct iface *iface)
 }
 
 /* A frame that does not go out (no carrier, full queue) is not missed: announcements and probes are repeated. */
-static void transmit(const struct iface *iface, unsigned protocol, const uint8_t *frame, size_t size)
+void packet_send(const struct iface *iface, unsigned protocol, const uint8_t *frame, size_t size)
 {
 	int fd = iface->fd[protocol == ETH_P_ARP ? 0 : protocol == ETH_P_IP ? 1 : 2];
 
@@ -199,11 +227,11 @@ void packet_announce(struct vip *vip)
 	if (!iface->ethernet)
 		return;
 	if (vip->address.family == AF_INET6) {
-		transmit(iface, ETH_P_IPV6, frame, frame_advertisement(frame, iface->mac, &vip->address, forwards(iface)));
+		packet_send(iface, ETH_P_IPV6, frame, frame_advertisement(frame, iface->mac, &vip->address, forwards(iface)));
 		return;
 	}
-	transmit(iface, ETH_P_ARP, frame, frame_arp(frame, ARPOP_REQUEST, iface->mac, address, broadcast, address));
-	transmit(iface, ETH_P_ARP, frame, frame_arp(frame, ARPOP_REPLY, iface->mac, address, iface->mac, address));
+	packet_send(iface, ETH_P_ARP, frame, frame_arp(frame, ARPOP_REQUEST, iface->mac, address, broadcast, address));
+	packet_send(iface, ETH_P_ARP, frame, frame_arp(frame, ARPOP_REPLY, iface->mac, address, iface->mac, address));
 }
 
 static void send_echo(const struct vip *vip, const uint8_t mac[6], uint64_t nonce)
@@ -212,7 +240,7 @@ static void send_echo(const struct vip *vip, const uint8_t mac[6], uint64_t nonc
 	unsigned protocol = vip->address.family == AF_INET6 ? ETH_P_IPV6 : ETH_P_IP;
 
 	if (vip->own.family != AF_UNSPEC)
-		transmit(vip->iface, protocol, frame,
+		packet_send(vip->iface, protocol, frame,
 			 frame_echo(frame, vip->iface->mac, mac, &vip->own, &vip->address, nonce));
 }
 
@@ -238,10 +266,10 @@ void probe(const char *id, unsigned index, const uint8_t *mac, us_t window, us_t
 	if (mac)
 		send_echo(vip, mac, probe->nonce);
 	if (vip->address.family == AF_INET6)
-		transmit(vip->iface, ETH_P_IPV6, frame,
-			 frame_solicitation(frame, vip->iface->mac, &vip->own, &vip->address));
+		packet_send(vip->iface, ETH_P_IPV6, frame,
+			 frame_solicitation(frame, vip->iface->mac, NULL, &vip->own, &vip->address));
 	else
-		transmit(vip->iface, ETH_P_ARP, frame,
+		packet_send(vip->iface, ETH_P_ARP, frame,
 			 frame_arp(frame, ARPOP_REQUEST, vip->iface->mac, unspecified, nobody, vip->address.bytes));
 }
 
@@ -293,13 +321,15 @@ static void heard_claim(unsigned index, const struct heard *heard, us_t now)
 {
 	struct vip *vip = &vips[index];
 	bool same = memcmp(vip->rival, heard->mac, 6) == 0;
+	char port[PORT_BYTES];
 
 	if (!holding() || (same && vip->rival_at != 0 && now - vip->rival_at < CONFLICT_AGAIN_US) ||
 	    !bucket_take(&conflicts, now))
 		return;
 	memcpy(vip->rival, heard->mac, 6);
 	vip->rival_at = now;
-	say("conflict %u " MAC_TEXT, index, MAC_ARGS(heard->mac));
+	port_of(vip->iface, heard->eth_from, port);
+	say("conflict %u " MAC_TEXT " %s", index, MAC_ARGS(heard->mac), port);
 }
 
 static void heard_frame(struct iface *iface, const struct heard *heard, us_t now)
@@ -317,6 +347,7 @@ static void heard_frame(struct iface *iface, const struct heard *heard, us_t now
 			heard_claim(i, heard, now);
 		}
 	}
+	targets_hear(iface, heard, now);
 }
 
 /* A flood that gets through the filter fills the socket's buffer and is dropped there while we rest. */

@@ -3,7 +3,7 @@
  *
  * vipd.c is the poll loop and the start, lease.c decides (claim, lease, removal, repair), command.c reads pulse's lines,
  * keeper.c refreshes kernel lifetimes from a thread of its own, netlink.c speaks rtnetlink, packet.c and frame.c speak
- * ARP, ND and ICMP, gate.c renews the packet lease, will.c sends the last will, state.c keeps the state file. The protocol
+ * ARP, ND and ICMP, gate.c renews the packet lease, targets.c samples reachability, will.c sends the last will, state.c keeps the state file. The protocol
  * is in docs/ARCHITECTURE.md.
  */
 #ifndef VIPD_H
@@ -23,9 +23,11 @@
 #define VIP_MAX 64 /* bits of a uint64_t: sets of addresses are masks */
 #define IFACE_MAX 16
 #define LINK_MAX 8
+#define TARGET_MAX 16
 #define LINE_BYTES_MAX 1024
 #define WILL_BYTES_MAX 508 /* as hex it must fit into one line */
 #define FRAME_BYTES_MAX 256
+#define PORT_BYTES (2 * IF_NAMESIZE)
 #define PACKET_SOCKETS 3 /* ARP, IPv4, IPv6 */
 
 /* CLOCK_MONOTONIC, microseconds. */
@@ -53,6 +55,22 @@ struct iface {
 	uint8_t mac[6];
 	int fd[PACKET_SOCKETS]; /* -1: not open */
 	us_t rest_until[PACKET_SOCKETS]; /* flooded: not read before */
+	uint64_t packets; /* received, as last counted */
+	bool counted;
+	us_t traffic_at; /* when that last grew */
+	int told;	 /* targets.c */
+};
+
+/* A host whose answer shows that a LAN works. */
+struct target {
+	struct inet address;
+	struct inet own; /* our fixed address on the same LAN */
+	struct iface *iface;
+	uint8_t mac[6]; /* as it last answered */
+	bool known;
+	unsigned asked;
+	us_t heard_at;
+	int told;
 };
 
 struct vip {
@@ -108,12 +126,15 @@ extern struct iface ifaces[IFACE_MAX];
 extern unsigned iface_count;
 extern struct link links[LINK_MAX];
 extern unsigned link_count;
+extern struct target targets[TARGET_MAX];
+extern unsigned target_count;
 extern struct state state;
 
 /* options.c */
 int options_read(int argc, char **argv, struct options *options); /* -1: go on, else exit code */
 bool vip_add(const char *spec);
 bool link_add(const char *spec);
+bool target_add(const char *spec);
 
 /* output.c: lines to pulse, never waiting for it */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -160,7 +181,7 @@ void look_anew(void);
 
 /* announce.c */
 void announce_start(struct vip *vip, us_t now);
-void announce_all(us_t now);
+bool announce_all(us_t now);
 void announce_due(us_t now);
 void announce_stop(void);
 us_t announce_next(void);
@@ -184,6 +205,7 @@ void packet_announce(struct vip *vip);
 void probe(const char *id, unsigned index, const uint8_t *mac, us_t window, us_t now);
 void probes_due(us_t now);
 us_t probes_next(void);
+void packet_send(const struct iface *iface, unsigned protocol, const uint8_t *frame, size_t size);
 
 /* gate.c: the packet lease */
 void gate_open(bool installed);
@@ -203,7 +225,7 @@ struct heard {
 	struct inet sender;  /* the address that is claimed or answered for */
 	struct inet to;	     /* ECHO: whom the answer is for */
 	uint8_t mac[6];	     /* who says so */
-	uint8_t eth_to[6];
+	uint8_t eth_to[6], eth_from[6];
 	bool answer;	     /* an ARP reply, a solicited advertisement */
 	uint64_t nonce;	     /* ECHO */
 };
@@ -211,9 +233,20 @@ bool frame_read(const uint8_t *frame, size_t size, struct heard *heard);
 size_t frame_arp(uint8_t *out, uint16_t op, const uint8_t own[6], const uint8_t sender[4], const uint8_t target_mac[6],
 		 const uint8_t target[4]);
 size_t frame_advertisement(uint8_t *out, const uint8_t own[6], const struct inet *address, bool router);
-size_t frame_solicitation(uint8_t *out, const uint8_t own[6], const struct inet *from, const struct inet *target);
+size_t frame_solicitation(uint8_t *out, const uint8_t own[6], const uint8_t *to_mac, const struct inet *from,
+			  const struct inet *target);
 size_t frame_echo(uint8_t *out, const uint8_t own[6], const uint8_t to_mac[6], const struct inet *from,
 		  const struct inet *to, uint64_t nonce);
+
+/* targets.c: reachability */
+void sample(us_t every, us_t window, us_t now);
+void sample_due(us_t now);
+us_t sample_next(void);
+void targets_hear(const struct iface *iface, const struct heard *heard, us_t now);
+void traffic_link(struct iface *iface);
+
+/* port.c */
+void port_of(const struct iface *iface, const uint8_t mac[6], char out[PORT_BYTES]);
 
 /* state.c */
 bool state_load(const char *path, bool with_addresses);

@@ -1,0 +1,49 @@
+// The config as one router's election sees it. Pure.
+import type { NodeView } from '../config/node.ts';
+import type { Config, ServiceConfig } from '../config/schema.ts';
+import { ms } from '../units/duration.ts';
+import type { LanSettings, Settings } from './machine.ts';
+
+/** What the election needs to know of the config; `bootId` names this life of the process. */
+export function settingsOf(config: Config, view: NodeView, configDigest: string, bootId: string): Settings {
+  const { interval, lease, dead, alone_keep, auto_failback, on_isolation, on_conflict } = config.heartbeat;
+  const lans = Object.keys(config.lans).sort();
+  return {
+    node: view.node,
+    nodeId: view.nodeId,
+    bootId,
+    priority: view.priority,
+    intervalMs: interval,
+    leaseMs: lease,
+    deadMs: dead,
+    aloneKeepMs: alone_keep,
+    autoFailback: auto_failback,
+    keepsSessions: Object.keys(config.services).length > 0,
+    configDigest,
+    links: view.links.length,
+    addressLans: view.addresses.map(address => lans.indexOf(address.lan)),
+    lans: lans.map(lan => lanSettings(view, lan)),
+    onIsolation: on_isolation,
+    onConflict: on_conflict,
+    witness: config.witness && { leaseMs: config.witness.lease },
+    noticeMs: ms(Math.max(0, ...Object.values(config.services).map(noticeMs))),
+  };
+}
+
+function lanSettings(view: NodeView, lan: string): LanSettings {
+  const indexes = (items: readonly { readonly lan: string }[]) =>
+    items.flatMap((item, index) => (item.lan === lan ? [index] : []));
+  const on = [...view.addresses, ...view.targets, ...view.links].find(item => item.lan === lan);
+  return {
+    name: lan,
+    interface: on?.interface ?? '',
+    vips: view.addresses.some(address => address.lan === lan),
+    targets: indexes(view.targets),
+    links: indexes(view.links),
+  };
+}
+
+/** How long a failed server of a service may go unnoticed: each check may take its whole time. */
+function noticeMs({ check }: ServiceConfig): number {
+  return check.fall * (check.interval + check.timeout);
+}

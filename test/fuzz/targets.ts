@@ -1,0 +1,22 @@
+// All targets in TypeScript, in the order in which they run.
+import type { Target } from './target.ts';
+import { configTarget } from './targets/config.ts';
+import { controlTarget } from './targets/control.ts';
+import { electionTarget } from './targets/election.ts';
+import { heartbeatTarget } from './targets/heartbeat.ts';
+import { feedTarget, splitterTarget, stateFileTarget, vipdLineTarget } from './targets/lines.ts';
+import { ftpReplyTarget, syncFrameTarget, syncTarget } from './targets/remote.ts';
+
+export const TARGETS: readonly Target[] = [
+  heartbeatTarget,
+  electionTarget,
+  vipdLineTarget,
+  splitterTarget,
+  controlTarget,
+  feedTarget,
+  configTarget,
+  stateFileTarget,
+  syncTarget,
+  syncFrameTarget,
+  ftpReplyTarget,
+];

@@ -1,0 +1,18 @@
+// Loaded into pulse by the soak (NODE_OPTIONS --import): on SIGUSR2 it collects garbage and writes what is left to
+// SOAK_HEAP_DIR/heap-PID.json. What V8 keeps after a collection is the only figure of it in which a small leak shows. Io.
+import { renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+const path = join(process.env.SOAK_HEAP_DIR ?? '/tmp', `heap-${process.pid}.json`);
+
+process.on('SIGUSR2', () => {
+  collect();
+  const { heapUsed, external, arrayBuffers } = process.memoryUsage();
+  const resources = process.getActiveResourcesInfo().length;
+  writeFileSync(`${path}.new`, JSON.stringify({ heapUsed, external, arrayBuffers, resources }));
+  renameSync(`${path}.new`, path);
+});

@@ -1,0 +1,147 @@
+// What the soak saw from outside, made into times and judgements: who answered for the VIP and when, how long nobody or both did, which
+// kernel had the address, which epochs and events the logs tell. Pure. All times wall ms.
+import type { Router } from '../lab/topology.ts';
+
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** One answer that a client got for the VIP. */
+export interface Answer {
+  readonly at: number;
+  /** `path`: as any client asks; `one`, `two`: asked of that router's MAC directly; `arp`: who has it. */
+  readonly kind: 'path' | 'one' | 'two' | 'arp';
+  readonly mac: string;
+}
+
+/** A line of vip-watch; undefined when it is none. */
+export function parseAnswer(line: string): Answer | undefined {
+  const match = /^(\d{13,17}) (path|one|two|arp) ([0-9a-f]{2}(?::[0-9a-f]{2}){5})$/.exec(line);
+  return match
+    ? { at: Number(match[1]) / 1_000, kind: match[2] as Answer['kind'], mac: match[3] as string }
+    : undefined;
+}
+
+/** A time in which the machine ran nobody, not even its real-time processes. */
+export interface Stall {
+  readonly at: number;
+  readonly ms: number;
+}
+
+/** A line of vip-watch about itself. */
+export function parseStall(line: string): Stall | undefined {
+  const match = /^(\d{13,17}) stall (\d{1,9})$/.exec(line);
+  return match ? { at: Number(match[1]) / 1_000, ms: Number(match[2]) } : undefined;
+}
+
+/** Times joined to spans wherever the next follows within `withinMs`. */
+export function spansOf(times: readonly number[], withinMs: number): Span[] {
+  const spans: { from: number; to: number }[] = [];
+  for (const at of times) {
+    const last = spans.at(-1);
+    if (last && at - last.to <= withinMs) last.to = at;
+    else spans.push({ from: at, to: at });
+  }
+  return spans;
+}
+
+/** Where spans of both lists lie over each other; a common moment counts with length 0. */
+export function overlapsOf(ones: readonly Span[], twos: readonly Span[]): Span[] {
+  return ones.flatMap(one =>
+    twos
+      .map(two => ({ from: Math.max(one.from, two.from), to: Math.min(one.to, two.to) }))
+      .filter(({ from, to }) => to >= from),
+  );
+}
+
+export function longest(spans: readonly Span[]): number {
+  return spans.reduce((most, { from, to }) => Math.max(most, to - from), 0);
+}
+
+/** The longest time within `window` without one of these (sorted) times. */
+export function longestGap(times: readonly number[], window: Span): number {
+  const inside = times.filter(at => at >= window.from && at <= window.to);
+  const edges = [window.from, ...inside, window.to];
+  return edges.slice(1).reduce((most, at, index) => Math.max(most, at - (edges[index] as number)), 0);
+}
+
+/** A change of the VIP in a router's kernel. */
+export interface Held {
+  readonly router: Router;
+  readonly at: number;
+  readonly held: boolean;
+}
+
+/** When a router's kernel had the address; what it had before the first event, it is told. */
+export function heldSpans(events: readonly Held[], router: Router, before: boolean, window: Span): Span[] {
+  const spans: Span[] = [];
+  let since = before ? window.from : undefined;
+  for (const event of events) {
+    if (event.router !== router) continue;
+    if (event.held) since ??= event.at;
+    else if (since !== undefined) {
+      spans.push({ from: since, to: event.at });
+      since = undefined;
+    }
+  }
+  return since === undefined ? spans : [...spans, { from: since, to: window.to }];
+}
+
+/** A line of a daemon's log, with what the soak looks at. */
+export interface LogLine {
+  readonly router: Router;
+  readonly at: number;
+  readonly code: string;
+  readonly severity: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** A router became active. */
+export interface Term {
+  readonly router: Router;
+  readonly at: number;
+  readonly counter: number;
+}
+
+export function termsOf(lines: readonly LogLine[]): Term[] {
+  return lines
+    .filter(({ code, fields }) => code === 'ROLE_CHANGED' && fields.to === 'active')
+    .map(({ router, at, fields }) => ({ router, at, counter: Number(String(fields.epoch).split('.')[0]) }))
+    .sort((a, b) => a.at - b.at);
+}
+
+/** Terms whose epoch is not above every one before; `highest` is the highest counter of earlier faults. */
+export function epochProblems(terms: readonly Term[], highest: number): string[] {
+  const problems: string[] = [];
+  let above = highest;
+  for (const { router, counter } of terms) {
+    if (counter <= above) problems.push(`${router} became active under epoch ${counter}, after ${above}`);
+    above = Math.max(above, counter);
+  }
+  return problems;
+}
+
+/** How often the role went to the other router, beginning with `active`. */
+export function movesOf(terms: readonly Term[], active: Router): number {
+  let holder = active;
+  let moves = 0;
+  for (const { router } of terms) {
+    if (router !== holder) moves += 1;
+    holder = router;
+  }
+  return moves;
+}
+
+const CALM_SEVERITIES = ['notice', 'info', 'debug'];
+
+/** Events that nobody expects of this fault, each once with its number. */
+export function eventProblems(lines: readonly LogLine[], expected: ReadonlySet<string>): string[] {
+  const counts = new Map<string, number>();
+  for (const { router, code, severity, fields } of lines) {
+    if (CALM_SEVERITIES.includes(severity) || expected.has(code)) continue;
+    const words = `${router} told ${code} ${JSON.stringify(fields).slice(0, 400)}`;
+    counts.set(words, (counts.get(words) ?? 0) + 1);
+  }
+  return [...counts].map(([words, count]) => (count === 1 ? words : `${words} (${count} times)`));
+}

@@ -1,0 +1,71 @@
+// The lives of the daemons in a soak: what each process was seen to cost at every look, and whether any of it grows without end. Pure.
+import { type Bound, type Growth, growthOf, type Sample, type Verdict, verdictOn } from './growth.ts';
+
+export const METRICS = ['heapKib', 'privateKib', 'rssKib', 'descriptors', 'resources'] as const;
+export type Metric = (typeof METRICS)[number];
+export type Daemon = 'pulse' | 'vipd';
+
+export interface Life {
+  readonly pid: number;
+  readonly daemon: Daemon;
+  readonly router: string;
+  readonly samples: Readonly<Record<Metric, Sample[]>>;
+}
+
+export interface LifeReport {
+  readonly pid: number;
+  readonly daemon: Daemon;
+  readonly router: string;
+  readonly metric: Metric;
+  readonly growth: Growth;
+  readonly verdict: Verdict;
+}
+
+/** In the first minute code is compiled and caches fill. */
+const WARM_UP_MS = 60_000;
+const SAMPLES_MIN = 12;
+
+/** What noise may gain. V8 gives memory back late; AddressSanitizer keeps freed memory in quarantine. */
+export function boundOf(daemon: Daemon, metric: Metric, asan: boolean): Bound {
+  const gained: Readonly<Record<Metric, number>> = {
+    heapKib: 384,
+    privateKib: daemon === 'pulse' ? 16_384 : asan ? 16_384 : 128,
+    rssKib: daemon === 'pulse' ? 16_384 : asan ? 16_384 : 128,
+    descriptors: 2,
+    resources: 3,
+  };
+  return { gainedMax: gained[metric], samplesMin: SAMPLES_MIN };
+}
+
+export function newLife(pid: number, daemon: Daemon, router: string): Life {
+  return {
+    pid,
+    daemon,
+    router,
+    samples: { heapKib: [], privateKib: [], rssKib: [], descriptors: [], resources: [] },
+  };
+}
+
+/** The metrics of one life that it has. */
+export function reportsOf(life: Life, asan: boolean): LifeReport[] {
+  const { pid, daemon, router } = life;
+  return METRICS.filter(metric => life.samples[metric].length > 0).map(metric => {
+    const all = life.samples[metric];
+    const warm = all.findIndex(({ at }) => at - (all[0]?.at ?? 0) >= WARM_UP_MS);
+    const growth = growthOf(all, warm < 0 ? all.length : warm);
+    return { pid, daemon, router, metric, growth, verdict: verdictOn(growth, boundOf(daemon, metric, asan)) };
+  });
+}
+
+/** For each daemon and metric the life that tells the most: a leak if there is one, else the one looked at most often. */
+export function tellingReports(lives: readonly Life[], asan: boolean): LifeReport[] {
+  const all = lives.flatMap(life => reportsOf(life, asan));
+  const weight = ({ verdict, growth }: LifeReport): number => (verdict === 'leak' ? 1e9 : 0) + growth.samples;
+  return (['pulse', 'vipd'] as const).flatMap(daemon =>
+    METRICS.flatMap(metric => {
+      const rows = all.filter(row => row.daemon === daemon && row.metric === metric);
+      const [first, ...rest] = rows;
+      return first ? [rest.reduce((best, row) => (weight(row) > weight(best) ? row : best), first)] : [];
+    }),
+  );
+}

@@ -155,8 +155,12 @@ export function advanceProbing(turn: Turn, probing: Probing | undefined, paceMs:
   };
 }
 
-/** Raises our epoch in place when a router that does not serve knows a higher one. */
+/**
+ * Raises our epoch in place when a router that does not serve knows a higher one. A peer that claims is about to serve: it may not hear
+ * us, then its epoch must win, or both would serve for as long as it does not.
+ */
 export function raiseAbove(turn: Turn, epoch: Epoch): Epoch {
+  if (turn.machine.peer.last?.role === 'claiming') return epoch;
   const highest = newerEpoch(turn.machine.highest, turn.machine.peer.highest);
   return compareEpochs(highest, epoch) > 0 ? nextEpoch(turn.machine) : epoch;
 }

@@ -24,6 +24,15 @@ export interface Exemption {
   endsAfter(): number;
 }
 
+/** Probe rounds remembered for each router. */
+const ROUNDS_MAX = 8;
+
+interface Round {
+  readonly id: number;
+  readonly at: number;
+  eaten: boolean;
+}
+
 interface Claim {
   readonly at: number;
   readonly epoch: Epoch;
@@ -39,7 +48,8 @@ export class Evidence {
   newcomer: 0 | 1 = 0;
   readonly #arrivedAt = [-1e9, -1e9];
   readonly #eatenAt = [-1e9, -1e9];
-  readonly #probesEaten: [number[], number[]] = [[], []];
+  readonly #rounds: [Round[], Round[]] = [[], []];
+  readonly #servesSince = [0, 0];
   readonly #claims: [Claim | undefined, Claim | undefined] = [undefined, undefined];
   readonly #offers: [{ epoch: Epoch; at: number } | undefined, { epoch: Epoch; at: number } | undefined] = [
     undefined,
@@ -58,10 +68,21 @@ export class Evidence {
     this.#eatenAt[from.index] = this.#world.timeline.now;
   }
 
+  probes(router: Router, id: number): void {
+    const rounds = this.#rounds[router.index];
+    if (rounds.at(-1)?.id === id) return;
+    rounds.push({ id, at: this.#world.timeline.now, eaten: false });
+    if (rounds.length > ROUNDS_MAX) rounds.shift();
+  }
+
   probeEaten(router: Router, id: number): void {
-    const eaten = this.#probesEaten[router.index];
-    if (eaten.at(-1) !== id) eaten.push(id);
-    if (eaten.length > 8) eaten.shift();
+    const round = this.#rounds[router.index].find(known => known.id === id);
+    if (round) round.eaten = true;
+  }
+
+  serves(router: 0 | 1): void {
+    this.newcomer = router;
+    this.#servesSince[router] = this.#world.timeline.now;
   }
 
   offered(router: Router, { offer }: Heartbeat): void {
@@ -72,15 +93,17 @@ export class Evidence {
 
   claims(router: Router, epoch: Epoch, machine: Machine): void {
     const { timeline } = this.#world;
-    const eaten = this.#probesEaten[router.index];
     const { deadMs } = this.#world.longest;
     const silent = timeline.now - (this.#arrivedAt[router.index] as number) >= 0.97 * machine.settings.deadMs;
     // Two rounds are needed after silence, one while the peer is heard as not serving.
-    const rounds = silent ? [machine.probeId - 1, machine.probeId - 2] : [machine.probeId - 1];
+    const ids = silent ? [machine.probeId - 1, machine.probeId - 2] : [machine.probeId - 1];
+    const servesSince = this.#servesSince[router.peer.index] as number;
+    const rounds = ids.map(id => this.#rounds[router.index].find(round => round.id === id));
     this.#claims[router.index] = {
       at: timeline.now,
       epoch,
-      probesEaten: rounds.every(id => eaten.includes(id)),
+      // What was asked before the other began to serve is true, too.
+      probesEaten: rounds.every(round => round && (round.eaten || round.at <= servesSince)),
       heartbeatsEaten: this.#eatenAt.some(at => timeline.now - at <= 3 * deadMs),
     };
   }
@@ -104,7 +127,8 @@ export class Evidence {
       const rule = 'full partition without a witness (DESIGN.md 5)';
       return { rule, limitMs, from: 'end-of-cause', endsAfter: this.#world.wellSince };
     }
-    if (claim && this.#offered(claim, older)) return bounded('planned handover (DESIGN.md 8)', longest.leaseMs + SLACK_MS);
+    if (claim && this.#offered(claim, older)) 
+      return bounded('planned handover (DESIGN.md 8)', longest.leaseMs + older.removalMs + SLACK_MS);
     if (now - pauseEndedAt() <= keptMs) return bounded('hypervisor pause (DESIGN.md 13)', keptMs);
     const { flightMs } = this.#world;
     if (claim && this.#apartMs(claim, older) <= flightMs)
@@ -116,9 +140,7 @@ export class Evidence {
 
   /** The newcomer's claim, or rather what it knew, was shaped by a network that let neither heartbeats nor probes through. */
   #partitioned(claim: Claim, older: Router): boolean {
-    if (!claim.heartbeatsEaten) return false;
-    // Its last probes may have been sent before the other began to serve, too.
-    return claim.probesEaten || this.#apartMs(claim, older) <= 2 * PROBE_WINDOW_MS_MAX;
+    return claim.heartbeatsEaten && (claim.probesEaten || this.#apartMs(claim, older) <= 2 * PROBE_WINDOW_MS_MAX);
   }
 
   #offered(claim: Claim, giver: Router): boolean {

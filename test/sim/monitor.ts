@@ -91,7 +91,7 @@ export class Monitor {
     for (const [index, serves] of [a, b].entries()) {
       if (serves === this.#served[index]) continue;
       this.#world.say((routers[index] as Router).name, () => (serves ? 'SERVES' : 'serves no more'));
-      if (serves) this.evidence.newcomer = index as 0 | 1;
+      if (serves) this.evidence.serves(index as 0 | 1);
     }
     this.#served = [a, b];
     this.changedAt = timeline.now;
@@ -161,6 +161,10 @@ export class Monitor {
 
   heartbeatEaten(router: Router): void {
     this.evidence.heartbeatEaten(router);
+  }
+
+  probes(router: Router, id: number): void {
+    this.evidence.probes(router, id);
   }
 
   probeEaten(router: Router, id: number): void {

@@ -16,6 +16,7 @@ import type { RouterOptions, World } from './world.ts';
 
 const PIPE_MS = 0.03;
 const SPAWN_MS = 1.5;
+const BOOT_WALL_MS = 30_000;
 const NOTICE_MS = 0.5;
 /** As src/vip/io/vipd.ts. */
 const EAGER_SPAWNS = 5;
@@ -53,6 +54,7 @@ export class Router implements VipdHost, PulseHost {
   #life = 0;
   #diskLife = 0;
   #spawns = 0;
+  #spawn = 0;
   #spawnedAt = 0;
 
   constructor(world: World, index: 0 | 1, options: RouterOptions) {
@@ -113,7 +115,10 @@ export class Router implements VipdHost, PulseHost {
     if (now - this.#spawnedAt > CALM_MS) this.#spawns = 0;
     this.#spawns += 1;
     this.#spawnedAt = now;
+    const spawn = ++this.#spawn;
     this.world.timeline.in(SPAWN_MS + (this.#spawns > EAGER_SPAWNS ? SPAWN_PAUSE_MS : 0), () => {
+      // Another one was started meanwhile; this one has been killed.
+      if (spawn !== this.#spawn) return;
       if (!this.up || this.vipdBroken || this.pulse !== pulse) return this.#tellVipdGone(undefined);
       const vipd = new VipdModel(this);
       // It was on its way when its pulse ended: the pipe is closed already.
@@ -202,6 +207,8 @@ export class Router implements VipdHost, PulseHost {
   powerOn(keepsDisk: boolean): void {
     if (this.up) return;
     this.up = true;
+    // Booting takes its time, on the clock on the wall too.
+    this.world.wallMs += BOOT_WALL_MS;
     if (!keepsDisk) this.disk = { ceiling: 0 };
     this.start();
   }
@@ -242,6 +249,7 @@ export class Router implements VipdHost, PulseHost {
     const lan = this.options.settings.addressLans[index] as number;
     const network = this.world.lans[lan] as Network;
     const { peer } = this;
+    this.world.monitor.probes(this, id);
     const answer = (from: number, answerMac: string) => {
       const fate = network.send(from, this.index, () => this.up && vipd.heardEcho(id, index, answerMac));
       if (from === peer.index && fate !== 'sent') this.world.monitor.probeEaten(this, id);

@@ -10,6 +10,8 @@ import { World } from './world.ts';
 const STEPS_MAX = 400_000;
 /** Slack for what restarts and spawns take, beyond times that the config names. */
 const RESTART_MS = 1_500;
+/** src/vip/io/vipd.ts waits this long between eager respawns. */
+const SPAWN_PAUSE_MS = 150;
 /** Clients find the owner by their own resolution only after this. */
 const RESOLVED_MS = 12_000;
 
@@ -66,6 +68,7 @@ function play(world: World, plan: Plan): void {
   };
   if (plan.settled) {
     if (!settle(world, plan.secondStartMs, bounds)) return;
+    world.run(timeline.now + bounds.livenessMs, () => isPair(world));
     // Not always at the same moment of the heartbeat.
     world.run(timeline.now + world.random.between(0, 2 * world.longest.intervalMs));
   }
@@ -83,8 +86,13 @@ function play(world: World, plan: Plan): void {
   world.say('FAULT', () => 'calm from here on');
   // What the faults have begun may still come to its end: a claim under way, a peer's first word after a partition.
   if (!settle(world, calmAt, bounds)) return;
-  world.run(timeline.now + 3 * world.longest.deadMs, guard);
+  world.run(timeline.now + 3 * world.longest.deadMs + SPAWN_PAUSE_MS, guard);
   if (settle(world, calmAt, bounds)) stay(world, 2 * world.longest.deadMs);
+}
+
+/** One serves and the other could take over at once. */
+function isPair({ routers }: World): boolean {
+  return routers.some(router => router.pulse?.machine.state.role === 'standby' && router.vipd?.alive);
 }
 
 const lastsUntil = ({ atMs, forMs }: Fault) => atMs + (forMs === FOREVER ? 0 : forMs);

@@ -246,6 +246,7 @@ function hear(turn: Turn, event: PulseEvent & { type: 'datagram' }): void {
 
 function hearWill(turn: Turn, will: Will): void {
   report(turn, 'WILL_RECEIVED', { epoch: formatEpoch(will.epoch) });
+  if (!turn.machine.unread) update(turn, { willReadAt: turn.now });
   if (turn.machine.state.role === 'standby') tickStandby(turn, turn.machine.state);
 }
 
@@ -275,7 +276,10 @@ function hearWhileStandby(turn: Turn, before: Role | undefined): void {
   const idle = turn.machine.state;
   // It can claim from now on, or does: what we have waited and probed was before that.
   if (peer.last?.role !== before && idle.role === 'standby' && idle.vacantSince !== undefined)
-    update(turn, { state: { ...idle, probing: undefined, vacantSince: turn.now } });
+    // Its claim came to nothing: it had its turn.
+    update(turn, {
+      state: { ...idle, probing: undefined, vacantSince: turn.now, yields: idle.yields && before !== 'claiming' },
+    });
   const offer = peer.last?.offer;
   if (
     offer &&

@@ -148,7 +148,7 @@ export function judge(machine: Machine, idle: Idle, now: At): Judgement {
   const { probing } = idle;
   if (whyNotClaim(machine, now) !== undefined) return { verdict: 'calm' };
   if (machine.unread) return { verdict: 'suspicious', linksBroken: false, vacant: false };
-  if (willOpensTheWay(machine))
+  if (willOpensTheWay(machine) && (willIsFresh(machine, now) || (probing?.silentRounds ?? 0) > 0))
     return take(machine, probing, now, 'the peer sent its last will: it holds no VIP any more');
   const silent = !heardWithin(machine, deadMs(machine), now);
   if (isServing(machine.peer)) {
@@ -195,6 +195,11 @@ function peerYields({ peer, highest }: Machine): boolean {
 function willOpensTheWay(machine: Machine): boolean {
   const { last, closed } = machine.peer;
   return last?.serving === true && closed.counter > 0 && compareEpochs(last.epoch, closed) <= 0;
+}
+
+/** A will that we have read late may be of a life that has been followed by another: then the addresses are probed first. */
+function willIsFresh(machine: Machine, now: At): boolean {
+  return machine.willReadAt !== undefined && between(machine.willReadAt, now) <= deadMs(machine);
 }
 
 function take(machine: Machine, probing: Probing | undefined, now: At, why: string): Judgement & { verdict: 'take' } {

@@ -147,6 +147,8 @@ export interface Machine {
   readonly blindUntil: At;
   /** Our own loop was late, and what came in meanwhile has not been read yet: nothing is concluded before the next tick. */
   readonly unread: boolean;
+  /** When a last will was read as it came; one that waited for us to wake up may be old. */
+  readonly willReadAt: At | undefined;
   readonly hold: { readonly on: boolean; readonly until: At | undefined };
   readonly rulesIn: boolean;
   readonly healthyServers: number | undefined;
@@ -255,6 +257,7 @@ export function newMachine({ settings, now, ceiling, reserved = ceiling, hold, r
     heartbeatDueAt: now,
     blindUntil: now,
     unread: false,
+    willReadAt: undefined,
     hold,
     rulesIn,
     healthyServers: undefined,

@@ -104,7 +104,8 @@ function hello(turn: Turn, message: VipdMessage & { type: 'hello' }): void {
   update(turn, { vipdLostAt: undefined });
   sample(turn);
   noteEpoch(turn, { ...message.epoch, node: turn.machine.settings.nodeId });
-  if ('epoch' in state) return leaseIsOver(turn.machine, turn.now) ? letGo(turn, state.epoch) : askClaim(turn, state.epoch);
+  if ('epoch' in state)
+    return leaseIsOver(turn.machine, turn.now) ? letGo(turn, state.epoch) : askClaim(turn, state.epoch);
   if (message.held === 0) return;
   if (state.role === 'starting' && message.mode === 'alone') {
     update(turn, { state: { ...state, resume: true }, heldAddresses: true });

@@ -127,7 +127,7 @@ export class Evidence {
       const rule = 'full partition without a witness (DESIGN.md 5)';
       return { rule, limitMs, from: 'end-of-cause', endsAfter: this.#world.wellSince };
     }
-    if (claim && this.#offered(claim, older)) 
+    if (claim && this.#offered(claim, older))
       return bounded('planned handover (DESIGN.md 8)', longest.leaseMs + older.removalMs + SLACK_MS);
     if (now - pauseEndedAt() <= keptMs) return bounded('hypervisor pause (DESIGN.md 13)', keptMs);
     const { flightMs } = this.#world;

@@ -158,7 +158,13 @@ function beginOnNetwork(world: World, fault: Fault & NetworkFault): () => void {
         [R2, CLIENTS[1]],
       ] as const;
       const each = (on: boolean) => {
-        for (const a of sides[0]) for (const b of sides[1]) for (const [from, to] of [[a, b], [b, a]] as const) network.cut(from, to, on);
+        for (const a of sides[0])
+          for (const b of sides[1])
+            for (const [from, to] of [
+              [a, b],
+              [b, a],
+            ] as const)
+              network.cut(from, to, on);
       };
       each(true);
       return () => each(false);
@@ -262,4 +268,3 @@ function beginOnRouter(world: World, router: Router, fault: Fault & RouterFault)
       return NOTHING;
   }
 }
-

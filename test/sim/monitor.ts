@@ -108,7 +108,11 @@ export class Monitor {
       const exemption = this.evidence.exemption();
       this.#dual = { since: timeline.now, exemption };
       if (exemption) this.exemptions.push(exemption.rule);
-      this.#world.say('check', () => `both serve (${exemption ? `${exemption.rule}, at most ${Math.round(exemption.limitMs)} ms` : 'not allowed'})`);
+      this.#world.say(
+        'check',
+        () =>
+          `both serve (${exemption ? `${exemption.rule}, at most ${Math.round(exemption.limitMs)} ms` : 'not allowed'})`,
+      );
     }
     const { since, exemption } = this.#dual;
     const seen = clients.find(client => client.reaches(0) && client.reaches(1));
@@ -152,7 +156,10 @@ export class Monitor {
     if (!message.serving) return;
     const { lastGrantAt, lastLeaseMs } = this.#terms[router.index] as Terms;
     if (message.sentAtUs / 1000 - lastGrantAt > lastLeaseMs + 0.01)
-      this.fail('heartbeat-truth', `${router.name} says that it serves ${Math.round(message.sentAtUs / 1000 - lastGrantAt)} ms after vipd's last lease`);
+      this.fail(
+        'heartbeat-truth',
+        `${router.name} says that it serves ${Math.round(message.sentAtUs / 1000 - lastGrantAt)} ms after vipd's last lease`,
+      );
   }
 
   heartbeatArrived(router: Router): void {

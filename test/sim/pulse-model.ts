@@ -7,8 +7,8 @@ import type { Heartbeat } from '../../src/pulse/heartbeat.ts';
 import type { Effect, Machine, PulseEvent } from '../../src/pulse/machine.ts';
 import type { At } from '../../src/units/duration.ts';
 import type { WitnessAsk } from '../../src/witness/witness.ts';
-import type { VipdCommand } from './vipd-model.ts';
 import { Alarm, type HostClock, NEVER } from './timeline.ts';
+import type { VipdCommand } from './vipd-model.ts';
 
 /** What a process may meet between two of its effects. */
 export interface Trap {

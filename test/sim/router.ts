@@ -155,10 +155,20 @@ export class Router implements VipdHost, PulseHost {
     const unless = (run: () => void) => () => {
       if (this.#life === life && this.up) run();
     };
-    this.world.timeline.in(UNIT_KILL_MS, unless(() => orphan?.kill()));
-    if (cleanup) this.world.timeline.in(CLEANUP_MS, unless(() => this.#cleanUp()));
+    this.world.timeline.in(
+      UNIT_KILL_MS,
+      unless(() => orphan?.kill()),
+    );
+    if (cleanup)
+      this.world.timeline.in(
+        CLEANUP_MS,
+        unless(() => this.#cleanUp()),
+      );
     this.vipd = undefined;
-    this.world.timeline.in(Math.max(restartMs, CLEANUP_MS + 1), unless(() => this.start()));
+    this.world.timeline.in(
+      Math.max(restartMs, CLEANUP_MS + 1),
+      unless(() => this.start()),
+    );
   }
 
   /** `vipd --cleanup`. */
@@ -185,8 +195,14 @@ export class Router implements VipdHost, PulseHost {
     const unless = (run: () => void) => () => {
       if (this.#life === life && this.up) run();
     };
-    this.world.timeline.in(CLEANUP_MS, unless(() => this.#cleanUp()));
-    this.world.timeline.in(this.options.restartMs, unless(() => this.start()));
+    this.world.timeline.in(
+      CLEANUP_MS,
+      unless(() => this.#cleanUp()),
+    );
+    this.world.timeline.in(
+      this.options.restartMs,
+      unless(() => this.start()),
+    );
   }
 
   /** Power loss: everything in memory is gone. `keepsDisk`: the state file too, unless false. */
@@ -222,14 +238,13 @@ export class Router implements VipdHost, PulseHost {
   say(vipd: VipdModel, message: VipdMessage): void {
     const { pulse } = this;
     this.world.timeline.in(PIPE_MS + this.world.pipeJitterMs(), () => {
-      if (this.pulse === pulse && this.vipd === vipd)
-        pulse?.post('pipe', { type: 'vipd', message });
+      if (this.pulse === pulse && this.vipd === vipd) pulse?.post('pipe', { type: 'vipd', message });
     });
   }
 
   sendWill(datagram: unknown): void {
     this.world.say(this.name, () => 'vipd sends the last will');
-    for (let link = 0; link < this.options.settings.links; link += 1) this.#send(link, datagram, false);
+    for (let link = 0; link < this.options.settings.links; link += 1) this.#send(link, datagram);
   }
 
   announce(): void {
@@ -239,7 +254,8 @@ export class Router implements VipdHost, PulseHost {
       const network = world.lans[lan] as Network;
       // Clients are on the first LAN.
       if (lan === 0)
-        for (const host of CLIENTS) network.send(this.index, host, () => world.client(host).hearsAnnouncement(this.index));
+        for (const host of CLIENTS)
+          network.send(this.index, host, () => world.client(host).hearsAnnouncement(this.index));
       const { peer } = this;
       network.send(this.index, peer.index, () => peer.up && peer.vipd?.heardClaim(index, this.mac(lan)));
     }
@@ -298,23 +314,23 @@ export class Router implements VipdHost, PulseHost {
 
   sendHeartbeat(link: number, message: Heartbeat): void {
     this.world.monitor.heartbeatSent(this, message);
-    this.#send(link, this.world.codec(this.index).pack(message), message.serving);
+    this.#send(link, this.world.codec(this.index).pack(message));
   }
 
-  #send(link: number, packed: unknown, serving: boolean): void {
+  #send(link: number, packed: unknown): void {
     const { peer, world } = this;
     const network = world.links[link] as Network;
-    const fate = network.send(this.index, peer.index, () => peer.#arrive(link, packed, serving));
+    const fate = network.send(this.index, peer.index, () => peer.#arrive(link, packed));
     if (fate !== 'sent') world.monitor.heartbeatEaten(this);
   }
 
-  #arrive(link: number, packed: unknown, serving: boolean): void {
+  #arrive(link: number, packed: unknown): void {
     if (this.clock.isPaused()) {
-      this.world.timeline.at(this.clock.resumesAt(), () => this.#arrive(link, packed, serving));
+      this.world.timeline.at(this.clock.resumesAt(), () => this.#arrive(link, packed));
       return;
     }
     if (!this.up || !this.pulse?.alive) return;
-    if (serving) this.world.monitor.heartbeatArrived(this);
+    this.world.monitor.heartbeatArrived(this);
     const message: Message | undefined = this.world.codec(this.index).unpack(packed);
     if (message) this.pulse.post('socket', { type: 'datagram', link, message });
   }

@@ -106,7 +106,10 @@ function boundsOf({ longest, witness }: World): Bounds {
   const { intervalMs, leaseMs, deadMs, keepMs } = longest;
   // A restarted router that hears nobody listens longer than addresses can live without their pulse.
   const listenMs = keepMs + leaseMs + 1_250 + deadMs;
-  return { livenessMs: listenMs + RESTART_MS + 8 * deadMs + 3 * (witness?.leaseMs ?? 0), convergenceMs: 2 * deadMs + 2 * intervalMs };
+  return {
+    livenessMs: listenMs + RESTART_MS + 8 * deadMs + 3 * (witness?.leaseMs ?? 0),
+    convergenceMs: 2 * deadMs + 2 * intervalMs,
+  };
 }
 
 /** Runs until exactly one router serves and every client points at it; a breach when that does not come in time. */
@@ -127,7 +130,10 @@ function settle(world: World, since: number, bounds: Bounds): boolean {
     const anew = monitor.changedAt >= since;
     const waitedMs = timeline.now - Math.max(monitor.changedAt, since);
     if (!settled && waitedMs > (anew ? bounds.convergenceMs : RESOLVED_MS))
-      monitor.fail('convergence', `client ${astray?.host} still points elsewhere ${Math.round(waitedMs)} ms after it became calm`);
+      monitor.fail(
+        'convergence',
+        `client ${astray?.host} still points elsewhere ${Math.round(waitedMs)} ms after it became calm`,
+      );
     return settled;
   });
   if (monitor.breach) return false;
@@ -141,7 +147,8 @@ function stay(world: World, forMs: number): void {
   const before = monitor.ownerChanges;
   world.run(timeline.now + forMs);
   const planned = world.routers.some(router => router.options.settings.autoFailback);
-  if (monitor.ownerChanges > before + (planned ? 1 : 0)) monitor.fail('flap', 'the owner changed although nothing was wrong any more');
+  if (monitor.ownerChanges > before + (planned ? 1 : 0))
+    monitor.fail('flap', 'the owner changed although nothing was wrong any more');
 }
 
 function judge(world: World, plan: Plan): void {
@@ -154,7 +161,10 @@ function judge(world: World, plan: Plan): void {
     fail(expects.ownerChangesMax === 0 ? 'no-change' : 'flap', `the owner changed ${ownerChanges} times`);
   if (ownerChanges < expects.ownerChangesMin) fail('liveness', `the owner changed ${ownerChanges} times`);
   if (longestVacancyMs > expects.vacancyMsMax)
-    fail(expects.vacancyMsMax === 0 ? 'handover-gap' : 'takeover-time', `nobody served for ${longestVacancyMs.toFixed(1)} ms`);
+    fail(
+      expects.vacancyMsMax === 0 ? 'handover-gap' : 'takeover-time',
+      `nobody served for ${longestVacancyMs.toFixed(1)} ms`,
+    );
   const [a, b] = world.routers.map(router => router.serves());
   if (a === b) fail('liveness', a ? 'both serve at the end' : 'nobody serves at the end');
   const owner = a ? 0 : 1;

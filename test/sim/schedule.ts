@@ -59,10 +59,7 @@ export function planOf(seed: number, { mutation, say }: PlanOptions = {}): Plan 
   const times = [0, 1].map(() => (random.chance(0.06) ? random.pick(TIMES) : base));
   const witness = witnessOf(random, Math.max(...times.map(t => t[1])), Math.max(...times.map(t => t[0])));
   const common: Common = { times, linkLans, directors, kept, gated, targets, networks, onIsolation, witness };
-  const routers = [0, 1].map(index => routerOptions(random, index as 0 | 1, common)) as [
-    RouterOptions,
-    RouterOptions,
-  ];
+  const routers = [0, 1].map(index => routerOptions(random, index as 0 | 1, common)) as [RouterOptions, RouterOptions];
   const fastest = Math.min(...times.map(t => t[0]));
   const world: WorldOptions = {
     seed,
@@ -82,7 +79,12 @@ export function planOf(seed: number, { mutation, say }: PlanOptions = {}): Plan 
   const maker = new FaultMaker(random, world, Math.max(...routers.map(r => r.settings.deadMs)));
   const roll = random.next();
   const made = roll < 0.62 ? maker.chaos(directors) : roll < 0.88 ? maker.single() : maker.asymmetric();
-  return { seed, world, secondStartMs: random.chance(0.3) ? random.between(0, 3 * base[2]) : random.between(0, 5), ...made };
+  return {
+    seed,
+    world,
+    secondStartMs: random.chance(0.3) ? random.between(0, 3 * base[2]) : random.between(0, 5),
+    ...made,
+  };
 }
 
 interface Common {
@@ -208,7 +210,11 @@ class FaultMaker {
 
   #when(): { atMs: number; forMs: number } {
     const random = this.#random;
-    const forMs = random.chance(0.05) ? random.between(5, 30) : random.chance(0.5) ? random.between(0, 1.5) : random.between(0, 6);
+    const forMs = random.chance(0.05)
+      ? random.between(5, 30)
+      : random.chance(0.5)
+        ? random.between(0, 1.5)
+        : random.between(0, 6);
     return { atMs: random.between(0, 6) * this.#deadMs, forMs: 0.1 + forMs * this.#deadMs };
   }
 
@@ -252,7 +258,14 @@ class FaultMaker {
       case 'stall':
         return { type, who: this.#who(), effects: this.#effects(), ...when };
       case 'kill-pulse':
-        return { type, who: this.#who(), effects: this.#effects(), vipdToo: random.chance(0.3), cleanup: random.chance(0.7), ...when };
+        return {
+          type,
+          who: this.#who(),
+          effects: this.#effects(),
+          vipdToo: random.chance(0.3),
+          cleanup: random.chance(0.7),
+          ...when,
+        };
       case 'power':
         return { type, who: this.#who(), effects: this.#effects(), keepsDisk: random.chance(0.8), ...when };
       case 'carrier':
@@ -313,7 +326,12 @@ const roundMs = (world: WorldOptions) =>
 const slowest = (world: WorldOptions, field: 'intervalMs' | 'leaseMs') =>
   Math.max(...world.routers.map(({ settings }) => settings[field]));
 const still = (watchMs: number) => ({ ownerChangesMin: 0, ownerChangesMax: 0, vacancyMsMax: 0, watchMs });
-const once = (vacancyMsMax: number, watchMs: number) => ({ ownerChangesMin: 1, ownerChangesMax: 1, vacancyMsMax, watchMs });
+const once = (vacancyMsMax: number, watchMs: number) => ({
+  ownerChangesMin: 1,
+  ownerChangesMax: 1,
+  vacancyMsMax,
+  watchMs,
+});
 
 /** D of the slower, three probe rounds, and what timers and wires add; with a witness, the dead router's lease there comes first. */
 const bySilence = (world: WorldOptions, deadMs: number) =>
@@ -330,7 +348,16 @@ const watched = (world: WorldOptions, deadMs: number) => 6 * deadMs + 2 * (world
 const SINGLES: readonly Single[] = [
   (random, world, deadMs) => ({
     kind: 'power loss',
-    faults: [{ type: 'power', who: 'owner', effects: random.below(6), keepsDisk: true, atMs: random.between(0, deadMs), forMs: FOREVER }],
+    faults: [
+      {
+        type: 'power',
+        who: 'owner',
+        effects: random.below(6),
+        keepsDisk: true,
+        atMs: random.between(0, deadMs),
+        forMs: FOREVER,
+      },
+    ],
     expects: once(bySilence(world, deadMs), watched(world, deadMs)),
   }),
   (random, world, deadMs) => ({
@@ -360,7 +387,10 @@ const SINGLES: readonly Single[] = [
     kind: 'all stopped',
     faults: [{ type: 'stop-all', who: 'owner', atMs: random.between(0, deadMs), forMs: 3_000 + 4 * deadMs }],
     // Without the packet lease the kernel serves on for its lifetime; the standby asks at a slower pace by then.
-    expects: once(bySilence(world, deadMs) + (world.routers[0].gated ? 0 : 6 * slowest(world, 'intervalMs')), 3_500 + watched(world, deadMs)),
+    expects: once(
+      bySilence(world, deadMs) + (world.routers[0].gated ? 0 : 6 * slowest(world, 'intervalMs')),
+      3_500 + watched(world, deadMs),
+    ),
   }),
   (random, world, deadMs) => {
     const shortest = Math.min(...world.routers.map(({ settings }) => settings.leaseMs - settings.intervalMs));
@@ -373,7 +403,15 @@ const SINGLES: readonly Single[] = [
   },
   (random, _world, deadMs) => ({
     kind: 'stalled standby',
-    faults: [{ type: 'stall', who: 'standby', effects: random.below(8), atMs: random.between(0, deadMs), forMs: random.between(0, 8 * deadMs) }],
+    faults: [
+      {
+        type: 'stall',
+        who: 'standby',
+        effects: random.below(8),
+        atMs: random.between(0, deadMs),
+        forMs: random.between(0, 8 * deadMs),
+      },
+    ],
     expects: still(12 * deadMs),
   }),
   (random, _world, deadMs) => ({
@@ -388,13 +426,31 @@ const SINGLES: readonly Single[] = [
   }),
   (random, world, deadMs) => ({
     kind: 'one link cut',
-    faults: [{ type: 'cut', lan: 2, ...random.pick([{ from: R1, to: R2 }, { from: R2, to: R1 }]), atMs: random.between(0, deadMs), forMs: FOREVER }],
+    faults: [
+      {
+        type: 'cut',
+        lan: 2,
+        ...random.pick([
+          { from: R1, to: R2 },
+          { from: R2, to: R1 },
+        ]),
+        atMs: random.between(0, deadMs),
+        forMs: FOREVER,
+      },
+    ],
     // With heartbeats on that link alone it is "all links broken": probes keep the standby from taking over.
     expects: still((world.linkLans.length > 1 ? 6 : 20) * deadMs),
   }),
   (random, _world, deadMs) => ({
     kind: 'all heartbeat links cut, the client LAN is well',
-    faults: [R1, R2].map(from => ({ type: 'cut' as const, lan: 2, from, to: 1 - from, atMs: random.between(0, deadMs), forMs: FOREVER })),
+    faults: [R1, R2].map(from => ({
+      type: 'cut' as const,
+      lan: 2,
+      from,
+      to: 1 - from,
+      atMs: random.between(0, deadMs),
+      forMs: FOREVER,
+    })),
     expects: still(20 * deadMs),
   }),
   (random, _world, deadMs) => ({
@@ -415,7 +471,9 @@ const SINGLES: readonly Single[] = [
   }),
   (random, _world, deadMs) => ({
     kind: 'full partition, healed',
-    faults: [{ type: 'partition', directions: 'both', atMs: random.between(0, deadMs), forMs: random.between(2, 12) * deadMs }],
+    faults: [
+      { type: 'partition', directions: 'both', atMs: random.between(0, deadMs), forMs: random.between(2, 12) * deadMs },
+    ],
     expects: undefined,
   }),
 ];

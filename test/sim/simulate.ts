@@ -53,7 +53,16 @@ function read(args: readonly string[]) {
   try {
     return parseArgs({
       args: [...args],
-      options: { seeds: text, from: text, workers: text, failures: text, seed: text, json: flag, quiet: flag, help: flag },
+      options: {
+        seeds: text,
+        from: text,
+        workers: text,
+        failures: text,
+        seed: text,
+        json: flag,
+        quiet: flag,
+        help: flag,
+      },
     }).values;
   } catch (error) {
     throw new UsageError((error as Error).message);
@@ -114,7 +123,9 @@ async function simulate(options: Options): Promise<number> {
     given += count;
     return { from, count };
   };
-  const progress = options.quiet ? undefined : setInterval(() => showProgress(tally, options.seeds, begunAt), PROGRESS_MS);
+  const progress = options.quiet
+    ? undefined
+    : setInterval(() => showProgress(tally, options.seeds, begunAt), PROGRESS_MS);
   try {
     await Promise.all(Array.from({ length: options.workers }, () => work(next, tally)));
   } finally {

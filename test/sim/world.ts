@@ -57,14 +57,24 @@ export class World {
   readonly witness: WitnessModel | undefined;
   readonly mutation: VipdMutation | undefined;
   /** The longer of the two routers' times. */
-  readonly longest: { readonly intervalMs: number; readonly leaseMs: number; readonly deadMs: number; readonly keepMs: number };
+  readonly longest: {
+    readonly intervalMs: number;
+    readonly leaseMs: number;
+    readonly deadMs: number;
+    readonly keepMs: number;
+  };
   /** How long a packet is on its way at most when nothing is wrong, with what the pipes add. */
   readonly flightMs: number;
   /** How far wall time is ahead of virtual time, which leaves out what takes long. */
   wallMs = 0;
   /** A third machine answers for the address. */
   stranger = false;
-  readonly reports = [0, 1].map(() => ({ rulesIn: true, healthyServers: null as number | null, flushMs: 0, warm: true }));
+  readonly reports = [0, 1].map(() => ({
+    rulesIn: true,
+    healthyServers: null as number | null,
+    flushMs: 0,
+    warm: true,
+  }));
   readonly #carrierFaults: [number[], number[]];
   readonly #codecs: readonly [Codec, Codec];
   #well = true;
@@ -84,7 +94,10 @@ export class World {
     this.links = options.linkLans.map(lan => this.networks[lan] as Network);
     this.#carrierFaults = [this.networks.map(() => 0), this.networks.map(() => 0)];
     const codec = options.wire ? WIRE : OBJECTS;
-    this.#codecs = [options.older === 0 ? olderVersion(codec) : codec, options.older === 1 ? olderVersion(codec) : codec];
+    this.#codecs = [
+      options.older === 0 ? olderVersion(codec) : codec,
+      options.older === 1 ? olderVersion(codec) : codec,
+    ];
     const both = options.routers.map(router => router.settings);
     const most = (field: 'intervalMs' | 'leaseMs' | 'deadMs' | 'aloneKeepMs') => Math.max(...both.map(s => s[field]));
     this.longest = {

@@ -10,6 +10,8 @@ import type { World } from './world.ts';
 
 export const INVARIANTS = [
   'one-owner',
+  'lease',
+  'too-early',
   'epoch-reused',
   'epoch-order',
   'heartbeat-truth',
@@ -29,6 +31,9 @@ export interface Breach {
   readonly atMs: number;
   readonly text: string;
 }
+
+/** A sixteenth of the packet lease, at most 2 ms. */
+const LEASE_SLACK_MS = 2.5;
 
 interface Dual {
   readonly since: number;
@@ -60,6 +65,8 @@ export class Monitor {
   readonly exemptions: string[] = [];
   #dual: Dual | undefined;
   #served = [false, false];
+  /** When each router's last renewal was asked for, on its own clock. */
+  readonly #askedAt = [-1e9, -1e9];
   readonly #epochs = new Map<number, string>();
   readonly #terms: readonly Terms[] = [0, 1].map(() => ({ highest: EPOCH_NONE, lastGrantAt: -1e9, lastLeaseMs: 0 }));
 
@@ -82,6 +89,8 @@ export class Monitor {
     if (a !== this.#served[0] || b !== this.#served[1]) this.#changed(a, b);
     if (a && b) this.#lookAtBoth();
     else this.#dual = undefined;
+    if (a) this.#lookAtLease(routers[0]);
+    if (b) this.#lookAtLease(routers[1]);
     if (this.vacantSince !== undefined)
       this.longestVacancyMs = Math.max(this.longestVacancyMs, timeline.now - this.vacantSince);
   }
@@ -141,6 +150,32 @@ export class Monitor {
     terms.lastLeaseMs = lease.leaseMs;
   }
 
+  /** DESIGN.md 1 and 3: silence is counted for the peer's lease at least, however short our own D is. */
+  #claims(router: Router, epoch: Epoch, machine: Machine): void {
+    this.evidence.claims(router, epoch, machine);
+    const { state } = machine;
+    if (state.role !== 'claiming' || !state.why.startsWith('silence')) return;
+    const heardMs = this.evidence.silenceOf(router);
+    const { leaseMs } = router.peer.options.settings;
+    if (heardMs < leaseMs)
+      this.fail(
+        'too-early',
+        `${router.name} claims after ${heardMs.toFixed(1)} ms of silence, the peer's lease is ${leaseMs} ms`,
+      );
+  }
+
+  /** DESIGN.md 1: what is served while somebody could take over is served for L from the request at most, whatever stalls. */
+  #lookAtLease(router: Router): void {
+    const { clock, kernel, runState, vipd, removalMs } = router;
+    if (runState.mode !== 'armed' || !kernel.serves()) return;
+    const { leaseMs } = router.options.settings;
+    const overMs = clock.now() - (this.#askedAt[router.index] as number) - leaseMs;
+    // Without the packet lease a vipd that is dead or stopped leaves it to the kernel's lifetimes (13).
+    if (overMs <= (kernel.gated ? LEASE_SLACK_MS : LEASE_SLACK_MS + removalMs)) return;
+    if (!kernel.gated && (!vipd?.alive || vipd.stopped || vipd.phase !== 'holding')) return;
+    this.fail('lease', `${router.name} still serves ${overMs.toFixed(1)} ms after its lease`);
+  }
+
   removed(router: Router): void {
     this.#world.say(router.name, () => 'the addresses are removed');
   }
@@ -162,8 +197,8 @@ export class Monitor {
       );
   }
 
-  heartbeatArrived(router: Router): void {
-    this.evidence.heartbeatArrived(router);
+  heartbeatArrived(router: Router, serving: boolean, sentAt: number): void {
+    this.evidence.heartbeatArrived(router, serving, sentAt);
   }
 
   heartbeatEaten(router: Router): void {
@@ -179,7 +214,8 @@ export class Monitor {
   }
 
   told(router: Router, effect: Effect, machine: Machine): void {
-    if (effect.type === 'claim') this.evidence.claims(router, effect.lease.epoch, machine);
+    if (effect.type === 'claim') this.#claims(router, effect.lease.epoch, machine);
+    if (effect.type === 'claim' || effect.type === 'renew') this.#askedAt[router.index] = effect.lease.at;
     if (effect.type === 'decision') {
       this.roleChanges += 1;
       const { from, to, epoch, reason } = effect.decision;

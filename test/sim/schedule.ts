@@ -182,6 +182,8 @@ const CHAOS = [
   'sigterm',
   'carrier',
   'stranger',
+  'replay',
+  'replay',
   'witness-down',
   'witness-cut',
   'witness-slow',

@@ -132,6 +132,8 @@ export class VipdModel {
 
   continue(): void {
     if (!this.alive || !this.stopped) return;
+    const { clock } = this.#host;
+    if (clock.isPaused()) return clock.timeline.at(clock.resumesAt(), () => this.continue());
     this.stopped = false;
     this.#wake();
     this.#host.continued();
@@ -146,7 +148,7 @@ export class VipdModel {
   heardEcho(id: number, index: number, mac: string): void {
     if (!this.alive) return;
     this.#frames.push({ id, index, mac });
-    if (!this.stopped) this.#readFrames();
+    if (!this.stopped && !this.#host.clock.isPaused()) this.#readFrames();
   }
 
   /** Another machine announces address `index`. */

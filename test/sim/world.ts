@@ -169,6 +169,12 @@ export class World {
         router.say(router.vipd, { type: 'link', index, up: this.carrier(router.index, lan), mac: router.mac(lan) });
   }
 
+  /** A witness that nothing has happened to, for routers that let go when they are cut off: then no partition excuses an overlap. */
+  witnessWatches(): boolean {
+    if (!this.witness || this.witness.troubled) return false;
+    return this.routers.every(({ options }) => options.settings.onIsolation === 'release');
+  }
+
   /** Called whenever a fault of a network begins or ends. */
   networksChanged(): void {
     const well = this.networks.every(network => network.isWell(R1, R2));

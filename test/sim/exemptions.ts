@@ -122,6 +122,12 @@ export class Evidence {
     };
   }
 
+  /** How long an address may live without its pulse, at most. */
+  keptMs(): number {
+    const { leaseMs, keepMs } = this.#world.longest;
+    return leaseMs + keepMs + 1_500;
+  }
+
   /** Why both may serve now; undefined when they may not. */
   exemption(): Exemption | undefined {
     const { timeline, routers, longest, pauseEndedAt } = this.#world;
@@ -129,7 +135,7 @@ export class Evidence {
     const older = newcomer.peer;
     const claim = this.#claims[this.newcomer];
     const { now } = timeline;
-    const keptMs = longest.leaseMs + longest.keepMs + 1_500;
+    const keptMs = this.keptMs();
     const bounded = (rule: Exemption['rule'], limitMs: number): Exemption => ({
       rule,
       limitMs,

@@ -47,6 +47,11 @@ interface Terms {
   lastLeaseMs: number;
 }
 
+/** No packet lease, and no vipd that could remove the addresses: the kernel's lifetimes end it (DESIGN.md 13). */
+function leftToLifetimes({ kernel, vipd }: Router): boolean {
+  return kernel.held && !kernel.gated && (!vipd?.alive || vipd.stopped || vipd.phase !== 'holding');
+}
+
 export class Monitor {
   readonly #world: World;
   readonly evidence: Evidence;
@@ -128,7 +133,9 @@ export class Monitor {
     if (!seen) return;
     if (!exemption) return this.fail('one-owner', `both routers serve client ${seen.host}`);
     const from = exemption.from === 'start' ? since : Math.max(since, exemption.endsAfter());
-    if (timeline.now - from > exemption.limitMs)
+    // Whatever the rule: without the packet lease only a vipd that runs can end it before the kernel's lifetimes do (13).
+    const limitMs = this.#world.routers.some(leftToLifetimes) ? this.evidence.keptMs() : exemption.limitMs;
+    if (timeline.now - from > limitMs)
       this.fail('one-owner', `both routers have served for ${Math.round(timeline.now - since)} ms (${exemption.rule})`);
   }
 
@@ -144,6 +151,11 @@ export class Monitor {
       this.fail('epoch-reused', `epoch ${formatEpoch(epoch)} of ${owner} was one of ${before}`);
     if (compareEpochs(epoch, terms.highest) < 0)
       this.fail('epoch-order', `${router.name} holds under ${formatEpoch(epoch)} after ${formatEpoch(terms.highest)}`);
+    if (anew && compareEpochs(epoch, terms.highest) === 0 && this.owner === router.peer.index)
+      this.fail(
+        'epoch-order',
+        `${router.name} holds again under ${formatEpoch(epoch)}, although ${router.peer.name} has served since`,
+      );
     this.#epochs.set(key, owner);
     terms.highest = epoch;
     terms.lastGrantAt = lease.at;
@@ -166,13 +178,12 @@ export class Monitor {
 
   /** DESIGN.md 1: what is served while somebody could take over is served for L from the request at most, whatever stalls. */
   #lookAtLease(router: Router): void {
-    const { clock, kernel, runState, vipd, removalMs } = router;
+    const { clock, kernel, runState, removalMs } = router;
     if (runState.mode !== 'armed' || !kernel.serves()) return;
     const { leaseMs } = router.options.settings;
     const overMs = clock.now() - (this.#askedAt[router.index] as number) - leaseMs;
-    // Without the packet lease a vipd that is dead or stopped leaves it to the kernel's lifetimes (13).
     if (overMs <= (kernel.gated ? LEASE_SLACK_MS : LEASE_SLACK_MS + removalMs)) return;
-    if (!kernel.gated && (!vipd?.alive || vipd.stopped || vipd.phase !== 'holding')) return;
+    if (leftToLifetimes(router)) return;
     this.fail('lease', `${router.name} still serves ${overMs.toFixed(1)} ms after its lease`);
   }
 

@@ -26,7 +26,14 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the lease is renewed after the heartbeat, and counts from then',
     patches: [
-      pulse('election', 'renew(turn, epoch);\n    }\n    sendNow(turn);', '}\n    sendNow(turn);\n    if ("epoch" in turn.machine.state && !offering) renew(turn, turn.machine.state.epoch);'),
+      pulse(
+        'election',
+        'if (turn.machine.vipdLostAt === undefined)\n            renew(turn, epoch);\n    }\n    sendNow(turn);',
+        `}
+        sendNow(turn);
+        const { state: now, vipdLostAt } = turn.machine;
+        if ('epoch' in now && now.role !== 'claiming' && !offering && vipdLostAt === undefined) renew(turn, now.epoch);`,
+      ),
       shell('lease: { ...effect.lease, leaseMs', 'lease: { ...effect.lease, at: host.clock.now(), leaseMs'),
     ],
     expects: ['lease', 'one-owner'],
@@ -38,7 +45,13 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'two actives do not compare epochs',
-    patches: [pulse('election', 'if (compareEpochs(peer.last.epoch, state.epoch) > 0) {\n        giveUp', 'if (false) {\n        giveUp')],
+    patches: [
+      pulse(
+        'election',
+        'if (compareEpochs(peer.last.epoch, state.epoch) > 0) {\n        // Awake',
+        'if (false) {\n        // Awake',
+      ),
+    ],
     expects: ['one-owner', 'liveness'],
   },
   {
@@ -51,7 +64,13 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'equals are not ranked',
-    patches: [pulse('judgement', 'return priority !== last.priority ? priority > last.priority : nodeId < machine.peer.peerNodeId;', 'return true;')],
+    patches: [
+      pulse(
+        'judgement',
+        'return priority !== last.priority ? priority > last.priority : nodeId < machine.peer.peerNodeId;',
+        'return true;',
+      ),
+    ],
     expects: ['one-owner'],
   },
   {
@@ -62,8 +81,11 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a late loop goes on with the silence that it knew',
     patches: [
-      pulse('election', "if (state.role === 'standby')\n        update(turn, { state: { ...state, probing: undefined, vacantSince: undefined } });", 'if (false) {}'),
-      pulse('judgement', 'if (machine.unread)', 'if (false)'),
+      pulse(
+        'election',
+        "if (state.role === 'standby')\n        update(turn, { state: { ...state, probing: undefined, vacantSince: undefined } });\n    else if",
+        'if',
+      ),
     ],
     expects: ['one-owner', 'no-change'],
   },
@@ -79,7 +101,13 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a heartbeat claims what vipd does not hold',
-    patches: [pulse('vipd-events', 'return lease.ackedAt !== undefined && between(lease.ackedAt, now) <= settings.leaseMs;', 'return true;')],
+    patches: [
+      pulse(
+        'vipd-events',
+        'return lease.ackedAt !== undefined && between(lease.ackedAt, now) <= settings.leaseMs;',
+        'return true;',
+      ),
+    ],
     expects: ['heartbeat-truth', 'liveness'],
   },
   {
@@ -89,12 +117,24 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'fitness vetoes',
-    patches: [pulse('judgement', "if (!machine.rulesIn)", "if (fitnessOf(machine, now) < 2)\n        return 'unfit';\n    if (!machine.rulesIn)")],
+    patches: [
+      pulse(
+        'judgement',
+        'if (!machine.rulesIn)',
+        "if (fitnessOf(machine, now) < 2)\n        return 'unfit';\n    if (!machine.rulesIn)",
+      ),
+    ],
     expects: ['liveness', 'takeover-time'],
   },
   {
     name: "D is shorter than the peer's lease",
-    patches: [pulse('judgement', 'return last ? ms(Math.max(own, last.leaseMs + LEASE_MARGIN_INTERVALS * last.intervalMs)) : own;', 'return own;')],
+    patches: [
+      pulse(
+        'judgement',
+        'return last ? ms(Math.max(own, last.leaseMs + LEASE_MARGIN_INTERVALS * last.intervalMs)) : own;',
+        'return own;',
+      ),
+    ],
     expects: ['too-early', 'one-owner'],
   },
   {
@@ -104,8 +144,14 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'the giver of a handover goes on renewing',
-    patches: [pulse('election', "const offering = state.role === 'handing-over' && state.phase !== 'flushing';", 'const offering = false;')],
-    expects: ['one-owner', 'lease'],
+    patches: [
+      pulse(
+        'election',
+        "const offering = state.role === 'handing-over' && state.phase !== 'flushing';",
+        'const offering = false;',
+      ),
+    ],
+    expects: ['one-owner', 'lease', 'liveness'],
   },
   {
     name: 'an offer is taken after its time',
@@ -125,10 +171,15 @@ export const MUTATIONS: readonly Mutation[] = [
   { name: 'the lease of vipd never ends', model: 'lease-never-ends', expects: ['lease', 'one-owner'] },
   { name: 'the packet lease never ends', model: 'gate-never-closes', expects: ['lease', 'one-owner'] },
   {
-    name: 'vipd takes any epoch, and pulse forgets the highest one',
-    patches: [pulse('turn', 'return { counter: highest.counter + 1, node: machine.settings.nodeId };', 'return { counter: machine.settings.nodeId + 199999990, node: machine.settings.nodeId };')],
+    name: 'a claim does not go above the highest epoch that is known',
+    patches: [pulse('turn', 'counter: highest.counter + 1', 'counter: highest.counter')],
+    expects: ['epoch-reused', 'epoch-order', 'one-owner', 'liveness'],
+  },
+  {
+    name: 'a claim does not go above the highest epoch that is known, and vipd takes any',
+    patches: [pulse('turn', 'counter: highest.counter + 1', 'counter: highest.counter')],
     model: 'epochs-unchecked',
-    expects: ['epoch-reused', 'epoch-order', 'one-owner'],
+    expects: ['epoch-reused', 'epoch-order'],
   },
   {
     name: 'answers of a third machine veto a takeover',
@@ -137,7 +188,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'the witness is not asked after silence',
-    patches: [pulse('judgement', 'if (!inForce(machine))', 'if (true)')],
+    patches: [
+      pulse('judgement', 'if (!inForce(machine))\n            return take', 'if (true)\n            return take'),
+    ],
     expects: ['one-owner'],
   },
   {
@@ -147,7 +200,13 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'the lease is not armed while a peer could take over',
-    patches: [pulse('turn', 'const armed = fitPeerHeard(turn.machine, turn.now) || unheardPeerMayTake(turn.machine);', 'const armed = false;')],
+    patches: [
+      pulse(
+        'turn',
+        'const armed = fitPeerHeard(turn.machine, turn.now) || unheardPeerMayTake(turn.machine);',
+        'const armed = false;',
+      ),
+    ],
     expects: ['takeover-time', 'one-owner', 'liveness'],
   },
   {

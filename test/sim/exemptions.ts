@@ -151,7 +151,8 @@ export class Evidence {
       return bounded('planned handover (DESIGN.md 8)', longest.leaseMs + older.removalMs + SLACK_MS);
     if (now - pauseEndedAt() <= keptMs) return bounded('hypervisor pause (DESIGN.md 13)', keptMs);
     const { flightMs } = this.#world;
-    if (claim && this.#apartMs(claim, older) <= flightMs)
+    // Rank and patience keep them apart, unless something has upset both.
+    if (claim && this.#world.faultsBegan && this.#apartMs(claim, older) <= flightMs)
       return bounded('two claims within the flight of a packet', 3 * flightMs + SLACK_MS);
     if (claim?.probesEaten && !older.kernel.gated)
       return bounded('no packet lease: kernel lifetimes are whole seconds (DESIGN.md 13)', keptMs);

@@ -33,7 +33,9 @@ interface ProcessFault {
     | 'kernel-refuses'
     | 'pause'
     | 'disk-stall'
-    | 'witness-cut';
+    | 'witness-cut'
+    /** From the peer and from the witness at once: its uplink is gone, the clients' switch is not. */
+    | 'cut-off';
   readonly who: Who;
 }
 
@@ -73,6 +75,7 @@ export type Fault = (NetworkFault | RouterFault) & Timing;
 
 /** Lets a fault happen now, and end after its time. */
 export function inject(world: World, fault: Fault): void {
+  world.faultsBegan = true;
   const end = begin(world, fault);
   const duration = fault.forMs === FOREVER ? 'for ever' : `for ${Math.round(fault.forMs * 10) / 10} ms`;
   world.say('FAULT', () => `${describe(fault)} ${duration}`);
@@ -132,6 +135,7 @@ function begin(world: World, fault: Fault): () => void {
     case 'pause':
     case 'disk-stall':
     case 'witness-cut':
+    case 'cut-off':
       return beginOnProcess(world, routerOf(world, fault.who), fault);
   }
 }
@@ -269,15 +273,26 @@ function beginOnProcess(world: World, router: Router, { type, forMs }: ProcessFa
     case 'disk-stall':
       router.diskStalledUntil = Math.max(router.diskStalledUntil, world.timeline.now + forMs);
       return NOTHING;
-    case 'witness-cut': {
-      const cut = world.witness?.cut ?? [0, 0];
-      if (world.witness) world.witness.troubled = true;
-      cut[router.index] = (cut[router.index] as number) + 1;
+    case 'cut-off': {
+      const healed = cutAll(world, 'both');
+      const back = cutFromWitness(world, router);
       return () => {
-        cut[router.index] = (cut[router.index] as number) - 1;
+        healed();
+        back();
       };
     }
+    case 'witness-cut':
+      if (world.witness) world.witness.troubled = true;
+      return cutFromWitness(world, router);
   }
+}
+
+function cutFromWitness(world: World, router: Router): () => void {
+  const cut = world.witness?.cut ?? [0, 0];
+  cut[router.index] = (cut[router.index] as number) + 1;
+  return () => {
+    cut[router.index] = (cut[router.index] as number) - 1;
+  };
 }
 
 function tellPulse(world: World, router: Router, what: WordFault['type']): () => void {

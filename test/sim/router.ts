@@ -288,8 +288,8 @@ export class Router implements VipdHost, PulseHost {
       });
       if (fate !== 'sent') this.world.monitor.probeEaten(this, id);
     }
-    if (this.world.stranger && mac === undefined)
-      network.send(this.index, STRANGER, () => answer(STRANGER, '02:00:00:00:09:09'));
+    // As a proxy would, whatever MAC was meant.
+    if (this.world.stranger) network.send(this.index, STRANGER, () => answer(STRANGER, '02:00:00:00:09:09'));
   }
 
   granted(epoch: Epoch, lease: LeaseRequest, anew: boolean): void {

@@ -31,6 +31,7 @@ export interface Result {
 
 export interface RunOptions {
   readonly mutation?: VipdMutation | undefined;
+  readonly kind?: string | undefined;
   readonly say?: ((at: number, who: string, text: string) => void) | undefined;
 }
 

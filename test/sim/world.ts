@@ -67,6 +67,7 @@ export class World {
   readonly flightMs: number;
   /** How far wall time is ahead of virtual time, which leaves out what takes long. */
   wallMs = 0;
+  faultsBegan = false;
   /** A third machine answers for the address. */
   stranger = false;
   readonly reports = [0, 1].map(() => ({

@@ -38,6 +38,7 @@ export const MUTATIONS: readonly Mutation[] = [
       ),
       shell('lease: { ...effect.lease, leaseMs', 'lease: { ...effect.lease, at: host.clock.now(), leaseMs'),
     ],
+    kind: 'both stalled',
     expects: ['lease', 'one-owner'],
   },
   {
@@ -92,7 +93,7 @@ export const MUTATIONS: readonly Mutation[] = [
       ),
     ],
     kind: 'both stalled',
-    expects: ['one-owner', 'no-change'],
+    expects: ['too-early', 'one-owner', 'no-change'],
   },
   {
     name: 'a last will can be replayed: that of any term opens the way',
@@ -159,11 +160,13 @@ export const MUTATIONS: readonly Mutation[] = [
         'const offering = false;',
       ),
     ],
+    kind: 'handover',
     expects: ['one-owner', 'lease', 'liveness'],
   },
   {
     name: 'an offer is taken after its time',
     patches: [pulse('election', 'if (!turn.machine.unread && whyNotClaim', 'if (whyNotClaim')],
+    kind: 'handover to a stalled standby',
     expects: ['one-owner'],
   },
   {
@@ -174,6 +177,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'vipd counts the lease from when it reads the request',
     model: 'lease-from-receipt',
+    kind: 'both stalled',
     expects: ['lease', 'one-owner'],
   },
   { name: 'the lease of vipd never ends', model: 'lease-never-ends', expects: ['lease', 'one-owner'] },
@@ -223,11 +227,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a new vipd takes the addresses back after the lease has ended',
     patches: [pulse('vipd-events', 'leaseIsOver(turn.machine, turn.now) ?', 'false ?')],
+    kind: 'vipd stopped for about a lease',
     expects: ['one-owner'],
-  },
-  {
-    name: 'a claimer that cannot hear us is outbid for ever',
-    patches: [pulse('turn', "if (turn.machine.peer.last?.role === 'claiming')", 'if (false)')],
-    expects: ['liveness', 'one-owner', 'flap'],
   },
 ];

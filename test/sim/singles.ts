@@ -231,4 +231,31 @@ export const SINGLES: readonly Single[] = [
     faults: [{ type: 'cut-off', who: 'owner', atMs: random.between(0, deadMs), forMs: 3_000 + 20 * deadMs }],
     expects: undefined,
   }),
+  (random, _world, deadMs) => ({
+    kind: 'handover to a stalled standby',
+    faults: [
+      { type: 'stall', who: 'standby', effects: 0, atMs: 0, forMs: random.between(0.2, 1.5) * deadMs },
+      { type: 'handover', who: 'owner', atMs: random.between(0, 0.3) * deadMs, forMs: 1 },
+    ],
+    expects: undefined,
+  }),
+  (random, _world, deadMs) => ({
+    kind: 'one direction between the routers cut for ever',
+    faults: [
+      {
+        type: 'partition',
+        directions: random.pick(['r1-to-r2', 'r2-to-r1'] as const),
+        atMs: random.between(0, 2) * deadMs,
+        forMs: FOREVER,
+      },
+    ],
+    expects: { ownerChangesMin: 0, ownerChangesMax: 2, vacancyMsMax: FOREVER, watchMs: 3_500 + 20 * deadMs },
+  }),
+  (random, _world, deadMs) => ({
+    kind: 'vipd stopped for about a lease',
+    faults: [
+      { type: 'stop-vipd', who: 'owner', atMs: random.between(0, 1) * deadMs, forMs: random.between(0.2, 3) * deadMs },
+    ],
+    expects: undefined,
+  }),
 ];

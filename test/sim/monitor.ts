@@ -1,7 +1,7 @@
 // What must always hold (DESIGN.md), checked after every step on the packet path: who could answer a client, not what a machine
 // believes. The first breach of a schedule is kept. What is allowed all the same is in exemptions.ts.
 import type { Heartbeat } from '../../src/pulse/heartbeat.ts';
-import type { Effect, Machine } from '../../src/pulse/machine.ts';
+import type { Effect, LeaseCommand, Machine } from '../../src/pulse/machine.ts';
 import { compareEpochs, EPOCH_NONE, type Epoch, formatEpoch } from '../../src/units/epoch.ts';
 import type { LeaseRequest } from '../../src/vip/protocol.ts';
 import { Evidence, type Exemption } from './exemptions.ts';
@@ -34,6 +34,7 @@ export interface Breach {
 
 /** A sixteenth of the packet lease, at most 2 ms. */
 const LEASE_SLACK_MS = 2.5;
+const DECIDED_MS = 0.1;
 
 interface Dual {
   readonly since: number;
@@ -163,10 +164,12 @@ export class Monitor {
   }
 
   /** DESIGN.md 1 and 3: silence is counted for the peer's lease at least, however short our own D is. */
-  #claims(router: Router, epoch: Epoch, machine: Machine): void {
+  #claims(router: Router, { epoch, at }: LeaseCommand, machine: Machine): void {
     this.evidence.claims(router, epoch, machine);
     const { state } = machine;
     if (state.role !== 'claiming' || !state.why.startsWith('silence')) return;
+    // Stalled between the decision and the command: vipd refuses it if that was long.
+    if (router.clock.now() - at > DECIDED_MS) return;
     const heardMs = this.evidence.silenceOf(router);
     const { leaseMs } = router.peer.options.settings;
     if (heardMs < leaseMs)
@@ -225,7 +228,7 @@ export class Monitor {
   }
 
   told(router: Router, effect: Effect, machine: Machine): void {
-    if (effect.type === 'claim') this.#claims(router, effect.lease.epoch, machine);
+    if (effect.type === 'claim') this.#claims(router, effect.lease, machine);
     if (effect.type === 'claim' || effect.type === 'renew') this.#askedAt[router.index] = effect.lease.at;
     if (effect.type === 'decision') {
       this.roleChanges += 1;

@@ -3,7 +3,14 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
-import { GATE_TABLE, GATE_TRIAL_TABLE, gateRemoval, TRIAL_MS, trialRules } from '../../src/firewall/gate.ts';
+import {
+  GATE_TABLE,
+  GATE_TRIAL_TABLE,
+  gateRemoval,
+  TRIAL_MS,
+  trialRules,
+  withoutElements,
+} from '../../src/firewall/gate.ts';
 import { gatedVipd, installGate, KEEP_MS, LEASE_MS, nft, Prober, pings, resolves, SLACK_MS } from './gate.netns.ts';
 import { buildAll, Pair, removeBuilt, sleep, VIPD, VIPS } from './vipd.netns.ts';
 
@@ -193,6 +200,17 @@ pairTest('rules put in again keep a lease that runs: not one packet is lost', as
   await asked;
   t.true(prober.questions > 50);
   for (const [i, vip] of VIPS.entries()) t.deepEqual(prober.unanswered(i), [], vip);
+});
+
+pairTest('rules put in twice are listed the same, so that an audit can compare them', async (t, pair) => {
+  await installGate(pair);
+  const listing = async () => withoutElements(await nft(pair.a, ['-s', 'list', 'table', 'netdev', GATE_TABLE]));
+  const first = await listing();
+  const vipd = await pair.vipd();
+  await vipd.claim('7.1', LEASE_MS, 'alone', KEEP_MS);
+  t.is(await listing(), first);
+  await installGate(pair);
+  t.is(await listing(), first);
 });
 
 pairTest('an interface that is made anew is told, and gated again by the repair', async (t, pair) => {

@@ -14,7 +14,9 @@ import {
   interfacesOf,
   TRIAL_MS,
   trialRules,
+  withoutElements,
 } from '../../firewall/gate.ts';
+import { removeGateRecord, writeGateRecord } from '../../firewall/io/gate-file.ts';
 import type { Log } from '../../log/log.ts';
 import type { VipdMessage } from '../../vip/protocol.ts';
 
@@ -29,6 +31,8 @@ export interface GateOptions {
   readonly addresses: readonly GateAddress[];
   readonly leaseMs: number;
   readonly keepMs: number;
+  /** Where the director reads what was put in. */
+  readonly runDir: string;
   /** Path of vipd, which sends the trial's frames. */
   readonly vipd: string;
   readonly log: Log;
@@ -132,7 +136,7 @@ function timeLeft(): TimeLeft {
   return (floor = 1) => Math.max(floor, Math.ceil(end - performance.now()));
 }
 
-function shellOf({ addresses, leaseMs, keepMs, vipd, runCommand = run }: GateOptions): Shell {
+function shellOf({ addresses, leaseMs, keepMs, runDir, vipd, runCommand = run }: GateOptions): Shell {
   const nft = async (args: readonly string[], timeoutMs: number, input?: string): Promise<string> => {
     const result = await runCommand('nft', args, { timeoutMs, ...(input !== undefined && { input }) });
     if (result.status === 0) return result.stdout;
@@ -141,15 +145,19 @@ function shellOf({ addresses, leaseMs, keepMs, vipd, runCommand = run }: GateOpt
   const apply = async (text: string, timeoutMs: number) => {
     await nft(['-f', '-'], timeoutMs, text);
   };
+  const list = (left: TimeLeft) => nft(['-s', 'list', 'table', GATE_FAMILY, GATE_TABLE], left());
   return {
     install: async left => {
-      const listing = await nft(['-s', 'list', 'table', GATE_FAMILY, GATE_TABLE], left()).catch(() => '');
+      const listing = await list(left).catch(() => '');
       const plan = { addresses, leaseMs, keepMs, present: await interfacesPresent() };
       const kept = gateRules({ ...plan, chains: chainsIn(listing) });
       // Sets of another version of ours do not fit: then all of it is made anew.
       await apply(kept, left()).catch(() =>
         apply(`${gateRemoval(GATE_TABLE)}${gateRules({ ...plan, chains: [] })}`, left()),
       );
+      const record = { rules: gateRules({ ...plan, chains: [] }), listing: withoutElements(await list(left)) };
+      // Without it the director audits nothing of this, and that is all.
+      await writeGateRecord(runDir, record).catch(() => undefined);
     },
     trial: async left => {
       try {
@@ -161,7 +169,10 @@ function shellOf({ addresses, leaseMs, keepMs, vipd, runCommand = run }: GateOpt
       }
     },
     // Nothing is left to do about a table that cannot be removed: vipd renews it all the same.
-    remove: left => apply(gateRemoval(GATE_TABLE), left(REMOVE_MS_MIN)).catch(() => undefined),
+    remove: async left => {
+      await removeGateRecord(runDir).catch(() => undefined);
+      await apply(gateRemoval(GATE_TABLE), left(REMOVE_MS_MIN)).catch(() => undefined);
+    },
   };
 }
 

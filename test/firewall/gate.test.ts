@@ -35,8 +35,8 @@ test('every interface gates packets, ARP requests and neighbour solicitations fo
 test('a grant opens the gate for as many sixteenths of the lease as it names, and never for longer than the lease', t => {
   const grants = chainOf(gateRules(PLAN), 'renew').filter(rule => rule.includes('0x02544e4402'));
   t.is(grants.length, 16);
-  t.is(grants[0], '@ll,0,48 0x02544e440201 update @lease { meta mark & 0x0 timeout 13ms } drop');
-  t.is(grants[15], '@ll,0,48 0x02544e440210 update @lease { meta mark & 0x0 timeout 220ms } drop');
+  t.is(grants[0], '@ll,0,48 0x02544e440201 update @lease { meta mark & 0x0 timeout 13ms } accept');
+  t.is(grants[15], '@ll,0,48 0x02544e440210 update @lease { meta mark & 0x0 timeout 220ms } accept');
 });
 
 test('no grant counts without a fresh ask, whose life is short even beside the shortest lease', t => {

@@ -201,6 +201,23 @@ pairTest('rules put in again keep a lease that runs: not one packet is lost', as
   for (const [i, vip] of VIPS.entries()) t.deepEqual(prober.unanswered(i), [], vip);
 });
 
+pairTest(
+  'renewals that are lost on lo, as on a flooded processor, are made again before the lease ends',
+  async (t, pair) => {
+    const vipd = await gatedVipd(pair);
+    const prober = await Prober.on(pair);
+    await vipd.claim('7.1', LEASE_MS);
+    vipd.keepRenewing('7.1', LEASE_MS);
+    await sleep(60);
+    const lossy =
+      'table netdev lossy { chain in { type filter hook ingress device "lo" priority -600; meta protocol 0x88b5 numgen random mod 100 < 30 drop; }; }';
+    await nft(pair.a, ['-f', '-'], lossy);
+    await prober.ask(3_000);
+    t.deepEqual(prober.unanswered(0), []);
+    t.deepEqual(vipd.matching(/^gate/), []);
+  },
+);
+
 pairTest('rules put in twice are listed the same, so that an audit can compare them', async (t, pair) => {
   await installGate(pair);
   const listing = async () => withoutElements(await nft(pair.a, ['-s', 'list', 'table', 'netdev', GATE_TABLE]));

@@ -22,6 +22,8 @@ import type { VipdMessage } from '../../vip/protocol.ts';
 
 /** All of the start together, and each repair, in ms. */
 const WORK_MS_MAX = 1_800;
+/** Trials that must fail before the kernel counts as one that cannot. */
+const TRIES_MAX = 3;
 /** Cleaning up gets at least this, in ms. */
 const REMOVE_MS_MIN = 200;
 
@@ -162,8 +164,13 @@ function shellOf({ addresses, leaseMs, keepMs, runDir, vipd, runCommand = run }:
     trial: async left => {
       try {
         await apply(trialRules(), left());
-        const { status, stderr } = await runCommand(vipd, ['--try-gate', String(TRIAL_MS)], { timeoutMs: left() });
-        if (status !== 0) throw new Error(stderr.trim().slice(0, 300) || `${vipd} --try-gate ended with ${status}`);
+        // On a busy machine a trial of some milliseconds may fail by its own lateness.
+        for (let tries = 1; ; tries++) {
+          const { status, stderr } = await runCommand(vipd, ['--try-gate', String(TRIAL_MS)], { timeoutMs: left() });
+          if (status === 0) break;
+          if (tries === TRIES_MAX)
+            throw new Error(stderr.trim().slice(0, 300) || `${vipd} --try-gate ended with ${status}`);
+        }
       } finally {
         await apply(gateRemoval(GATE_TRIAL_TABLE), left(REMOVE_MS_MIN)).catch(() => undefined);
       }

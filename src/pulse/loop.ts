@@ -75,7 +75,9 @@ export function createLoop(options: LoopOptions): Loop {
     const before = machine;
     const result = step(machine, event, now);
     machine = result.machine;
-    for (const effect of result.effects) run(effect, now);
+    // What moves the addresses goes out before anything is told: a log line, a snapshot or a state file costs more than the takeover.
+    for (const effect of result.effects) if (!isTelling(effect)) run(effect, now);
+    for (const effect of result.effects) if (isTelling(effect)) run(effect, now);
     if (isNews(before, machine)) publish(now);
     arm(now);
   };
@@ -241,6 +243,11 @@ export function createLoop(options: LoopOptions): Loop {
       return answer ?? { ok: false, code: 'refused', message: 'pulse is starting or stopping; try again in a moment' };
     },
   };
+}
+
+/** Effects for people and for the next start; none of them is waited for by vipd or the peer. */
+function isTelling({ type }: Effect): boolean {
+  return type === 'decision' || type === 'event' || type === 'persist' || type === 'exit';
 }
 
 /** Whether readers of the feed should know at once. */

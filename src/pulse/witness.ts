@@ -10,6 +10,8 @@ import { emit, nextEpoch, noteEpoch, report, setCondition, type Turn, update } f
 import { inForce } from './witness-force.ts';
 import type { WitnessView } from './witness-view.ts';
 
+/** A loss is told after one lease, and no earlier than this: the process that asks takes a while to start. */
+const LOST_MS_MIN = 3_000;
 /** Renewals for each lease; a claim is asked for more often. */
 const RENEWALS_PER_LEASE = 5;
 const CLAIMS_PER_LEASE = 20;
@@ -96,7 +98,7 @@ function failed(turn: Turn, { problem }: WitnessAnswer, leaseMs: Ms): void {
   const { heldAt } = turn.machine.witness;
   const owns = turn.machine.state.role === 'active' || turn.machine.state.role === 'handing-over';
   if (!owns && heldAt !== undefined && between(heldAt, turn.now) > leaseMs) change(turn, { heldAt: undefined });
-  if (between(lostSince, turn.now) >= leaseMs || turn.machine.witness.goodAt === undefined)
+  if (between(lostSince, turn.now) >= Math.max(leaseMs, LOST_MS_MIN))
     setCondition(turn, 'witness-lost', true, 'WITNESS_LOST', { problem });
 }
 

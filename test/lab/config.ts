@@ -5,6 +5,10 @@ export interface ConfigOptions extends Times, ServiceOptions {
   readonly keyFile: string;
   /** Further lines at the end, e.g. an `ipvs:` section. */
   readonly more?: string;
+  /** Addresses that are asked all the time, by LAN; default none. */
+  readonly targets?: Readonly<Partial<Record<'clients' | 'servers' | 'cross', readonly string[]>>>;
+  /** Further keys of the section `heartbeat`. */
+  readonly heartbeat?: Readonly<Record<string, string>>;
 }
 
 export interface ServiceOptions {
@@ -36,9 +40,15 @@ export function labConfig(options: ConfigOptions): string {
 }
 
 /** The pair without any service: what pulse alone needs. */
-export function pairConfig({ interval, lease, dead, keyFile, ipv6 = false }: ConfigOptions): string {
+export function pairConfig(options: ConfigOptions): string {
+  const { interval, lease, dead, keyFile, ipv6 = false, targets = {}, heartbeat = {} } = options;
   const own = (four: string, six: string): string => (ipv6 ? `["${four}/24", "${six}/64"]` : `${four}/24`);
   const list = (four: string, six: string): string => (ipv6 ? `["${four}", "${six}"]` : `[${four}]`);
+  const asked = (lan: keyof typeof targets): string => {
+    const addresses = (targets[lan] ?? []).map(address => `"${address}"`);
+    return addresses.length === 0 ? '' : `\n    targets: [${addresses.join(', ')}]`;
+  };
+  const further = Object.entries(heartbeat).map(([key, value]) => `  ${key}: ${value}\n`);
   return `pair: lab
 routers:
   r1: { priority: 110 }
@@ -47,21 +57,21 @@ lans:
   clients:
     interface: c0
     addresses: { r1: ${own('192.0.2.2', '2001:db8:1::2')}, r2: ${own('192.0.2.3', '2001:db8:1::3')} }
-    vips: ${list(VIP, VIP6)}
+    vips: ${list(VIP, VIP6)}${asked('clients')}
   servers:
     interface: s0
     addresses: { r1: ${own('198.51.100.2', '2001:db8:2::2')}, r2: ${own('198.51.100.3', '2001:db8:2::3')} }
-    gateways: ${list(GATEWAY, GATEWAY6)}
+    gateways: ${list(GATEWAY, GATEWAY6)}${asked('servers')}
   cross:
     interface: x0
-    addresses: { r1: ${own('203.0.113.1', '2001:db8:3::1')}, r2: ${own('203.0.113.2', '2001:db8:3::2')} }
+    addresses: { r1: ${own('203.0.113.1', '2001:db8:3::1')}, r2: ${own('203.0.113.2', '2001:db8:3::2')} }${asked('cross')}
 heartbeat:
   links: [clients, servers, cross]
   interval: ${interval}
   lease: ${lease}
   dead: ${dead}
   key_file: ${keyFile}
-`;
+${further.join('')}`;
 }
 
 function serviceConfig({ ipv6 = false, persistence, sync }: ServiceOptions): string {

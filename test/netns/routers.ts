@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ControlReply, type ControlRequest, type Snapshot, snapshotSchema } from '../../src/feed/message.ts';
-import { HOST_TIMES, pairConfig, type Times } from '../lab/config.ts';
+import { type ConfigOptions, HOST_TIMES, pairConfig, type Times } from '../lab/config.ts';
 import { signalAll } from '../lab/netns.ts';
 import { buildTopology, ROUTERS, type Router, type Topology, wallNow } from '../lab/topology.ts';
 
@@ -64,6 +64,12 @@ export interface RouterOptions {
   readonly scheduling?: readonly string[];
   /** Added to pulse's environment. */
   readonly env?: NodeJS.ProcessEnv;
+  /** Further lines of the config. */
+  readonly more?: string;
+  /** With a host for Redis on the cross LAN. */
+  readonly store?: boolean;
+  /** What the config says beyond the default; with `ipv6` the topology has it too. */
+  readonly config?: Pick<ConfigOptions, 'ipv6' | 'targets' | 'heartbeat'>;
 }
 
 export async function buildRouters(options: RouterOptions): Promise<Routers> {
@@ -71,8 +77,10 @@ export async function buildRouters(options: RouterOptions): Promise<Routers> {
   const keyFile = join(directory, 'pair.key');
   writeFileSync(keyFile, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600 });
   const configFile = join(directory, 'tandem.yaml');
-  writeFileSync(configFile, pairConfig({ keyFile, ...(options.times ?? HOST_TIMES) }));
-  const topology = await buildTopology({ prefix: options.prefix });
+  const text = pairConfig({ keyFile, ...(options.times ?? HOST_TIMES), ...options.config });
+  writeFileSync(configFile, `${text}${options.more ?? ''}`);
+  const { ipv6 = false } = options.config ?? {};
+  const topology = await buildTopology({ prefix: options.prefix, ipv6, store: options.store ?? false });
   const events: AddressEvent[] = [];
   const witnessOf = (router: Router) => witness(topology, router, event => events.push(event));
   const witnesses = ROUTERS.map(witnessOf);

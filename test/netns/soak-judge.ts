@@ -98,7 +98,8 @@ function serving(r1: Snapshot, r2: Snapshot): Router | undefined {
 function servesAlone(one: Snapshot, other: Snapshot): boolean {
   const hears = ({ links }: Snapshot): boolean =>
     links.every(({ heardMsAgo }) => heardMsAgo !== null && heardMsAgo < 400);
-  const whole = ({ vips }: Snapshot): boolean => vips.every(({ linkUp }) => linkUp);
+  const whole = ({ vips, lans, isolated }: Snapshot): boolean =>
+    !isolated && vips.every(({ linkUp }) => linkUp) && lans.every(({ dead }) => !dead);
   return (
     one.role === 'active' &&
     one.serving &&

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HOST_TIMES } from '../lab/config.ts';
-import { ROUTERS, type Router } from '../lab/topology.ts';
+import { CLIENT_ADDRESSES, ROUTERS, type Router, SERVER_ADDRESSES } from '../lab/topology.ts';
 import type { Held, LogLine } from '../soak/evidence.ts';
 import { expectationOf, type Times } from '../soak/expectation.ts';
 import { type Daemon, type Life, type Metric, newLife } from '../soak/lives.ts';
@@ -22,6 +22,8 @@ const HEAP_HOOK = new URL('./soak-heap.js', import.meta.url).href;
 const REAL_TIME = ['chrt', '--rr', '50'] as const;
 /** HOST_TIMES, as numbers. */
 const TIMES: Times = { intervalMs: 100, leaseMs: 220, deadMs: 300 };
+/** As the docs advise: somebody on every LAN of addresses who always answers. */
+const TARGETS = { clients: [CLIENT_ADDRESSES[0]], servers: [SERVER_ADDRESSES.fs1, SERVER_ADDRESSES.fs2] };
 const TRANSCRIPT_MAX = 400;
 /** Lines of each pulse's log that a transcript ends with. */
 const LOG_TAIL = 40;
@@ -82,7 +84,10 @@ export async function buildSoak(options: SoakOptions): Promise<Soak> {
   let watch: Watch | undefined;
   return {
     async run() {
-      routers = await buildRouters({ prefix: options.prefix, times: HOST_TIMES, vipd, scheduling: REAL_TIME, env });
+      const config = { targets: TARGETS };
+      routers = await buildRouters({
+        ...{ prefix: options.prefix, times: HOST_TIMES, vipd, scheduling: REAL_TIME, env, config },
+      });
       watch = await startWatch(routers.topology, tools);
       return soak(rigOf({ options, routers, tools, watch, heapDirectory }));
     },

@@ -127,10 +127,10 @@ type Carrier = Fault & { kind: 'carrier' | 'flap' };
 
 function carrier(fault: Carrier, expect: Expect, { still, moving }: Usual): Expectation {
   const { who, leg, kind } = fault;
-  // A link that is down cannot be sent on, and its LAN is silent.
-  const events = ['CARRIER_LOST', 'LINK_ERROR'];
-  if (!SERVING.includes(leg)) return expect(still, events);
-  if (who === 'standby') return expect(still, events);
-  const down = kind === 'carrier' ? fault.downMs : 2 * fault.times * fault.periodMs;
-  return expect({ ...moving, gapMsMax: moving.gapMsMax + (kind === 'flap' ? down : 0) }, events);
+  // A link that is down cannot be sent on, its LAN is silent, and nobody on it answers.
+  const events = ['CARRIER_LOST', 'LINK_ERROR', 'LAN_DEAD', 'TARGET_SILENT'];
+  if (!SERVING.includes(leg) || who === 'standby') return expect(still, events);
+  // A router that has given the role away several times of late keeps it for a while, dead LAN or not (invariant 10).
+  const downMs = kind === 'carrier' ? fault.downMs : 2 * fault.times * fault.periodMs;
+  return expect({ ...moving, gapMsMax: moving.gapMsMax + downMs }, events);
 }

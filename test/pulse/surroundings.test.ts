@@ -81,7 +81,7 @@ test('a LAN whose targets all fall silent here only moves the addresses; one tar
   driver.vipd({ type: 'target', index: 1, up: false });
   driver.run(150);
   t.is(driver.role, 'active', "the peer's heartbeat may be older than its own look");
-  driver.run(250);
+  driver.run(170);
   t.is(driver.role, 'handing-over', driver.reason);
   t.regex(driver.reason, /LAN clients is dead here/);
 });

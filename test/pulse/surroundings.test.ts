@@ -217,6 +217,19 @@ test('answers of a third machine to a probe do not keep a standby from taking ov
   t.true(driver.events.includes('VIP_CLAIMED_BY_OTHER'));
 });
 
+test('a third machine that answers ARP for a silent peer is named, and neither vetoes nor counts as a claim', t => {
+  const driver = Driver.standby({ onConflict: 'stand-down' });
+  driver.peer = undefined;
+  driver.peerAnswers = false;
+  for (let answers = 0; answers < 10; answers += 1) {
+    driver.run(50);
+    driver.vipd({ type: 'reply', id: driver.machine.probeId, index: 0, via: 'arp', mac: THIRD_MAC });
+  }
+  t.is(driver.role, 'active', driver.reason);
+  t.true(driver.events.includes('VIP_CLAIMED_BY_OTHER'));
+  t.false(driver.events.includes('STANDS_DOWN'));
+});
+
 test('the time from decision to announcement is told', t => {
   t.true(Driver.active({ noticeMs: ms(0) }).events.includes('VIPS_ANNOUNCED'));
 });

@@ -121,7 +121,7 @@ export async function addStranger(topology: Topology, leg: Leg, wire: string): P
         'net.ipv4.conf.o0.proxy_arp=1',
         'net.ipv4.neigh.o0.proxy_delay=0',
       ]);
-      await exec('ip', ['link', 'add', 'beyond', 'type', 'dummy']);
+      await exec('ip', ['link', 'add', 'beyond', 'type', 'bridge']);
       await exec('ip', ['link', 'set', 'beyond', 'up']);
       await exec('ip', ['route', 'add', single(address), 'dev', 'beyond']);
     },

@@ -242,9 +242,15 @@ function link(turn: Turn, message: VipdMessage & { type: 'link' }): void {
 /** An answer counts when it comes from the peer; before the peer's MAC is known, from anybody. A third MAC is a conflict. */
 function reply(turn: Turn, message: VipdMessage & { type: 'reply' }): void {
   const { state } = turn.machine;
-  if (message.via !== 'echo' || !('probing' in state) || !state.probing) return;
+  if (!('probing' in state) || !state.probing) return;
   const expected = peerMac(turn.machine, message.index);
-  if (expected !== undefined && expected !== message.mac) {
+  const third = expected !== undefined && expected !== message.mac;
+  if (message.via === 'arp') {
+    // Switches, proxies and strangers answer for the dead: worth telling, but neither a sign of life nor a claim.
+    if (third) report(turn, 'VIP_CLAIMED_BY_OTHER', { address: message.index, mac: message.mac, port: '' });
+    return;
+  }
+  if (third) {
     report(turn, 'VIP_CLAIMED_BY_OTHER', { address: message.index, mac: message.mac, port: '' });
     return claimedByThird(turn, { address: message.index, mac: message.mac, port: '' });
   }

@@ -145,7 +145,7 @@ try {
   process.exitCode = await main();
 } catch (error) {
   const isUsage =
-    error instanceof UsageError || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS') === true;
+    error instanceof UsageError || String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS');
   process.stderr.write(`fuzz: ${(error as Error).message}${isUsage ? '; see scripts/fuzz --help' : ''}\n`);
   process.exitCode = isUsage ? 64 : 70;
 }

@@ -68,6 +68,11 @@ const LINK = netlink(16, Buffer.concat([Buffer.alloc(4), Buffer.from([2, 0, 0, 0
 const UNPADDED = Buffer.from(LINK.subarray(0, -1));
 UNPADDED.writeUInt32LE(UNPADDED.length, 0);
 
+/** ARP reply of the first target; counters; the forwarding table of a bridge, where the rival is at port 1. */
+const TARGET = hex(OWN_MAC, OTHER_MAC, '0806 0001 0800 06 04 0002', OTHER_MAC, 'c0000201', OWN_MAC, 'c0000202');
+const NET_DEV = '  c0: 95000 1007 0\n  s0: 90000 1000 0\n';
+const BRIDGE = hex(OTHER_MAC, '01 00 00000000 00 000000');
+
 /** Records of the daemon's script: see kernel.c. */
 const KINDS = ['stdin', 'time', 'stop', 'frame', 'event', 'interface', 'refuse', 'deaf', 'taken'] as const;
 function record(kind: (typeof KINDS)[number], bytes: Buffer | string | readonly number[]): Buffer {
@@ -117,9 +122,15 @@ const DAEMON_SEEDS = [
     record('stdin', 'notify READY=1\nnonsense\nsample 50 200\n'),
     record('deaf', [0]),
   ],
+  [
+    ...[record('stdin', 'sample 50 200\n'), time(60), frame(0, TARGET), record('proc', NET_DEV), time(60)],
+    ...[0, 1, 2].map(() => time(200)),
+  ],
+  [claim('armed'), record('proc', BRIDGE), frame(0, ARP), time(10), record('stdin', 'gate\n'), time(200)],
 ].map(records => Buffer.concat(records));
 
 const COMMANDS = [
+  'gate\n',
   'claim ',
   'renew ',
   'release ',

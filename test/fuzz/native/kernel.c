@@ -7,6 +7,7 @@
  */
 #include "harness.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>
@@ -70,6 +71,12 @@ static uint8_t state_file[FILE_BYTES_MAX], new_file[FILE_BYTES_MAX];
 static size_t state_bytes, new_bytes, read_at;
 static bool state_there, new_there;
 
+/* What every file below /proc and /sys holds, and how far it has been read; a directory there has one entry. */
+static const uint8_t *proc_file;
+static size_t proc_bytes, proc_at;
+static bool entry_left;
+static const char NET_DEV[] = "Inter-|   Receive\n face |bytes\n    c0:  90000    1000    0\n    s0:  90000    1000    0\n";
+
 static void *(*thread)(void *);
 static jmp_buf asleep;
 static uint64_t woken;
@@ -93,6 +100,8 @@ void kernel_reset(void)
 	deaf = state_there = new_there = false;
 	thread = NULL;
 	woken = 0;
+	proc_file = (const uint8_t *)NET_DEV;
+	proc_bytes = sizeof(NET_DEV) - 1;
 }
 
 void kernel_script(const uint8_t *bytes, size_t size)
@@ -305,6 +314,11 @@ int fake_ioctl(int fd, unsigned long what, struct ifreq *request)
 	return 0;
 }
 
+unsigned fake_if_nametoindex(const char *name)
+{
+	return strcmp(name, "lo") == 0 ? 1 : 0;
+}
+
 /* An interface changes: carrier, MAC, or it goes and comes back; what is gone takes its addresses along. */
 static void nic_change(const uint8_t *bytes, size_t size)
 {
@@ -457,6 +471,10 @@ int fake_open(const char *path, int flags, ...)
 		new_bytes = 0;
 		return fd_new(STATE_OUT);
 	}
+	if (strncmp(path, "/proc/", 6) == 0 || strncmp(path, "/sys/", 5) == 0) {
+		proc_at = 0;
+		return fd_new(OTHER);
+	}
 	if (strcmp(path, STATE_FILE) != 0 || !state_there)
 		return refused(ENOENT);
 	read_at = 0;
@@ -481,6 +499,13 @@ ssize_t fake_read(int fd, void *into, size_t room)
 		woken = 0;
 		return sizeof(woken);
 	}
+	if (kind_of(fd) == OTHER) {
+		size_t some = proc_bytes - proc_at < room ? proc_bytes - proc_at : room;
+
+		memcpy(into, proc_file + proc_at, some);
+		proc_at += some;
+		return (ssize_t)some;
+	}
 	if (kind_of(fd) != STATE_IN)
 		return give(fd, into, room);
 	size_t size = state_bytes - read_at < room ? state_bytes - read_at : room;
@@ -488,6 +513,29 @@ ssize_t fake_read(int fd, void *into, size_t room)
 	memcpy(into, state_file + read_at, size);
 	read_at += size;
 	return (ssize_t)size;
+}
+
+DIR *fake_opendir(const char *path)
+{
+	(void)path;
+	entry_left = true;
+	return (DIR *)&entry_left;
+}
+
+struct dirent *fake_readdir(DIR *directory)
+{
+	static struct dirent entry = { .d_name = "port1" };
+	bool there = entry_left;
+
+	(void)directory;
+	entry_left = false;
+	return there ? &entry : NULL;
+}
+
+int fake_closedir(DIR *directory)
+{
+	(void)directory;
+	return 0;
 }
 
 /* pulse's side of the pipe: lines of printable ASCII, none longer than pulse reads. */
@@ -597,11 +645,11 @@ static int ready(struct pollfd *entry, const uint8_t *bytes, size_t size)
 
 static int happen(struct pollfd *set, nfds_t n, const uint8_t *bytes, size_t size, uint8_t kind, int64_t patience)
 {
-	static const char *const words[] = { "stdin:", "time", "stop", "frame", "event", "interface", "refuse", "deaf", "taken" };
+	static const char *const words[] = { "stdin:", "time", "stop", "frame", "event", "interface", "refuse", "deaf", "taken", "proc" };
 	int64_t ms = size >= 2 ? bytes[0] << 8 | bytes[1] : size == 1 ? bytes[0] : 0;
 
-	trace(words[kind % 9], bytes, size);
-	switch (kind % 9) {
+	trace(words[kind % 10], bytes, size);
+	switch (kind % 10) {
 	case 0:
 		return size > 0 ? ready(polled(set, n, FREE, 0), bytes, size) : 0;
 	case 1: /* time passes, as the daemon asked */
@@ -627,6 +675,10 @@ static int happen(struct pollfd *set, nfds_t n, const uint8_t *bytes, size_t siz
 		return 0;
 	case 7:
 		deaf = size > 0 && bytes[0] & 1;
+		return 0;
+	case 9:
+		proc_file = bytes;
+		proc_bytes = size;
 		return 0;
 	default: /* somebody takes the addresses away */
 		for (size_t i = 0; i < ADDRESS_MAX; i++)

@@ -10,6 +10,7 @@ void target_run(const uint8_t *bytes, size_t size)
 {
 	char *argv[] = { "vipd", "--state", STATE_FILE,
 			 "--address", "192.0.2.100,c0,192.0.2.2", "2001:db8::100,c0,2001:db8::2", "198.51.100.1,s0,-",
+			 "--target", "192.0.2.1,c0,192.0.2.2", "2001:db8::1,c0,2001:db8::2", "198.51.100.11,s0,-", "--gate",
 			 "--link", "192.0.2.2,192.0.2.3,1694", "2001:db8::2,2001:db8::3,1694", NULL };
 
 	kernel_script(bytes, size);

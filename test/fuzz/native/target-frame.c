@@ -19,7 +19,7 @@ static void make_and_read(const uint8_t b[64])
 	       "an announcement is not understood");
 	INSIST(!frame_read(frame, frame_echo(frame, b + 33, b + 39, &from, &to, b[45]), &heard), "a request is an answer");
 	from.family = to.family = AF_INET6;
-	INSIST(!frame_read(frame, frame_solicitation(frame, b + 33, &from, &to), &heard), "a question is an answer");
+	INSIST(!frame_read(frame, frame_solicitation(frame, b + 33, b[46] & 1 ? b + 39 : NULL, &from, &to), &heard), "a question is an answer");
 	INSIST(frame_read(frame, frame_advertisement(frame, b + 33, &from, b[0] & 2), &heard) &&
 	       heard.kind == HEARD_NA && inet_equal(&heard.sender, &from), "an advertisement is not understood");
 }

@@ -74,7 +74,7 @@ const NET_DEV = '  c0: 95000 1007 0\n  s0: 90000 1000 0\n';
 const BRIDGE = hex(OTHER_MAC, '01 00 00000000 00 000000');
 
 /** Records of the daemon's script: see kernel.c. */
-const KINDS = ['stdin', 'time', 'stop', 'frame', 'event', 'interface', 'refuse', 'deaf', 'taken'] as const;
+const KINDS = ['stdin', 'time', 'stop', 'frame', 'event', 'interface', 'refuse', 'deaf', 'taken', 'proc'] as const;
 function record(kind: (typeof KINDS)[number], bytes: Buffer | string | readonly number[]): Buffer {
   const payload = typeof bytes === 'string' ? Buffer.from(bytes) : Buffer.from(bytes as readonly number[]);
   return Buffer.concat([Buffer.from([KINDS.indexOf(kind), payload.length]), payload]);

@@ -22,6 +22,7 @@ void kernel_reset(void);
 void kernel_script(const uint8_t *bytes, size_t size);
 void kernel_state_file(const uint8_t *bytes, size_t size); /* what open() of the state file finds */
 void kernel_dump(const uint8_t *bytes, size_t size);	   /* the answer to a request for all addresses */
+bool kernel_gate_open(void);				   /* the last frame for the packet lease was a grant */
 unsigned kernel_addresses(void);			   /* how many addresses are in the fake kernel */
 
 #define STATE_FILE "S"

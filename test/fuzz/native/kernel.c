@@ -63,6 +63,7 @@ static uint8_t reply[NLMSG_SPACE(sizeof(struct nlmsgerr))];
 static size_t reply_bytes;
 static const uint8_t *dump;
 static size_t dump_bytes;
+static bool gate_open_now; /* the packet lease: its last word was a grant */
 static uint8_t refuse_count, refuse_errno;
 static bool deaf; /* nobody reads stdout */
 static size_t line_bytes;
@@ -98,6 +99,7 @@ void kernel_reset(void)
 	given_to = -1;
 	events_error = 0;
 	deaf = state_there = new_there = false;
+	gate_open_now = false;
 	thread = NULL;
 	woken = 0;
 	proc_file = (const uint8_t *)NET_DEV;
@@ -121,6 +123,11 @@ void kernel_dump(const uint8_t *bytes, size_t size)
 {
 	dump = size > 0 ? bytes : NULL;
 	dump_bytes = size;
+}
+
+bool kernel_gate_open(void)
+{
+	return gate_open_now;
 }
 
 unsigned kernel_addresses(void)
@@ -394,10 +401,26 @@ static int answer(const uint8_t *message, size_t size)
 	return change_address(&header, &body, message + NLMSG_LENGTH(sizeof(body)) + RTA_LENGTH(0));
 }
 
+/* The packet lease's frames: gate.c has their form. */
+static void hear_gate(const uint8_t *frame, size_t size)
+{
+	enum { GRANT = 2, ALONE, CLOSE };
+
+	if (size < 14 || frame[12] != 0x88 || frame[13] != 0xb5)
+		return;
+	if (frame[4] == GRANT || frame[4] == ALONE)
+		gate_open_now = true;
+	else if (frame[4] == CLOSE)
+		gate_open_now = false;
+	trace(frame[4] == GRANT ? "gate: grant" : frame[4] == ALONE ? "gate: alone" : frame[4] == CLOSE ? "gate: close" : "gate", NULL, 0);
+}
+
 ssize_t fake_send(int fd, const void *bytes, size_t size, int flags)
 {
 	(void)flags;
 	INSIST(kind_of(fd) != FREE, "send to nothing");
+	if (kind_of(fd) == PACKET)
+		hear_gate(bytes, size);
 	if (kind_of(fd) != NETLINK)
 		return (ssize_t)size;
 	int error = answer(bytes, size);
@@ -696,6 +719,7 @@ int fake_ppoll(struct pollfd *set, nfds_t n, const struct timespec *timeout, con
 	(void)mask;
 	INSIST(++waits < WAITS_MAX, "vipd does not come to an end");
 	INSIST(!lease_idle() || kernel_addresses() == 0 || state.mode == MODE_ALONE, "idle, and an address is left");
+	INSIST(!lease_idle() || !gate_open_now || state.mode == MODE_ALONE, "idle, and the packet lease is open");
 	for (nfds_t i = 0; i < n; i++)
 		set[i].revents = 0;
 	run_thread();

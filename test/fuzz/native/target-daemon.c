@@ -17,5 +17,6 @@ void target_run(const uint8_t *bytes, size_t size)
 	int code = vipd_main(sizeof(argv) / sizeof(argv[0]) - 1, argv);
 
 	INSIST(code == EX_OK || code == EX_OSERR, "an exit code that nobody knows");
+	INSIST(code != EX_OK || !kernel_gate_open() || state.mode == MODE_ALONE, "vipd has ended, packets get in");
 	INSIST(code != EX_OK || kernel_addresses() == 0 || state.mode == MODE_ALONE, "vipd has ended, an address is left");
 }

@@ -128,6 +128,7 @@ async function open(
     feed,
     watchdogMs,
     askWitness: ask => witness?.ask(ask),
+    packetLease: () => gate.inForce,
     onExit: ended,
   });
   const witness = openWitness(prepared, answer => loop.dispatch({ type: 'witness', answer }));

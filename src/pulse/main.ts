@@ -105,6 +105,7 @@ async function open(
     addresses: view.addresses,
     leaseMs: config.heartbeat.lease,
     keepMs: config.heartbeat.alone_keep,
+    runDir: options.runDir,
     vipd: VIPD,
     log,
   });
@@ -127,6 +128,7 @@ async function open(
     feed,
     watchdogMs,
     askWitness: ask => witness?.ask(ask),
+    packetLease: () => gate.inForce,
     onExit: ended,
   });
   const witness = openWitness(prepared, answer => loop.dispatch({ type: 'witness', answer }));

@@ -105,6 +105,7 @@ async function open(
     addresses: view.addresses,
     leaseMs: config.heartbeat.lease,
     keepMs: config.heartbeat.alone_keep,
+    runDir: options.runDir,
     vipd: VIPD,
     log,
   });

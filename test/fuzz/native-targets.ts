@@ -126,6 +126,8 @@ const DAEMON_SEEDS = [
     ...[record('stdin', 'sample 50 200\n'), time(60), frame(0, TARGET), record('proc', NET_DEV), time(60)],
     ...[0, 1, 2].map(() => time(200)),
   ],
+  [claim('alone'), record('stdin', `renew 2 5.1 ${NOW} 220 armed 1000\nrelease 3 5.1 will\n`), time(100), time(100)],
+  [claim('armed'), ...Array.from({ length: 12 }, () => record('stop', [255, 255]))],
   [claim('armed'), record('proc', BRIDGE), frame(0, ARP), time(10), record('stdin', 'gate\n'), time(200)],
 ].map(records => Buffer.concat(records));
 

@@ -31,6 +31,8 @@
 #define WAITS_MAX 4000
 #define NIC_MAX 2
 #define FILE_BYTES_MAX 20000
+/* The longest lease, and how long addresses may be kept after it: command.c. */
+#define TERM_US_MAX ((60000 + 600000) * US_PER_MS)
 
 enum kind { FREE, NETLINK, EVENTS, PACKET, DATAGRAM, WAKER, STATE_IN, STATE_OUT, OTHER };
 
@@ -38,6 +40,7 @@ static enum kind fds[FD_MAX];
 static int64_t clock_us;
 static const uint8_t *script, *script_end;
 static unsigned waits;
+static int64_t commanded_at; /* when pulse last said anything */
 
 /* What the record under way brings, and to which descriptor. */
 static const uint8_t *given;
@@ -95,6 +98,7 @@ void kernel_reset(void)
 	clock_us = 1000 * US_PER_S;
 	script = script_end = dump = given = NULL;
 	dump_bytes = given_bytes = reply_bytes = state_bytes = new_bytes = line_bytes = 0;
+	commanded_at = clock_us;
 	waits = refuse_count = refuse_errno = 0;
 	given_to = -1;
 	events_error = 0;
@@ -674,6 +678,7 @@ static int happen(struct pollfd *set, nfds_t n, const uint8_t *bytes, size_t siz
 	trace(words[kind % 10], bytes, size);
 	switch (kind % 10) {
 	case 0:
+		commanded_at = clock_us;
 		return size > 0 ? ready(polled(set, n, FREE, 0), bytes, size) : 0;
 	case 1: /* time passes, as the daemon asked */
 		clock_us += ms * US_PER_MS < patience ? ms * US_PER_MS : patience;
@@ -720,6 +725,9 @@ int fake_ppoll(struct pollfd *set, nfds_t n, const struct timespec *timeout, con
 	INSIST(++waits < WAITS_MAX, "vipd does not come to an end");
 	INSIST(!lease_idle() || kernel_addresses() == 0 || state.mode == MODE_ALONE, "idle, and an address is left");
 	INSIST(!lease_idle() || !gate_open_now || state.mode == MODE_ALONE, "idle, and the packet lease is open");
+	/* Looked at by the daemon since it last woke: what it still holds now, it holds without a lease. */
+	INSIST(kernel_addresses() == 0 || clock_us - commanded_at <= TERM_US_MAX + US_PER_S || !holding(),
+	       "an address outlives every lease");
 	for (nfds_t i = 0; i < n; i++)
 		set[i].revents = 0;
 	run_thread();

@@ -172,7 +172,15 @@ export const electionTarget: Target = {
       }
 
       inspect(): void {
-        const context = { view: VIEW, seq: 1, now: this.now, wallMs: 1.8e12, decisions: [], counters: {} };
+        const context = {
+          view: VIEW,
+          seq: 1,
+          now: this.now,
+          wallMs: 1.8e12,
+          decisions: [],
+          counters: {},
+          packetLease: true,
+        };
         snapshotSchema.parse(JSON.parse(JSON.stringify(snapshotOf(this.machine, context))));
       }
     }

@@ -116,7 +116,8 @@ function frame(listener: Listener, { leaseMs, keepMs, askMs }: Times): string[] 
   // Elements that have run out count until they are collected, once a second.
   const set = (name: string) =>
     `add set ${GATE_FAMILY} ${table} ${name} { type mark; flags timeout,dynamic; size 65535; }`;
-  const opens = (match: string, timeoutMs: number) => `${match} update @lease { ${KEY} timeout ${timeoutMs}ms } drop`;
+  // Accepted: it comes back to vipd, which so sees that its renewal took effect.
+  const opens = (match: string, timeoutMs: number) => `${match} update @lease { ${KEY} timeout ${timeoutMs}ms } accept`;
   const steps = Array.from({ length: STEPS }, (_, i) => i + 1);
   return [
     `add table ${GATE_FAMILY} ${table}`,
@@ -125,7 +126,7 @@ function frame(listener: Listener, { leaseMs, keepMs, askMs }: Times): string[] 
       `meta protocol != ${ETHER_TYPE} accept`,
       `${to(listener, 'ask')} update @asked { ${KEY} timeout ${askMs}ms } drop`,
       `${to(listener, 'close')} delete @lease { ${KEY} } drop`,
-      // Comes back to vipd while the gate is open: so it sees that its renewals arrive.
+      // Comes back while the gate is open: for the trial.
       `${to(listener, 'test')} ${KEY} @lease accept`,
       `${ours(listener)} ${KEY} != @asked drop`,
       ...steps.map(step => opens(to(listener, 'grant', step), Math.max(1, Math.floor((leaseMs * step) / STEPS)))),

@@ -111,6 +111,7 @@ async function open(
     addresses: view.addresses,
     leaseMs: config.heartbeat.lease,
     keepMs: config.heartbeat.alone_keep,
+    runDir: options.runDir,
     vipd: VIPD,
     log,
   });
@@ -133,6 +134,7 @@ async function open(
     feed,
     watchdogMs,
     askWitness: ask => witness?.ask(ask),
+    packetLease: () => gate.inForce,
     onExit: ended,
   });
   const witness = openWitness(prepared, answer => loop.dispatch({ type: 'witness', answer }));

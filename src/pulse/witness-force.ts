@@ -1,18 +1,23 @@
 // When the witness has a say, and when an owner is cut off from it and from its peer. Functions of the machine and the time. Pure.
 import { type At, after, between, type Ms, ms } from '../units/duration.ts';
 import { compareEpochs, newerEpoch } from '../units/epoch.ts';
-import type { Machine } from './machine.ts';
+import type { Machine, Settings } from './machine.ts';
 import type { WitnessView } from './witness-view.ts';
 
 /**
- * Losses this close to each other are one fault: a router that loses peer and witness together is probably itself cut off. Further
- * apart they are two faults, and the later one moves nothing.
+ * Losses this close to each other, in leases of the witness, are one fault: a router that loses peer and witness together is probably
+ * itself cut off. Further apart they are two faults, and the later one moves nothing.
  */
-const ONE_FAULT_MS = 30_000;
+const ONE_FAULT_LEASES = 3;
+const ONE_FAULT_MS_MIN = 3_000;
 /** How long a grant may be used, as a share of the lease: a late claim would find somebody else there. */
 const GRANT_SHARE = 0.5;
-/** Heartbeats of the peer that may be missing before it counts as unheard, in its intervals. */
+/** Intervals that must at least have passed without a heartbeat before the peer counts as unheard. */
 const MISSING_INTERVALS = 1.5;
+/** How much earlier than the peer may take over an owner must know, in intervals: the two do not hear each other's last at once. */
+const AHEAD_INTERVALS = 1.2;
+/** A taker's D is never shorter than our lease and this many of our intervals; see deadMs. */
+const LEASE_MARGIN_INTERVALS = 0.8;
 
 /**
  * Whether a takeover needs the witness' grant: it was good here or at the peer when the peer fell silent, or is good now. A witness
@@ -22,7 +27,11 @@ export function inForce({ settings, peer, witness }: Machine): boolean {
   if (!settings.witness) return false;
   const { goodAt } = witness;
   if (peer.last === undefined || peer.heardAt === undefined) return goodAt !== undefined;
-  return peer.last.witness || (goodAt !== undefined && between(goodAt, peer.heardAt) <= ONE_FAULT_MS);
+  return peer.last.witness || (goodAt !== undefined && between(goodAt, peer.heardAt) <= oneFaultMs(settings));
+}
+
+function oneFaultMs({ witness }: Settings): number {
+  return Math.max(ONE_FAULT_MS_MIN, ONE_FAULT_LEASES * (witness?.leaseMs ?? 0));
 }
 
 /** How long an owner that hears nobody may go without a renewal: its lease here must have ended before the one there does. */
@@ -36,9 +45,9 @@ function departed({ peer }: Machine): boolean {
 }
 
 /** The witness has kept us the owner for so long after the peer fell silent that losing it now is another fault. */
-function settledAlone({ peer, witness }: Machine): boolean {
+function settledAlone({ peer, witness, settings }: Machine): boolean {
   if (peer.heardAt === undefined) return true;
-  return witness.heldAt !== undefined && between(peer.heardAt, witness.heldAt) > ONE_FAULT_MS;
+  return witness.heldAt !== undefined && between(peer.heardAt, witness.heldAt) > oneFaultMs(settings);
 }
 
 /** Somebody unheard might be granted the ownership: the lease must be armed although no peer is heard. */
@@ -46,10 +55,17 @@ export function unheardPeerMayTake(machine: Machine): boolean {
   return inForce(machine) && !departed(machine) && !settledAlone(machine);
 }
 
-/** When the peer counts as unheard; undefined: it never was heard. */
-export function unheardAt({ peer, settings }: Machine): At | undefined {
-  const intervalMs = peer.last?.intervalMs ?? settings.intervalMs;
-  return peer.heardAt === undefined ? undefined : after(peer.heardAt, ms(MISSING_INTERVALS * intervalMs));
+/**
+ * When the peer counts as unheard: as late as can be, so that a few lost heartbeats move nothing, and yet before it may take over,
+ * should it not hear us either. Our own stalls do not count. Undefined: it never was heard.
+ */
+export function unheardAt({ peer, settings, blindUntil }: Machine): At | undefined {
+  if (peer.heardAt === undefined) return undefined;
+  const { intervalMs, leaseMs } = settings;
+  const slower = Math.max(intervalMs, peer.last?.intervalMs ?? intervalMs);
+  const takesMs = Math.max(peer.last?.deadMs ?? settings.deadMs, leaseMs + LEASE_MARGIN_INTERVALS * intervalMs);
+  const patienceMs = Math.max(MISSING_INTERVALS * slower, takesMs - AHEAD_INTERVALS * slower);
+  return after(Math.max(peer.heardAt, blindUntil) as At, ms(patienceMs));
 }
 
 /**

@@ -137,7 +137,9 @@ export async function judge(scene: Scene, expectation: Expectation, trouble: rea
     // A machine that stood still for so long may have made a healthy router let go: ownership must hold all the same, the rest cannot.
     ...(stalledMs >= scene.times.intervalMs / 2 ? [] : promptnessProblems(service, moves, expectation)),
     ...eventProblems(log, stalledMs >= scene.times.intervalMs / 2 ? withStall(expectation.events) : expectation.events),
-    ...expectation.wanted.filter(code => !scene.toldLately(code)).map(code => `nobody told ${code}`),
+    ...expectation.wanted
+      .filter(codes => !codes.some(scene.toldLately))
+      .map(codes => `nobody told ${codes.join(' or ')}`),
   ];
   const highest = terms.reduce((most, { counter }) => Math.max(most, counter), scene.highest);
   const settledMs = settledAt - healedAt;

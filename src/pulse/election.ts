@@ -1,5 +1,6 @@
 // The election: one router of the pair is active, and everything that changes that. step() is a function from machine, event and
 // time to machine and effects; main.ts and loop.ts run the effects. DESIGN.md "What must always hold". Pure.
+import type { Role } from '../feed/message.ts';
 import { type At, after, between, formatDuration, ms } from '../units/duration.ts';
 import { compareEpochs, formatEpoch } from '../units/epoch.ts';
 import type { VipdMessage } from '../vip/protocol.ts';
@@ -25,6 +26,7 @@ import {
   advanceProbing,
   becomeStandby,
   claim,
+  emit,
   giveUp,
   nextEpoch,
   noteEpoch,
@@ -106,6 +108,7 @@ export function nextWake(machine: Machine, now: At): At {
 }
 
 function tick(turn: Turn): void {
+  update(turn, { unread: false });
   expireHold(turn);
   watchPeer(turn);
   tickVipd(turn);
@@ -204,26 +207,32 @@ function tickClaiming(turn: Turn, state: State & { role: 'claiming' }): void {
 
 function late(turn: Turn, byMs: number): void {
   // What was queued while we slept has not been read yet: D counts anew, and unread acknowledgements are not vipd's fault.
-  const inFlight = turn.machine.lease.inFlight.map(renewal => ({ ...renewal, at: turn.now }));
+  const inFlight = turn.machine.lease.inFlight.map(renewal => ({ ...renewal, waitingSince: turn.now }));
   const { state } = turn.machine;
-  if ('probing' in state && state.probing) {
+  // Silence told before the stall is old news, and so is for how long nobody served.
+  if (state.role === 'standby') update(turn, { state: { ...state, probing: undefined, vacantSince: undefined } });
+  else if ('probing' in state && state.probing) {
     const probing = { ...state.probing, round: { ...state.probing.round, sentAt: turn.now } };
     update(turn, { state: { ...state, probing } as State });
   }
-  update(turn, { blindUntil: turn.now, lease: { ...turn.machine.lease, inFlight } });
+  update(turn, { blindUntil: turn.now, unread: true, lease: { ...turn.machine.lease, inFlight } });
   report(turn, 'LOOP_LATE', { byMs: Math.round(byMs) });
 }
 
 function hear(turn: Turn, event: PulseEvent & { type: 'datagram' }): void {
+  const back = !heardWithin(turn.machine, deadMs(turn.machine), turn.now);
+  const before = turn.machine.peer.last?.role;
   const { peer, reception } = receive(turn.machine.peer, event.link, event.message, turn.now);
   update(turn, { peer });
   noteEpoch(turn, peer.highest);
   if (reception === 'closed') return hearWill(turn, event.message as Will);
   if (reception !== 'news') return;
   const { state } = turn.machine;
+  // It may have served and announced meanwhile, and have let go at our first word: it says nothing of that.
+  if (state.role === 'active' && back) emit(turn, { type: 'announce' });
   if (state.role === 'active') hearWhileActive(turn, state);
   else if (state.role === 'handing-over') hearTaker(turn, state);
-  else if (state.role === 'standby') hearWhileStandby(turn);
+  else if (state.role === 'standby') hearWhileStandby(turn, before);
   else if (
     state.role === 'claiming' &&
     isServing(peer) &&
@@ -237,13 +246,15 @@ function hear(turn: Turn, event: PulseEvent & { type: 'datagram' }): void {
 
 function hearWill(turn: Turn, will: Will): void {
   report(turn, 'WILL_RECEIVED', { epoch: formatEpoch(will.epoch) });
+  if (!turn.machine.unread) update(turn, { willReadAt: turn.now });
   if (turn.machine.state.role === 'standby') tickStandby(turn, turn.machine.state);
 }
 
 /** Two actives: the higher epoch wins, the loser drops at once, the winner announces again. */
 function hearWhileActive(turn: Turn, state: State & { role: 'active' }): void {
   const { peer, settings, conflictAnnouncedAt } = turn.machine;
-  if (!peer.last || !isServing(peer)) return;
+  // Its word of itself may be what a handover waits for: not until our own next tick.
+  if (!peer.last || !isServing(peer)) return tickActive(turn, state);
   const epochs = { own: formatEpoch(state.epoch), peer: formatEpoch(peer.last.epoch) };
   if (compareEpochs(peer.last.epoch, state.epoch) > 0) {
     // Awake again after its lease has ended, and vipd's word of that not read yet: there never were two.
@@ -261,8 +272,15 @@ function hearWhileActive(turn: Turn, state: State & { role: 'active' }): void {
   sendNow(turn);
 }
 
-function hearWhileStandby(turn: Turn): void {
+function hearWhileStandby(turn: Turn, before: Role | undefined): void {
   const { peer, settings, highest } = turn.machine;
+  const idle = turn.machine.state;
+  // It can claim from now on, or does: what we have waited and probed was before that.
+  if (peer.last?.role !== before && idle.role === 'standby' && idle.vacantSince !== undefined)
+    // Its claim came to nothing: it had its turn.
+    update(turn, {
+      state: { ...idle, probing: undefined, vacantSince: turn.now, yields: idle.yields && before !== 'claiming' },
+    });
   const offer = peer.last?.offer;
   if (
     offer &&
@@ -270,7 +288,8 @@ function hearWhileStandby(turn: Turn): void {
     offer.epoch.node === settings.nodeId &&
     compareEpochs(offer.epoch, highest) >= 0
   ) {
-    if (whyNotClaim(turn.machine, turn.now) === undefined && isServing(peer)) {
+    // An offer that waited for us to wake up says nothing of how much of its time is left.
+    if (!turn.machine.unread && whyNotClaim(turn.machine, turn.now) === undefined && isServing(peer)) {
       return claim(turn, offer.epoch, 'the peer hands over', {
         offeredEpoch: formatEpoch(offer.epoch),
         remainingMs: offer.remainingMs,

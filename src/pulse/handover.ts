@@ -37,6 +37,8 @@ export function beginHandover(turn: Turn, why: string, { flush, coldToo }: Hando
   if (state.role !== 'active') return `this router is ${state.role}, not active`;
   const obstacle = whyNotGive(turn, coldToo);
   if (obstacle) return obstacle;
+  // Nobody could take the addresses away here once the peer has them.
+  if (turn.machine.vipdLostAt !== undefined) return 'vipd is being replaced; try again in a moment';
   const waitMs = flush ? flushMs : 0;
   const until = after(turn.now, ms(waitMs));
   const giving: Giving = {

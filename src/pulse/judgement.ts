@@ -2,7 +2,7 @@
 // time only. DESIGN.md invariants 1 to 4 and 10. Pure.
 import type { Fields } from '../log/event.ts';
 import { type At, after, between, type Ms, ms } from '../units/duration.ts';
-import { compareEpochs, type Epoch } from '../units/epoch.ts';
+import { compareEpochs, type Epoch, newerEpoch } from '../units/epoch.ts';
 import { standsDown } from './conflict.ts';
 import { hearsNothing, lansAlive } from './lan-health.ts';
 import type { Idle, Machine, Probing } from './machine.ts';
@@ -147,7 +147,8 @@ export type Judgement =
 export function judge(machine: Machine, idle: Idle, now: At): Judgement {
   const { probing } = idle;
   if (whyNotClaim(machine, now) !== undefined) return { verdict: 'calm' };
-  if (willOpensTheWay(machine))
+  if (machine.unread) return { verdict: 'suspicious', linksBroken: false, vacant: false };
+  if (willOpensTheWay(machine) && (willIsFresh(machine, now) || (probing?.silentRounds ?? 0) > 0))
     return take(machine, probing, now, 'the peer sent its last will: it holds no VIP any more');
   const silent = !heardWithin(machine, deadMs(machine), now);
   if (isServing(machine.peer)) {
@@ -173,18 +174,32 @@ export function judge(machine: Machine, idle: Idle, now: At): Judgement {
 /** The peer is heard and does not serve: the higher ranked goes first, the other gives it time. */
 function judgeVacancy(machine: Machine, { probing, vacantSince, yields }: Idle, now: At): Judgement {
   const { last } = machine.peer;
-  const patienceMs = deadMs(machine) + 3 * machine.settings.intervalMs;
   const waited = vacantSince === undefined ? 0 : between(vacantSince, now);
   const competing = last?.role === 'standby' || last?.role === 'starting' || last?.role === 'claiming';
-  const myTurn = !competing || (last?.role !== 'claiming' && !yields && outranksPeer(machine)) || waited >= patienceMs;
+  const first = !yields && (outranksPeer(machine) || peerYields(machine));
+  // Each has its time, so that the two do not claim at the same moment: who goes first and has missed it lets the other try.
+  const { intervalMs } = machine.settings;
+  const patienceMs = deadMs(machine) + 3 * intervalMs;
+  const inTime = first && last?.role !== 'claiming' && waited < patienceMs - intervalMs;
+  const myTurn = !competing || inTime || waited >= patienceMs * (first || yields ? 2 : 1);
   if (!myTurn || (probing?.silentRounds ?? 0) < 1) return { verdict: 'suspicious', linksBroken: false, vacant: true };
   return take(machine, probing, now, `the peer is heard as ${last?.role ?? 'unknown'} and does not serve`);
+}
+
+/** It let go of the newest term there was with its will: it waits for us as long as it can. */
+function peerYields({ peer, highest }: Machine): boolean {
+  return peer.closed.counter > 0 && compareEpochs(newerEpoch(highest, peer.highest), peer.closed) <= 0;
 }
 
 /** The newest word of the peer was that it serves, and its will has closed that epoch since. */
 function willOpensTheWay(machine: Machine): boolean {
   const { last, closed } = machine.peer;
   return last?.serving === true && closed.counter > 0 && compareEpochs(last.epoch, closed) <= 0;
+}
+
+/** A will that we have read late may be of a life that has been followed by another: then the addresses are probed first. */
+function willIsFresh(machine: Machine, now: At): boolean {
+  return machine.willReadAt !== undefined && between(machine.willReadAt, now) <= deadMs(machine);
 }
 
 function take(machine: Machine, probing: Probing | undefined, now: At, why: string): Judgement & { verdict: 'take' } {

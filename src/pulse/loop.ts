@@ -38,6 +38,8 @@ export interface LoopOptions {
   readonly watchdogMs: number | undefined;
   /** Never waits; the answer comes as an event. */
   readonly askWitness: (ask: WitnessAsk) => void;
+  /** Whether the packet lease is in force, for the feed. */
+  readonly packetLease: () => boolean;
   readonly onExit: () => void;
 }
 
@@ -61,6 +63,7 @@ export function createLoop(options: LoopOptions): Loop {
   let watchdogAt = -Infinity;
   let wakeTimer: NodeJS.Timeout | undefined;
   let wakeAt = Infinity;
+  let lateToldAt = -Infinity;
   let exiting = false;
   const counters: Partial<Record<PulseCounter, number>> = { sent: 0, received: 0, lateLoops: 0 };
 
@@ -72,6 +75,11 @@ export function createLoop(options: LoopOptions): Loop {
     // Before the start there is nobody to carry effects out; after the exit neither.
     if (exiting || !parts) return;
     const now = monotonicNow();
+    noticeLateness(now);
+    take(event, now);
+  };
+
+  const take = (event: PulseEvent, now: At) => {
     const before = machine;
     const result = step(machine, event, now);
     machine = result.machine;
@@ -176,7 +184,9 @@ export function createLoop(options: LoopOptions): Loop {
     publishedAt = now;
     publishSeq += 1;
     counters.feedReadersDropped = options.feed.dropped();
-    options.feed.publish(snapshotOf(machine, { view, seq: publishSeq, now, wallMs: Date.now(), decisions, counters }));
+    const packetLease = options.packetLease();
+    const about = { view, seq: publishSeq, now, wallMs: Date.now(), decisions, counters, packetLease };
+    options.feed.publish(snapshotOf(machine, about));
   };
 
   const arm = (now: At) => {
@@ -188,15 +198,31 @@ export function createLoop(options: LoopOptions): Loop {
     wakeTimer = setTimeout(wake, Math.max(0, Math.ceil(at - now)));
   };
 
+  /** Before anything that has waited is read: a process that was stopped must not draw conclusions from the first thing it finds. */
+  const noticeLateness = (now: At): boolean => {
+    const byMs = now - Math.max(wakeAt, lateToldAt);
+    if (byMs <= machine.settings.intervalMs) return false;
+    lateToldAt = now;
+    take({ type: 'late', byMs }, now);
+    return true;
+  };
+
   const wake = () => {
     wakeTimer = undefined;
-    const lateMs = monotonicNow() - wakeAt;
+    if (exiting) return;
+    noticeLateness(monotonicNow());
     // The queued datagrams are read before the time is judged: Node runs timers first, sockets after.
-    setImmediate(() => {
-      if (lateMs > machine.settings.intervalMs) dispatch({ type: 'late', byMs: lateMs });
-      dispatch({ type: 'tick' });
-      housekeeping(monotonicNow());
-    });
+    setImmediate(tick);
+  };
+
+  const tick = () => {
+    // A stall since the sockets were read: they are read once more.
+    if (!exiting && noticeLateness(monotonicNow())) {
+      setImmediate(tick);
+      return;
+    }
+    dispatch({ type: 'tick' });
+    housekeeping(monotonicNow());
   };
 
   const housekeeping = (now: At) => {

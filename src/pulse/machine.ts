@@ -114,7 +114,8 @@ export interface Giving {
 /** The lease as pulse knows it. Renewals in flight are bounded by the respawn of vipd. */
 export interface LeaseView {
   readonly commandSeq: number;
-  readonly inFlight: readonly { readonly seq: number; readonly at: At }[];
+  /** at: of the request, the lease counts from there. waitingSince: later when we did not read for a while. */
+  readonly inFlight: readonly { readonly seq: number; readonly at: At; readonly waitingSince: At }[];
   /** Request time of the newest renewal that vipd acknowledged. */
   readonly ackedAt: At | undefined;
   readonly armed: boolean;
@@ -144,6 +145,10 @@ export interface Machine {
   readonly heartbeatDueAt: At;
   /** D counts from here at the earliest: our own loop was late, evidence before it is stale. */
   readonly blindUntil: At;
+  /** Our own loop was late, and what came in meanwhile has not been read yet: nothing is concluded before the next tick. */
+  readonly unread: boolean;
+  /** When a last will was read as it came; one that waited for us to wake up may be old. */
+  readonly willReadAt: At | undefined;
   readonly hold: { readonly on: boolean; readonly until: At | undefined };
   readonly rulesIn: boolean;
   readonly healthyServers: number | undefined;
@@ -251,6 +256,8 @@ export function newMachine({ settings, now, ceiling, reserved = ceiling, hold, r
     probeId: 0,
     heartbeatDueAt: now,
     blindUntil: now,
+    unread: false,
+    willReadAt: undefined,
     hold,
     rulesIn,
     healthyServers: undefined,

@@ -74,6 +74,8 @@ export function noteEpoch(turn: Turn, epoch: Epoch): void {
 /** Asks vipd for the addresses; `held` makes us active. */
 export function claim(turn: Turn, epoch: Epoch, why: string, evidence: Fields): void {
   noteEpoch(turn, epoch);
+  // The witness is to hear of it at once: until it has, losing the peer looks like being cut off from both.
+  update(turn, { witness: { ...turn.machine.witness, dueAt: turn.now } });
   become(turn, { role: 'claiming', epoch, claimedAt: turn.now, why, evidence }, why, evidence);
   askClaim(turn, epoch);
 }
@@ -95,7 +97,8 @@ function leaseCommand(turn: Turn, epoch: Epoch) {
   const { lease } = turn.machine;
   const armed = fitPeerHeard(turn.machine, turn.now) || unheardPeerMayTake(turn.machine);
   const seq = lease.commandSeq + 1;
-  update(turn, { lease: { ...lease, commandSeq: seq, armed, inFlight: [...lease.inFlight, { seq, at: turn.now }] } });
+  const request = { seq, at: turn.now, waitingSince: turn.now };
+  update(turn, { lease: { ...lease, commandSeq: seq, armed, inFlight: [...lease.inFlight, request] } });
   return { seq, epoch, at: turn.now, mode: armed ? ('armed' as const) : ('alone' as const) };
 }
 
@@ -152,8 +155,12 @@ export function advanceProbing(turn: Turn, probing: Probing | undefined, paceMs:
   };
 }
 
-/** Raises our epoch in place when a router that does not serve knows a higher one. */
+/**
+ * Raises our epoch in place when a router that does not serve knows a higher one. A peer that claims is about to serve: it may not hear
+ * us, then its epoch must win, or both would serve for as long as it does not.
+ */
 export function raiseAbove(turn: Turn, epoch: Epoch): Epoch {
+  if (turn.machine.peer.last?.role === 'claiming') return epoch;
   const highest = newerEpoch(turn.machine.highest, turn.machine.peer.highest);
   return compareEpochs(highest, epoch) > 0 ? nextEpoch(turn.machine) : epoch;
 }

@@ -1,7 +1,7 @@
 // What the election makes of vipd's words: acknowledgements keep us serving, an expiry or refusal ends it, a silent vipd is
 // replaced. DESIGN.md invariants 1 to 3. Pure.
 import { type At, after, between, ms } from '../units/duration.ts';
-import { compareEpochs, formatEpoch } from '../units/epoch.ts';
+import { compareEpochs, type Epoch, formatEpoch } from '../units/epoch.ts';
 import type { VipdMessage } from '../vip/protocol.ts';
 import { standsDown, withClaim } from './conflict.ts';
 import { deadMs, heardWithin, outranksPeer, peerMac, probeRoundMs } from './judgement.ts';
@@ -45,7 +45,7 @@ export function tickVipd(turn: Turn): void {
   const { lease, settings, vipdLostAt } = turn.machine;
   if (vipdLostAt !== undefined) return;
   const oldest = lease.inFlight[0];
-  if (oldest && between(oldest.at, turn.now) >= stuckMs(settings)) replaceVipd(turn, oldest.at);
+  if (oldest && between(oldest.waitingSince, turn.now) >= stuckMs(settings)) replaceVipd(turn, oldest.at);
   else if (probeOverdueSince(turn) !== undefined) replaceVipd(turn, probeOverdueSince(turn) as At);
 }
 
@@ -104,7 +104,8 @@ function hello(turn: Turn, message: VipdMessage & { type: 'hello' }): void {
   update(turn, { vipdLostAt: undefined });
   sample(turn);
   noteEpoch(turn, { ...message.epoch, node: turn.machine.settings.nodeId });
-  if ('epoch' in state) return askClaim(turn, state.epoch);
+  if ('epoch' in state)
+    return leaseIsOver(turn.machine, turn.now) ? letGo(turn, state.epoch) : askClaim(turn, state.epoch);
   if (message.held === 0) return;
   if (state.role === 'starting' && message.mode === 'alone') {
     update(turn, { state: { ...state, resume: true }, heldAddresses: true });
@@ -112,6 +113,17 @@ function hello(turn: Turn, message: VipdMessage & { type: 'hello' }): void {
     // An armed lease of an earlier life: the peer may be taking over already.
     giveUp(turn, message.epoch, false);
   }
+}
+
+/** We have said that we do not serve, or could have: the peer may be taking over. */
+function leaseIsOver(machine: Machine, now: At): boolean {
+  const { role } = machine.state;
+  return (role === 'active' || role === 'handing-over') && machine.lease.armed && !servingNow(machine, now);
+}
+
+function letGo(turn: Turn, epoch: Epoch): void {
+  giveUp(turn, epoch, true);
+  becomeStandby(turn, 'there was no vipd for longer than the lease: the peer may be taking over', true);
 }
 
 /**
@@ -242,9 +254,15 @@ function link(turn: Turn, message: VipdMessage & { type: 'link' }): void {
 /** An answer counts when it comes from the peer; before the peer's MAC is known, from anybody. A third MAC is a conflict. */
 function reply(turn: Turn, message: VipdMessage & { type: 'reply' }): void {
   const { state } = turn.machine;
-  if (message.via !== 'echo' || !('probing' in state) || !state.probing) return;
+  if (!('probing' in state) || !state.probing) return;
   const expected = peerMac(turn.machine, message.index);
-  if (expected !== undefined && expected !== message.mac) {
+  const third = expected !== undefined && expected !== message.mac;
+  if (message.via === 'arp') {
+    // Switches, proxies and strangers answer for the dead: worth telling, but neither a sign of life nor a claim.
+    if (third) report(turn, 'VIP_CLAIMED_BY_OTHER', { address: message.index, mac: message.mac, port: '' });
+    return;
+  }
+  if (third) {
     report(turn, 'VIP_CLAIMED_BY_OTHER', { address: message.index, mac: message.mac, port: '' });
     return claimedByThird(turn, { address: message.index, mac: message.mac, port: '' });
   }
@@ -278,5 +296,5 @@ function inHandover(turn: Turn, { index, mac }: { readonly index: number; readon
 /** When the lease view itself needs a tick: the oldest renewal turns overdue. */
 export function vipdDueAt(machine: Machine): At | undefined {
   const oldest = machine.lease.inFlight[0];
-  return oldest && after(oldest.at, ms(stuckMs(machine.settings)));
+  return oldest && after(oldest.waitingSince, ms(stuckMs(machine.settings)));
 }

@@ -52,7 +52,8 @@ function wantsGrant(machine: Machine, now: At): boolean {
 }
 
 function paceMs(machine: Machine, now: At, leaseMs: Ms): Ms {
-  if (wantsGrant(machine, now)) return ms(Math.max(CLAIM_PACE_MS_MIN, leaseMs / CLAIMS_PER_LEASE));
+  const unknownThere = 'epoch' in machine.state && machine.witness.heldAt === undefined;
+  if (unknownThere || wantsGrant(machine, now)) return ms(Math.max(CLAIM_PACE_MS_MIN, leaseMs / CLAIMS_PER_LEASE));
   return ms(leaseMs / RENEWALS_PER_LEASE);
 }
 

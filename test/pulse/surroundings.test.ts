@@ -81,7 +81,7 @@ test('a LAN whose targets all fall silent here only moves the addresses; one tar
   driver.vipd({ type: 'target', index: 1, up: false });
   driver.run(150);
   t.is(driver.role, 'active', "the peer's heartbeat may be older than its own look");
-  driver.run(250);
+  driver.run(170);
   t.is(driver.role, 'handing-over', driver.reason);
   t.regex(driver.reason, /LAN clients is dead here/);
 });
@@ -215,6 +215,19 @@ test('answers of a third machine to a probe do not keep a standby from taking ov
   driver.run(300);
   t.is(driver.role, 'active', driver.reason);
   t.true(driver.events.includes('VIP_CLAIMED_BY_OTHER'));
+});
+
+test('a third machine that answers ARP for a silent peer is named, and neither vetoes nor counts as a claim', t => {
+  const driver = Driver.standby({ onConflict: 'stand-down' });
+  driver.peer = undefined;
+  driver.peerAnswers = false;
+  for (let answers = 0; answers < 10; answers += 1) {
+    driver.run(50);
+    driver.vipd({ type: 'reply', id: driver.machine.probeId, index: 0, via: 'arp', mac: THIRD_MAC });
+  }
+  t.is(driver.role, 'active', driver.reason);
+  t.true(driver.events.includes('VIP_CLAIMED_BY_OTHER'));
+  t.false(driver.events.includes('STANDS_DOWN'));
 });
 
 test('the time from decision to announcement is told', t => {

@@ -44,6 +44,8 @@ export interface GateOptions {
 export interface Gate {
   /** vipd is to watch the rules. */
   readonly installed: boolean;
+  /** They are in now. */
+  readonly inForce: boolean;
   /** Takes notice of what vipd says: repairs in the background, then has `say` tell vipd to renew at once. */
   hear(message: VipdMessage, say: (line: string) => void): void;
   /** At the end: removes the table unless addresses stay in the kernel, whose lease it then is. */
@@ -68,7 +70,7 @@ export async function openGate(options: GateOptions): Promise<Gate> {
     // Whatever an earlier life left would shut the addresses out.
     await shell.remove(left);
     if (wanted) log.event('PACKET_LEASE_OFF', { reason: reasonOf(error) });
-    return { installed: false, hear: () => undefined, close: async () => undefined };
+    return { installed: false, inForce: false, hear: () => undefined, close: async () => undefined };
   }
 }
 
@@ -84,6 +86,10 @@ class RunningGate implements Gate {
   constructor(shell: Shell, options: GateOptions) {
     this.#shell = shell;
     this.#options = options;
+  }
+
+  get inForce(): boolean {
+    return !this.#off;
   }
 
   hear(message: VipdMessage, say: (line: string) => void): void {

@@ -1,0 +1,270 @@
+// What can go wrong in the simulated world, as data, and how each begins and ends.
+import { CLIENTS, type Network, R1, R2 } from './network.ts';
+import type { Router } from './router.ts';
+import type { World } from './world.ts';
+
+export const FOREVER = Number.POSITIVE_INFINITY;
+
+type NetworkFault =
+  | { readonly type: 'cut'; readonly lan: number; readonly from: number; readonly to: number }
+  | { readonly type: 'loss'; readonly lan: number; readonly from: number; readonly to: number; readonly share: number }
+  | { readonly type: 'duplication'; readonly lan: number; readonly share: number }
+  | { readonly type: 'jitter'; readonly lan: number; readonly ms: number }
+  | { readonly type: 'clog'; readonly lan: number }
+  /** A LAN falls into two: router 1 with the first client, router 2 with the second. */
+  | { readonly type: 'split'; readonly lan: number }
+  /** Every way between the routers. */
+  | { readonly type: 'partition'; readonly directions: 'both' | 'r1-to-r2' | 'r2-to-r1' };
+
+/** `owner`: whichever router serves when it begins; `standby`: the other one. */
+export type Who = 0 | 1 | 'owner' | 'standby';
+
+type RouterFault =
+  | { readonly type: 'stall'; readonly who: Who; readonly effects: number }
+  | {
+      readonly type: 'kill-pulse';
+      readonly who: Who;
+      readonly effects: number;
+      readonly vipdToo: boolean;
+      readonly cleanup: boolean;
+    }
+  | { readonly type: 'power'; readonly who: Who; readonly effects: number; readonly keepsDisk: boolean }
+  | {
+      readonly type:
+        | 'stop-all'
+        | 'stop-vipd'
+        | 'kill-vipd'
+        | 'vipd-broken'
+        | 'kernel-refuses'
+        | 'pause'
+        | 'disk-stall'
+        | 'handover'
+        | 'sigterm'
+        | 'unhealthy'
+        | 'witness-cut'
+        | 'rules-out';
+      readonly who: Who;
+    }
+  | { readonly type: 'carrier'; readonly who: Who; readonly lan: number }
+  | { readonly type: 'stranger' }
+  /** empty: it comes back without its record. */
+  | { readonly type: 'witness-down'; readonly empty: boolean }
+  | { readonly type: 'witness-slow'; readonly ms: number };
+
+export type Fault = (NetworkFault | RouterFault) & {
+  /** From the start of the faults, true time. */
+  readonly atMs: number;
+  readonly forMs: number;
+};
+
+/** Lets a fault happen now, and end after its time. */
+export function inject(world: World, fault: Fault): void {
+  const end = begin(world, fault);
+  const duration = fault.forMs === FOREVER ? 'for ever' : `for ${Math.round(fault.forMs * 10) / 10} ms`;
+  world.say('FAULT', () => `${describe(fault)} ${duration}`);
+  world.networksChanged();
+  if (fault.forMs === FOREVER) return;
+  world.timeline.in(fault.forMs, () => {
+    end();
+    world.networksChanged();
+    world.say('FAULT', () => `${fault.type} ends`);
+  });
+}
+
+export function describe({ atMs, forMs, ...fault }: Fault): string {
+  return Object.values(fault).join(' ');
+}
+
+function begin(world: World, fault: Fault): () => void {
+  switch (fault.type) {
+    case 'cut':
+    case 'loss':
+    case 'duplication':
+    case 'jitter':
+    case 'clog':
+    case 'split':
+    case 'partition':
+      return beginOnNetwork(world, fault);
+    case 'stranger':
+      world.stranger = true;
+      return () => {
+        world.stranger = false;
+      };
+    case 'stall':
+    case 'kill-pulse':
+    case 'power':
+      return beginBetweenEffects(world, routerOf(world, fault.who), fault);
+    case 'witness-down':
+    case 'witness-slow':
+      return beginOnWitness(world, fault);
+    case 'carrier': {
+      const router = routerOf(world, fault.who);
+      world.setCarrier(router, fault.lan, true);
+      return () => world.setCarrier(router, fault.lan, false);
+    }
+    default:
+      return beginOnRouter(world, routerOf(world, fault.who), fault);
+  }
+}
+
+function beginOnWitness(world: World, fault: Fault & { type: 'witness-down' | 'witness-slow' }): () => void {
+  const { witness } = world;
+  if (!witness) return NOTHING;
+  if (fault.type === 'witness-slow') {
+    witness.slowMs += fault.ms;
+    return () => {
+      witness.slowMs = Math.max(0, witness.slowMs - fault.ms);
+    };
+  }
+  witness.down += 1;
+  return () => {
+    witness.down -= 1;
+    witness.restarts(fault.empty);
+  };
+}
+
+function routerOf(world: World, who: Who): Router {
+  const owner = world.monitor.owner ?? 0;
+  const index = who === 'owner' ? owner : who === 'standby' ? 1 - owner : who;
+  return world.routers[index] as Router;
+}
+
+function beginOnNetwork(world: World, fault: Fault & NetworkFault): () => void {
+  if (fault.type === 'partition') return cutAll(world, fault.directions);
+  const network = world.networks[fault.lan] as Network;
+  switch (fault.type) {
+    case 'cut':
+      network.cut(fault.from, fault.to, true);
+      return () => network.cut(fault.from, fault.to, false);
+    case 'loss':
+      network.lose(fault.from, fault.to, fault.share);
+      return () => network.lose(fault.from, fault.to, -fault.share);
+    case 'duplication':
+      network.duplication += fault.share;
+      return () => {
+        network.duplication = Math.max(0, network.duplication - fault.share);
+      };
+    case 'jitter':
+      network.jitterMs += fault.ms;
+      return () => {
+        network.jitterMs -= fault.ms;
+      };
+    case 'clog':
+      network.clog(fault.forMs);
+      return () => {};
+    case 'split': {
+      const sides = [
+        [R1, CLIENTS[0]],
+        [R2, CLIENTS[1]],
+      ] as const;
+      const each = (on: boolean) => {
+        for (const a of sides[0])
+          for (const b of sides[1])
+            for (const [from, to] of [
+              [a, b],
+              [b, a],
+            ] as const)
+              network.cut(from, to, on);
+      };
+      each(true);
+      return () => each(false);
+    }
+  }
+}
+
+function cutAll(world: World, directions: 'both' | 'r1-to-r2' | 'r2-to-r1'): () => void {
+  const each = (on: boolean) => {
+    for (const network of world.networks) {
+      if (directions !== 'r2-to-r1') network.cut(R1, R2, on);
+      if (directions !== 'r1-to-r2') network.cut(R2, R1, on);
+    }
+  };
+  each(true);
+  return () => each(false);
+}
+
+type Between = Fault & { type: 'stall' | 'kill-pulse' | 'power' };
+
+/** At once, or between two of the next effects of its pulse. */
+function beginBetweenEffects(world: World, router: Router, fault: Between): () => void {
+  const begunAt = world.timeline.now;
+  const act = () => {
+    const leftMs = begunAt + fault.forMs - world.timeline.now;
+    if (fault.type === 'stall') router.pulse?.stall(Math.max(0.1, leftMs));
+    else if (fault.type === 'power') router.powerOff();
+    else router.killPulse({ ...fault, restartMs: leftMs });
+    world.say('FAULT', () => `${fault.type} strikes ${router.name}`);
+  };
+  const { pulse } = router;
+  if (fault.effects === 0 || !pulse) act();
+  else pulse.trap = { countdown: fault.effects, spring: act };
+  return () => {
+    if (pulse) pulse.trap = undefined;
+    if (fault.type === 'power') router.powerOn(fault.keepsDisk);
+  };
+}
+
+const NOTHING = () => {};
+
+function beginOnRouter(world: World, router: Router, fault: Fault & RouterFault): () => void {
+  const { pulse, vipd } = router;
+  const report = world.reports[router.index] as (typeof world.reports)[0];
+  switch (fault.type) {
+    case 'stop-all':
+      pulse?.stall(fault.forMs);
+      vipd?.stop();
+      return () => vipd?.continue();
+    case 'stop-vipd':
+      vipd?.stop();
+      return () => vipd?.continue();
+    case 'kill-vipd':
+      router.killVipd();
+      return NOTHING;
+    case 'vipd-broken':
+      router.vipdBroken = true;
+      router.killVipd();
+      return () => {
+        router.vipdBroken = false;
+      };
+    case 'kernel-refuses':
+      router.kernelRefuses = true;
+      return () => {
+        router.kernelRefuses = false;
+      };
+    case 'pause':
+      world.pauses(router, fault.forMs);
+      return NOTHING;
+    case 'disk-stall':
+      router.diskStalledUntil = Math.max(router.diskStalledUntil, world.timeline.now + fault.forMs);
+      return NOTHING;
+    case 'handover':
+      pulse?.post('control', { type: 'handover', cold: true });
+      return NOTHING;
+    case 'sigterm':
+      pulse?.post('control', { type: 'stop' });
+      return NOTHING;
+    case 'witness-cut': {
+      const cut = world.witness?.cut ?? [0, 0];
+      cut[router.index] = (cut[router.index] as number) + 1;
+      return () => {
+        cut[router.index] = (cut[router.index] as number) - 1;
+      };
+    }
+    case 'unhealthy':
+      report.healthyServers = 0;
+      world.report(router);
+      return () => {
+        report.healthyServers = 3;
+        world.report(router);
+      };
+    case 'rules-out':
+      report.rulesIn = false;
+      world.report(router);
+      return () => {
+        report.rulesIn = true;
+        world.report(router);
+      };
+    default:
+      return NOTHING;
+  }
+}

@@ -1,0 +1,191 @@
+// What must always hold (DESIGN.md), checked after every step on the packet path: who could answer a client, not what a machine
+// believes. The first breach of a schedule is kept. What is allowed all the same is in exemptions.ts.
+import type { Heartbeat } from '../../src/pulse/heartbeat.ts';
+import type { Effect, Machine } from '../../src/pulse/machine.ts';
+import { compareEpochs, EPOCH_NONE, type Epoch, formatEpoch } from '../../src/units/epoch.ts';
+import type { LeaseRequest } from '../../src/vip/protocol.ts';
+import { Evidence, type Exemption } from './exemptions.ts';
+import type { Router } from './router.ts';
+import type { World } from './world.ts';
+
+export const INVARIANTS = [
+  'one-owner',
+  'epoch-reused',
+  'epoch-order',
+  'heartbeat-truth',
+  'liveness',
+  'convergence',
+  'flap',
+  'handover-gap',
+  'takeover-time',
+  'no-change',
+  'crash',
+  'endless',
+] as const;
+export type Invariant = (typeof INVARIANTS)[number];
+
+export interface Breach {
+  readonly invariant: Invariant;
+  readonly atMs: number;
+  readonly text: string;
+}
+
+interface Dual {
+  readonly since: number;
+  readonly exemption: Exemption | undefined;
+}
+
+/** One router's terms of ownership, over all its lives. */
+interface Terms {
+  highest: Epoch;
+  lastGrantAt: number;
+  lastLeaseMs: number;
+}
+
+export class Monitor {
+  readonly #world: World;
+  readonly evidence: Evidence;
+  breach: Breach | undefined;
+  /** How often another router than the one before became the only one that serves. */
+  ownerChanges = 0;
+  owner: 0 | 1 | undefined;
+  /** When it last changed who serves. */
+  changedAt = 0;
+  /** Since when nobody serves; undefined: somebody does. */
+  vacantSince: number | undefined = 0;
+  longestVacancyMs = 0;
+  roleChanges = 0;
+  announcedAt = [0, 0];
+  /** Rules that allowed an overlap in this schedule. */
+  readonly exemptions: string[] = [];
+  #dual: Dual | undefined;
+  #served = [false, false];
+  readonly #epochs = new Map<number, string>();
+  readonly #terms: readonly Terms[] = [0, 1].map(() => ({ highest: EPOCH_NONE, lastGrantAt: -1e9, lastLeaseMs: 0 }));
+
+  constructor(world: World) {
+    this.#world = world;
+    this.evidence = new Evidence(world);
+  }
+
+  fail(invariant: Invariant, text: string): void {
+    if (this.breach) return;
+    this.breach = { invariant, atMs: this.#world.timeline.now, text };
+    this.#world.say('check', () => `BREACH of ${invariant}: ${text}`);
+  }
+
+  /** After every step. */
+  look(): void {
+    const { routers, timeline } = this.#world;
+    const a = routers[0].serves();
+    const b = routers[1].serves();
+    if (a !== this.#served[0] || b !== this.#served[1]) this.#changed(a, b);
+    if (a && b) this.#lookAtBoth();
+    else this.#dual = undefined;
+    if (this.vacantSince !== undefined)
+      this.longestVacancyMs = Math.max(this.longestVacancyMs, timeline.now - this.vacantSince);
+  }
+
+  #changed(a: boolean, b: boolean): void {
+    const { timeline, routers } = this.#world;
+    for (const [index, serves] of [a, b].entries()) {
+      if (serves === this.#served[index]) continue;
+      this.#world.say((routers[index] as Router).name, () => (serves ? 'SERVES' : 'serves no more'));
+      if (serves) this.evidence.serves(index as 0 | 1);
+    }
+    this.#served = [a, b];
+    this.changedAt = timeline.now;
+    this.vacantSince = a || b ? undefined : (this.vacantSince ?? timeline.now);
+    if (a === b) return;
+    const owner = a ? 0 : 1;
+    if (this.owner !== undefined && this.owner !== owner) this.ownerChanges += 1;
+    this.owner = owner;
+  }
+
+  #lookAtBoth(): void {
+    const { timeline, clients } = this.#world;
+    if (!this.#dual) {
+      const exemption = this.evidence.exemption();
+      this.#dual = { since: timeline.now, exemption };
+      if (exemption) this.exemptions.push(exemption.rule);
+      this.#world.say(
+        'check',
+        () =>
+          `both serve (${exemption ? `${exemption.rule}, at most ${Math.round(exemption.limitMs)} ms` : 'not allowed'})`,
+      );
+    }
+    const { since, exemption } = this.#dual;
+    const seen = clients.find(client => client.reaches(0) && client.reaches(1));
+    if (!seen) return;
+    if (!exemption) return this.fail('one-owner', `both routers serve client ${seen.host}`);
+    const from = exemption.from === 'start' ? since : Math.max(since, exemption.endsAfter());
+    if (timeline.now - from > exemption.limitMs)
+      this.fail('one-owner', `both routers have served for ${Math.round(timeline.now - since)} ms (${exemption.rule})`);
+  }
+
+  // --- told by the routers ---
+
+  granted(router: Router, epoch: Epoch, lease: LeaseRequest, anew: boolean): void {
+    const owner = `${router.name} boot ${router.pulse?.machine.settings.bootId}`;
+    const key = epoch.counter * 4 + epoch.node;
+    const before = this.#epochs.get(key);
+    const terms = this.#terms[router.index] as Terms;
+    if (anew) this.#world.say(router.name, () => `vipd adds the addresses, epoch ${formatEpoch(epoch)}, ${lease.mode}`);
+    if (before !== undefined && before !== owner)
+      this.fail('epoch-reused', `epoch ${formatEpoch(epoch)} of ${owner} was one of ${before}`);
+    if (compareEpochs(epoch, terms.highest) < 0)
+      this.fail('epoch-order', `${router.name} holds under ${formatEpoch(epoch)} after ${formatEpoch(terms.highest)}`);
+    this.#epochs.set(key, owner);
+    terms.highest = epoch;
+    terms.lastGrantAt = lease.at;
+    terms.lastLeaseMs = lease.leaseMs;
+  }
+
+  removed(router: Router): void {
+    this.#world.say(router.name, () => 'the addresses are removed');
+  }
+
+  announced(router: Router): void {
+    this.announcedAt[router.index] = this.#world.timeline.now;
+    this.#world.say(router.name, () => 'announces');
+  }
+
+  /** DESIGN.md 1: "active" only if vipd acknowledged a renewal within L. `message.sentAtUs` is when that was judged. */
+  heartbeatSent(router: Router, message: Heartbeat): void {
+    if (message.offer) this.evidence.offered(router, message);
+    if (!message.serving) return;
+    const { lastGrantAt, lastLeaseMs } = this.#terms[router.index] as Terms;
+    if (message.sentAtUs / 1000 - lastGrantAt > lastLeaseMs + 0.01)
+      this.fail(
+        'heartbeat-truth',
+        `${router.name} says that it serves ${Math.round(message.sentAtUs / 1000 - lastGrantAt)} ms after vipd's last lease`,
+      );
+  }
+
+  heartbeatArrived(router: Router): void {
+    this.evidence.heartbeatArrived(router);
+  }
+
+  heartbeatEaten(router: Router): void {
+    this.evidence.heartbeatEaten(router);
+  }
+
+  probes(router: Router, id: number): void {
+    this.evidence.probes(router, id);
+  }
+
+  probeEaten(router: Router, id: number): void {
+    this.evidence.probeEaten(router, id);
+  }
+
+  told(router: Router, effect: Effect, machine: Machine): void {
+    if (effect.type === 'claim') this.evidence.claims(router, effect.lease.epoch, machine);
+    if (effect.type === 'decision') {
+      this.roleChanges += 1;
+      const { from, to, epoch, reason } = effect.decision;
+      this.#world.say(router.name, () => `${from} -> ${to}, epoch ${epoch}: ${reason}`);
+    } else if (effect.type === 'event') {
+      this.#world.say(router.name, () => `event ${effect.code} ${JSON.stringify(effect.fields)}`);
+    }
+  }
+}

@@ -1,0 +1,370 @@
+// One simulated router: its clock, kernel, disk and run directory, and the processes on it (pulse and vipd), with their deaths and
+// their restarts. It knows how to do things; schedule and faults decide what happens to it.
+import type { Heartbeat, Message, Will } from '../../src/pulse/heartbeat.ts';
+import { type Effect, type Machine, newMachine, type Settings } from '../../src/pulse/machine.ts';
+import type { At } from '../../src/units/duration.ts';
+import { EPOCH_BLOCK, EPOCH_NONE, type Epoch } from '../../src/units/epoch.ts';
+import type { LeaseRequest, VipdMessage } from '../../src/vip/protocol.ts';
+import type { WitnessAsk } from '../../src/witness/witness.ts';
+import { KernelModel } from './kernel-model.ts';
+import { CLIENTS, type Network, STRANGER } from './network.ts';
+import { type PulseHost, PulseModel } from './pulse-model.ts';
+import { type Sampling, Surroundings } from './surroundings.ts';
+import { HostClock } from './timeline.ts';
+import { type RunState, type VipdCommand, type VipdHost, VipdModel, type VipdMutation } from './vipd-model.ts';
+import type { RouterOptions, World } from './world.ts';
+
+const PIPE_MS = 0.03;
+const SPAWN_MS = 1.5;
+const BOOT_WALL_MS = 30_000;
+const NOTICE_MS = 0.5;
+/** As src/vip/io/vipd.ts. */
+const EAGER_SPAWNS = 5;
+const SPAWN_PAUSE_MS = 100;
+const CALM_MS = 10_000;
+/** systemd: how long after the main process the rest of the unit is killed, and after that ExecStopPost runs. */
+const UNIT_KILL_MS = 3;
+const CLEANUP_MS = 12;
+
+const freshRunState = (): RunState => ({ epoch: EPOCH_NONE, mode: 'none', closed: false, will: undefined });
+
+export class Router implements VipdHost, PulseHost {
+  readonly world: World;
+  readonly index: 0 | 1;
+  readonly name: string;
+  readonly options: RouterOptions;
+  readonly clock: HostClock;
+  readonly kernel: KernelModel;
+  readonly addresses: number;
+  readonly timerJitterMs: number;
+  runState = freshRunState();
+  up = true;
+  pulse: PulseModel | undefined;
+  vipd: VipdModel | undefined;
+  /** On the disk: what a restart begins with, as far as it has been written. */
+  disk: { ceiling: number };
+  removalMs: number;
+  kernelRefuses = false;
+  /** vipd cannot be started. */
+  vipdBroken = false;
+  /** The disk completes no write before this true time. */
+  diskStalledUntil = 0;
+  readonly #surroundings: Surroundings;
+  #boots = 0;
+  #life = 0;
+  #diskLife = 0;
+  #spawns = 0;
+  #spawn = 0;
+  #spawnedAt = 0;
+
+  constructor(world: World, index: 0 | 1, options: RouterOptions) {
+    this.world = world;
+    this.index = index;
+    this.name = `r${index + 1}`;
+    this.options = options;
+    this.clock = new HostClock(world.timeline, options.clockRate, options.clockStart);
+    this.kernel = new KernelModel(this.clock, options.gated, options.lifetimeLateMs);
+    this.#surroundings = new Surroundings(world, this);
+    this.addresses = options.settings.addressLans.length;
+    this.timerJitterMs = options.timerJitterMs;
+    this.removalMs = options.removalMs;
+    this.disk = { ceiling: options.ceiling };
+  }
+
+  get mutation(): VipdMutation | undefined {
+    return this.world.mutation;
+  }
+
+  get peer(): Router {
+    return this.world.routers[1 - this.index] as Router;
+  }
+
+  bootId(): string {
+    return `${this.index + 1}${String(this.#boots).padStart(15, '0')}`;
+  }
+
+  /** Its hardware address on the LAN of address `index`. */
+  mac(lan: number): string {
+    return `02:00:00:00:0${this.index + 1}:0${lan}`;
+  }
+
+  // --- processes ---
+
+  /** Starts pulse, and vipd as its child. */
+  start(): void {
+    if (!this.up || this.pulse?.alive) return;
+    this.#boots += 1;
+    const settings: Settings = { ...this.options.settings, bootId: this.bootId() };
+    const now = this.clock.now() as At;
+    const hold = { on: false, until: undefined };
+    const ceiling = Math.max(this.disk.ceiling, this.world.safeCeiling());
+    const reserved = ceiling + EPOCH_BLOCK;
+    // main.ts waits for this write, half a second at most.
+    this.#write(reserved);
+    const machine = newMachine({ settings, now, ceiling, reserved, hold, rulesIn: true });
+    this.world.say(this.name, () => `pulse starts, boot ${this.#boots}, epoch counters from ${ceiling}`);
+    this.pulse = new PulseModel(this, machine);
+    this.world.director(this);
+    this.#spawnVipd();
+  }
+
+  #spawnVipd(): void {
+    const { pulse } = this;
+    const life = this.#life;
+    const now = this.world.timeline.now;
+    if (now - this.#spawnedAt > CALM_MS) this.#spawns = 0;
+    this.#spawns += 1;
+    this.#spawnedAt = now;
+    const spawn = ++this.#spawn;
+    this.world.timeline.in(SPAWN_MS + (this.#spawns > EAGER_SPAWNS ? SPAWN_PAUSE_MS : 0), () => {
+      // Another one was started meanwhile; this one has been killed.
+      if (spawn !== this.#spawn) return;
+      if (!this.up || this.vipdBroken || this.pulse !== pulse) return this.#tellVipdGone(undefined);
+      const vipd = new VipdModel(this);
+      // It was on its way when its pulse ended: the pipe is closed already.
+      if (life !== this.#life || !pulse?.alive) return vipd.pipeClosed();
+      this.vipd = vipd;
+      for (const [index, lan] of this.options.settings.addressLans.entries())
+        this.say(this.vipd, { type: 'link', index, up: this.world.carrier(this.index, lan), mac: this.mac(lan) });
+    });
+  }
+
+  #tellVipdGone(vipd: VipdModel | undefined): void {
+    const { pulse } = this;
+    this.world.timeline.in(NOTICE_MS, () => {
+      if (this.pulse !== pulse || this.vipd !== vipd) return;
+      this.vipd = undefined;
+      pulse?.post('pipe', { type: 'vipd-gone', how: 'SIGKILL' });
+    });
+  }
+
+  killVipd(): void {
+    if (!this.vipd?.alive) return;
+    this.vipd.kill();
+    this.#tellVipdGone(this.vipd);
+  }
+
+  /** pulse alone dies; systemd ends the rest, cleans up if it is told to, and starts it again. */
+  killPulse({ vipdToo, cleanup, restartMs }: { vipdToo: boolean; cleanup: boolean; restartMs: number }): void {
+    if (!this.pulse?.alive) return;
+    this.pulse.kill();
+    const life = ++this.#life;
+    const orphan = this.vipd;
+    if (vipdToo) orphan?.kill();
+    else orphan?.pipeClosed();
+    const unless = (run: () => void) => () => {
+      if (this.#life === life && this.up) run();
+    };
+    this.world.timeline.in(
+      UNIT_KILL_MS,
+      unless(() => orphan?.kill()),
+    );
+    if (cleanup)
+      this.world.timeline.in(
+        CLEANUP_MS,
+        unless(() => this.#cleanUp()),
+      );
+    this.vipd = undefined;
+    this.world.timeline.in(
+      Math.max(restartMs, CLEANUP_MS + 1),
+      unless(() => this.start()),
+    );
+  }
+
+  /** `vipd --cleanup`. */
+  #cleanUp(): void {
+    const { runState } = this;
+    if (runState.mode === 'alone') return;
+    this.kernel.closeGate();
+    this.kernel.remove();
+    this.removed();
+    if (runState.mode !== 'armed') return;
+    runState.mode = 'none';
+    runState.closed = runState.closed || runState.will !== undefined;
+    if (runState.will !== undefined) this.sendWill(runState.will);
+  }
+
+  exited(): void {
+    this.world.say(this.name, () => 'pulse exits');
+    const { pulse, vipd } = this;
+    const life = ++this.#life;
+    // Its pipe closes when the process ends; systemd starts it again.
+    this.world.timeline.in(PIPE_MS, () => vipd?.pipeClosed());
+    this.vipd = undefined;
+    pulse?.kill();
+    const unless = (run: () => void) => () => {
+      if (this.#life === life && this.up) run();
+    };
+    this.world.timeline.in(
+      CLEANUP_MS,
+      unless(() => this.#cleanUp()),
+    );
+    this.world.timeline.in(
+      this.options.restartMs,
+      unless(() => this.start()),
+    );
+  }
+
+  /** Power loss: everything in memory is gone. `keepsDisk`: the state file too, unless false. */
+  powerOff(): void {
+    if (!this.up) return;
+    this.up = false;
+    this.#life += 1;
+    this.#diskLife += 1;
+    this.pulse?.kill();
+    this.vipd?.kill();
+    this.pulse = this.vipd = undefined;
+    this.kernel.closeGate();
+    this.kernel.remove();
+    this.removed();
+    this.runState = freshRunState();
+  }
+
+  powerOn(keepsDisk: boolean): void {
+    if (this.up) return;
+    this.up = true;
+    // Booting takes its time, on the clock on the wall too.
+    this.world.wallMs += BOOT_WALL_MS;
+    if (!keepsDisk) this.disk = { ceiling: 0 };
+    this.start();
+  }
+
+  serves(): boolean {
+    return this.up && this.kernel.serves();
+  }
+
+  // --- for vipd ---
+
+  say(vipd: VipdModel, message: VipdMessage): void {
+    const { pulse } = this;
+    this.world.timeline.in(PIPE_MS + this.world.pipeJitterMs(), () => {
+      if (this.pulse === pulse && this.vipd === vipd) pulse?.post('pipe', { type: 'vipd', message });
+    });
+  }
+
+  sendWill(datagram: unknown): void {
+    this.world.say(this.name, () => 'vipd sends the last will');
+    for (let link = 0; link < this.options.settings.links; link += 1) this.#send(link, datagram);
+  }
+
+  announce(): void {
+    const { world } = this;
+    world.monitor.announced(this);
+    for (const [index, lan] of this.options.settings.addressLans.entries()) {
+      const network = world.lans[lan] as Network;
+      // Clients are on the first LAN.
+      if (lan === 0)
+        for (const host of CLIENTS)
+          network.send(this.index, host, () => world.client(host).hearsAnnouncement(this.index));
+      const { peer } = this;
+      network.send(this.index, peer.index, () => peer.up && peer.vipd?.heardClaim(index, this.mac(lan)));
+    }
+  }
+
+  sendProbe(vipd: VipdModel, id: number, index: number, mac: string | undefined): void {
+    const lan = this.options.settings.addressLans[index] as number;
+    const network = this.world.lans[lan] as Network;
+    const { peer } = this;
+    this.world.monitor.probes(this, id);
+    const answer = (from: number, answerMac: string) => {
+      const fate = network.send(from, this.index, () => this.up && vipd.heardEcho(id, index, answerMac));
+      if (from === peer.index && fate !== 'sent') this.world.monitor.probeEaten(this, id);
+    };
+    if (mac === undefined || mac === peer.mac(lan)) {
+      const fate = network.send(this.index, peer.index, () => {
+        if (peer.serves()) answer(peer.index, peer.mac(lan));
+      });
+      if (fate !== 'sent') this.world.monitor.probeEaten(this, id);
+    }
+    if (this.world.stranger && mac === undefined)
+      network.send(this.index, STRANGER, () => answer(STRANGER, '02:00:00:00:09:09'));
+  }
+
+  granted(epoch: Epoch, lease: LeaseRequest, anew: boolean): void {
+    this.world.monitor.granted(this, epoch, lease, anew);
+  }
+
+  removed(): void {
+    this.world.monitor.removed(this);
+  }
+
+  // --- for pulse ---
+
+  pipeFirst(): boolean {
+    return this.world.random.chance(0.5);
+  }
+
+  jitter(): number {
+    return this.timerJitterMs > 0 ? this.world.random.next() * this.timerJitterMs : 0;
+  }
+
+  vipdCommand(command: VipdCommand): void {
+    this.vipd?.command(command);
+  }
+
+  respawnVipd(): void {
+    this.vipd?.kill();
+    this.vipd = undefined;
+    this.#spawnVipd();
+  }
+
+  packWill(will: Will): unknown {
+    return this.world.codec(this.index).pack(will);
+  }
+
+  sendHeartbeat(link: number, message: Heartbeat): void {
+    this.world.monitor.heartbeatSent(this, message);
+    this.#send(link, this.world.codec(this.index).pack(message));
+  }
+
+  #send(link: number, packed: unknown): void {
+    const { peer, world } = this;
+    const network = world.links[link] as Network;
+    const fate = network.send(this.index, peer.index, () => peer.#arrive(link, packed));
+    if (fate !== 'sent') world.monitor.heartbeatEaten(this);
+  }
+
+  #arrive(link: number, packed: unknown): void {
+    if (this.clock.isPaused()) {
+      this.world.timeline.at(this.clock.resumesAt(), () => this.#arrive(link, packed));
+      return;
+    }
+    if (!this.up || !this.pulse?.alive) return;
+    this.world.monitor.heartbeatArrived(this);
+    const message: Message | undefined = this.world.codec(this.index).unpack(packed);
+    if (message) this.pulse.post('socket', { type: 'datagram', link, message });
+  }
+
+  sample(sampling: Sampling): void {
+    this.#surroundings.sample(sampling);
+  }
+
+  continued(): void {
+    this.#surroundings.look();
+  }
+
+  /** The ways to other hosts may have changed. */
+  networksChanged(): void {
+    this.#surroundings.look();
+  }
+
+  askWitness(ask: WitnessAsk): void {
+    this.world.witness?.ask(this, ask);
+  }
+
+  persist(machine: Machine): void {
+    this.#write(machine.ceiling);
+  }
+
+  #write(ceiling: number): void {
+    const life = this.#diskLife;
+    const { timeline } = this.world;
+    timeline.at(Math.max(timeline.now, this.diskStalledUntil) + this.options.diskMs, () => {
+      if (this.#diskLife === life && ceiling > this.disk.ceiling) this.disk = { ceiling };
+    });
+  }
+
+  told(effect: Effect, machine: Machine): void {
+    this.world.monitor.told(this, effect, machine);
+  }
+}

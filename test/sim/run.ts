@@ -1,0 +1,185 @@
+// Runs one schedule: the pair settles, faults come and end, then calm, in which liveness must come back; or one known fault whose
+// price is known. Answers what was breached, if anything.
+import { type Fault, FOREVER, inject } from './fault.ts';
+import type { Breach, Invariant } from './monitor.ts';
+import { type Plan, planOf } from './schedule.ts';
+import type { VipdMutation } from './vipd-model.ts';
+import { World } from './world.ts';
+
+/** Beyond this many steps something runs in circles. */
+const STEPS_MAX = 400_000;
+/** Slack for what restarts and spawns take, beyond times that the config names. */
+const RESTART_MS = 1_500;
+/** src/vip/io/vipd.ts waits this long between eager respawns. */
+const SPAWN_PAUSE_MS = 150;
+/** Clients find the owner by their own resolution only after this. */
+const RESOLVED_MS = 12_000;
+
+export interface Result {
+  readonly seed: number;
+  readonly kind: string;
+  readonly breach: Breach | undefined;
+  readonly steps: number;
+  readonly virtualMs: number;
+  readonly ownerChanges: number;
+  readonly longestVacancyMs: number;
+  /** Overlaps that an exemption allowed. */
+  readonly exemptions: readonly string[];
+}
+
+export interface RunOptions {
+  readonly mutation?: VipdMutation | undefined;
+  readonly say?: ((at: number, who: string, text: string) => void) | undefined;
+}
+
+export function runSeed(seed: number, options: RunOptions = {}): Result {
+  return runPlan(planOf(seed, options));
+}
+
+export function runPlan(plan: Plan): Result {
+  const world = new World(plan.world);
+  const { monitor, timeline } = world;
+  try {
+    play(world, plan);
+  } catch (error) {
+    monitor.fail('crash', (error as Error).stack ?? String(error));
+  }
+  return {
+    seed: plan.seed,
+    kind: plan.kind,
+    breach: monitor.breach,
+    steps: timeline.steps,
+    virtualMs: timeline.now,
+    ownerChanges: monitor.ownerChanges,
+    longestVacancyMs: monitor.longestVacancyMs,
+    exemptions: monitor.exemptions,
+  };
+}
+
+function play(world: World, plan: Plan): void {
+  const { timeline, routers, monitor } = world;
+  routers[0].start();
+  timeline.in(plan.secondStartMs, () => routers[1].start());
+  const bounds = boundsOf(world);
+  const end = bounds.livenessMs * 3 + 60_000;
+  const guard = () => {
+    if (timeline.steps > STEPS_MAX) monitor.fail('endless', `${timeline.steps} steps`);
+    return false;
+  };
+  if (plan.settled) {
+    if (!settle(world, plan.secondStartMs, bounds)) return;
+    world.run(timeline.now + bounds.livenessMs, () => isPair(world));
+    // Not always at the same moment of the heartbeat.
+    world.run(timeline.now + world.random.between(0, 2 * world.longest.intervalMs));
+  }
+  const startAt = timeline.now;
+  monitor.ownerChanges = 0;
+  monitor.longestVacancyMs = 0;
+  for (const fault of plan.faults) timeline.at(startAt + fault.atMs, () => inject(world, fault));
+  if (plan.expects) {
+    world.run(startAt + Math.min(end, plan.expects.watchMs), guard);
+    judge(world, plan);
+    return;
+  }
+  const calmAt = startAt + Math.max(...plan.faults.map(lastsUntil));
+  world.run(calmAt, guard);
+  world.say('FAULT', () => 'calm from here on');
+  // What the faults have begun may still come to its end: a claim under way, a peer's first word after a partition.
+  if (!settle(world, calmAt, bounds)) return;
+  world.run(timeline.now + 3 * world.longest.deadMs + SPAWN_PAUSE_MS, guard);
+  if (settle(world, calmAt, bounds)) stay(world, 2 * world.longest.deadMs);
+}
+
+/** One serves and the other could take over at once. */
+function isPair({ routers }: World): boolean {
+  return routers.some(router => router.pulse?.machine.state.role === 'standby' && router.vipd?.alive);
+}
+
+const lastsUntil = ({ atMs, forMs }: Fault) => atMs + (forMs === FOREVER ? 0 : forMs);
+
+interface Bounds {
+  readonly livenessMs: number;
+  readonly convergenceMs: number;
+}
+
+function boundsOf({ longest, witness }: World): Bounds {
+  const { intervalMs, leaseMs, deadMs, keepMs } = longest;
+  // A restarted router that hears nobody listens longer than addresses can live without their pulse.
+  const listenMs = keepMs + leaseMs + 1_250 + deadMs;
+  return {
+    livenessMs: listenMs + RESTART_MS + 8 * deadMs + 3 * (witness?.leaseMs ?? 0),
+    convergenceMs: 2 * deadMs + 2 * intervalMs,
+  };
+}
+
+/** Runs until exactly one router serves and every client points at it; a breach when that does not come in time. */
+function settle(world: World, since: number, bounds: Bounds): boolean {
+  const { monitor, timeline, clients, routers } = world;
+  let settled = false;
+  world.run(since + Math.max(bounds.livenessMs, RESOLVED_MS), () => {
+    if (timeline.steps > STEPS_MAX) monitor.fail('endless', `${timeline.steps} steps`);
+    const [a, b] = [routers[0].serves(), routers[1].serves()];
+    if (a === b) {
+      if (timeline.now - since > bounds.livenessMs) monitor.fail('liveness', a ? 'both still serve' : 'nobody serves');
+      return false;
+    }
+    const owner = a ? 0 : 1;
+    if (routers[owner].pulse?.machine.state.role !== 'active') return false;
+    const astray = clients.find(client => client.reaches(owner) && client.neighbour !== owner);
+    settled = astray === undefined;
+    const anew = monitor.changedAt >= since;
+    const waitedMs = timeline.now - Math.max(monitor.changedAt, since);
+    if (!settled && waitedMs > (anew ? bounds.convergenceMs : RESOLVED_MS))
+      monitor.fail(
+        'convergence',
+        `client ${astray?.host} still points elsewhere ${Math.round(waitedMs)} ms after it became calm`,
+      );
+    return settled;
+  });
+  if (monitor.breach) return false;
+  if (!settled) monitor.fail('liveness', `not settled: ${describe(world)}`);
+  return settled;
+}
+
+/** Calm must stay calm. */
+function stay(world: World, forMs: number): void {
+  const { monitor, timeline } = world;
+  const before = monitor.ownerChanges;
+  world.run(timeline.now + forMs);
+  const planned = world.routers.some(router => router.options.settings.autoFailback);
+  if (monitor.ownerChanges > before + (planned ? 1 : 0))
+    monitor.fail('flap', 'the owner changed although nothing was wrong any more');
+}
+
+function judge(world: World, plan: Plan): void {
+  const { monitor } = world;
+  const { expects, kind } = plan;
+  if (!expects || monitor.breach) return;
+  const { ownerChanges, longestVacancyMs } = monitor;
+  const fail = (invariant: Invariant, text: string) => monitor.fail(invariant, `${kind}: ${text}`);
+  if (ownerChanges > expects.ownerChangesMax)
+    fail(expects.ownerChangesMax === 0 ? 'no-change' : 'flap', `the owner changed ${ownerChanges} times`);
+  if (ownerChanges < expects.ownerChangesMin) fail('liveness', `the owner changed ${ownerChanges} times`);
+  if (longestVacancyMs > expects.vacancyMsMax)
+    fail(
+      expects.vacancyMsMax === 0 ? 'handover-gap' : 'takeover-time',
+      `nobody served for ${longestVacancyMs.toFixed(1)} ms`,
+    );
+  const [a, b] = world.routers.map(router => router.serves());
+  if (a === b) fail('liveness', a ? 'both serve at the end' : 'nobody serves at the end');
+  const owner = a ? 0 : 1;
+  const astray = world.clients.find(client => client.reaches(owner) && client.neighbour !== owner);
+  const waited = world.timeline.now - monitor.changedAt;
+  if (astray && waited > 2 * world.longest.deadMs && plan.kind !== 'asymmetric')
+    fail('convergence', `client ${astray.host} points elsewhere at the end`);
+}
+
+/** Both routers in a line each. */
+export function describe(world: World): string {
+  return world.routers
+    .map(({ name, pulse, vipd, kernel, up }) => {
+      const process = pulse?.alive ? pulse.machine.state.role : 'no pulse';
+      return `${name} ${up ? process : 'off'}, vipd ${vipd?.alive ? vipd.phase : 'none'}, ${kernel.held ? 'held' : 'not held'}`;
+    })
+    .join('; ');
+}

@@ -1,0 +1,479 @@
+// From a seed to a plan: how the two routers are set up, which networks there are, which faults come when, and what must hold for
+// that kind of schedule. The same seed gives the same plan.
+import type { Settings } from '../../src/pulse/machine.ts';
+import { ms } from '../../src/units/duration.ts';
+import { type Fault, FOREVER, type Who } from './fault.ts';
+import { CLIENTS, R1, R2 } from './network.ts';
+import { Random } from './random.ts';
+import type { VipdMutation } from './vipd-model.ts';
+import type { RouterOptions, WorldOptions } from './world.ts';
+
+/** What one fault on a settled pair may cost. Undefined: nothing is said of it. */
+export interface Expectation {
+  readonly ownerChangesMax: number;
+  readonly ownerChangesMin: number;
+  /** Longest time without anybody who serves. */
+  readonly vacancyMsMax: number;
+  /** How long the pair is watched. */
+  readonly watchMs: number;
+}
+
+export interface Plan {
+  readonly seed: number;
+  readonly kind: string;
+  readonly world: WorldOptions;
+  /** The faults begin when the pair has settled, or at once. */
+  readonly settled: boolean;
+  /** The second router is started this much later. */
+  readonly secondStartMs: number;
+  readonly faults: readonly Fault[];
+  readonly expects: Expectation | undefined;
+}
+
+/** H, L, D: the defaults, the fastest, and between; H = L / 2 and D = L + 8 ms are what `tandem check` allows at most. */
+const TIMES = [
+  [100, 220, 300],
+  [50, 110, 150],
+  [20, 44, 60],
+  [10, 22, 30],
+  [10, 30, 40],
+  [100, 200, 250],
+] as const;
+
+export interface PlanOptions {
+  readonly mutation?: VipdMutation | undefined;
+  readonly say?: WorldOptions['say'];
+}
+
+export function planOf(seed: number, { mutation, say }: PlanOptions = {}): Plan {
+  const random = new Random(seed);
+  const base = random.pick(TIMES);
+  const networks = random.chance(0.5) ? 3 : 4;
+  const linkLans = random.pick([[0], [0, 2], [0, 2], [2], networks === 4 ? [2, 3] : [0, 2], [0, 1, 2]]);
+  const directors = random.chance(0.15);
+  const kept = random.pick([2_000, 2_000, 5_000]);
+  const gated = random.chance(0.6);
+  const targets = random.chance(0.5);
+  const onIsolation = random.chance(0.8) ? 'release' : 'keep';
+  // Two configs in mid-change: any times that each router alone may have.
+  const times = [0, 1].map(() => (random.chance(0.06) ? random.pick(TIMES) : base));
+  const witness = witnessOf(random, Math.max(...times.map(t => t[1])), Math.max(...times.map(t => t[0])));
+  const common: Common = { times, linkLans, directors, kept, gated, targets, networks, onIsolation, witness };
+  const routers = [0, 1].map(index => routerOptions(random, index as 0 | 1, common)) as [RouterOptions, RouterOptions];
+  const fastest = Math.min(...times.map(t => t[0]));
+  const world: WorldOptions = {
+    seed,
+    routers,
+    linkLans,
+    networks,
+    // A LAN is faster than the probe window of the faster router.
+    delayMs: random.between(0.05, 0.02 * fastest),
+    jitterMs: random.between(0, 0.05 * fastest),
+    pipeJitterMs: random.chance(0.3) ? random.between(0, 1) : 0,
+    wire: random.chance(1 / 16),
+    older: random.chance(0.1) ? (random.below(2) as 0 | 1) : undefined,
+    witness,
+    mutation,
+    say,
+  };
+  const maker = new FaultMaker(random, world, Math.max(...routers.map(r => r.settings.deadMs)));
+  const roll = random.next();
+  const made = roll < 0.62 ? maker.chaos(directors) : roll < 0.88 ? maker.single() : maker.asymmetric();
+  return {
+    seed,
+    world,
+    secondStartMs: random.chance(0.3) ? random.between(0, 3 * base[2]) : random.between(0, 5),
+    ...made,
+  };
+}
+
+interface Common {
+  readonly times: readonly (readonly [number, number, number])[];
+  readonly linkLans: readonly number[];
+  readonly directors: boolean;
+  readonly kept: number;
+  readonly gated: boolean;
+  readonly targets: boolean;
+  readonly networks: number;
+  readonly onIsolation: 'release' | 'keep';
+  readonly witness: WorldOptions['witness'];
+}
+
+/** As settingsOf() of main.ts makes them: clients' LAN, servers' LAN, heartbeat LANs. */
+function lansOf({ targets, networks, linkLans }: Common): Settings['lans'] {
+  return Array.from({ length: networks }, (_, lan) => ({
+    name: `lan${lan}`,
+    interface: `if${lan}`,
+    vips: lan < 2,
+    targets: targets && lan < 2 ? [lan] : [],
+    links: linkLans.flatMap((own, link) => (own === lan ? [link] : [])),
+  }));
+}
+
+/** At least what `tandem check` wants: L + 3 H + 50 ms, and two tries within it. */
+function witnessOf(random: Random, leaseMs: number, intervalMs: number): WorldOptions['witness'] {
+  if (!random.chance(0.35)) return undefined;
+  const floor = leaseMs + 3 * intervalMs + 50;
+  const lease = Math.ceil(random.pick([1, 1.5, 4]) * floor);
+  return { leaseMs: lease, timeoutMs: Math.floor(random.between(0.15, 0.5) * lease) };
+}
+
+function routerOptions(random: Random, index: 0 | 1, common: Common): RouterOptions {
+  const [h, l, d] = common.times[index] as readonly [number, number, number];
+  const settings: Omit<Settings, 'bootId'> = {
+    node: `r${index + 1}`,
+    nodeId: (index + 1) as 1 | 2,
+    priority: random.pick([100, 100, 150]),
+    intervalMs: ms(h),
+    leaseMs: ms(l),
+    deadMs: ms(d),
+    aloneKeepMs: ms(common.kept),
+    autoFailback: random.chance(0.1),
+    keepsSessions: common.directors,
+    configDigest: random.chance(0.95) ? '0011223344556677' : `00112233445566${index}8`,
+    links: common.linkLans.length,
+    addressLans: [0, 1],
+    lans: lansOf(common),
+    onIsolation: common.onIsolation,
+    onConflict: 'defend',
+    witness: common.witness && { leaseMs: ms(common.witness.leaseMs) },
+    noticeMs: ms(2_000),
+  };
+  return {
+    settings,
+    clockRate: 1 + random.between(-500e-6, 500e-6),
+    clockStart: random.between(1_000, 1e7),
+    gated: common.gated,
+    lifetimeLateMs: random.between(0, 200),
+    timerJitterMs: random.pick([0, 0.2, 1.3]),
+    removalMs: random.chance(0.7) ? 0 : random.between(0, 0.4 * (d - l)),
+    diskMs: random.between(0.5, 20),
+    restartMs: random.between(100, 400),
+    ceiling: 3_500_000 + random.below(1_000),
+  };
+}
+
+type Made = Pick<Plan, 'kind' | 'settled' | 'faults' | 'expects'>;
+
+const CHAOS = [
+  'cut',
+  'cut',
+  'loss',
+  'duplication',
+  'jitter',
+  'clog',
+  'split',
+  'partition',
+  'stall',
+  'stall',
+  'stall',
+  'kill-pulse',
+  'kill-pulse',
+  'power',
+  'stop-all',
+  'stop-vipd',
+  'kill-vipd',
+  'vipd-broken',
+  'kernel-refuses',
+  'pause',
+  'disk-stall',
+  'handover',
+  'handover',
+  'sigterm',
+  'carrier',
+  'stranger',
+  'witness-down',
+  'witness-cut',
+  'witness-slow',
+] as const;
+
+/** Draws faults. Times are measured in D of the slower router. */
+class FaultMaker {
+  readonly #random: Random;
+  readonly #world: WorldOptions;
+  readonly #deadMs: number;
+
+  constructor(random: Random, world: WorldOptions, deadMs: number) {
+    this.#random = random;
+    this.#world = world;
+    this.#deadMs = deadMs;
+  }
+
+  chaos(directors: boolean): Made {
+    const random = this.#random;
+    const kinds: readonly Fault['type'][] = directors ? [...CHAOS, 'unhealthy', 'rules-out', 'unhealthy'] : CHAOS;
+    const count = 1 + random.below(random.chance(0.7) ? 3 : 7);
+    const faults = Array.from({ length: count }, () => this.#any(random.pick(kinds)));
+    if (random.chance(0.1)) faults.push(this.#permanent());
+    return { kind: 'chaos', settled: random.chance(0.8), faults, expects: undefined };
+  }
+
+  #when(): { atMs: number; forMs: number } {
+    const random = this.#random;
+    const forMs = random.chance(0.05)
+      ? random.between(5, 30)
+      : random.chance(0.5)
+        ? random.between(0, 1.5)
+        : random.between(0, 6);
+    return { atMs: random.between(0, 6) * this.#deadMs, forMs: 0.1 + forMs * this.#deadMs };
+  }
+
+  #who(): Who {
+    return this.#random.pick(['owner', 'owner', 'standby', 0, 1] as const);
+  }
+
+  #lan(): number {
+    return this.#random.below(this.#world.networks);
+  }
+
+  /** Most of the time the two routers, else a router and a client. */
+  #way(): { from: number; to: number } {
+    const random = this.#random;
+    const router = random.pick([R1, R2]);
+    const other = random.chance(0.8) ? 1 - router : random.pick(CLIENTS);
+    return random.chance(0.5) ? { from: router, to: other } : { from: other, to: router };
+  }
+
+  #effects(): number {
+    return this.#random.chance(0.6) ? 1 + this.#random.below(10) : 0;
+  }
+
+  #any(type: Fault['type']): Fault {
+    const random = this.#random;
+    const when = this.#when();
+    switch (type) {
+      case 'cut':
+        return { type, lan: this.#lan(), ...this.#way(), ...when };
+      case 'loss':
+        return { type, lan: this.#lan(), ...this.#way(), share: random.between(0.05, 1), ...when };
+      case 'duplication':
+        return { type, lan: this.#lan(), share: random.between(0.05, 0.6), ...when };
+      case 'jitter':
+        return { type, lan: this.#lan(), ms: random.between(0.1, 1.2) * this.#deadMs, ...when };
+      case 'clog':
+      case 'split':
+        return { type, lan: this.#lan(), ...when };
+      case 'partition':
+        return { type, directions: random.pick(['both', 'both', 'r1-to-r2', 'r2-to-r1'] as const), ...when };
+      case 'stall':
+        return { type, who: this.#who(), effects: this.#effects(), ...when };
+      case 'kill-pulse':
+        return {
+          type,
+          who: this.#who(),
+          effects: this.#effects(),
+          vipdToo: random.chance(0.3),
+          cleanup: random.chance(0.7),
+          ...when,
+        };
+      case 'power':
+        return { type, who: this.#who(), effects: this.#effects(), keepsDisk: random.chance(0.8), ...when };
+      case 'carrier':
+        return { type, who: this.#who(), lan: random.below(2), ...when };
+      case 'stranger':
+        return { type, ...when };
+      case 'witness-down':
+        return { type, empty: random.chance(0.5), ...when };
+      case 'witness-slow':
+        return { type, ms: random.between(0, 1.5) * this.#deadMs, ...when };
+      default:
+        return { type, who: this.#who(), ...when };
+    }
+  }
+
+  /** One thing that stays broken and leaves a router that can serve. */
+  #permanent(): Fault {
+    const random = this.#random;
+    const who = random.below(2) as 0 | 1;
+    const when = { atMs: random.between(0, 4) * this.#deadMs, forMs: FOREVER };
+    const links = this.#world.linkLans;
+    const way = random.chance(0.5) ? { from: R1, to: R2 } : { from: R2, to: R1 };
+    const choices: Fault[] = [
+      { type: 'power', who, effects: 0, keepsDisk: true, ...when },
+      { type: 'vipd-broken', who, ...when },
+      { type: 'kernel-refuses', who, ...when },
+    ];
+    if (links.length > 1) choices.push({ type: 'cut', lan: random.pick(links), ...way, ...when });
+    return random.pick(choices);
+  }
+
+  /** One fault on a settled pair: what it may cost is known. */
+  single(): Made {
+    const made = this.#random.pick(SINGLES)(this.#random, this.#world, this.#deadMs);
+    return { settled: true, ...made };
+  }
+
+  /** One permanent fault in one direction only: at most two changes of the owner follow. */
+  asymmetric(): Made {
+    const random = this.#random;
+    const lan = this.#lan();
+    const way = this.#way();
+    const when = { atMs: random.between(0, 2) * this.#deadMs, forMs: FOREVER };
+    const fault: Fault = random.pick([
+      { type: 'cut', lan, ...way, ...when },
+      { type: 'loss', lan, ...way, share: random.between(0.1, 1), ...when },
+      { type: 'partition', directions: random.pick(['r1-to-r2', 'r2-to-r1'] as const), ...when },
+    ] as const);
+    const expects = { ownerChangesMin: 0, ownerChangesMax: 2, vacancyMsMax: FOREVER, watchMs: 40 * this.#deadMs };
+    return { kind: 'asymmetric', settled: true, faults: [fault], expects };
+  }
+}
+
+type Single = (random: Random, world: WorldOptions, deadMs: number) => Pick<Plan, 'kind' | 'faults' | 'expects'>;
+
+const roundMs = (world: WorldOptions) =>
+  Math.max(...world.routers.map(({ settings }) => Math.max(5, Math.min(25, settings.intervalMs / 2))));
+const slowest = (world: WorldOptions, field: 'intervalMs' | 'leaseMs') =>
+  Math.max(...world.routers.map(({ settings }) => settings[field]));
+const still = (watchMs: number) => ({ ownerChangesMin: 0, ownerChangesMax: 0, vacancyMsMax: 0, watchMs });
+const once = (vacancyMsMax: number, watchMs: number) => ({
+  ownerChangesMin: 1,
+  ownerChangesMax: 1,
+  vacancyMsMax,
+  watchMs,
+});
+
+/** D of the slower, three probe rounds, and what timers and wires add; with a witness, the dead router's lease there comes first. */
+const bySilence = (world: WorldOptions, deadMs: number) =>
+  Math.max(
+    deadMs,
+    slowest(world, 'leaseMs') + 0.8 * slowest(world, 'intervalMs'),
+    world.witness ? world.witness.leaseMs * 1.1 + 25 : 0,
+  ) +
+  4 * roundMs(world) +
+  15;
+/** Long enough to see it, also with a witness. */
+const watched = (world: WorldOptions, deadMs: number) => 6 * deadMs + 2 * (world.witness?.leaseMs ?? 0);
+
+const SINGLES: readonly Single[] = [
+  (random, world, deadMs) => ({
+    kind: 'power loss',
+    faults: [
+      {
+        type: 'power',
+        who: 'owner',
+        effects: random.below(6),
+        keepsDisk: true,
+        atMs: random.between(0, deadMs),
+        forMs: FOREVER,
+      },
+    ],
+    expects: once(bySilence(world, deadMs), watched(world, deadMs)),
+  }),
+  (random, world, deadMs) => ({
+    kind: 'power loss, a stranger answers',
+    faults: [
+      { type: 'stranger', atMs: 0, forMs: FOREVER },
+      { type: 'power', who: 'owner', effects: 0, keepsDisk: true, atMs: random.between(0, deadMs), forMs: FOREVER },
+    ],
+    expects: once(bySilence(world, deadMs), watched(world, deadMs)),
+  }),
+  (random, _world, deadMs) => ({
+    kind: 'pulse killed',
+    faults: [
+      {
+        type: 'kill-pulse',
+        who: 'owner',
+        effects: random.below(6),
+        vipdToo: random.chance(0.3),
+        cleanup: true,
+        atMs: random.between(0, deadMs),
+        forMs: random.between(100, 200) + deadMs,
+      },
+    ],
+    expects: once(40, 6 * deadMs),
+  }),
+  (random, world, deadMs) => ({
+    kind: 'all stopped',
+    faults: [{ type: 'stop-all', who: 'owner', atMs: random.between(0, deadMs), forMs: 3_000 + 4 * deadMs }],
+    // Without the packet lease the kernel serves on for its lifetime; the standby asks at a slower pace by then.
+    expects: once(
+      bySilence(world, deadMs) + (world.routers[0].gated ? 0 : 6 * slowest(world, 'intervalMs')),
+      3_500 + watched(world, deadMs),
+    ),
+  }),
+  (random, world, deadMs) => {
+    const shortest = Math.min(...world.routers.map(({ settings }) => settings.leaseMs - settings.intervalMs));
+    const forMs = random.between(0.1, Math.max(0.2, shortest - 6));
+    return {
+      kind: 'short stall',
+      faults: [{ type: 'stall', who: 'owner', effects: random.below(8), atMs: random.between(0, deadMs), forMs }],
+      expects: still(6 * deadMs),
+    };
+  },
+  (random, _world, deadMs) => ({
+    kind: 'stalled standby',
+    faults: [
+      {
+        type: 'stall',
+        who: 'standby',
+        effects: random.below(8),
+        atMs: random.between(0, deadMs),
+        forMs: random.between(0, 8 * deadMs),
+      },
+    ],
+    expects: still(12 * deadMs),
+  }),
+  (random, _world, deadMs) => ({
+    kind: 'handover',
+    faults: [{ type: 'handover', who: 'owner', atMs: random.between(0, deadMs), forMs: 1 }],
+    expects: once(0, 8 * deadMs),
+  }),
+  (random, _world, deadMs) => ({
+    kind: 'graceful stop',
+    faults: [{ type: 'sigterm', who: 'owner', atMs: random.between(0, deadMs), forMs: 1 }],
+    expects: once(0, 8 * deadMs),
+  }),
+  (random, world, deadMs) => ({
+    kind: 'one link cut',
+    faults: [
+      {
+        type: 'cut',
+        lan: 2,
+        ...random.pick([
+          { from: R1, to: R2 },
+          { from: R2, to: R1 },
+        ]),
+        atMs: random.between(0, deadMs),
+        forMs: FOREVER,
+      },
+    ],
+    // With heartbeats on that link alone it is "all links broken": probes keep the standby from taking over.
+    expects: still((world.linkLans.length > 1 ? 6 : 20) * deadMs),
+  }),
+  (random, _world, deadMs) => ({
+    kind: 'all heartbeat links cut, the client LAN is well',
+    faults: [R1, R2].map(from => ({
+      type: 'cut' as const,
+      lan: 2,
+      from,
+      to: 1 - from,
+      atMs: random.between(0, deadMs),
+      forMs: FOREVER,
+    })),
+    expects: still(20 * deadMs),
+  }),
+  (random, _world, deadMs) => ({
+    kind: 'vipd killed',
+    faults: [{ type: 'kill-vipd', who: 'owner', atMs: random.between(0, deadMs), forMs: 1 }],
+    expects: still(8 * deadMs),
+  }),
+  (random, world, deadMs) => ({
+    kind: 'carrier lost',
+    faults: [{ type: 'carrier', who: 'owner', lan: 0, atMs: random.between(2, 3) * deadMs, forMs: FOREVER }],
+    // With heartbeats on that LAN alone nobody can say so, and the other LAN's address is served: the standby must not take it.
+    expects: { ...once(FOREVER, 10 * deadMs), ownerChangesMin: world.linkLans.some(lan => lan !== 0) ? 1 : 0 },
+  }),
+  (random, world, deadMs) => ({
+    kind: 'vipd broken for ever',
+    faults: [{ type: 'vipd-broken', who: 'owner', atMs: random.between(0, deadMs), forMs: FOREVER }],
+    expects: once(bySilence(world, deadMs), 3_500 + 4 * deadMs + watched(world, deadMs)),
+  }),
+  (random, _world, deadMs) => ({
+    kind: 'full partition, healed',
+    faults: [
+      { type: 'partition', directions: 'both', atMs: random.between(0, deadMs), forMs: random.between(2, 12) * deadMs },
+    ],
+    expects: undefined,
+  }),
+];

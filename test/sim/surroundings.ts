@@ -1,0 +1,67 @@
+// What vipd says of the LANs around a router once it samples: which targets answer, whether frames come in. Derived from which ways
+// are open, told only on change and after vipd's own window.
+import { CLIENTS, type Network, SERVER, TARGETS } from './network.ts';
+import type { Router } from './router.ts';
+import type { World } from './world.ts';
+
+export interface Sampling {
+  readonly everyMs: number;
+  readonly windowMs: number;
+}
+
+/** Of one router: what vipd has told, and since when the truth has been otherwise. */
+export class Surroundings {
+  readonly #world: World;
+  readonly #router: Router;
+  #sampling: Sampling | undefined;
+  readonly #told = new Map<string, boolean>();
+  #generation = 0;
+
+  constructor(world: World, router: Router) {
+    this.#world = world;
+    this.#router = router;
+  }
+
+  /** `sample` tells everything anew. */
+  sample(sampling: Sampling): void {
+    this.#sampling = sampling;
+    this.#told.clear();
+    this.look();
+  }
+
+  /** The ways may have changed: silence is told after the window, life at the next sample. */
+  look(): void {
+    if (!this.#sampling) return;
+    this.#generation += 1;
+    const generation = this.#generation;
+    for (const delay of [this.#sampling.everyMs, this.#sampling.windowMs + 0.5 * this.#sampling.everyMs]) {
+      this.#world.timeline.in(delay, () => {
+        if (generation === this.#generation) this.#tell(delay === this.#sampling?.everyMs);
+      });
+    }
+  }
+
+  #tell(onlyLife: boolean): void {
+    const { vipd } = this.#router;
+    if (!vipd?.alive || vipd.stopped) return;
+    for (const [lan, { targets, interface: iface }] of this.#router.options.settings.lans.entries()) {
+      const network = this.#world.networks[lan] as Network;
+      const hears = (host: number) => network.isOpen(host, this.#router.index);
+      for (const [nth, index] of targets.entries()) {
+        const host = TARGETS[nth] ?? SERVER;
+        const up = hears(host) && network.isOpen(this.#router.index, host);
+        if (!this.#isNews(`target ${index}`, up, onlyLife)) continue;
+        this.#router.say(vipd, { type: 'target', index, up });
+      }
+      if (lan > 1) continue;
+      const alive = [...CLIENTS, SERVER, 1 - this.#router.index].some(hears);
+      if (this.#isNews(`traffic ${lan}`, alive, onlyLife)) this.#router.say(vipd, { type: 'traffic', iface, alive });
+    }
+  }
+
+  #isNews(what: string, is: boolean, onlyLife: boolean): boolean {
+    if (this.#told.get(what) === is || (onlyLife && !is)) return false;
+    this.#told.set(what, is);
+    return true;
+  }
+}

@@ -1,0 +1,211 @@
+// The simulated world: two routers with the shipped machines, the networks between them, the client LAN, and the monitor that
+// checks after every step. Built from a plan (schedule.ts), driven by run.ts.
+import type { Settings } from '../../src/pulse/machine.ts';
+import { ClientModel } from './clients.ts';
+import { type Codec, OBJECTS, olderVersion, WIRE } from './codec.ts';
+import { Monitor } from './monitor.ts';
+import { CLIENTS, HOSTS, Network, R1, R2 } from './network.ts';
+import { Random } from './random.ts';
+import { Router } from './router.ts';
+import { Timeline } from './timeline.ts';
+import type { VipdMutation } from './vipd-model.ts';
+import { WitnessModel } from './witness-model.ts';
+
+const REPORT_MS = 1_000;
+const CLIENT_LOOK_MS = 1_000;
+
+export interface RouterOptions {
+  readonly settings: Omit<Settings, 'bootId'>;
+  readonly clockRate: number;
+  readonly clockStart: number;
+  readonly gated: boolean;
+  readonly lifetimeLateMs: number;
+  readonly timerJitterMs: number;
+  readonly removalMs: number;
+  readonly diskMs: number;
+  readonly restartMs: number;
+  readonly ceiling: number;
+}
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly routers: readonly [RouterOptions, RouterOptions];
+  /** LANs that carry heartbeats, by number; 0 is the clients' LAN, 1 the other VIP LAN, from 2 on heartbeats only. */
+  readonly linkLans: readonly number[];
+  readonly networks: number;
+  readonly delayMs: number;
+  readonly jitterMs: number;
+  readonly pipeJitterMs: number;
+  readonly wire: boolean;
+  /** This router runs the version before. */
+  readonly older: 0 | 1 | undefined;
+  readonly witness: { readonly leaseMs: number; readonly timeoutMs: number } | undefined;
+  readonly mutation: VipdMutation | undefined;
+  readonly say: ((at: number, who: string, text: string) => void) | undefined;
+}
+
+export class World {
+  readonly options: WorldOptions;
+  readonly timeline = new Timeline();
+  readonly random: Random;
+  readonly networks: readonly Network[];
+  readonly lans: readonly Network[];
+  readonly links: readonly Network[];
+  readonly routers: readonly [Router, Router];
+  readonly clients: readonly ClientModel[];
+  readonly monitor: Monitor;
+  readonly witness: WitnessModel | undefined;
+  readonly mutation: VipdMutation | undefined;
+  /** The longer of the two routers' times. */
+  readonly longest: {
+    readonly intervalMs: number;
+    readonly leaseMs: number;
+    readonly deadMs: number;
+    readonly keepMs: number;
+  };
+  /** How long a packet is on its way at most when nothing is wrong, with what the pipes add. */
+  readonly flightMs: number;
+  /** How far wall time is ahead of virtual time, which leaves out what takes long. */
+  wallMs = 0;
+  /** A third machine answers for the address. */
+  stranger = false;
+  readonly reports = [0, 1].map(() => ({
+    rulesIn: true,
+    healthyServers: null as number | null,
+    flushMs: 0,
+    warm: true,
+  }));
+  readonly #carrierFaults: [number[], number[]];
+  readonly #codecs: readonly [Codec, Codec];
+  #well = true;
+  #wellSince = 0;
+  #pauseEndedAt = -1e9;
+
+  constructor(options: WorldOptions) {
+    this.options = options;
+    this.random = new Random(options.seed ^ 0x5eed);
+    this.mutation = options.mutation;
+    this.networks = Array.from(
+      { length: options.networks },
+      (_, i) => new Network(`lan${i}`, this.timeline, this.random, options.delayMs, options.jitterMs),
+    );
+    this.lans = this.networks;
+    this.flightMs = options.delayMs + options.jitterMs + 2 * options.pipeJitterMs + 0.1;
+    this.links = options.linkLans.map(lan => this.networks[lan] as Network);
+    this.#carrierFaults = [this.networks.map(() => 0), this.networks.map(() => 0)];
+    const codec = options.wire ? WIRE : OBJECTS;
+    this.#codecs = [
+      options.older === 0 ? olderVersion(codec) : codec,
+      options.older === 1 ? olderVersion(codec) : codec,
+    ];
+    const both = options.routers.map(router => router.settings);
+    const most = (field: 'intervalMs' | 'leaseMs' | 'deadMs' | 'aloneKeepMs') => Math.max(...both.map(s => s[field]));
+    this.longest = {
+      intervalMs: most('intervalMs'),
+      leaseMs: most('leaseMs'),
+      deadMs: most('deadMs'),
+      keepMs: most('aloneKeepMs'),
+    };
+    this.monitor = new Monitor(this);
+    const { witness } = options;
+    this.witness = witness && new WitnessModel(this, witness.leaseMs, witness.timeoutMs);
+    this.routers = [new Router(this, 0, options.routers[0]), new Router(this, 1, options.routers[1])];
+    const lan = {
+      lan: this.networks[0] as Network,
+      timeline: this.timeline,
+      serves: (router: number) => (this.routers[router] as Router).serves(),
+      changed: (client: ClientModel, why: string) =>
+        this.say(`c${client.host}`, () => `points at r${(client.neighbour ?? 0) + 1} by ${why}`),
+    };
+    this.clients = CLIENTS.map(host => new ClientModel(host, lan));
+    this.#lookAtClients();
+  }
+
+  /** Runs until `end` of true time, checking after every step; stops at the first breach. */
+  run(end: number, until?: () => boolean): void {
+    const { timeline, monitor } = this;
+    while (!monitor.breach && timeline.step(end)) {
+      monitor.look();
+      if (until?.()) return;
+    }
+    monitor.look();
+  }
+
+  say(who: string, text: () => string): void {
+    this.options.say?.(this.timeline.now, who, text());
+  }
+
+  codec(router: number): Codec {
+    return this.#codecs[router] as Codec;
+  }
+
+  client(host: number): ClientModel {
+    return this.clients.find(client => client.host === host) as ClientModel;
+  }
+
+  pipeJitterMs(): number {
+    return this.options.pipeJitterMs > 0 ? this.random.next() * this.options.pipeJitterMs : 0;
+  }
+
+  /** safeCeiling() of state-file.ts: seconds since 2020, at a start. */
+  safeCeiling(): number {
+    return 200_000_000 + Math.floor((this.timeline.now + this.wallMs) / 1_000);
+  }
+
+  carrier(router: number, lan: number): boolean {
+    return (this.#carrierFaults[router as 0 | 1][lan] as number) === 0;
+  }
+
+  setCarrier(router: Router, lan: number, lost: boolean): void {
+    const faults = this.#carrierFaults[router.index];
+    faults[lan] = (faults[lan] as number) + (lost ? 1 : -1);
+    for (let host = 0; host < HOSTS; host += 1) {
+      if (host === router.index) continue;
+      this.networks[lan]?.cut(router.index, host, lost);
+      this.networks[lan]?.cut(host, router.index, lost);
+    }
+    for (const [index, own] of router.options.settings.addressLans.entries())
+      if (own === lan && router.vipd?.alive)
+        router.say(router.vipd, { type: 'link', index, up: this.carrier(router.index, lan), mac: router.mac(lan) });
+  }
+
+  /** Called whenever a fault of a network begins or ends. */
+  networksChanged(): void {
+    const well = this.networks.every(network => network.isWell(R1, R2));
+    if (well && !this.#well) this.#wellSince = this.timeline.now;
+    this.#well = well;
+    for (const router of this.routers) router.networksChanged();
+  }
+
+  /** Since when everything between the routers is well; in the future while it is not. */
+  readonly wellSince = (): number => (this.#well ? this.#wellSince : Number.POSITIVE_INFINITY);
+
+  pauses(router: Router, forMs: number): void {
+    router.clock.pause(forMs);
+    this.#pauseEndedAt = Math.max(this.#pauseEndedAt, router.clock.resumesAt());
+  }
+
+  readonly pauseEndedAt = (): number => this.#pauseEndedAt;
+
+  /** A router's director reports once a second as long as that life of pulse lasts. */
+  director(router: Router): void {
+    if (!router.options.settings.keepsSessions) return;
+    const { pulse } = router;
+    const report = () => {
+      if (router.pulse !== pulse || !pulse?.alive) return;
+      this.report(router);
+      this.timeline.in(REPORT_MS, report);
+    };
+    this.timeline.in(1, report);
+  }
+
+  report(router: Router): void {
+    const report = this.reports[router.index] as (typeof this.reports)[0];
+    router.pulse?.post('control', { type: 'report', ...report });
+  }
+
+  #lookAtClients(): void {
+    for (const client of this.clients) client.look();
+    this.timeline.in(CLIENT_LOOK_MS, () => this.#lookAtClients());
+  }
+}

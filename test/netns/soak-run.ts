@@ -80,21 +80,28 @@ export async function buildSoak(options: SoakOptions): Promise<Soak> {
   const heapDirectory = join(tools.directory, 'heap');
   mkdirSync(heapDirectory);
   const env = { NODE_OPTIONS: `--import ${HEAP_HOOK}`, SOAK_HEAP_DIR: heapDirectory };
-  let routers: Routers | undefined;
+  let building: Promise<Routers> | undefined;
   let watch: Watch | undefined;
+  let destroyed: Promise<void> | undefined;
+  const destroy = async (): Promise<void> => {
+    watch?.end();
+    // Interrupted while it is being built: what is half there can only be removed once it is whole.
+    const routers = await building?.catch(() => undefined);
+    await routers?.destroy();
+    await tools.remove();
+  };
   return {
     async run() {
       const config = { targets: TARGETS };
-      routers = await buildRouters({
-        ...{ prefix: options.prefix, times: HOST_TIMES, vipd, scheduling: REAL_TIME, env, config },
-      });
+      const times = HOST_TIMES;
+      building = buildRouters({ prefix: options.prefix, times, vipd, scheduling: REAL_TIME, env, config });
+      const routers = await building;
       watch = await startWatch(routers.topology, tools);
       return soak(rigOf({ options, routers, tools, watch, heapDirectory }));
     },
-    async destroy() {
-      watch?.end();
-      await routers?.destroy();
-      await tools.remove();
+    destroy() {
+      destroyed ??= destroy();
+      return destroyed;
     },
   };
 }

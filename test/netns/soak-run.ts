@@ -148,7 +148,11 @@ async function soak(built: Rig): Promise<Report> {
     rig.done.push(done);
     ({ active, highest } = done.outcome);
     options.onProgress(progressLine(done, end));
-    if (done.outcome.problems.length > 0 && !options.keepGoing) break;
+    if (done.outcome.problems.length === 0) continue;
+    if (!options.keepGoing) break;
+    // The report keeps the end of the whole run only.
+    for (const line of rig.transcript.slice(rig.transcript.findLastIndex(text => text.includes(' fault '))))
+      options.onProgress(line);
   }
   return reportOf({
     seed: options.seed,

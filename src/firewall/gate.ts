@@ -137,7 +137,8 @@ function frame(listener: Listener, { leaseMs, keepMs, askMs }: Times): string[] 
 }
 
 /**
- * What is for our addresses goes through the lease. Gratuitous ARP passes: nobody answers it, and the standby must hear it. The
+ * What is for the addresses of this interface goes through the lease; not for those of another, because a standby may be
+ * somebody's way to them and must forward. Gratuitous ARP passes: nobody answers it, and the standby must hear it. The
  * target of a neighbour solicitation by its place in the message: nft before 1.0.8 has no name for it.
  */
 function gateOf(addresses: readonly Address[]): string[] {

@@ -207,13 +207,13 @@ pairTest(
     const vipd = await gatedVipd(pair);
     const prober = await Prober.on(pair);
     await vipd.claim('7.1', LEASE_MS);
-    vipd.keepRenewing('7.1', LEASE_MS);
+    vipd.keepRenewing('7.1', LEASE_MS, 'armed', 0, 50);
     await sleep(60);
     const lossy =
       'table netdev lossy { chain in { type filter hook ingress device "lo" priority -600; meta protocol 0x88b5 numgen random mod 100 < 30 drop; }; }';
     await nft(pair.a, ['-f', '-'], lossy);
     await prober.ask(3_000);
-    t.deepEqual(prober.unanswered(0), []);
+    t.deepEqual(prober.unanswered(0), [], `of ${prober.questions}; ${vipd.summary()}`);
     t.deepEqual(vipd.matching(/^gate/), []);
   },
 );

@@ -16,6 +16,7 @@ import {
   longestGap,
   movesOf,
   overlapsOf,
+  type RoleDecision,
   type Span,
   spansOf,
   termsOf,
@@ -119,10 +120,10 @@ export async function judge(scene: Scene, expectation: Expectation, trouble: rea
   const window: Span = { from: scene.from, to: Date.now() };
   const { answers, stalls } = scene.watch.take();
   const log = scene.takeLog();
-  const terms = termsOf(log);
+  const terms = termsOf(log, await decisionsSince(scene));
   const service = serviceOf(scene, answers, window);
   const planned = log.some(({ code }) => code === 'HANDOVER_STARTED');
-  const moves = movesOf(terms, scene.before);
+  const moves = movesOf(scene.held(), scene.before);
   const stalledMs = stalls.reduce((most, { ms }) => Math.max(most, ms), 0);
   const problems = [
     ...trouble,
@@ -159,6 +160,16 @@ async function calmDown(routers: Routers): Promise<{ calm: Settled | undefined; 
     if (left.length === 0 || looks === LOOKS_MAX - 1) return { calm, left };
   }
   return { calm: undefined, left };
+}
+
+async function decisionsSince({ routers, from }: Scene): Promise<RoleDecision[]> {
+  const both = await Promise.all(
+    ROUTERS.map(async router => ((await routers.snapshot(router))?.decisions ?? []).map(made => ({ ...made, router }))),
+  );
+  return both
+    .flat()
+    .map(({ router, at, to, epoch }) => ({ router, at: Date.parse(at), to, epoch }))
+    .filter(({ at }) => at >= from);
 }
 
 interface Service {

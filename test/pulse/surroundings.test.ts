@@ -204,6 +204,18 @@ test('the peer, unheard, claims the addresses too: the higher rank defends, the 
   t.is(lower.role, 'standby', 'the peer answers for the addresses');
 });
 
+test('two that claim at the same moment, heartbeats lost: the lower rank lets go at the first announcement it hears', t => {
+  const lower = Driver.active({ onIsolation: 'keep', priority: 50 });
+  lower.peer = undefined;
+  lower.run(150);
+  lower.vipd({ type: 'expired', epoch: lower.machine.highest });
+  t.is(lower.role, 'standby', 'its lease has ended');
+  for (let waited = 0; waited < 5_000 && lower.role !== 'active'; waited += 1) lower.run(1);
+  t.is(lower.role, 'active', 'nobody answers');
+  lower.vipd({ type: 'conflict', index: 0, mac: PEER_MAC, port: 'c0' });
+  t.is(lower.role, 'standby', lower.reason);
+});
+
 test('answers of a third machine to a probe do not keep a standby from taking over', t => {
   const driver = Driver.standby();
   driver.peer = undefined;

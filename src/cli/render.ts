@@ -164,6 +164,7 @@ function vipTable(pulse: Snapshot, paint: Paint): string {
   return [
     paint('bold', 'VIRTUAL ADDRESSES'),
     columns(paint, ['address', 'kind', 'interface', 'state', 'link'], rows),
+    ...(pulse.packetLease === false ? [`  ${paint('warn', 'no packet lease')}: see PACKET_LEASE_OFF in the log`] : []),
   ].join('\n');
 }
 

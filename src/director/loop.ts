@@ -16,6 +16,7 @@ import { conntrackTargets, isTakeover } from './demotion.ts';
 import { type AppliedRules, type Change, needsKernel } from './director.ts';
 import { findings, type Knowledge, NOTHING_KNOWN } from './findings.ts';
 import { type AuditInput, audit, preview } from './io/converge.ts';
+import type { GateFinding } from './io/gate-audit.ts';
 import type { Kernel } from './io/kernel.ts';
 import type { Owned } from './owned.ts';
 import { pulseReport, statusReport } from './report.ts';
@@ -28,6 +29,8 @@ export interface DirectorPorts {
   readonly verdicts: () => readonly Verdict[];
   readonly snapshot: () => Snapshot | null;
   readonly saveOwned: (owned: Owned) => Promise<void>;
+  /** Puts the rules of the packet lease back if somebody changed them. */
+  readonly auditGate: () => Promise<GateFinding>;
   /** Monotonic. */
   readonly now: () => At;
   /** Wall time, ISO 8601. */
@@ -141,11 +144,18 @@ class Loop implements Director {
       this.#lastAuditAt = wall();
       for (const event of events) log.event(event.code, event.fields);
       this.#ports.sync.draining(drainingByService(next.draining, done.owned));
+      this.#tellGate(await this.#ports.auditGate(), reason);
     } catch (error) {
       const problem = error instanceof Error ? (error.stack ?? error.message) : String(error);
       log.event('DIRECTOR_FAULT', { reason: `audit: ${reason}`, problem });
     }
     this.changed('audit');
+  }
+
+  #tellGate({ change, problem }: GateFinding, reason: string): void {
+    const { log } = this.#ports;
+    if (change !== undefined) log.event('DRIFT_REPAIRED', { target: 'packet lease', change, reason });
+    if (problem !== undefined) log.event('KERNEL_REFUSED', { target: 'packet lease', problem });
   }
 
   #auditInput(config: Config): AuditInput {

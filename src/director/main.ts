@@ -11,6 +11,7 @@ import { removeStaleSocket } from '../socket/io/unix.ts';
 import { STATUS_SOCKET, startStatusServer } from '../status/io/server.ts';
 import { createConnectionSync } from '../sync/io/connection-sync.ts';
 import { DIRECTOR_CONTROL_SOCKET, startControl } from './io/control.ts';
+import { createGateAudit } from './io/gate-audit.ts';
 import { createKernel } from './io/kernel.ts';
 import { createNotify, type Notify } from './io/notify.ts';
 import { readOwned, writeOwned } from './io/owned-file.ts';
@@ -120,6 +121,7 @@ async function assemble(options: DirectorOptions, loaded: Loaded, log: Log, noti
       verdicts: () => nannies.verdicts(),
       snapshot: () => feed.snapshot(),
       saveOwned: next => writeOwned(runDir, log, next),
+      auditGate: createGateAudit(runDir),
       now: systemClock.now,
       wall: systemClock.wall,
     },

@@ -100,6 +100,8 @@ export const snapshotSchema = z.object({
       }),
     )
     .default([]),
+  /** Rules at netdev ingress let packets for the addresses in only while the lease lives; null: not known. */
+  packetLease: z.boolean().nullable().default(null),
   /** Neither the peer nor any target nor any other frame is heard. */
   isolated: z.boolean().default(false),
   /** The third machine that was last heard to claim an address; standsDown: the addresses are left to it for now. */

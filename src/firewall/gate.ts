@@ -28,6 +28,11 @@ export interface GatePlan {
 
 /** Renewals are in sixteenths of L: one that comes late opens the gate for what is left. The same in gate.c. */
 const STEPS = 16;
+/**
+ * The kernel rounds a time down to whole ticks (4 ms at 250 Hz, Debian's) and counts the one under way as whole: without one more, a
+ * lease of 22 ms would be one of 16 to 20. With it, it is 20 to 24; the dead time leaves at least 8 ms after the lease.
+ */
+const TICK_MS = 4;
 /** Ingress hooks run in this order; before everybody else's (flowtables are at 0). */
 const PRIORITY = -500;
 const ETHER_TYPE = '0x88b5';
@@ -116,7 +121,8 @@ function frame(listener: Listener, { leaseMs, keepMs, askMs }: Times): string[] 
   // Elements that have run out count until they are collected, once a second.
   const set = (name: string) =>
     `add set ${GATE_FAMILY} ${table} ${name} { type mark; flags timeout,dynamic; size 65535; }`;
-  const opens = (match: string, timeoutMs: number) => `${match} update @lease { ${KEY} timeout ${timeoutMs}ms } drop`;
+  // Accepted: it comes back to vipd, which so sees that its renewal took effect.
+  const opens = (match: string, timeoutMs: number) => `${match} update @lease { ${KEY} timeout ${timeoutMs}ms } accept`;
   const steps = Array.from({ length: STEPS }, (_, i) => i + 1);
   return [
     `add table ${GATE_FAMILY} ${table}`,
@@ -125,10 +131,10 @@ function frame(listener: Listener, { leaseMs, keepMs, askMs }: Times): string[] 
       `meta protocol != ${ETHER_TYPE} accept`,
       `${to(listener, 'ask')} update @asked { ${KEY} timeout ${askMs}ms } drop`,
       `${to(listener, 'close')} delete @lease { ${KEY} } drop`,
-      // Comes back to vipd while the gate is open: so it sees that its renewals arrive.
+      // Comes back while the gate is open: for the trial.
       `${to(listener, 'test')} ${KEY} @lease accept`,
       `${ours(listener)} ${KEY} != @asked drop`,
-      ...steps.map(step => opens(to(listener, 'grant', step), Math.max(1, Math.floor((leaseMs * step) / STEPS)))),
+      ...steps.map(step => opens(to(listener, 'grant', step), TICK_MS + Math.floor((leaseMs * step) / STEPS))),
       opens(to(listener, 'alone'), leaseMs + keepMs),
       `${ours(listener)} drop`,
     ]),
@@ -136,7 +142,8 @@ function frame(listener: Listener, { leaseMs, keepMs, askMs }: Times): string[] 
 }
 
 /**
- * What is for our addresses goes through the lease. Gratuitous ARP passes: nobody answers it, and the standby must hear it. The
+ * What is for the addresses of this interface goes through the lease; not for those of another, because a standby may be
+ * somebody's way to them and must forward. Gratuitous ARP passes: nobody answers it, and the standby must hear it. The
  * target of a neighbour solicitation by its place in the message: nft before 1.0.8 has no name for it.
  */
 function gateOf(addresses: readonly Address[]): string[] {

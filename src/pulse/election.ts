@@ -253,7 +253,8 @@ function hearWill(turn: Turn, will: Will): void {
 /** Two actives: the higher epoch wins, the loser drops at once, the winner announces again. */
 function hearWhileActive(turn: Turn, state: State & { role: 'active' }): void {
   const { peer, settings, conflictAnnouncedAt } = turn.machine;
-  if (!peer.last || !isServing(peer)) return;
+  // Its word of itself may be what a handover waits for: not until our own next tick.
+  if (!peer.last || !isServing(peer)) return tickActive(turn, state);
   const epochs = { own: formatEpoch(state.epoch), peer: formatEpoch(peer.last.epoch) };
   if (compareEpochs(peer.last.epoch, state.epoch) > 0) {
     // Awake again after its lease has ended, and vipd's word of that not read yet: there never were two.

@@ -38,6 +38,8 @@ export interface LoopOptions {
   readonly watchdogMs: number | undefined;
   /** Never waits; the answer comes as an event. */
   readonly askWitness: (ask: WitnessAsk) => void;
+  /** Whether the packet lease is in force, for the feed. */
+  readonly packetLease: () => boolean;
   readonly onExit: () => void;
 }
 
@@ -182,7 +184,9 @@ export function createLoop(options: LoopOptions): Loop {
     publishedAt = now;
     publishSeq += 1;
     counters.feedReadersDropped = options.feed.dropped();
-    options.feed.publish(snapshotOf(machine, { view, seq: publishSeq, now, wallMs: Date.now(), decisions, counters }));
+    const packetLease = options.packetLease();
+    const about = { view, seq: publishSeq, now, wallMs: Date.now(), decisions, counters, packetLease };
+    options.feed.publish(snapshotOf(machine, about));
   };
 
   const arm = (now: At) => {

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
 import { loadKeys } from '../config/io/key.ts';
 import { loadConfig } from '../config/io/load.ts';
 import { type NodeView, nodeView } from '../config/node.ts';
@@ -15,6 +16,7 @@ import { EPOCH_BLOCK } from '../units/epoch.ts';
 import { startVipd } from '../vip/io/vipd.ts';
 import { witnessKey } from '../witness/script.ts';
 import type { WitnessAnswer } from '../witness/witness.ts';
+import { pairIdOf } from './heartbeat.ts';
 import { monotonicNow } from './io/clock.ts';
 import { serveControl } from './io/control.ts';
 import { serveFeed } from './io/feed.ts';
@@ -24,6 +26,7 @@ import { beginWith, type PulseState, readState, type StateFile, stateFile } from
 import { startWitness, type Witness } from './io/witness.ts';
 import { createLoop } from './loop.ts';
 import { type Machine, newMachine, type Settings } from './machine.ts';
+import { rehearse } from './rehearsal.ts';
 import { settingsOf } from './settings.ts';
 
 export interface DaemonOptions {
@@ -55,6 +58,9 @@ export async function runPulse(options: DaemonOptions): Promise<void> {
     deadMs: settings.deadMs,
     bootId: settings.bootId,
   });
+  // Compiled once, a takeover's code must still be so after months of standing by: V8 throws away what has long not run.
+  setFlagsFromString('--no-flush-bytecode');
+  rehearse(settings, { pairId: pairIdOf(config.pair), key: keys.sign });
   try {
     await serve({ options, config, view, keys, log, state, settings });
     log.event('PULSE_STOPPED', { reason: 'told to' });
@@ -105,6 +111,7 @@ async function open(
     addresses: view.addresses,
     leaseMs: config.heartbeat.lease,
     keepMs: config.heartbeat.alone_keep,
+    runDir: options.runDir,
     vipd: VIPD,
     log,
   });
@@ -127,6 +134,7 @@ async function open(
     feed,
     watchdogMs,
     askWitness: ask => witness?.ask(ask),
+    packetLease: () => gate.inForce,
     onExit: ended,
   });
   const witness = openWitness(prepared, answer => loop.dispatch({ type: 'witness', answer }));

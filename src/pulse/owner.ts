@@ -16,8 +16,12 @@ const MOVES_WITHIN_MS = 600_000;
 const FREE_MOVES = 2;
 const MOVES_MAX = 16;
 const HOLD_DOWN_MS_MAX = 300_000;
-/** A LAN that is dead here without a sign from the cable: the peer's heartbeat must be this much younger, in its intervals. */
-const WITNESSED_INTERVALS = 2;
+/**
+ * A LAN that is dead here without a sign from the cable: the peer's heartbeat must be this much younger, in its intervals. A target that
+ * dies is noticed by both routers within half an interval of each other (vipd samples it twice an interval); the rest is margin. More
+ * would make the handover later than the dead time.
+ */
+const WITNESSED_INTERVALS = 1.5;
 /**
  * A router that reaches no real server waits this long for a cold peer that does: after that, the sessions it would save have no
  * server to talk to, and a sync that never gets well must not keep new clients out.

@@ -19,6 +19,8 @@ export interface SnapshotContext {
   readonly wallMs: number;
   readonly decisions: readonly Decision[];
   readonly counters: Readonly<Record<string, number>>;
+  /** The gate is in force. */
+  readonly packetLease: boolean;
 }
 
 export function snapshotOf(machine: Machine, context: SnapshotContext): Snapshot {
@@ -52,6 +54,7 @@ export function snapshotOf(machine: Machine, context: SnapshotContext): Snapshot
       linkUp: machine.addressLinks[index]?.up ?? false,
     })),
     lans: lansOf(machine, view),
+    packetLease: context.packetLease,
     isolated: isIsolated(machine, now),
     foreign: foreignOf(machine, view, now),
     witness: witnessOf(machine, now),

@@ -254,9 +254,15 @@ function link(turn: Turn, message: VipdMessage & { type: 'link' }): void {
 /** An answer counts when it comes from the peer; before the peer's MAC is known, from anybody. A third MAC is a conflict. */
 function reply(turn: Turn, message: VipdMessage & { type: 'reply' }): void {
   const { state } = turn.machine;
-  if (message.via !== 'echo' || !('probing' in state) || !state.probing) return;
+  if (!('probing' in state) || !state.probing) return;
   const expected = peerMac(turn.machine, message.index);
-  if (expected !== undefined && expected !== message.mac) {
+  const third = expected !== undefined && expected !== message.mac;
+  if (message.via === 'arp') {
+    // Switches, proxies and strangers answer for the dead: worth telling, but neither a sign of life nor a claim.
+    if (third) report(turn, 'VIP_CLAIMED_BY_OTHER', { address: message.index, mac: message.mac, port: '' });
+    return;
+  }
+  if (third) {
     report(turn, 'VIP_CLAIMED_BY_OTHER', { address: message.index, mac: message.mac, port: '' });
     return claimedByThird(turn, { address: message.index, mac: message.mac, port: '' });
   }
@@ -279,12 +285,15 @@ function silent(turn: Turn, message: VipdMessage & { type: 'silent' }): void {
 
 /**
  * In a handover both hold the addresses for a moment, and each hears the other announce them: planned, no conflict. vipd's word of that
- * can come after the peer's heartbeat has moved us on: whoever no longer serves, or not yet, has no conflict with the peer.
+ * can come after the peer's heartbeat has moved us on: whoever no longer serves, or not yet, has no conflict with the peer. Without the
+ * peer's heartbeats there is no handover: two that claim at the same moment must not take each other's announcements for one.
  */
 function inHandover(turn: Turn, { index, mac }: { readonly index: number; readonly mac: string }): boolean {
   const { state, settings } = turn.machine;
   if (mac !== peerMac(turn.machine, index)) return false;
-  return state.role !== 'active' || between(state.activeAt, turn.now) < settings.leaseMs;
+  if (state.role !== 'active') return true;
+  const heard = heardWithin(turn.machine, deadMs(turn.machine), turn.now);
+  return heard && between(state.activeAt, turn.now) < settings.leaseMs;
 }
 
 /** When the lease view itself needs a tick: the oldest renewal turns overdue. */

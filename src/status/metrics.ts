@@ -113,6 +113,11 @@ function surroundingFamilies(pulse: Snapshot): Family[] {
       lans.map(({ lan, interface: name, dead }) => sample(dead, { lan, interface: name })),
     ),
     gauge('tandem_target_up', 'Whether a reachability target answers', targets),
+    gauge(
+      'tandem_packet_lease',
+      'Whether packets for the addresses get in only while the lease lives',
+      pulse.packetLease === null ? [] : [sample(pulse.packetLease)],
+    ),
     gauge('tandem_isolated', 'Whether this router hears neither its peer nor anybody else', [sample(pulse.isolated)]),
     gauge('tandem_stands_down', 'Whether the addresses are left to a third machine that claims them', [
       sample(pulse.foreign?.standsDown ?? false),

@@ -21,6 +21,7 @@ export function sampleSnapshot(changed: Partial<Snapshot> = {}): Snapshot {
     leaseArmed: true,
     leaseMargin: 0.54,
     lans: [{ lan: 'client', interface: 'eth0', dead: false, targets: [{ address: '192.0.2.1', up: true }] }],
+    packetLease: true,
     isolated: false,
     foreign: null,
     witness: null,

@@ -60,6 +60,7 @@ function rigOf(options: { config?: Config; fake?: FakeKernel; owned?: Owned } = 
       saveOwned: async next => {
         rig.saved = next;
       },
+      auditGate: async () => ({}),
       now: () => rig.now as At,
       wall: () => '2026-11-22T16:00:00.000Z',
     },

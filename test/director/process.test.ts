@@ -29,7 +29,7 @@ function snapshot(role: Role): Snapshot {
     },
     ...{ hold: { on: false, until: null }, fitness: 0, rulesIn: true, warm: true, configDigest: '', peer: null },
     ...{ links: [], vips: [], decisions: [], counters: {} },
-    ...{ lans: [], isolated: false, foreign: null, witness: null },
+    ...{ lans: [], packetLease: null, isolated: false, foreign: null, witness: null },
   };
 }
 

@@ -51,12 +51,18 @@ function portOf(router: Router, leg: Leg): string {
   return `${router}-${INTERFACES[leg]}`;
 }
 
-/**
- * A leg whose cable is whole and whose LAN is dead: the switch forwards nothing to or from the port, the router keeps its carrier.
- */
-export async function setForwarding(topology: Topology, router: Router, leg: Leg, on: boolean): Promise<void> {
-  // STP state: 0 disabled, 3 forwarding.
-  await topology.exec('lan', 'bridge', ['link', 'set', 'dev', portOf(router, leg), 'state', on ? '3' : '0']);
+/** Cables whole, LANs dead: the switch forwards nothing to or from these ports, the router keeps its carriers. All at one instant. */
+export function cutOff(topology: Topology, router: Router, legs: readonly Leg[]): Promise<void> {
+  return setPorts(topology, router, legs, 'disabled');
+}
+
+export function reconnect(topology: Topology, router: Router, legs: readonly Leg[]): Promise<void> {
+  return setPorts(topology, router, legs, 'forwarding');
+}
+
+async function setPorts(topology: Topology, router: Router, legs: readonly Leg[], state: string): Promise<void> {
+  const input = legs.map(leg => `link set dev ${portOf(router, leg)} state ${state}\n`).join('');
+  await topology.exec('lan', 'bridge', ['-batch', '-'], { input });
 }
 
 /** Another machine on one of the LANs, with a namespace and a MAC of its own. */
@@ -115,7 +121,7 @@ export async function addStranger(topology: Topology, leg: Leg, wire: string): P
         'net.ipv4.conf.o0.proxy_arp=1',
         'net.ipv4.neigh.o0.proxy_delay=0',
       ]);
-      await exec('ip', ['link', 'add', 'beyond', 'type', 'dummy']);
+      await exec('ip', ['link', 'add', 'beyond', 'type', 'bridge']);
       await exec('ip', ['link', 'set', 'beyond', 'up']);
       await exec('ip', ['route', 'add', single(address), 'dev', 'beyond']);
     },

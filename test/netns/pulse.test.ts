@@ -113,16 +113,16 @@ test.serial('SIGSTOP of vipd alone: it is replaced, exactly one router serves', 
 });
 
 test.serial(
-  'kill of the whole process group: the kernel drops the VIP by its lifetime, then the peer takes over',
+  'kill of the whole process group: the peer takes over once the packet lease has ended; the kernel drops the VIP after it',
   async t => {
     const { routers } = t.context;
     const at = wallNow();
     signalAll(await groupPids(routers, 'r1'), 'SIGKILL');
     await takenOver(routers);
-    t.deepEqual(routers.holders(), ['r2']);
-    t.is(routers.overlapMs(), 0);
     const after = (routers.heldAt('r2', at) ?? Infinity) - at;
     t.true(after < 3_500, `VIP on r2 ${after.toFixed(0)} ms after the kill`);
+    // Both kernels have it for a moment, but r1's lets nothing in: gate-pair.test.ts looks at the packets.
+    await routers.until('only r2 has it', 2_500, () => routers.holders().join() === 'r2');
     t.log(
       `r1 without VIP after ${((routers.goneAt('r1', at) ?? NaN) - at).toFixed(0)} ms, r2 with it after ${after.toFixed(0)} ms`,
     );

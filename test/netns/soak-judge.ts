@@ -16,6 +16,7 @@ import {
   longestGap,
   movesOf,
   overlapsOf,
+  type RoleDecision,
   type Span,
   spansOf,
   termsOf,
@@ -30,6 +31,7 @@ const SERVICE_SPACING_MS = 35;
 /** Without a fault the client is watched for this long. */
 const QUIET_MS = 500;
 const POLL_MS = 40;
+const LOOKS_MAX = 3;
 
 /** What a fault left behind. */
 export interface Outcome {
@@ -112,33 +114,62 @@ function servesAlone(one: Snapshot, other: Snapshot): boolean {
 
 export async function judge(scene: Scene, expectation: Expectation, trouble: readonly string[]): Promise<Outcome> {
   const healedAt = Date.now();
-  const calm = await settled(scene.routers);
+  const { calm, left } = await calmDown(scene.routers);
   const active = calm?.active;
   const settledAt = calm?.at ?? Date.now();
   const window: Span = { from: scene.from, to: Date.now() };
   const { answers, stalls } = scene.watch.take();
   const log = scene.takeLog();
-  const terms = termsOf(log);
+  const terms = termsOf(log, await decisionsSince(scene));
   const service = serviceOf(scene, answers, window);
   const planned = log.some(({ code }) => code === 'HANDOVER_STARTED');
-  const moves = movesOf(terms, scene.before);
+  const moves = movesOf(scene.held(), scene.before);
   const stalledMs = stalls.reduce((most, { ms }) => Math.max(most, ms), 0);
   const problems = [
     ...trouble,
     ...(scene.watch.ended() === undefined ? [] : [`the client's watch ${scene.watch.ended()}`]),
     ...(active === undefined ? [await unsettledWords(scene.routers)] : []),
-    ...(active === undefined ? [] : quietProblems(scene, answers, { from: settledAt, to: window.to }, active)),
-    ...(active === undefined ? [] : await leftovers(scene.routers, active)),
+    ...(active === undefined
+      ? []
+      : quietProblems(scene, answers, { from: settledAt, to: settledAt + QUIET_MS }, active)),
+    ...left,
     ...overlapProblems(scene, service, planned),
     ...epochProblems(terms, scene.highest),
     // A machine that stood still for so long may have made a healthy router let go: ownership must hold all the same, the rest cannot.
     ...(stalledMs >= scene.times.intervalMs / 2 ? [] : promptnessProblems(service, moves, expectation)),
     ...eventProblems(log, stalledMs >= scene.times.intervalMs / 2 ? withStall(expectation.events) : expectation.events),
-    ...expectation.wanted.filter(code => !scene.toldLately(code)).map(code => `nobody told ${code}`),
+    ...expectation.wanted
+      .filter(codes => !codes.some(scene.toldLately))
+      .map(codes => `nobody told ${codes.join(' or ')}`),
   ];
   const highest = terms.reduce((most, { counter }) => Math.max(most, counter), scene.highest);
   const settledMs = settledAt - healedAt;
   return { active: active ?? scene.before, moves, ...service, planned, settledMs, stalledMs, highest, problems };
+}
+
+/**
+ * Settled, and nothing left over. The pair may move between the two looks (a machine that stands still is enough); that is judged by its
+ * log, so look again.
+ */
+async function calmDown(routers: Routers): Promise<{ calm: Settled | undefined; left: readonly string[] }> {
+  let left: readonly string[] = [];
+  for (let looks = 0; looks < LOOKS_MAX; looks += 1) {
+    const calm = await settled(routers);
+    if (calm === undefined) return { calm, left: [] };
+    left = await leftovers(routers, calm.active);
+    if (left.length === 0 || looks === LOOKS_MAX - 1) return { calm, left };
+  }
+  return { calm: undefined, left };
+}
+
+async function decisionsSince({ routers, from }: Scene): Promise<RoleDecision[]> {
+  const both = await Promise.all(
+    ROUTERS.map(async router => ((await routers.snapshot(router))?.decisions ?? []).map(made => ({ ...made, router }))),
+  );
+  return both
+    .flat()
+    .map(({ router, at, to, epoch }) => ({ router, at: Date.parse(at), to, epoch }))
+    .filter(({ at }) => at >= from);
 }
 
 interface Service {

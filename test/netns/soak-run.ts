@@ -80,21 +80,28 @@ export async function buildSoak(options: SoakOptions): Promise<Soak> {
   const heapDirectory = join(tools.directory, 'heap');
   mkdirSync(heapDirectory);
   const env = { NODE_OPTIONS: `--import ${HEAP_HOOK}`, SOAK_HEAP_DIR: heapDirectory };
-  let routers: Routers | undefined;
+  let building: Promise<Routers> | undefined;
   let watch: Watch | undefined;
+  let destroyed: Promise<void> | undefined;
+  const destroy = async (): Promise<void> => {
+    watch?.end();
+    // Interrupted while it is being built: what is half there can only be removed once it is whole.
+    const routers = await building?.catch(() => undefined);
+    await routers?.destroy();
+    await tools.remove();
+  };
   return {
     async run() {
       const config = { targets: TARGETS };
-      routers = await buildRouters({
-        ...{ prefix: options.prefix, times: HOST_TIMES, vipd, scheduling: REAL_TIME, env, config },
-      });
+      const times = HOST_TIMES;
+      building = buildRouters({ prefix: options.prefix, times, vipd, scheduling: REAL_TIME, env, config });
+      const routers = await building;
       watch = await startWatch(routers.topology, tools);
       return soak(rigOf({ options, routers, tools, watch, heapDirectory }));
     },
-    async destroy() {
-      watch?.end();
-      await routers?.destroy();
-      await tools.remove();
+    destroy() {
+      destroyed ??= destroy();
+      return destroyed;
     },
   };
 }
@@ -141,7 +148,11 @@ async function soak(built: Rig): Promise<Report> {
     rig.done.push(done);
     ({ active, highest } = done.outcome);
     options.onProgress(progressLine(done, end));
-    if (done.outcome.problems.length > 0 && !options.keepGoing) break;
+    if (done.outcome.problems.length === 0) continue;
+    if (!options.keepGoing) break;
+    // The report keeps the end of the whole run only.
+    for (const line of rig.transcript.slice(rig.transcript.findLastIndex(text => text.includes(' fault '))))
+      options.onProgress(line);
   }
   return reportOf({
     seed: options.seed,

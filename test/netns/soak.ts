@@ -70,16 +70,17 @@ function kinds(text: string): readonly FaultKind[] {
 
 async function main(): Promise<number> {
   const options = readArguments();
-  const soak = await buildSoak(options);
+  const building = buildSoak(options);
   let interrupted = false;
   const interrupt = (): void => {
     if (interrupted) return;
     interrupted = true;
     process.stderr.write('soak: interrupted, cleaning up\n');
-    void soak.destroy().finally(() => process.exit(EXIT_INTERRUPTED));
+    void building.then(soak => soak.destroy()).finally(() => process.exit(EXIT_INTERRUPTED));
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
   process.stderr.write(`soak: seed ${options.seed}\n`);
+  const soak = await building;
   try {
     const report = await soak.run();
     await tell(report, options);

@@ -70,7 +70,7 @@ pairTest('a target that is heard but does not hear us is down, although traffic 
   await vipd.line(/^target 1 up/, TOLD_MS);
   await vipd.line(/^traffic lan0 alive/, TOLD_MS);
   // b pings all the time: its frames come in.
-  const asking = pair.ask(pair.b, 'lan0', '192.0.2.2');
+  const asking = pair.start(pair.b, 'ping', '-n', '-q', '-i', '0.05', '192.0.2.2');
   const oneWay =
     'table netdev oneway { chain in { type filter hook ingress device "lan0" priority 0; arp operation request drop; icmpv6 type nd-neighbor-solicit drop; }; }';
   const from = vipd.lines.length;

@@ -254,11 +254,11 @@ export class Pair {
     return capture;
   }
 
-  /** Has the kernel of a namespace ask for an address on the LAN again and again; killed by the caller or close(). */
-  ask(ns: string, lan: string, address: string): Lines {
-    const asking = new Lines('ip', ['netns', 'exec', ns, 'ping', '-n', '-q', '-i', '0.05', '-I', lan, address]);
-    this.#children.push(asking);
-    return asking;
+  /** Starts a program in a namespace; ended by close(). */
+  start(ns: string, command: string, ...args: string[]): Lines {
+    const started = new Lines('ip', ['netns', 'exec', ns, command, ...args]);
+    this.#children.push(started);
+    return started;
   }
 
   async inject(lan: string, frame: Buffer): Promise<void> {

@@ -81,7 +81,7 @@ test('a LAN whose targets all fall silent here only moves the addresses; one tar
   driver.vipd({ type: 'target', index: 1, up: false });
   driver.run(150);
   t.is(driver.role, 'active', "the peer's heartbeat may be older than its own look");
-  driver.run(250);
+  driver.run(170);
   t.is(driver.role, 'handing-over', driver.reason);
   t.regex(driver.reason, /LAN clients is dead here/);
 });
@@ -204,6 +204,18 @@ test('the peer, unheard, claims the addresses too: the higher rank defends, the 
   t.is(lower.role, 'standby', 'the peer answers for the addresses');
 });
 
+test('two that claim at the same moment, heartbeats lost: the lower rank lets go at the first announcement it hears', t => {
+  const lower = Driver.active({ onIsolation: 'keep', priority: 50 });
+  lower.peer = undefined;
+  lower.run(150);
+  lower.vipd({ type: 'expired', epoch: lower.machine.highest });
+  t.is(lower.role, 'standby', 'its lease has ended');
+  for (let waited = 0; waited < 5_000 && lower.role !== 'active'; waited += 1) lower.run(1);
+  t.is(lower.role, 'active', 'nobody answers');
+  lower.vipd({ type: 'conflict', index: 0, mac: PEER_MAC, port: 'c0' });
+  t.is(lower.role, 'standby', lower.reason);
+});
+
 test('answers of a third machine to a probe do not keep a standby from taking over', t => {
   const driver = Driver.standby();
   driver.peer = undefined;
@@ -215,6 +227,19 @@ test('answers of a third machine to a probe do not keep a standby from taking ov
   driver.run(300);
   t.is(driver.role, 'active', driver.reason);
   t.true(driver.events.includes('VIP_CLAIMED_BY_OTHER'));
+});
+
+test('a third machine that answers ARP for a silent peer is named, and neither vetoes nor counts as a claim', t => {
+  const driver = Driver.standby({ onConflict: 'stand-down' });
+  driver.peer = undefined;
+  driver.peerAnswers = false;
+  for (let answers = 0; answers < 10; answers += 1) {
+    driver.run(50);
+    driver.vipd({ type: 'reply', id: driver.machine.probeId, index: 0, via: 'arp', mac: THIRD_MAC });
+  }
+  t.is(driver.role, 'active', driver.reason);
+  t.true(driver.events.includes('VIP_CLAIMED_BY_OTHER'));
+  t.false(driver.events.includes('STANDS_DOWN'));
 });
 
 test('the time from decision to announcement is told', t => {

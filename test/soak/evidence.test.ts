@@ -87,18 +87,35 @@ test('epochs of terms must grow, over all faults', t => {
     line('r1', 10, 'ROLE_CHANGED', { to: 'active', epoch: '11.1' }),
     line('r1', 30, 'ROLE_CHANGED', { to: 'standby', epoch: '12.2' }),
   ];
-  const terms = termsOf(log);
+  const terms = termsOf(log, [
+    { router: 'r2', at: 20, to: 'active', epoch: '12.2' },
+    { router: 'r1', at: 40, to: 'active', epoch: '13.1' },
+    { router: 'r1', at: 50, to: 'standby', epoch: '14.2' },
+  ]);
   t.deepEqual(
     terms.map(({ router, counter }) => [router, counter]),
     [
       ['r1', 11],
       ['r2', 12],
+      ['r1', 13],
     ],
+    'from log and decisions, each once',
   );
   t.deepEqual(epochProblems(terms, 10), []);
   t.regex(epochProblems(terms, 11)[0] ?? '', /r1 became active under epoch 11, after 11/);
-  t.is(movesOf(terms, 'r1'), 1);
-  t.is(movesOf(terms, 'r2'), 2);
+});
+
+test('the role has moved when the other kernel gets the VIP; a repair in place is no move', t => {
+  const events = [
+    { router: 'r1', at: 1, held: false },
+    { router: 'r1', at: 2, held: true },
+    { router: 'r2', at: 3, held: true },
+    { router: 'r1', at: 4, held: false },
+    { router: 'r1', at: 5, held: true },
+  ] as const;
+  t.is(movesOf(events, 'r1'), 2);
+  t.is(movesOf(events, 'r2'), 3);
+  t.is(movesOf([], 'r1'), 0);
 });
 
 test('alarms that a fault does not explain are named with their number, notices are not', t => {

@@ -97,6 +97,14 @@ export interface LogLine {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
+/** A change of role as a snapshot of pulse remembers it. */
+export interface RoleDecision {
+  readonly router: Router;
+  readonly at: number;
+  readonly to: string;
+  readonly epoch: string;
+}
+
 /** A router became active. */
 export interface Term {
   readonly router: Router;
@@ -104,11 +112,16 @@ export interface Term {
   readonly counter: number;
 }
 
-export function termsOf(lines: readonly LogLine[]): Term[] {
-  return lines
-    .filter(({ code, fields }) => code === 'ROLE_CHANGED' && fields.to === 'active')
-    .map(({ router, at, fields }) => ({ router, at, counter: Number(String(fields.epoch).split('.')[0]) }))
-    .sort((a, b) => a.at - b.at);
+/** The log leaves repetitions out, the decisions of a snapshot end with its process: terms from both, each once. */
+export function termsOf(lines: readonly LogLine[], decisions: readonly RoleDecision[]): Term[] {
+  const told = lines
+    .filter(({ code }) => code === 'ROLE_CHANGED')
+    .map(({ router, at, fields }) => ({ router, at, to: String(fields.to), epoch: String(fields.epoch) }));
+  const terms = new Map<string, Term>();
+  for (const { router, at, to, epoch } of [...told, ...decisions]) {
+    if (to === 'active') terms.set(`${router} ${epoch}`, { router, at, counter: Number(epoch.split('.')[0]) });
+  }
+  return [...terms.values()].sort((a, b) => a.at - b.at || a.counter - b.counter);
 }
 
 /** Terms whose epoch is not above every one before; `highest` is the highest counter of earlier faults. */
@@ -122,12 +135,13 @@ export function epochProblems(terms: readonly Term[], highest: number): string[]
   return problems;
 }
 
-/** How often the role went to the other router, beginning with `active`. */
-export function movesOf(terms: readonly Term[], active: Router): number {
+/** How often the VIP went to the other router's kernel, beginning with `active`. */
+export function movesOf(events: readonly Held[], active: Router): number {
   let holder = active;
   let moves = 0;
-  for (const { router } of terms) {
-    if (router !== holder) moves += 1;
+  for (const { router, held } of events) {
+    if (!held || router === holder) continue;
+    moves += 1;
     holder = router;
   }
   return moves;

@@ -83,7 +83,9 @@ test('pulse runs in real time, may bind port 694, has time to hand over, and vip
     'the witness process leaves the class by chrt',
   );
   t.regex(pulse.get('ExecStopPost')?.[0] ?? '', /vipd --cleanup --state \/run\/tandem\/vipd\.state$/);
-  t.true(pulse.get('RestrictAddressFamilies')?.[0]?.split(' ').includes('AF_PACKET'));
+  for (const family of ['AF_PACKET', 'AF_NETLINK'])
+    t.true(pulse.get('RestrictAddressFamilies')?.[0]?.split(' ').includes(family), family);
+  t.true(pulse.get('After')?.[0]?.split(' ').includes('nftables.service'), 'its start flushes all rules');
 });
 
 test('the director may write sysctls, cannot load modules, reloads on SIGHUP and waits for nobody', async t => {

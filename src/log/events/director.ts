@@ -34,21 +34,29 @@ export const DIRECTOR_EVENTS = {
   KERNEL_CHANGED: {
     severity: 'info',
     says: 'The director changed the kernel, as config or verdicts want it.',
-    fields: { target: 'ipvs, nft, sysctl or sync', change: 'what was done', reason: 'what the audit was for' },
+    fields: {
+      target: 'ipvs, nft, sysctl, sync or packet lease',
+      change: 'what was done',
+      reason: 'what the audit was for',
+    },
     identity: ['target', 'change'],
   },
   DRIFT_REPAIRED: {
     severity: 'warning',
     says: 'Somebody changed what Tandem had set in the kernel; it was put back.',
     remedy: 'Find out who did (another tool, a person), and change the config instead of the kernel.',
-    fields: { target: 'ipvs, nft, sysctl or sync', change: 'what was done', reason: 'what the audit was for' },
+    fields: {
+      target: 'ipvs, nft, sysctl, sync or packet lease',
+      change: 'what was done',
+      reason: 'what the audit was for',
+    },
     identity: ['target', 'change'],
   },
   KERNEL_REFUSED: {
     severity: 'err',
     says: 'The kernel, or the tool that talks to it, refused a change.',
     remedy: 'Read the problem; `tandem plan` shows what is still to be done.',
-    fields: { target: 'ipvs, nft, sysctl or sync', problem: 'what it said' },
+    fields: { target: 'ipvs, nft, sysctl, sync or packet lease', problem: 'what it said' },
     identity: ['target', 'problem'],
   },
   SERVER_DRAINING: {

@@ -320,7 +320,7 @@ export const PULSE_EVENTS = {
   },
   STATE_UNREADABLE: {
     severity: 'warning',
-    says: 'The state file of pulse is damaged; it is set aside and a high epoch is used.',
+    says: 'The state file of pulse is damaged; it is set aside, its copy is used, and an epoch above all that can have been used before.',
     fields: { path: 'the file', problem: 'what is wrong' },
   },
   STATE_UNWRITABLE: {

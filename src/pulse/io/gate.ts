@@ -14,12 +14,16 @@ import {
   interfacesOf,
   TRIAL_MS,
   trialRules,
+  withoutElements,
 } from '../../firewall/gate.ts';
+import { removeGateRecord, writeGateRecord } from '../../firewall/io/gate-file.ts';
 import type { Log } from '../../log/log.ts';
 import type { VipdMessage } from '../../vip/protocol.ts';
 
 /** All of the start together, and each repair, in ms. */
 const WORK_MS_MAX = 1_800;
+/** Trials that must fail before the kernel counts as one that cannot. */
+const TRIES_MAX = 3;
 /** Cleaning up gets at least this, in ms. */
 const REMOVE_MS_MIN = 200;
 
@@ -29,6 +33,8 @@ export interface GateOptions {
   readonly addresses: readonly GateAddress[];
   readonly leaseMs: number;
   readonly keepMs: number;
+  /** Where the director reads what was put in. */
+  readonly runDir: string;
   /** Path of vipd, which sends the trial's frames. */
   readonly vipd: string;
   readonly log: Log;
@@ -38,6 +44,8 @@ export interface GateOptions {
 export interface Gate {
   /** vipd is to watch the rules. */
   readonly installed: boolean;
+  /** They are in now. */
+  readonly inForce: boolean;
   /** Takes notice of what vipd says: repairs in the background, then has `say` tell vipd to renew at once. */
   hear(message: VipdMessage, say: (line: string) => void): void;
   /** At the end: removes the table unless addresses stay in the kernel, whose lease it then is. */
@@ -62,7 +70,7 @@ export async function openGate(options: GateOptions): Promise<Gate> {
     // Whatever an earlier life left would shut the addresses out.
     await shell.remove(left);
     if (wanted) log.event('PACKET_LEASE_OFF', { reason: reasonOf(error) });
-    return { installed: false, hear: () => undefined, close: async () => undefined };
+    return { installed: false, inForce: false, hear: () => undefined, close: async () => undefined };
   }
 }
 
@@ -78,6 +86,10 @@ class RunningGate implements Gate {
   constructor(shell: Shell, options: GateOptions) {
     this.#shell = shell;
     this.#options = options;
+  }
+
+  get inForce(): boolean {
+    return !this.#off;
   }
 
   hear(message: VipdMessage, say: (line: string) => void): void {
@@ -132,7 +144,7 @@ function timeLeft(): TimeLeft {
   return (floor = 1) => Math.max(floor, Math.ceil(end - performance.now()));
 }
 
-function shellOf({ addresses, leaseMs, keepMs, vipd, runCommand = run }: GateOptions): Shell {
+function shellOf({ addresses, leaseMs, keepMs, runDir, vipd, runCommand = run }: GateOptions): Shell {
   const nft = async (args: readonly string[], timeoutMs: number, input?: string): Promise<string> => {
     const result = await runCommand('nft', args, { timeoutMs, ...(input !== undefined && { input }) });
     if (result.status === 0) return result.stdout;
@@ -141,27 +153,39 @@ function shellOf({ addresses, leaseMs, keepMs, vipd, runCommand = run }: GateOpt
   const apply = async (text: string, timeoutMs: number) => {
     await nft(['-f', '-'], timeoutMs, text);
   };
+  const list = (left: TimeLeft) => nft(['-s', 'list', 'table', GATE_FAMILY, GATE_TABLE], left());
   return {
     install: async left => {
-      const listing = await nft(['-s', 'list', 'table', GATE_FAMILY, GATE_TABLE], left()).catch(() => '');
+      const listing = await list(left).catch(() => '');
       const plan = { addresses, leaseMs, keepMs, present: await interfacesPresent() };
       const kept = gateRules({ ...plan, chains: chainsIn(listing) });
       // Sets of another version of ours do not fit: then all of it is made anew.
       await apply(kept, left()).catch(() =>
         apply(`${gateRemoval(GATE_TABLE)}${gateRules({ ...plan, chains: [] })}`, left()),
       );
+      const record = { rules: gateRules({ ...plan, chains: [] }), listing: withoutElements(await list(left)) };
+      // Without it the director audits nothing of this, and that is all.
+      await writeGateRecord(runDir, record).catch(() => undefined);
     },
     trial: async left => {
       try {
         await apply(trialRules(), left());
-        const { status, stderr } = await runCommand(vipd, ['--try-gate', String(TRIAL_MS)], { timeoutMs: left() });
-        if (status !== 0) throw new Error(stderr.trim().slice(0, 300) || `${vipd} --try-gate ended with ${status}`);
+        // On a busy machine a trial of some milliseconds may fail by its own lateness.
+        for (let tries = 1; ; tries++) {
+          const { status, stderr } = await runCommand(vipd, ['--try-gate', String(TRIAL_MS)], { timeoutMs: left() });
+          if (status === 0) break;
+          if (tries === TRIES_MAX)
+            throw new Error(stderr.trim().slice(0, 300) || `${vipd} --try-gate ended with ${status}`);
+        }
       } finally {
         await apply(gateRemoval(GATE_TRIAL_TABLE), left(REMOVE_MS_MIN)).catch(() => undefined);
       }
     },
     // Nothing is left to do about a table that cannot be removed: vipd renews it all the same.
-    remove: left => apply(gateRemoval(GATE_TABLE), left(REMOVE_MS_MIN)).catch(() => undefined),
+    remove: async left => {
+      await removeGateRecord(runDir).catch(() => undefined);
+      await apply(gateRemoval(GATE_TABLE), left(REMOVE_MS_MIN)).catch(() => undefined);
+    },
   };
 }
 

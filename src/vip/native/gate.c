@@ -4,7 +4,8 @@
  * kernel's own clock ends it. The frames are the rules' language: kinds and destination are the same there.
  *
  * A grant counts only while the `ask` before it is fresh (some milliseconds): between the two we look at the lease. So a
- * process that was stopped after it had looked opens nothing when it wakes up.
+ * process that was stopped after it had looked opens nothing when it wakes up. A grant that took effect is let through to
+ * us; one that does not come back is repeated. Anything else that comes back met no rules at all.
  */
 #include "vipd.h"
 
@@ -21,7 +22,8 @@
 #define READS_MAX 32
 #define PAIR_US (4 * US_PER_MS) /* an `ask` is surely fresh for so long */
 #define TRIES_MAX 3
-#define PATIENCE_US (100 * US_PER_MS) /* a test frame comes back within microseconds, or never */
+#define AGAIN_US (5 * US_PER_MS) /* a grant comes back within microseconds, or was lost: a flooded CPU drops even here */
+#define PATIENCE_US (100 * US_PER_MS)
 #define TELL_AGAIN_US US_PER_S
 #define STEPS 16
 
@@ -31,7 +33,8 @@ enum { LIVE = 0x44, TRIAL = 0x54 }; /* which table listens */
 static int fd = -1;
 static uint8_t table = LIVE;
 static bool wanted; /* the table should be there: its absence is told */
-static us_t test_at = NEVER;
+static us_t granted_at = NEVER, again_at = NEVER; /* the first grant that has not come back; when to renew again */
+static unsigned seen;				   /* kinds that came back, as bits */
 static us_t told_at;
 
 static bool transmit(enum kind kind, unsigned step)
@@ -113,15 +116,17 @@ void gate_renew(const struct terms *terms)
 		us_t now = clock_now(), left = terms->deadline - now;
 		unsigned steps = left > 0 ? steps_left(left, whole) : 0;
 
-		if (now >= terms_end(terms) || (terms->mode != MODE_ALONE && steps == 0))
+		if (now >= terms_end(terms) || (terms->mode != MODE_ALONE && steps == 0)) {
+			granted_at = NEVER; /* nothing is left to grant, nor to wait for */
 			return;
+		}
 		sent = transmit(terms->mode == MODE_ALONE ? ALONE : GRANT, terms->mode == MODE_ALONE ? 0 : steps) && sent;
 		if (!sent)
 			tell_lost("lo", now);
 		if (clock_now() - asked_at >= PAIR_US)
 			continue; /* we were held up: the ask may have been stale */
-		if (test_at == NEVER && transmit(TEST, 0))
-			test_at = now;
+		granted_at = granted_at == NEVER ? now : granted_at;
+		again_at = now + AGAIN_US;
 		return;
 	}
 }
@@ -129,12 +134,12 @@ void gate_renew(const struct terms *terms)
 /* Before anything is removed: what is about to go is not served any more. */
 void gate_close(void)
 {
-	test_at = NEVER;
+	granted_at = NEVER;
 	if (fd >= 0)
 		(void)transmit(CLOSE, 0);
 }
 
-/* A frame of ours that got through. The test is let through while the lease lives; any other means: no table. */
+/* Frames of ours that got through. */
 void gate_read(us_t now)
 {
 	uint8_t frame[FRAME_BYTES];
@@ -146,28 +151,32 @@ void gate_read(us_t now)
 			return;
 		if (n < ETH_HLEN || frame[0] != 0x02 || frame[1] != 0x54 || frame[2] != 0x4e || frame[3] != table)
 			continue;
-		if (frame[4] == TEST)
-			test_at = NEVER;
-		else
+		seen |= 1u << (frame[4] & 7);
+		if (frame[4] == GRANT || frame[4] == ALONE)
+			granted_at = NEVER;
+		else if (frame[4] != TEST)
 			tell_lost("table", now);
 	}
 }
 
-/* The test did not come back: the gate is shut although we hold the addresses. */
-void gate_due(us_t now)
+/* True: the grant did not come back, renew again. After many of them the gate is shut although we hold the addresses. */
+bool gate_due(us_t now)
 {
-	if (fd < 0 || test_at == NEVER || now - test_at < PATIENCE_US)
-		return;
+	if (fd < 0 || granted_at == NEVER || now < again_at)
+		return false;
 	gate_read(now); /* our own lateness is not its silence */
-	if (test_at == NEVER)
-		return;
-	test_at = NEVER;
+	if (granted_at == NEVER)
+		return false;
+	if (now - granted_at < PATIENCE_US)
+		return true;
+	granted_at = NEVER;
 	tell_lost("shut", now);
+	return false;
 }
 
 us_t gate_next(void)
 {
-	return test_at == NEVER ? NEVER : test_at + PATIENCE_US;
+	return granted_at == NEVER ? NEVER : again_at;
 }
 
 /* --- the trial: does this kernel do what the rules ask for? --- */
@@ -176,25 +185,28 @@ static bool passes(void)
 {
 	us_t end = clock_now() + 5 * US_PER_MS;
 
-	test_at = 0;
 	if (!transmit(TEST, 0))
 		return false;
 	do {
 		gate_read(clock_now());
-		if (test_at == NEVER)
+		if (seen & 1u << TEST)
 			return true;
 		usleep(200);
 	} while (clock_now() < end);
 	return false;
 }
 
+/* A grant that takes effect comes back, and then the test does. */
 static bool grant_passes(bool ask, useconds_t pause_us)
 {
+	seen = 0;
 	if (ask)
 		(void)transmit(ASK, 0);
 	usleep(pause_us);
 	(void)transmit(GRANT, STEPS);
-	return passes();
+	bool opened = passes();
+
+	return opened && (seen & 1u << GRANT);
 }
 
 /* NULL, or what the kernel does not do. The trial's table must be in, its lease and its ask at most `life_ms` long. */
@@ -208,6 +220,7 @@ const char *gate_trial(unsigned life_ms)
 							   : "cannot open a packet socket on lo";
 	if (!transmit(CLOSE, 0))
 		return "cannot send on lo (is it up?)";
+	seen = 0;
 	if (passes())
 		return "frames on lo do not meet the rules";
 	if (grant_passes(false, 0))
@@ -217,10 +230,12 @@ const char *gate_trial(unsigned life_ms)
 	if (!grant_passes(true, 0))
 		return "a grant does not open the gate: the set is not updated from the packet path";
 	usleep(life_us);
+	seen = 0;
 	if (passes())
 		return "the lease does not run out";
 	if (!grant_passes(true, 0))
 		return "the gate opens only once";
 	(void)transmit(CLOSE, 0);
+	seen = 0;
 	return passes() ? "closing does not close" : NULL;
 }

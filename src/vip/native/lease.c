@@ -393,7 +393,8 @@ void lease_timers(us_t now)
 	announce_due(now);
 	probes_due(now);
 	sample_due(now);
-	gate_due(now);
+	if (gate_due(now) && phase == HOLDING)
+		gate_renew(&terms);
 	will_run(now);
 }
 

@@ -1,6 +1,9 @@
 /*
  * rtnetlink(7): addresses added with a kernel lifetime and removed, each confirmed by the kernel's acknowledgement;
  * changes of addresses and links by others. Every call is bounded in time and in what it reads.
+ *
+ * Lengths that NLMSG_NEXT() and RTA_NEXT() count down are rounded up first, as these do: the last message may lack its
+ * padding, and an unsigned rest would then run below zero and the loop out of the buffer.
  */
 #include "vipd.h"
 
@@ -71,7 +74,7 @@ static int acknowledgement(struct netlink *nl, uint32_t seq)
 			continue;
 		if (n < 0)
 			return errno == EAGAIN ? ETIMEDOUT : errno;
-		size_t left = (size_t)n;
+		size_t left = NLMSG_ALIGN((size_t)n);
 
 		for (struct nlmsghdr *h = (struct nlmsghdr *)buffer; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
 			struct nlmsgerr error;
@@ -167,7 +170,7 @@ static unsigned vip_of(const struct nlmsghdr *h, struct ifaddrmsg *body)
 	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*body)))
 		return VIP_MAX;
 	memcpy(body, NLMSG_DATA(h), sizeof(*body));
-	left = h->nlmsg_len - NLMSG_LENGTH(sizeof(*body));
+	left = RTA_ALIGN(h->nlmsg_len - NLMSG_LENGTH(sizeof(*body)));
 	for (const struct rtattr *a = IFA_RTA(NLMSG_DATA(h)); RTA_OK(a, left); a = RTA_NEXT(a, left)) {
 		/* IPv4 has the address in IFA_LOCAL (IFA_ADDRESS may be a peer's), IPv6 in IFA_ADDRESS. */
 		if (a->rta_type != (body->ifa_family == AF_INET ? IFA_LOCAL : IFA_ADDRESS))
@@ -211,7 +214,7 @@ int netlink_find(struct netlink *nl, uint64_t *present, uint64_t *foreign)
 
 		if (n < 0)
 			return errno;
-		size_t left = (size_t)n;
+		size_t left = NLMSG_ALIGN((size_t)n);
 
 		for (struct nlmsghdr *h = (struct nlmsghdr *)buffer; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
 			struct ifaddrmsg body;
@@ -249,7 +252,7 @@ static void link_event(const struct nlmsghdr *h)
 	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(body)))
 		return;
 	memcpy(&body, NLMSG_DATA(h), sizeof(body));
-	left = h->nlmsg_len - NLMSG_LENGTH(sizeof(body));
+	left = RTA_ALIGN(h->nlmsg_len - NLMSG_LENGTH(sizeof(body)));
 	for (const struct rtattr *a = IFLA_RTA(NLMSG_DATA(h)); RTA_OK(a, left); a = RTA_NEXT(a, left))
 		if (a->rta_type == IFLA_IFNAME && memchr(RTA_DATA(a), 0, RTA_PAYLOAD(a)))
 			name = RTA_DATA(a);
@@ -278,7 +281,7 @@ bool events_read(int fd)
 			return true;
 		if (from.nl_pid != 0)
 			continue; /* not from the kernel */
-		size_t left = (size_t)n;
+		size_t left = NLMSG_ALIGN((size_t)n);
 
 		for (struct nlmsghdr *h = (struct nlmsghdr *)buffer; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
 			struct ifaddrmsg body;

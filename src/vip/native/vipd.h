@@ -213,7 +213,7 @@ int gate_fd(void);
 void gate_renew(const struct terms *terms);
 void gate_close(void);
 void gate_read(us_t now);
-void gate_due(us_t now);
+bool gate_due(us_t now);
 us_t gate_next(void);
 void gate_interface(const char *name);
 const char *gate_trial(unsigned life_ms);

@@ -33,11 +33,11 @@ export const configTarget: Target = {
     const { nodeView } = await import('../../../src/config/node.ts');
     const { firewallServices, ruleset } = await import('../../../src/firewall/ruleset.ts');
     const example = readFileSync(EXAMPLE, 'utf8');
-    const plain = example.split('\n').filter(line => !/^\s*(#|$)/.test(line));
+    // Without its comments it is a quarter of the size, and tried the more often.
+    const bare = example.split('\n').filter(line => !/^\s*(#|$)/.test(line));
+    const plain = bare.map(line => line.replace(/ +#.*/, ''));
     return {
-      seeds: [example, plain.join('\n'), plain.slice(0, 24).join('\n'), 'pair: {a: &x [1, *x]}'].map(text =>
-        Buffer.from(text),
-      ),
+      seeds: [plain.join('\n'), plain.slice(0, 24).join('\n'), 'pair: {a: &x [1, *x]}'].map(text => Buffer.from(text)),
       run(input) {
         const text = input.toString('utf8');
         const parsed = parseConfig(text);

@@ -8,8 +8,8 @@ import { KEY, PAIR_NAME, signed } from './heartbeat.ts';
 
 /** One record of an input: what it is, the length of its bytes, its bytes. */
 const OPS = ['peer', 'stranger', 'vipd', 'command', 'time', 'late', 'vipd-gone', 'obedience'] as const;
-const EVENTS_MAX = 60;
-const TICKS_MAX = 20;
+const EVENTS_MAX = 40;
+const TICKS_MAX = 8;
 const PEER_BOOT_AT = 24;
 const NODE_AT = 6;
 
@@ -172,7 +172,15 @@ export const electionTarget: Target = {
       }
 
       inspect(): void {
-        const context = { view: VIEW, seq: 1, now: this.now, wallMs: 1.8e12, decisions: [], counters: {} };
+        const context = {
+          view: VIEW,
+          seq: 1,
+          now: this.now,
+          wallMs: 1.8e12,
+          decisions: [],
+          counters: {},
+          packetLease: true,
+        };
         snapshotSchema.parse(JSON.parse(JSON.stringify(snapshotOf(this.machine, context))));
       }
     }

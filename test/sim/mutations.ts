@@ -84,18 +84,6 @@ export const MUTATIONS: readonly Mutation[] = [
     expects: ['one-owner', 'no-change'],
   },
   {
-    name: 'a late loop goes on with the silence that it knew',
-    patches: [
-      pulse(
-        'election',
-        "if (state.role === 'standby')\n        update(turn, { state: { ...state, probing: undefined, vacantSince: undefined } });\n    else if",
-        'if',
-      ),
-    ],
-    kind: 'both stalled',
-    expects: ['too-early', 'one-owner', 'no-change'],
-  },
-  {
     name: 'a last will can be replayed: that of any term opens the way',
     patches: [pulse('judgement', 'closed.counter > 0 && compareEpochs(last.epoch, closed) <= 0', 'closed.counter > 0')],
     expects: ['one-owner', 'no-change', 'flap'],

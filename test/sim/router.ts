@@ -208,6 +208,10 @@ export class Router implements VipdHost, PulseHost {
       if (this.#life === life && this.up) run();
     };
     this.world.timeline.in(
+      UNIT_KILL_MS,
+      unless(() => vipd?.kill()),
+    );
+    this.world.timeline.in(
       CLEANUP_MS,
       unless(() => this.#cleanUp()),
     );

@@ -6,7 +6,7 @@ export const FAULT_TITLES: Readonly<Record<FaultName, string>> = {
   power: 'power loss',
   'kill-main': 'main process killed',
   'kill-all': 'all processes killed',
-  'stop-all': 'all processes stopped for 2 s',
+  'stop-all': 'all stopped for 2 s',
   graceful: 'graceful stop',
   carrier: 'carrier loss',
   handover: 'planned handover',

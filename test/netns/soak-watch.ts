@@ -44,8 +44,9 @@ export interface Watch {
 export async function startWatch(topology: Topology, tools: Tools): Promise<Watch> {
   const [r1, r2] = await Promise.all(ROUTERS.map(router => macOf(topology, router)));
   const macs = { r1: r1 as string, r2: r2 as string };
-  // In the real-time class: an answer not asked for in time would look like a silence.
-  const args = ['--rr', '55', tools.watch, 'c0', CLIENT_ADDRESSES[0], VIP, macs.r1, macs.r2];
+  // In the real-time class: an answer not asked for in time would look like a silence. Just below pulse's own priority: a machine on
+  // which others starve pulse is then seen to stand still, one on which pulse starves itself is not.
+  const args = ['--rr', '49', tools.watch, 'c0', CLIENT_ADDRESSES[0], VIP, macs.r1, macs.r2];
   const child = topology.start('client', 'chrt', args, { stdio: ['pipe', 'pipe', 'inherit'] });
   let answers: Answer[] = [];
   let stalls: Stall[] = [];

@@ -120,9 +120,11 @@ export async function judge(scene: Scene, expectation: Expectation, trouble: rea
   const window: Span = { from: scene.from, to: Date.now() };
   const { answers, stalls } = scene.watch.take();
   const log = scene.takeLog();
-  const terms = termsOf(log, await decisionsSince(scene));
+  const decisions = await decisionsSince(scene);
+  const terms = termsOf(log, decisions);
   const service = serviceOf(scene, answers, window);
-  const planned = log.some(({ code }) => code === 'HANDOVER_STARTED');
+  const planned =
+    log.some(({ code }) => code === 'HANDOVER_STARTED') || decisions.some(({ to }) => to === 'handing-over');
   const moves = movesOf(scene.held(), scene.before);
   const stalledMs = stalls.reduce((most, { ms }) => Math.max(most, ms), 0);
   const stalled = stalledMs >= scene.times.intervalMs / 2;

@@ -36,6 +36,8 @@ export interface Watch {
   readonly macs: Readonly<Record<Router, string>>;
   /** What came since the last call. */
   take(): { readonly answers: readonly Answer[]; readonly stalls: readonly Stall[] };
+  /** Of its whole life. */
+  longestStallMs(): number;
   /** Why it ended, if it did. */
   ended(): string | undefined;
   end(): void;
@@ -50,6 +52,7 @@ export async function startWatch(topology: Topology, tools: Tools): Promise<Watc
   const child = topology.start('client', 'chrt', args, { stdio: ['pipe', 'pipe', 'inherit'] });
   let answers: Answer[] = [];
   let stalls: Stall[] = [];
+  let longestStallMs = 0;
   let pending = '';
   let ended: string | undefined;
   child.on('error', error => {
@@ -66,6 +69,7 @@ export async function startWatch(topology: Topology, tools: Tools): Promise<Watc
       const answer = parseAnswer(line);
       if (answer && answers.length < ANSWERS_MAX) answers.push(answer);
       const stall = answer ? undefined : parseStall(line);
+      longestStallMs = Math.max(longestStallMs, stall?.ms ?? 0);
       if (stall && stalls.length < ANSWERS_MAX) stalls.push(stall);
     }
   });
@@ -77,6 +81,7 @@ export async function startWatch(topology: Topology, tools: Tools): Promise<Watc
       stalls = [];
       return taken;
     },
+    longestStallMs: () => longestStallMs,
     ended: () => ended,
     end: () => child.stdin?.end(),
   };

@@ -129,11 +129,12 @@ function frame(listener: Listener, { leaseMs, keepMs, askMs }: Times): string[] 
     ...['asked', 'lease'].map(set),
     ...baseChain(listener, 'renew', 'lo', [
       `meta protocol != ${ETHER_TYPE} accept`,
-      `${to(listener, 'ask')} update @asked { ${KEY} timeout ${askMs}ms } drop`,
+      // Each ask has its own mark: see next_mark() in gate.c.
+      `${to(listener, 'ask')} update @asked { meta mark timeout ${askMs}ms } drop`,
       `${to(listener, 'close')} delete @lease { ${KEY} } drop`,
       // Comes back while the gate is open: for the trial.
       `${to(listener, 'test')} ${KEY} @lease accept`,
-      `${ours(listener)} ${KEY} != @asked drop`,
+      `${ours(listener)} meta mark != @asked drop`,
       ...steps.map(step => opens(to(listener, 'grant', step), TICK_MS + Math.floor((leaseMs * step) / STEPS))),
       opens(to(listener, 'alone'), leaseMs + keepMs),
       `${ours(listener)} drop`,

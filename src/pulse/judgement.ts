@@ -159,7 +159,7 @@ export function judge(machine: Machine, idle: Idle, now: At): Judgement {
   } else if (now < deadAt(machine)) {
     return { verdict: 'suspicious', linksBroken: false, vacant: false };
   }
-  if ((probing?.silentRounds ?? 0) >= SILENT_ROUNDS) {
+  if ((probing?.silentRounds ?? 0) >= SILENT_ROUNDS && now >= silenceAt(machine, idle)) {
     if (!inForce(machine)) return take(machine, probing, now, 'silence: no heartbeat and no answer');
     const grant = usableGrant(machine, now);
     if (grant)
@@ -171,6 +171,19 @@ export function judge(machine: Machine, idle: Idle, now: At): Judgement {
   return { verdict: 'suspicious', linksBroken: (probing?.answeredRounds ?? 0) > 0, vacant: false };
 }
 
+/**
+ * When silence may be acted on: a router that has just lost the addresses by its own stall waits longer. A peer whose heartbeats are lost
+ * may be taking over in this moment, and answers once it has.
+ */
+function silenceAt(machine: Machine, { yields }: Idle): At {
+  return yields ? after(deadAt(machine), ms(patienceMs(machine))) : deadAt(machine);
+}
+
+/** How long a router that does not go first waits for the one that does. */
+function patienceMs(machine: Machine): number {
+  return deadMs(machine) + 3 * machine.settings.intervalMs;
+}
+
 /** The peer is heard and does not serve: the higher ranked goes first, the other gives it time. */
 function judgeVacancy(machine: Machine, { probing, vacantSince, yields }: Idle, now: At): Judgement {
   const { last } = machine.peer;
@@ -178,10 +191,9 @@ function judgeVacancy(machine: Machine, { probing, vacantSince, yields }: Idle, 
   const competing = last?.role === 'standby' || last?.role === 'starting' || last?.role === 'claiming';
   const first = !yields && (outranksPeer(machine) || peerYields(machine));
   // Each has its time, so that the two do not claim at the same moment: who goes first and has missed it lets the other try.
-  const { intervalMs } = machine.settings;
-  const patienceMs = deadMs(machine) + 3 * intervalMs;
-  const inTime = first && last?.role !== 'claiming' && waited < patienceMs - intervalMs;
-  const myTurn = !competing || inTime || waited >= patienceMs * (first || yields ? 2 : 1);
+  const patience = patienceMs(machine);
+  const inTime = first && last?.role !== 'claiming' && waited < patience - machine.settings.intervalMs;
+  const myTurn = !competing || inTime || waited >= patience * (first || yields ? 2 : 1);
   if (!myTurn || (probing?.silentRounds ?? 0) < 1) return { verdict: 'suspicious', linksBroken: false, vacant: true };
   return take(machine, probing, now, `the peer is heard as ${last?.role ?? 'unknown'} and does not serve`);
 }

@@ -52,6 +52,8 @@ export function becomeStandby(turn: Turn, reason: string, yields = false): void 
     willFor: '',
     vipdLostAt: undefined,
     lease: { ...turn.machine.lease, inFlight: [], ackedAt: undefined, margin: undefined },
+    // What it knew of the peer before is from a time in which it was late.
+    blindUntil: yields ? turn.now : turn.machine.blindUntil,
   });
   become(turn, { role: 'standby', probing: undefined, vacantSince: undefined, yields }, reason);
 }

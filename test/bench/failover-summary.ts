@@ -46,6 +46,8 @@ export interface Row {
   readonly notRestored: number;
   /** Runs in which the VIP had moved by itself before the fault; in none of the figures. */
   readonly movedBefore: number;
+  /** Probes that were lost before the fault, in all these runs: the service of a pair in peace. */
+  readonly lostBefore: number;
   /** null: not told. */
   readonly decidedToAnnouncedMs: Spread | null;
 }
@@ -111,6 +113,7 @@ function rowOf(results: readonly Result[], cell: Pick<Row, 'tool' | 'fault' | 'i
       bothServedAtEnd: figures.filter(({ bothServedAtEnd }) => bothServedAtEnd).length,
       notRestored: figures.filter(({ restored }) => !restored).length,
       movedBefore: all.length - figures.length,
+      lostBefore: figures.reduce((sum, { lostBefore }) => sum + lostBefore, 0),
       decidedToAnnouncedMs: announcing.length > 0 ? spread(announcing) : null,
     },
   ];

@@ -6,7 +6,7 @@ export const FAULT_TITLES: Readonly<Record<FaultName, string>> = {
   power: 'power loss',
   'kill-main': 'main process killed',
   'kill-all': 'all processes killed',
-  'stop-all': 'all processes stopped for 2 s',
+  'stop-all': 'all stopped for 2 s',
   graceful: 'graceful stop',
   carrier: 'carrier loss',
   handover: 'planned handover',
@@ -48,7 +48,8 @@ function faultLine(row: Row): string {
   const ongoing = row.bothServedAtEnd > 0 ? `, **still at the end: ${row.bothServedAtEnd} of ${runs}**` : '';
   const gone = row.notRestored > 0 ? `, **not restored: ${row.notRestored} of ${runs}**` : '';
   const astray = row.movedBefore > 0 ? `, and ${row.movedBefore} moved before the fault` : '';
-  return `| ${FAULT_TITLES[row.fault]} | ${row.intervalMs} | ${TOOL_TITLES[row.tool]} | ${runs}${astray} | ${gapMs.p50}, ${gapMs.p99}, ${gapMs.max}${gone} | ${pair(lost)} | ${pair(bothServedMs)}${ongoing} | ${pair(bothHeldMs)} |`;
+  const unquiet = row.lostBefore > 0 ? `, ${row.lostBefore} probes lost before the faults` : '';
+  return `| ${FAULT_TITLES[row.fault]} | ${row.intervalMs} | ${TOOL_TITLES[row.tool]} | ${runs}${astray}${unquiet} | ${gapMs.p50}, ${gapMs.p99}, ${gapMs.max}${gone} | ${pair(lost)} | ${pair(bothServedMs)}${ongoing} | ${pair(bothHeldMs)} |`;
 }
 
 function announcingLine({ fault, intervalMs, decidedToAnnouncedMs: spread }: Row): string {

@@ -120,13 +120,17 @@ export async function judge(scene: Scene, expectation: Expectation, trouble: rea
   const window: Span = { from: scene.from, to: Date.now() };
   const { answers, stalls } = scene.watch.take();
   const log = scene.takeLog();
-  const terms = termsOf(log, await decisionsSince(scene));
+  const decisions = await decisionsSince(scene);
+  const terms = termsOf(log, decisions);
   const service = serviceOf(scene, answers, window);
-  const planned = log.some(({ code }) => code === 'HANDOVER_STARTED');
+  const planned =
+    log.some(({ code }) => code === 'HANDOVER_STARTED') || decisions.some(({ to }) => to === 'handing-over');
   const moves = movesOf(scene.held(), scene.before);
   const stalledMs = stalls.reduce((most, { ms }) => Math.max(most, ms), 0);
+  const stalled = stalledMs >= scene.times.intervalMs / 2;
   const problems = [
-    ...trouble,
+    // A fault that waits for a pair that moves under it cannot be done.
+    ...(stalled ? [] : trouble),
     ...(scene.watch.ended() === undefined ? [] : [`the client's watch ${scene.watch.ended()}`]),
     ...(active === undefined ? [await unsettledWords(scene.routers)] : []),
     ...(active === undefined
@@ -136,9 +140,9 @@ export async function judge(scene: Scene, expectation: Expectation, trouble: rea
     ...overlapProblems(scene, service, planned),
     ...epochProblems(terms, scene.highest),
     // A machine that stood still for so long may have made a healthy router let go: ownership must hold all the same, the rest cannot.
-    ...(stalledMs >= scene.times.intervalMs / 2 ? [] : promptnessProblems(service, moves, expectation)),
-    ...eventProblems(log, stalledMs >= scene.times.intervalMs / 2 ? withStall(expectation.events) : expectation.events),
-    ...expectation.wanted
+    ...(stalled ? [] : promptnessProblems(service, moves, expectation)),
+    ...eventProblems(log, stalled ? withStall(expectation.events) : expectation.events),
+    ...(stalled ? [] : expectation.wanted)
       .filter(codes => !codes.some(scene.toldLately))
       .map(codes => `nobody told ${codes.join(' or ')}`),
   ];

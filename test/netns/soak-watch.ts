@@ -36,6 +36,8 @@ export interface Watch {
   readonly macs: Readonly<Record<Router, string>>;
   /** What came since the last call. */
   take(): { readonly answers: readonly Answer[]; readonly stalls: readonly Stall[] };
+  /** Of its whole life. */
+  longestStallMs(): number;
   /** Why it ended, if it did. */
   ended(): string | undefined;
   end(): void;
@@ -44,11 +46,13 @@ export interface Watch {
 export async function startWatch(topology: Topology, tools: Tools): Promise<Watch> {
   const [r1, r2] = await Promise.all(ROUTERS.map(router => macOf(topology, router)));
   const macs = { r1: r1 as string, r2: r2 as string };
-  // In the real-time class: an answer not asked for in time would look like a silence.
-  const args = ['--rr', '55', tools.watch, 'c0', CLIENT_ADDRESSES[0], VIP, macs.r1, macs.r2];
+  // In the real-time class: an answer not asked for in time would look like a silence. Just below pulse's own priority: a machine on
+  // which others starve pulse is then seen to stand still, one on which pulse starves itself is not.
+  const args = ['--rr', '49', tools.watch, 'c0', CLIENT_ADDRESSES[0], VIP, macs.r1, macs.r2];
   const child = topology.start('client', 'chrt', args, { stdio: ['pipe', 'pipe', 'inherit'] });
   let answers: Answer[] = [];
   let stalls: Stall[] = [];
+  let longestStallMs = 0;
   let pending = '';
   let ended: string | undefined;
   child.on('error', error => {
@@ -65,6 +69,7 @@ export async function startWatch(topology: Topology, tools: Tools): Promise<Watc
       const answer = parseAnswer(line);
       if (answer && answers.length < ANSWERS_MAX) answers.push(answer);
       const stall = answer ? undefined : parseStall(line);
+      longestStallMs = Math.max(longestStallMs, stall?.ms ?? 0);
       if (stall && stalls.length < ANSWERS_MAX) stalls.push(stall);
     }
   });
@@ -76,6 +81,7 @@ export async function startWatch(topology: Topology, tools: Tools): Promise<Watc
       stalls = [];
       return taken;
     },
+    longestStallMs: () => longestStallMs,
     ended: () => ended,
     end: () => child.stdin?.end(),
   };

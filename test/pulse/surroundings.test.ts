@@ -210,6 +210,8 @@ test('two that claim at the same moment, heartbeats lost: the lower rank lets go
   lower.run(150);
   lower.vipd({ type: 'expired', epoch: lower.machine.highest });
   t.is(lower.role, 'standby', 'its lease has ended');
+  lower.run(600);
+  t.is(lower.role, 'standby', 'the peer, unheard, may be taking over: it goes first');
   for (let waited = 0; waited < 5_000 && lower.role !== 'active'; waited += 1) lower.run(1);
   t.is(lower.role, 'active', 'nobody answers');
   lower.vipd({ type: 'conflict', index: 0, mac: PEER_MAC, port: 'c0' });

@@ -18,12 +18,15 @@ export interface LifeReport {
   readonly router: string;
   readonly metric: Metric;
   readonly growth: Growth;
+  /** The values of the whole life, thinned out. */
+  readonly series: readonly number[];
   readonly verdict: Verdict;
 }
 
 /** In the first minute code is compiled and caches fill. */
 const WARM_UP_MS = 60_000;
 const SAMPLES_MIN = 12;
+const SERIES_MAX = 100;
 
 /** What noise may gain. V8 gives memory back late; AddressSanitizer keeps freed memory in quarantine. */
 export function boundOf(daemon: Daemon, metric: Metric, asan: boolean): Bound {
@@ -53,8 +56,14 @@ export function reportsOf(life: Life, asan: boolean): LifeReport[] {
     const all = life.samples[metric];
     const warm = all.findIndex(({ at }) => at - (all[0]?.at ?? 0) >= WARM_UP_MS);
     const growth = growthOf(all, warm < 0 ? all.length : warm);
-    return { pid, daemon, router, metric, growth, verdict: verdictOn(growth, boundOf(daemon, metric, asan)) };
+    const verdict = verdictOn(growth, boundOf(daemon, metric, asan));
+    return { pid, daemon, router, metric, growth, series: seriesOf(all), verdict };
   });
+}
+
+function seriesOf(samples: readonly Sample[]): number[] {
+  const step = Math.max(1, Math.ceil(samples.length / SERIES_MAX));
+  return samples.filter((_, index) => index % step === 0).map(({ value }) => value);
 }
 
 /** For each daemon and metric the life that tells the most: a leak if there is one, else the one looked at most often. */

@@ -183,7 +183,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'answers of a third machine veto a takeover',
-    patches: [pulse('vipd-events', 'if (expected !== undefined && expected !== message.mac)', 'if (false)')],
+    patches: [
+      pulse('vipd-events', 'const third = expected !== undefined && expected !== message.mac;', 'const third = false;'),
+    ],
     kind: 'power loss, a stranger answers',
     expects: ['takeover-time', 'liveness'],
   },

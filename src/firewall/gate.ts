@@ -28,6 +28,11 @@ export interface GatePlan {
 
 /** Renewals are in sixteenths of L: one that comes late opens the gate for what is left. The same in gate.c. */
 const STEPS = 16;
+/**
+ * The kernel rounds a time down to whole ticks (4 ms at 250 Hz, Debian's) and counts the one under way as whole: without one more, a
+ * lease of 22 ms would be one of 16 to 20. With it, it is 20 to 24; the dead time leaves at least 8 ms after the lease.
+ */
+const TICK_MS = 4;
 /** Ingress hooks run in this order; before everybody else's (flowtables are at 0). */
 const PRIORITY = -500;
 const ETHER_TYPE = '0x88b5';
@@ -124,12 +129,13 @@ function frame(listener: Listener, { leaseMs, keepMs, askMs }: Times): string[] 
     ...['asked', 'lease'].map(set),
     ...baseChain(listener, 'renew', 'lo', [
       `meta protocol != ${ETHER_TYPE} accept`,
-      `${to(listener, 'ask')} update @asked { ${KEY} timeout ${askMs}ms } drop`,
+      // Each ask has its own mark: see next_mark() in gate.c.
+      `${to(listener, 'ask')} update @asked { meta mark timeout ${askMs}ms } drop`,
       `${to(listener, 'close')} delete @lease { ${KEY} } drop`,
       // Comes back while the gate is open: for the trial.
       `${to(listener, 'test')} ${KEY} @lease accept`,
-      `${ours(listener)} ${KEY} != @asked drop`,
-      ...steps.map(step => opens(to(listener, 'grant', step), Math.max(1, Math.floor((leaseMs * step) / STEPS)))),
+      `${ours(listener)} meta mark != @asked drop`,
+      ...steps.map(step => opens(to(listener, 'grant', step), TICK_MS + Math.floor((leaseMs * step) / STEPS))),
       opens(to(listener, 'alone'), leaseMs + keepMs),
       `${ours(listener)} drop`,
     ]),

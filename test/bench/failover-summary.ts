@@ -13,7 +13,8 @@ export interface Cost {
 }
 
 export type Outcome =
-  | { readonly kind: 'fault'; readonly figures: Figures }
+  /** `decidedToAnnouncedMs`: from the claim's decision to its first announcement, where the manager tells it. */
+  | { readonly kind: 'fault'; readonly figures: Figures; readonly decidedToAnnouncedMs?: number | null }
   | { readonly kind: 'load'; readonly figures: LoadFigures }
   | { readonly kind: 'idle'; readonly costs: readonly Cost[] };
 
@@ -45,8 +46,10 @@ export interface Row {
   readonly notRestored: number;
   /** Runs in which the VIP had moved by itself before the fault; in none of the figures. */
   readonly movedBefore: number;
-  /** Address in the kernel to first announcement on the client's LAN. */
-  readonly heldToAnnouncedMs: Spread | null;
+  /** Probes that were lost before the fault, in all these runs: the service of a pair in peace. */
+  readonly lostBefore: number;
+  /** null: not told. */
+  readonly decidedToAnnouncedMs: Spread | null;
 }
 
 export interface CostRow {
@@ -92,14 +95,13 @@ export function summaryOf(results: readonly Result[]): Summary {
 function rowOf(results: readonly Result[], cell: Pick<Row, 'tool' | 'fault' | 'intervalMs'>): Row[] {
   const all = results.flatMap(({ tool, part, intervalMs, outcome }) =>
     tool === cell.tool && part === cell.fault && intervalMs === cell.intervalMs && outcome.kind === 'fault'
-      ? [outcome.figures]
+      ? [outcome]
       : [],
   );
-  const figures = all.filter(({ movedBefore }) => !movedBefore);
+  const counted = all.filter(outcome => !outcome.figures.movedBefore);
+  const figures = counted.map(outcome => outcome.figures);
   if (figures.length === 0) return [];
-  const announcing = figures.flatMap(({ heldMs, announcedMs }) =>
-    heldMs === null || announcedMs === null ? [] : [Math.round((announcedMs - heldMs) * 100) / 100],
-  );
+  const announcing = counted.flatMap(({ decidedToAnnouncedMs }) => decidedToAnnouncedMs ?? []);
   return [
     {
       ...cell,
@@ -111,7 +113,8 @@ function rowOf(results: readonly Result[], cell: Pick<Row, 'tool' | 'fault' | 'i
       bothServedAtEnd: figures.filter(({ bothServedAtEnd }) => bothServedAtEnd).length,
       notRestored: figures.filter(({ restored }) => !restored).length,
       movedBefore: all.length - figures.length,
-      heldToAnnouncedMs: announcing.length > 0 ? spread(announcing) : null,
+      lostBefore: figures.reduce((sum, { lostBefore }) => sum + lostBefore, 0),
+      decidedToAnnouncedMs: announcing.length > 0 ? spread(announcing) : null,
     },
   ];
 }

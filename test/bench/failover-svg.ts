@@ -17,7 +17,7 @@ interface Panel {
 }
 const GAP: Panel = { top: 70, height: 250, title: "client's gap, ms", fromMs: 0.5, toMs: 5_000 };
 const BOTH: Panel = { top: 360, height: 130, title: 'both routers served, ms', fromMs: 0.5, toMs: 5_000 };
-const HEIGHT = 580;
+const HEIGHT = 555;
 const COLOURS: Readonly<Record<Tool, string>> = { keepalived: '#d9822b', tandem: '#1f6fb4' };
 const INK = '#333';
 const GRID = '#ddd';

@@ -196,6 +196,16 @@ test('the table has a row for each tool, fault and interval, and says where doub
   t.is(table[3], '| all processes killed | 100 | Tandem | 1 | 240, 240, 240 | 0, 0 | 0, 0 | 150, 150 |');
 });
 
+test('how fast a decision is announced is told where a manager tells it', t => {
+  const told = [0.6, 0.9, 0.7].map((ms, index) =>
+    result('tandem', index, { kind: 'fault', figures: FIGURES, decidedToAnnouncedMs: ms }),
+  );
+  t.regex(
+    tablesOf(summaryOf(told)),
+    /from decision to announcement.*\n.*\n\| all processes killed \| 100 \| 0.7, 0.9, 0.9 \|/,
+  );
+});
+
 test('the plot is well-formed: a mark for each row, higher where the gap is longer', t => {
   const svg = plotOf(summaryOf(RESULTS));
   const heights = [...svg.matchAll(/<circle cx="[\d.]+" cy="([\d.]+)" r="4"/g)].map(match => Number(match[1]));

@@ -510,38 +510,38 @@ const CASES: readonly Case[] = [
     mistake: 'a witness that is nowhere, and one without its Redis',
     edits: witness('lease: 1s'),
     told: [
-      '32:1: error: "redis" is missing; add redis: a Redis that both routers may use; single or with Sentinel, not a cluster',
+      '33:1: error: "redis" is missing; add redis: a Redis that both routers may use; single or with Sentinel, not a cluster',
     ],
   },
   {
     mistake: 'a lease of the witness that ends with that of the VIPs, and a timeout that allows one try',
     edits: witness('redis: { host: 203.0.113.9, tls: {} }, lease: 569ms, timeout: 285ms'),
     told: [
-      '32:58: error: the lease of the witness, 569ms, leaves no margin after heartbeat.lease 220ms; write at least 570ms (heartbeat.lease + 3 x interval + 50ms)',
-      '32:74: error: timeout 285ms leaves no time for a second try within lease 569ms; write at most 284ms, or a longer lease',
+      '33:58: error: the lease of the witness, 569ms, leaves no margin after heartbeat.lease 220ms; write at least 570ms (heartbeat.lease + 3 x interval + 50ms)',
+      '33:74: error: timeout 285ms leaves no time for a second try within lease 569ms; write at most 284ms, or a longer lease',
     ],
   },
   {
     mistake: 'a witness on a router, in the clear',
     edits: witness('redis: { host: 198.51.100.3 }'),
     told: [
-      '32:27: warning: the word of the witness and the password go to 198.51.100.3 unencrypted; write tls: { ca_file: FILE }',
-      '32:27: warning: the witness at 198.51.100.3 is on router "b": it falls silent together with it, and helps nobody then; name a machine that is neither router',
+      '33:27: warning: the word of the witness and the password go to 198.51.100.3 unencrypted; write tls: { ca_file: FILE }',
+      '33:27: warning: the witness at 198.51.100.3 is on router "b": it falls silent together with it, and helps nobody then; name a machine that is neither router',
     ],
   },
   {
     mistake: 'a witness on a VIP',
     edits: witness('redis: { host: 192.0.2.100, tls: {} }'),
     told: [
-      '32:27: warning: the witness at 192.0.2.100 is on the active router: it falls silent together with it, and helps nobody then; name a machine that is neither router',
+      '33:27: warning: the witness at 192.0.2.100 is on the active router: it falls silent together with it, and helps nobody then; name a machine that is neither router',
     ],
   },
   {
     mistake: 'Sentinels as a witness, one of them on a router by its name',
     edits: witness('redis: { sentinels: ["b:26379", "constructor:26379"], master: m, tls: {} }'),
     told: [
-      '32:32: warning: a witness with Sentinels is best effort: Redis copies to its replicas afterwards, and a cut between the Sentinels can leave two masters; use one durable Redis (appendonly yes) for the promise in full',
-      '32:33: warning: the witness at b is on router "b": it falls silent together with it, and helps nobody then; name a machine that is neither router',
+      '33:32: warning: a witness with Sentinels is best effort: Redis copies to its replicas afterwards, and a cut between the Sentinels can leave two masters; use one durable Redis (appendonly yes) for the promise in full',
+      '33:33: warning: the witness at b is on router "b": it falls silent together with it, and helps nobody then; name a machine that is neither router',
     ],
   },
   {

@@ -185,6 +185,6 @@ const { values } = parseArgs({
     json: { type: 'string' },
   },
 });
-const result = await bench({ rounds: Number(values.rounds), packets: Number(values.packets), pings: 3_000 });
+const result = await bench({ rounds: Number(values.rounds), packets: Number(values.packets), pings: 30_000 });
 process.stdout.write(`${table(result)}\n`);
 if (values.json) await writeFile(values.json, `${JSON.stringify(result, null, 2)}\n`);

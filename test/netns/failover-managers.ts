@@ -33,6 +33,8 @@ export interface Manager {
   readonly handover: (active: Router) => Promise<void>;
   /** What the manager said since its start. */
   readonly log: (router: Router) => readonly string[];
+  /** From the decision of its last takeover to the first announcement, in ms; null where it does not tell. */
+  readonly announcedAfterMs: (router: Router) => number | null;
 }
 
 export interface ManagerOptions {
@@ -113,6 +115,10 @@ function tandem({ topology, dir, intervalMs, priority }: ManagerOptions): Manage
         if (isOwner(one) && isStandby(two)) return 'r1';
         return isOwner(two) && isStandby(one) ? 'r2' : undefined;
       }),
+    announcedAfterMs(router) {
+      const told = processes.log(router).findLast(line => line.includes('"VIPS_ANNOUNCED"'));
+      return told === undefined ? null : (JSON.parse(told) as { afterMs: number }).afterMs;
+    },
     prepareHandover: async () => undefined,
     async handover(active) {
       const request = `${JSON.stringify({ command: 'handover', cold: false })}\n`;
@@ -217,6 +223,7 @@ function keepalived({ topology, dir, intervalMs, priority: realTime }: ManagerOp
         return wallNow() - since >= CALM_MS ? owner : undefined;
       });
     },
+    announcedAfterMs: () => null,
     // By priority, which a backup with nopreempt would not act on: the standby is reloaded without it first.
     async prepareHandover(active) {
       const standby = active === 'r1' ? 'r2' : 'r1';

@@ -21,8 +21,6 @@ import { type Manager, managerOf } from './failover-managers.ts';
 const SOURCE = fileURLToPath(new URL('../../../test/netns/failover-probe.c', import.meta.url));
 /** The prober must never wait for what it measures. */
 const PROBER_CLASS = ['--rr', '70'] as const;
-/** A fault is not measured better than its probes are sent: beyond this the run says something of the machine, not of a manager. */
-const PROBER_LATE_US_MAX = 2_000;
 const TRACE_BYTES_MAX = 268_435_456;
 const DUMP_MS = 20_000;
 /** Quiet before the fault; a random part, so that the fault meets every phase of the heartbeats. */
@@ -48,6 +46,8 @@ export interface Rig {
   readonly loadMinutes: number;
   /** Real-time priority of both managers. */
   readonly priority: number;
+  /** A run whose prober was later than this does not count: it says something of the machine, not of a manager. */
+  readonly proberLateMsMax: number;
   /** Called with everything that was recorded of a run. */
   readonly onTrace: (planned: PlannedRun, text: string, logs: Readonly<Record<Router, readonly string[]>>) => void;
 }
@@ -75,7 +75,9 @@ export async function measure(rig: Rig, planned: PlannedRun): Promise<Outcome> {
     const active = await manager.settled();
     if (planned.part === 'idle') return { kind: 'idle', costs: await idleCosts(topology) };
     if (planned.part === 'load') return { kind: 'load', figures: await underLoad(rig, planned, manager) };
-    return { kind: 'fault', figures: await underFault(rig, planned, manager, active) };
+    const figures = await underFault(rig, planned, manager, active);
+    const taker = active === 'r1' ? 'r2' : 'r1';
+    return { kind: 'fault', figures, decidedToAnnouncedMs: manager.announcedAfterMs(taker) };
   } finally {
     for (const router of ROUTERS) signalAll(await processesIn(topology.namespace(router)), 'SIGKILL');
   }
@@ -96,7 +98,7 @@ async function underFault(rig: Rig, planned: PlannedRun, manager: Manager, activ
   }
   const trace = await prober.end();
   rig.onTrace(planned, `fault ${atUs} ${active}\n${prober.text()}`, { r1: manager.log('r1'), r2: manager.log('r2') });
-  if (trace.lateMaxUs > PROBER_LATE_US_MAX)
+  if (trace.lateMaxUs > rig.proberLateMsMax * 1_000)
     throw new Error(
       `the prober itself was ${Math.round(trace.lateMaxUs / 1_000)} ms late: the machine is too busy, the run does not count`,
     );

@@ -52,7 +52,11 @@ async function rigFor(t: ExecutionContext): Promise<Rig> {
   return rig;
 }
 
-const settled = () => new Promise(resolve => setTimeout(resolve, 50));
+/** Waits, 5 s at most, and then for what follows at once. */
+async function until(condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 500 && !condition(); i++) await new Promise(resolve => setTimeout(resolve, 10));
+  await new Promise(resolve => setTimeout(resolve, 10));
+}
 const codes = (rig: Rig) => rig.events.map(({ code }) => code);
 
 test('the trial comes first, then the rules, and the director finds what was put in', async t => {
@@ -104,18 +108,20 @@ test('lost rules are put in again and vipd is told to renew; a repair that fails
   const rig = await rigFor(t);
   const gate = await rig.open();
   const told: string[] = [];
-  const lose = async (lost: string) => {
-    gate.hear({ type: 'gate', lost }, line => void told.push(line));
-    await settled();
-  };
-  await lose('table');
+  const lose = (lost: string) => gate.hear({ type: 'gate', lost }, line => void told.push(line));
+  const removals = () => rig.ran.filter(words => /delete table netdev tandem_gate\n$/.test(words)).length;
+  lose('table');
+  await until(() => codes(rig).length === 2);
   t.deepEqual(told, ['gate']);
   rig.failing = /^vipd/;
-  await lose('shut');
-  t.regex(rig.ran.at(-1) ?? '', /delete table netdev tandem_gate\n/);
-  await lose('lo');
+  lose('shut');
+  await until(() => codes(rig).length === 3);
+  t.is(removals(), 1);
+  lose('lo');
+  await until(() => removals() === 2);
   rig.failing = undefined;
-  await lose('table');
+  lose('table');
+  await until(() => codes(rig).length === 4);
   t.deepEqual(codes(rig), ['PACKET_LEASE_ON', 'PACKET_LEASE_REPAIRED', 'PACKET_LEASE_OFF', 'PACKET_LEASE_ON']);
 });
 

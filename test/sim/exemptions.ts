@@ -40,6 +40,8 @@ interface Claim {
   readonly probesEaten: boolean;
   /** The network ate heartbeats between the routers lately, in one direction or the other. */
   readonly heartbeatsEaten: boolean;
+  /** It was made after silence, where a witness that is in force has a say. */
+  readonly afterSilence: boolean;
 }
 
 export class Evidence {
@@ -47,6 +49,8 @@ export class Evidence {
   /** Who began to serve last. */
   newcomer: 0 | 1 = 0;
   readonly #arrivedAt = [-1e9, -1e9];
+  readonly #newestSentAt = [-1e9, -1e9];
+  readonly #servingArrivedAt = [-1e9, -1e9];
   readonly #eatenAt = [-1e9, -1e9];
   readonly #rounds: [Round[], Round[]] = [[], []];
   readonly #servesSince = [0, 0];
@@ -60,8 +64,17 @@ export class Evidence {
     this.#world = world;
   }
 
-  heartbeatArrived(at: Router): void {
+  /** A copy that was long on its way, behind newer ones, is no word of the peer. */
+  heartbeatArrived(at: Router, serving: boolean, sentAt: number): void {
+    if (sentAt <= (this.#newestSentAt[at.index] as number)) return;
+    this.#newestSentAt[at.index] = sentAt;
     this.#arrivedAt[at.index] = this.#world.timeline.now;
+    if (serving) this.#servingArrivedAt[at.index] = this.#world.timeline.now;
+  }
+
+  /** How long no heartbeat of a peer that serves has reached a router, in ms. */
+  silenceOf(router: Router): number {
+    return this.#world.timeline.now - (this.#servingArrivedAt[router.index] as number);
   }
 
   heartbeatEaten(from: Router): void {
@@ -105,7 +118,14 @@ export class Evidence {
       // What was asked before the other began to serve is true, too.
       probesEaten: rounds.every(round => round && (round.eaten || round.at <= servesSince)),
       heartbeatsEaten: this.#eatenAt.some(at => timeline.now - at <= 3 * deadMs),
+      afterSilence: silent,
     };
+  }
+
+  /** How long an address may live without its pulse, at most. */
+  keptMs(): number {
+    const { leaseMs, keepMs } = this.#world.longest;
+    return leaseMs + keepMs + 1_500;
   }
 
   /** Why both may serve now; undefined when they may not. */
@@ -115,7 +135,7 @@ export class Evidence {
     const older = newcomer.peer;
     const claim = this.#claims[this.newcomer];
     const { now } = timeline;
-    const keptMs = longest.leaseMs + longest.keepMs + 1_500;
+    const keptMs = this.keptMs();
     const bounded = (rule: Exemption['rule'], limitMs: number): Exemption => ({
       rule,
       limitMs,
@@ -131,7 +151,8 @@ export class Evidence {
       return bounded('planned handover (DESIGN.md 8)', longest.leaseMs + older.removalMs + SLACK_MS);
     if (now - pauseEndedAt() <= keptMs) return bounded('hypervisor pause (DESIGN.md 13)', keptMs);
     const { flightMs } = this.#world;
-    if (claim && this.#apartMs(claim, older) <= flightMs)
+    // Rank and patience keep them apart, unless something has upset both.
+    if (claim && this.#world.faultsBegan && this.#apartMs(claim, older) <= flightMs)
       return bounded('two claims within the flight of a packet', 3 * flightMs + SLACK_MS);
     if (claim?.probesEaten && !older.kernel.gated)
       return bounded('no packet lease: kernel lifetimes are whole seconds (DESIGN.md 13)', keptMs);
@@ -140,6 +161,7 @@ export class Evidence {
 
   /** The newcomer's claim, or rather what it knew, was shaped by a network that let neither heartbeats nor probes through. */
   #partitioned(claim: Claim, older: Router): boolean {
+    if (claim.afterSilence && this.#world.witnessWatches()) return false;
     return claim.heartbeatsEaten && (claim.probesEaten || this.#apartMs(claim, older) <= 2 * PROBE_WINDOW_MS_MAX);
   }
 

@@ -5,21 +5,49 @@ import type { World } from './world.ts';
 
 export const FOREVER = Number.POSITIVE_INFINITY;
 
-type NetworkFault =
+/** One LAN. */
+type LanFault =
   | { readonly type: 'cut'; readonly lan: number; readonly from: number; readonly to: number }
   | { readonly type: 'loss'; readonly lan: number; readonly from: number; readonly to: number; readonly share: number }
   | { readonly type: 'duplication'; readonly lan: number; readonly share: number }
   | { readonly type: 'jitter'; readonly lan: number; readonly ms: number }
   | { readonly type: 'clog'; readonly lan: number }
   /** A LAN falls into two: router 1 with the first client, router 2 with the second. */
-  | { readonly type: 'split'; readonly lan: number }
+  | { readonly type: 'split'; readonly lan: number };
+
+type NetworkFault =
+  | LanFault
   /** Every way between the routers. */
   | { readonly type: 'partition'; readonly directions: 'both' | 'r1-to-r2' | 'r2-to-r1' };
 
 /** `owner`: whichever router serves when it begins; `standby`: the other one. */
 export type Who = 0 | 1 | 'owner' | 'standby';
 
+/** A process or a kernel of a router. */
+interface ProcessFault {
+  readonly type:
+    | 'stop-all'
+    | 'stop-vipd'
+    | 'kill-vipd'
+    | 'vipd-broken'
+    | 'kernel-refuses'
+    | 'pause'
+    | 'disk-stall'
+    | 'witness-cut'
+    /** From the peer and from the witness at once: its uplink is gone, the clients' switch is not. */
+    | 'cut-off';
+  readonly who: Who;
+}
+
+/** Something is told to pulse. */
+interface WordFault {
+  readonly type: 'handover' | 'sigterm' | 'unhealthy' | 'rules-out';
+  readonly who: Who;
+}
+
 type RouterFault =
+  | ProcessFault
+  | WordFault
   | { readonly type: 'stall'; readonly who: Who; readonly effects: number }
   | {
       readonly type: 'kill-pulse';
@@ -29,36 +57,25 @@ type RouterFault =
       readonly cleanup: boolean;
     }
   | { readonly type: 'power'; readonly who: Who; readonly effects: number; readonly keepsDisk: boolean }
-  | {
-      readonly type:
-        | 'stop-all'
-        | 'stop-vipd'
-        | 'kill-vipd'
-        | 'vipd-broken'
-        | 'kernel-refuses'
-        | 'pause'
-        | 'disk-stall'
-        | 'handover'
-        | 'sigterm'
-        | 'unhealthy'
-        | 'witness-cut'
-        | 'rules-out';
-      readonly who: Who;
-    }
   | { readonly type: 'carrier'; readonly who: Who; readonly lan: number }
   | { readonly type: 'stranger' }
+  /** Somebody plays back what he has captured of a router, on every link. */
+  | { readonly type: 'replay'; readonly who: Who }
   /** empty: it comes back without its record. */
   | { readonly type: 'witness-down'; readonly empty: boolean }
   | { readonly type: 'witness-slow'; readonly ms: number };
 
-export type Fault = (NetworkFault | RouterFault) & {
+interface Timing {
   /** From the start of the faults, true time. */
   readonly atMs: number;
   readonly forMs: number;
-};
+}
+
+export type Fault = (NetworkFault | RouterFault) & Timing;
 
 /** Lets a fault happen now, and end after its time. */
 export function inject(world: World, fault: Fault): void {
+  world.faultsBegan = true;
   const end = begin(world, fault);
   const duration = fault.forMs === FOREVER ? 'for ever' : `for ${Math.round(fault.forMs * 10) / 10} ms`;
   world.say('FAULT', () => `${describe(fault)} ${duration}`);
@@ -94,6 +111,9 @@ function begin(world: World, fault: Fault): () => void {
     case 'kill-pulse':
     case 'power':
       return beginBetweenEffects(world, routerOf(world, fault.who), fault);
+    case 'replay':
+      routerOf(world, fault.who).playBack();
+      return NOTHING;
     case 'witness-down':
     case 'witness-slow':
       return beginOnWitness(world, fault);
@@ -102,14 +122,28 @@ function begin(world: World, fault: Fault): () => void {
       world.setCarrier(router, fault.lan, true);
       return () => world.setCarrier(router, fault.lan, false);
     }
-    default:
-      return beginOnRouter(world, routerOf(world, fault.who), fault);
+    case 'handover':
+    case 'sigterm':
+    case 'unhealthy':
+    case 'rules-out':
+      return tellPulse(world, routerOf(world, fault.who), fault.type);
+    case 'stop-all':
+    case 'stop-vipd':
+    case 'kill-vipd':
+    case 'vipd-broken':
+    case 'kernel-refuses':
+    case 'pause':
+    case 'disk-stall':
+    case 'witness-cut':
+    case 'cut-off':
+      return beginOnProcess(world, routerOf(world, fault.who), fault);
   }
 }
 
 function beginOnWitness(world: World, fault: Fault & { type: 'witness-down' | 'witness-slow' }): () => void {
   const { witness } = world;
   if (!witness) return NOTHING;
+  witness.troubled = true;
   if (fault.type === 'witness-slow') {
     witness.slowMs += fault.ms;
     return () => {
@@ -129,9 +163,12 @@ function routerOf(world: World, who: Who): Router {
   return world.routers[index] as Router;
 }
 
-function beginOnNetwork(world: World, fault: Fault & NetworkFault): () => void {
+function beginOnNetwork(world: World, fault: NetworkFault & Timing): () => void {
   if (fault.type === 'partition') return cutAll(world, fault.directions);
-  const network = world.networks[fault.lan] as Network;
+  return beginOnLan(world.networks[fault.lan] as Network, fault);
+}
+
+function beginOnLan(network: Network, fault: LanFault & Timing): () => void {
   switch (fault.type) {
     case 'cut':
       network.cut(fault.from, fault.to, true);
@@ -206,12 +243,11 @@ function beginBetweenEffects(world: World, router: Router, fault: Between): () =
 
 const NOTHING = () => {};
 
-function beginOnRouter(world: World, router: Router, fault: Fault & RouterFault): () => void {
+function beginOnProcess(world: World, router: Router, { type, forMs }: ProcessFault & Timing): () => void {
   const { pulse, vipd } = router;
-  const report = world.reports[router.index] as (typeof world.reports)[0];
-  switch (fault.type) {
+  switch (type) {
     case 'stop-all':
-      pulse?.stall(fault.forMs);
+      pulse?.stall(forMs);
       vipd?.stop();
       return () => vipd?.continue();
     case 'stop-vipd':
@@ -232,39 +268,51 @@ function beginOnRouter(world: World, router: Router, fault: Fault & RouterFault)
         router.kernelRefuses = false;
       };
     case 'pause':
-      world.pauses(router, fault.forMs);
+      world.pauses(router, forMs);
       return NOTHING;
     case 'disk-stall':
-      router.diskStalledUntil = Math.max(router.diskStalledUntil, world.timeline.now + fault.forMs);
+      router.diskStalledUntil = Math.max(router.diskStalledUntil, world.timeline.now + forMs);
       return NOTHING;
-    case 'handover':
-      pulse?.post('control', { type: 'handover', cold: true });
-      return NOTHING;
-    case 'sigterm':
-      pulse?.post('control', { type: 'stop' });
-      return NOTHING;
-    case 'witness-cut': {
-      const cut = world.witness?.cut ?? [0, 0];
-      cut[router.index] = (cut[router.index] as number) + 1;
+    case 'cut-off': {
+      const healed = cutAll(world, 'both');
+      const back = cutFromWitness(world, router);
       return () => {
-        cut[router.index] = (cut[router.index] as number) - 1;
+        healed();
+        back();
       };
     }
-    case 'unhealthy':
-      report.healthyServers = 0;
-      world.report(router);
-      return () => {
-        report.healthyServers = 3;
-        world.report(router);
-      };
-    case 'rules-out':
-      report.rulesIn = false;
-      world.report(router);
-      return () => {
-        report.rulesIn = true;
-        world.report(router);
-      };
-    default:
+    case 'witness-cut':
+      if (world.witness) world.witness.troubled = true;
+      return cutFromWitness(world, router);
+  }
+}
+
+function cutFromWitness(world: World, router: Router): () => void {
+  const cut = world.witness?.cut ?? [0, 0];
+  cut[router.index] = (cut[router.index] as number) + 1;
+  return () => {
+    cut[router.index] = (cut[router.index] as number) - 1;
+  };
+}
+
+function tellPulse(world: World, router: Router, what: WordFault['type']): () => void {
+  const report = world.reports[router.index] as (typeof world.reports)[0];
+  const say = (change: Partial<typeof report>) => {
+    Object.assign(report, change);
+    world.report(router);
+  };
+  switch (what) {
+    case 'handover':
+      router.pulse?.post('control', { type: 'handover', cold: true });
       return NOTHING;
+    case 'sigterm':
+      router.pulse?.post('control', { type: 'stop' });
+      return NOTHING;
+    case 'unhealthy':
+      say({ healthyServers: 0 });
+      return () => say({ healthyServers: 3 });
+    case 'rules-out':
+      say({ rulesIn: false });
+      return () => say({ rulesIn: true });
   }
 }

@@ -1,7 +1,7 @@
 // What must always hold (DESIGN.md), checked after every step on the packet path: who could answer a client, not what a machine
 // believes. The first breach of a schedule is kept. What is allowed all the same is in exemptions.ts.
 import type { Heartbeat } from '../../src/pulse/heartbeat.ts';
-import type { Effect, Machine } from '../../src/pulse/machine.ts';
+import type { Effect, LeaseCommand, Machine } from '../../src/pulse/machine.ts';
 import { compareEpochs, EPOCH_NONE, type Epoch, formatEpoch } from '../../src/units/epoch.ts';
 import type { LeaseRequest } from '../../src/vip/protocol.ts';
 import { Evidence, type Exemption } from './exemptions.ts';
@@ -10,6 +10,8 @@ import type { World } from './world.ts';
 
 export const INVARIANTS = [
   'one-owner',
+  'lease',
+  'too-early',
   'epoch-reused',
   'epoch-order',
   'heartbeat-truth',
@@ -30,6 +32,10 @@ export interface Breach {
   readonly text: string;
 }
 
+/** A sixteenth of the packet lease, at most 2 ms. */
+const LEASE_SLACK_MS = 2.5;
+const DECIDED_MS = 0.1;
+
 interface Dual {
   readonly since: number;
   readonly exemption: Exemption | undefined;
@@ -40,6 +46,11 @@ interface Terms {
   highest: Epoch;
   lastGrantAt: number;
   lastLeaseMs: number;
+}
+
+/** No packet lease, and no vipd that could remove the addresses: the kernel's lifetimes end it (DESIGN.md 13). */
+function leftToLifetimes({ kernel, vipd }: Router): boolean {
+  return kernel.held && !kernel.gated && (!vipd?.alive || vipd.stopped || vipd.phase !== 'holding');
 }
 
 export class Monitor {
@@ -60,6 +71,8 @@ export class Monitor {
   readonly exemptions: string[] = [];
   #dual: Dual | undefined;
   #served = [false, false];
+  /** When each router's last renewal was asked for, on its own clock. */
+  readonly #askedAt = [-1e9, -1e9];
   readonly #epochs = new Map<number, string>();
   readonly #terms: readonly Terms[] = [0, 1].map(() => ({ highest: EPOCH_NONE, lastGrantAt: -1e9, lastLeaseMs: 0 }));
 
@@ -82,6 +95,8 @@ export class Monitor {
     if (a !== this.#served[0] || b !== this.#served[1]) this.#changed(a, b);
     if (a && b) this.#lookAtBoth();
     else this.#dual = undefined;
+    if (a) this.#lookAtLease(routers[0]);
+    if (b) this.#lookAtLease(routers[1]);
     if (this.vacantSince !== undefined)
       this.longestVacancyMs = Math.max(this.longestVacancyMs, timeline.now - this.vacantSince);
   }
@@ -119,7 +134,9 @@ export class Monitor {
     if (!seen) return;
     if (!exemption) return this.fail('one-owner', `both routers serve client ${seen.host}`);
     const from = exemption.from === 'start' ? since : Math.max(since, exemption.endsAfter());
-    if (timeline.now - from > exemption.limitMs)
+    // Whatever the rule: without the packet lease only a vipd that runs can end it before the kernel's lifetimes do (13).
+    const limitMs = this.#world.routers.some(leftToLifetimes) ? this.evidence.keptMs() : exemption.limitMs;
+    if (timeline.now - from > limitMs)
       this.fail('one-owner', `both routers have served for ${Math.round(timeline.now - since)} ms (${exemption.rule})`);
   }
 
@@ -135,10 +152,42 @@ export class Monitor {
       this.fail('epoch-reused', `epoch ${formatEpoch(epoch)} of ${owner} was one of ${before}`);
     if (compareEpochs(epoch, terms.highest) < 0)
       this.fail('epoch-order', `${router.name} holds under ${formatEpoch(epoch)} after ${formatEpoch(terms.highest)}`);
+    if (anew && compareEpochs(epoch, terms.highest) === 0 && this.owner === router.peer.index)
+      this.fail(
+        'epoch-order',
+        `${router.name} holds again under ${formatEpoch(epoch)}, although ${router.peer.name} has served since`,
+      );
     this.#epochs.set(key, owner);
     terms.highest = epoch;
     terms.lastGrantAt = lease.at;
     terms.lastLeaseMs = lease.leaseMs;
+  }
+
+  /** DESIGN.md 1 and 3: silence is counted for the peer's lease at least, however short our own D is. */
+  #claims(router: Router, { epoch, at }: LeaseCommand, machine: Machine): void {
+    this.evidence.claims(router, epoch, machine);
+    const { state } = machine;
+    if (state.role !== 'claiming' || !state.why.startsWith('silence')) return;
+    // Stalled between the decision and the command: vipd refuses it if that was long.
+    if (router.clock.now() - at > DECIDED_MS) return;
+    const heardMs = this.evidence.silenceOf(router);
+    const { leaseMs } = router.peer.options.settings;
+    if (heardMs < leaseMs)
+      this.fail(
+        'too-early',
+        `${router.name} claims after ${heardMs.toFixed(1)} ms of silence, the peer's lease is ${leaseMs} ms`,
+      );
+  }
+
+  /** DESIGN.md 1: what is served while somebody could take over is served for L from the request at most, whatever stalls. */
+  #lookAtLease(router: Router): void {
+    const { clock, kernel, runState, removalMs } = router;
+    if (runState.mode !== 'armed' || !kernel.serves()) return;
+    const { leaseMs } = router.options.settings;
+    const overMs = clock.now() - (this.#askedAt[router.index] as number) - leaseMs;
+    if (overMs <= (kernel.gated ? LEASE_SLACK_MS : LEASE_SLACK_MS + removalMs)) return;
+    if (leftToLifetimes(router)) return;
+    this.fail('lease', `${router.name} still serves ${overMs.toFixed(1)} ms after its lease`);
   }
 
   removed(router: Router): void {
@@ -162,8 +211,8 @@ export class Monitor {
       );
   }
 
-  heartbeatArrived(router: Router): void {
-    this.evidence.heartbeatArrived(router);
+  heartbeatArrived(router: Router, serving: boolean, sentAt: number): void {
+    this.evidence.heartbeatArrived(router, serving, sentAt);
   }
 
   heartbeatEaten(router: Router): void {
@@ -179,7 +228,8 @@ export class Monitor {
   }
 
   told(router: Router, effect: Effect, machine: Machine): void {
-    if (effect.type === 'claim') this.evidence.claims(router, effect.lease.epoch, machine);
+    if (effect.type === 'claim') this.#claims(router, effect.lease, machine);
+    if (effect.type === 'claim' || effect.type === 'renew') this.#askedAt[router.index] = effect.lease.at;
     if (effect.type === 'decision') {
       this.roleChanges += 1;
       const { from, to, epoch, reason } = effect.decision;

@@ -50,6 +50,7 @@ export class PulseModel {
   trap: Trap | undefined;
   readonly #host: PulseHost;
   #stalledUntil = 0;
+  #resumes = false;
   readonly #sockets: PulseEvent[] = [];
   readonly #pipe: PulseEvent[] = [];
   readonly #control: PulseEvent[] = [];
@@ -94,7 +95,8 @@ export class PulseModel {
 
   /** Turns of the event loop, as long as there is anything to do now. */
   run(): void {
-    if (!this.alive || this.exiting || this.isStalled()) return;
+    if (!this.alive || this.exiting) return;
+    if (this.isStalled()) return this.#runLater();
     if (this.#running && !this.#runEffects()) return;
     const { clock } = this.#host;
     if (clock.now() >= this.#timerAt - GRAIN_MS && !this.#immediate) {
@@ -113,6 +115,17 @@ export class PulseModel {
     if (byMs <= this.machine.settings.intervalMs) return true;
     this.#lateToldAt = this.#host.clock.now();
     return this.#take({ type: 'late', byMs });
+  }
+
+  /** A stall that ends while the machine is paused ends with the pause. */
+  #runLater(): void {
+    const { timeline } = this.#host.clock;
+    if (timeline.now < this.#stalledUntil || this.#resumes) return;
+    this.#resumes = true;
+    timeline.at(this.#host.clock.resumesAt(), () => {
+      this.#resumes = false;
+      this.run();
+    });
   }
 
   /** False when the process was stopped or ended meanwhile. */

@@ -26,6 +26,16 @@ const CALM_MS = 10_000;
 const UNIT_KILL_MS = 3;
 const CLEANUP_MS = 12;
 
+/** What a datagram tells the monitor: its sender says that it serves, or something else, or it is somebody's recording. */
+type Arrival = 'serving' | 'other' | 'replayed';
+
+/** Datagrams of a router that somebody has captured. */
+const CAPTURED_MAX = 24;
+
+function isWill(packed: unknown): boolean {
+  return Buffer.isBuffer(packed) ? packed[5] === 2 : (packed as Message).kind === 'will';
+}
+
 const freshRunState = (): RunState => ({ epoch: EPOCH_NONE, mode: 'none', closed: false, will: undefined });
 
 export class Router implements VipdHost, PulseHost {
@@ -54,6 +64,8 @@ export class Router implements VipdHost, PulseHost {
   #life = 0;
   #diskLife = 0;
   #spawns = 0;
+  #sent = 0;
+  readonly #captured: { readonly link: number; readonly packed: unknown }[] = [];
   #spawn = 0;
   #spawnedAt = 0;
 
@@ -244,7 +256,7 @@ export class Router implements VipdHost, PulseHost {
 
   sendWill(datagram: unknown): void {
     this.world.say(this.name, () => 'vipd sends the last will');
-    for (let link = 0; link < this.options.settings.links; link += 1) this.#send(link, datagram);
+    for (let link = 0; link < this.options.settings.links; link += 1) this.#send(link, datagram, 'other');
   }
 
   announce(): void {
@@ -276,8 +288,8 @@ export class Router implements VipdHost, PulseHost {
       });
       if (fate !== 'sent') this.world.monitor.probeEaten(this, id);
     }
-    if (this.world.stranger && mac === undefined)
-      network.send(this.index, STRANGER, () => answer(STRANGER, '02:00:00:00:09:09'));
+    // As a proxy would, whatever MAC was meant.
+    if (this.world.stranger) network.send(this.index, STRANGER, () => answer(STRANGER, '02:00:00:00:09:09'));
   }
 
   granted(epoch: Epoch, lease: LeaseRequest, anew: boolean): void {
@@ -314,23 +326,41 @@ export class Router implements VipdHost, PulseHost {
 
   sendHeartbeat(link: number, message: Heartbeat): void {
     this.world.monitor.heartbeatSent(this, message);
-    this.#send(link, this.world.codec(this.index).pack(message));
+    this.#send(link, this.world.codec(this.index).pack(message), message.serving ? 'serving' : 'other');
   }
 
-  #send(link: number, packed: unknown): void {
+  /** Its captured datagrams once more, the oldest first. */
+  playBack(): void {
+    this.world.say('FAULT', () => `${this.#captured.length} datagrams of ${this.name} are played back`);
+    const { peer } = this;
+    for (const { link, packed } of this.#captured)
+      this.world.links[link]?.send(this.index, peer.index, () => peer.#arrive(link, packed, 'replayed'));
+  }
+
+  #capture(link: number, packed: unknown): void {
+    this.#sent += 1;
+    // All wills, and some of the heartbeats.
+    if (this.#sent % 16 !== 0 && !isWill(packed)) return;
+    this.#captured.push({ link, packed });
+    if (this.#captured.length > CAPTURED_MAX) this.#captured.splice(this.world.random.below(CAPTURED_MAX), 1);
+  }
+
+  #send(link: number, packed: unknown, what: Arrival): void {
     const { peer, world } = this;
+    this.#capture(link, packed);
+    const { now } = world.timeline;
     const network = world.links[link] as Network;
-    const fate = network.send(this.index, peer.index, () => peer.#arrive(link, packed));
+    const fate = network.send(this.index, peer.index, () => peer.#arrive(link, packed, what, now));
     if (fate !== 'sent') world.monitor.heartbeatEaten(this);
   }
 
-  #arrive(link: number, packed: unknown): void {
+  #arrive(link: number, packed: unknown, what: Arrival, sentAt = 0): void {
     if (this.clock.isPaused()) {
-      this.world.timeline.at(this.clock.resumesAt(), () => this.#arrive(link, packed));
+      this.world.timeline.at(this.clock.resumesAt(), () => this.#arrive(link, packed, what, sentAt));
       return;
     }
     if (!this.up || !this.pulse?.alive) return;
-    this.world.monitor.heartbeatArrived(this);
+    if (what !== 'replayed') this.world.monitor.heartbeatArrived(this, what === 'serving', sentAt);
     const message: Message | undefined = this.world.codec(this.index).unpack(packed);
     if (message) this.pulse.post('socket', { type: 'datagram', link, message });
   }

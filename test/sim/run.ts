@@ -10,6 +10,8 @@ import { World } from './world.ts';
 const STEPS_MAX = 400_000;
 /** Slack for what restarts and spawns take, beyond times that the config names. */
 const RESTART_MS = 1_500;
+/** What stays broken for ever shows when a kernel lifetime has ended. */
+const KEPT_MS = 3_000;
 /** src/vip/io/vipd.ts waits this long between eager respawns. */
 const SPAWN_PAUSE_MS = 150;
 /** Clients find the owner by their own resolution only after this. */
@@ -29,6 +31,7 @@ export interface Result {
 
 export interface RunOptions {
   readonly mutation?: VipdMutation | undefined;
+  readonly kind?: string | undefined;
   readonly say?: ((at: number, who: string, text: string) => void) | undefined;
 }
 
@@ -95,7 +98,7 @@ function isPair({ routers }: World): boolean {
   return routers.some(router => router.pulse?.machine.state.role === 'standby' && router.vipd?.alive);
 }
 
-const lastsUntil = ({ atMs, forMs }: Fault) => atMs + (forMs === FOREVER ? 0 : forMs);
+const lastsUntil = ({ atMs, forMs }: Fault) => atMs + (forMs === FOREVER ? KEPT_MS : forMs);
 
 interface Bounds {
   readonly livenessMs: number;

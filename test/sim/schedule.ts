@@ -5,6 +5,7 @@ import { ms } from '../../src/units/duration.ts';
 import { type Fault, FOREVER, type Who } from './fault.ts';
 import { CLIENTS, R1, R2 } from './network.ts';
 import { Random } from './random.ts';
+import { SINGLES } from './singles.ts';
 import type { VipdMutation } from './vipd-model.ts';
 import type { RouterOptions, WorldOptions } from './world.ts';
 
@@ -43,9 +44,11 @@ const TIMES = [
 export interface PlanOptions {
   readonly mutation?: VipdMutation | undefined;
   readonly say?: WorldOptions['say'];
+  /** Only this kind of single fault. */
+  readonly kind?: string | undefined;
 }
 
-export function planOf(seed: number, { mutation, say }: PlanOptions = {}): Plan {
+export function planOf(seed: number, { mutation, say, kind }: PlanOptions = {}): Plan {
   const random = new Random(seed);
   const base = random.pick(TIMES);
   const networks = random.chance(0.5) ? 3 : 4;
@@ -78,7 +81,12 @@ export function planOf(seed: number, { mutation, say }: PlanOptions = {}): Plan 
   };
   const maker = new FaultMaker(random, world, Math.max(...routers.map(r => r.settings.deadMs)));
   const roll = random.next();
-  const made = roll < 0.62 ? maker.chaos(directors) : roll < 0.88 ? maker.single() : maker.asymmetric();
+  const made =
+    kind !== undefined || (roll >= 0.6 && roll < 0.9)
+      ? maker.single(kind)
+      : roll < 0.6
+        ? maker.chaos(directors)
+        : maker.asymmetric();
   return {
     seed,
     world,
@@ -182,6 +190,8 @@ const CHAOS = [
   'sigterm',
   'carrier',
   'stranger',
+  'replay',
+  'replay',
   'witness-down',
   'witness-cut',
   'witness-slow',
@@ -298,9 +308,12 @@ class FaultMaker {
   }
 
   /** One fault on a settled pair: what it may cost is known. */
-  single(): Made {
-    const made = this.#random.pick(SINGLES)(this.#random, this.#world, this.#deadMs);
-    return { settled: true, ...made };
+  single(kind: string | undefined): Made {
+    for (let tries = 0; tries < 1_000; tries += 1) {
+      const made = this.#random.pick(SINGLES)(this.#random, this.#world, this.#deadMs);
+      if (kind === undefined || made.kind === kind) return { settled: true, ...made };
+    }
+    throw new Error(`no kind of schedule is called "${kind}"`);
   }
 
   /** One permanent fault in one direction only: at most two changes of the owner follow. */
@@ -318,162 +331,3 @@ class FaultMaker {
     return { kind: 'asymmetric', settled: true, faults: [fault], expects };
   }
 }
-
-type Single = (random: Random, world: WorldOptions, deadMs: number) => Pick<Plan, 'kind' | 'faults' | 'expects'>;
-
-const roundMs = (world: WorldOptions) =>
-  Math.max(...world.routers.map(({ settings }) => Math.max(5, Math.min(25, settings.intervalMs / 2))));
-const slowest = (world: WorldOptions, field: 'intervalMs' | 'leaseMs') =>
-  Math.max(...world.routers.map(({ settings }) => settings[field]));
-const still = (watchMs: number) => ({ ownerChangesMin: 0, ownerChangesMax: 0, vacancyMsMax: 0, watchMs });
-const once = (vacancyMsMax: number, watchMs: number) => ({
-  ownerChangesMin: 1,
-  ownerChangesMax: 1,
-  vacancyMsMax,
-  watchMs,
-});
-
-/** D of the slower, three probe rounds, and what timers and wires add; with a witness, the dead router's lease there comes first. */
-const bySilence = (world: WorldOptions, deadMs: number) =>
-  Math.max(
-    deadMs,
-    slowest(world, 'leaseMs') + 0.8 * slowest(world, 'intervalMs'),
-    world.witness ? world.witness.leaseMs * 1.1 + 25 : 0,
-  ) +
-  4 * roundMs(world) +
-  15;
-/** Long enough to see it, also with a witness. */
-const watched = (world: WorldOptions, deadMs: number) => 6 * deadMs + 2 * (world.witness?.leaseMs ?? 0);
-
-const SINGLES: readonly Single[] = [
-  (random, world, deadMs) => ({
-    kind: 'power loss',
-    faults: [
-      {
-        type: 'power',
-        who: 'owner',
-        effects: random.below(6),
-        keepsDisk: true,
-        atMs: random.between(0, deadMs),
-        forMs: FOREVER,
-      },
-    ],
-    expects: once(bySilence(world, deadMs), watched(world, deadMs)),
-  }),
-  (random, world, deadMs) => ({
-    kind: 'power loss, a stranger answers',
-    faults: [
-      { type: 'stranger', atMs: 0, forMs: FOREVER },
-      { type: 'power', who: 'owner', effects: 0, keepsDisk: true, atMs: random.between(0, deadMs), forMs: FOREVER },
-    ],
-    expects: once(bySilence(world, deadMs), watched(world, deadMs)),
-  }),
-  (random, _world, deadMs) => ({
-    kind: 'pulse killed',
-    faults: [
-      {
-        type: 'kill-pulse',
-        who: 'owner',
-        effects: random.below(6),
-        vipdToo: random.chance(0.3),
-        cleanup: true,
-        atMs: random.between(0, deadMs),
-        forMs: random.between(100, 200) + deadMs,
-      },
-    ],
-    expects: once(40, 6 * deadMs),
-  }),
-  (random, world, deadMs) => ({
-    kind: 'all stopped',
-    faults: [{ type: 'stop-all', who: 'owner', atMs: random.between(0, deadMs), forMs: 3_000 + 4 * deadMs }],
-    // Without the packet lease the kernel serves on for its lifetime; the standby asks at a slower pace by then.
-    expects: once(
-      bySilence(world, deadMs) + (world.routers[0].gated ? 0 : 6 * slowest(world, 'intervalMs')),
-      3_500 + watched(world, deadMs),
-    ),
-  }),
-  (random, world, deadMs) => {
-    const shortest = Math.min(...world.routers.map(({ settings }) => settings.leaseMs - settings.intervalMs));
-    const forMs = random.between(0.1, Math.max(0.2, shortest - 6));
-    return {
-      kind: 'short stall',
-      faults: [{ type: 'stall', who: 'owner', effects: random.below(8), atMs: random.between(0, deadMs), forMs }],
-      expects: still(6 * deadMs),
-    };
-  },
-  (random, _world, deadMs) => ({
-    kind: 'stalled standby',
-    faults: [
-      {
-        type: 'stall',
-        who: 'standby',
-        effects: random.below(8),
-        atMs: random.between(0, deadMs),
-        forMs: random.between(0, 8 * deadMs),
-      },
-    ],
-    expects: still(12 * deadMs),
-  }),
-  (random, _world, deadMs) => ({
-    kind: 'handover',
-    faults: [{ type: 'handover', who: 'owner', atMs: random.between(0, deadMs), forMs: 1 }],
-    expects: once(0, 8 * deadMs),
-  }),
-  (random, _world, deadMs) => ({
-    kind: 'graceful stop',
-    faults: [{ type: 'sigterm', who: 'owner', atMs: random.between(0, deadMs), forMs: 1 }],
-    expects: once(0, 8 * deadMs),
-  }),
-  (random, world, deadMs) => ({
-    kind: 'one link cut',
-    faults: [
-      {
-        type: 'cut',
-        lan: 2,
-        ...random.pick([
-          { from: R1, to: R2 },
-          { from: R2, to: R1 },
-        ]),
-        atMs: random.between(0, deadMs),
-        forMs: FOREVER,
-      },
-    ],
-    // With heartbeats on that link alone it is "all links broken": probes keep the standby from taking over.
-    expects: still((world.linkLans.length > 1 ? 6 : 20) * deadMs),
-  }),
-  (random, _world, deadMs) => ({
-    kind: 'all heartbeat links cut, the client LAN is well',
-    faults: [R1, R2].map(from => ({
-      type: 'cut' as const,
-      lan: 2,
-      from,
-      to: 1 - from,
-      atMs: random.between(0, deadMs),
-      forMs: FOREVER,
-    })),
-    expects: still(20 * deadMs),
-  }),
-  (random, _world, deadMs) => ({
-    kind: 'vipd killed',
-    faults: [{ type: 'kill-vipd', who: 'owner', atMs: random.between(0, deadMs), forMs: 1 }],
-    expects: still(8 * deadMs),
-  }),
-  (random, world, deadMs) => ({
-    kind: 'carrier lost',
-    faults: [{ type: 'carrier', who: 'owner', lan: 0, atMs: random.between(2, 3) * deadMs, forMs: FOREVER }],
-    // With heartbeats on that LAN alone nobody can say so, and the other LAN's address is served: the standby must not take it.
-    expects: { ...once(FOREVER, 10 * deadMs), ownerChangesMin: world.linkLans.some(lan => lan !== 0) ? 1 : 0 },
-  }),
-  (random, world, deadMs) => ({
-    kind: 'vipd broken for ever',
-    faults: [{ type: 'vipd-broken', who: 'owner', atMs: random.between(0, deadMs), forMs: FOREVER }],
-    expects: once(bySilence(world, deadMs), 3_500 + 4 * deadMs + watched(world, deadMs)),
-  }),
-  (random, _world, deadMs) => ({
-    kind: 'full partition, healed',
-    faults: [
-      { type: 'partition', directions: 'both', atMs: random.between(0, deadMs), forMs: random.between(2, 12) * deadMs },
-    ],
-    expects: undefined,
-  }),
-];

@@ -42,6 +42,7 @@ export type VipdMutation =
   | 'lease-never-ends'
   | 'gate-never-closes'
   | 'epochs-unchecked'
+  | 'anybody-breaks-silence'
   | 'will-at-any-end';
 
 export interface VipdHost {
@@ -67,6 +68,7 @@ export interface VipdHost {
 interface Probe {
   readonly id: number;
   readonly index: number;
+  readonly mac: string | undefined;
   readonly at: number;
   due: number;
 }
@@ -132,6 +134,8 @@ export class VipdModel {
 
   continue(): void {
     if (!this.alive || !this.stopped) return;
+    const { clock } = this.#host;
+    if (clock.isPaused()) return clock.timeline.at(clock.resumesAt(), () => this.continue());
     this.stopped = false;
     this.#wake();
     this.#host.continued();
@@ -146,7 +150,7 @@ export class VipdModel {
   heardEcho(id: number, index: number, mac: string): void {
     if (!this.alive) return;
     this.#frames.push({ id, index, mac });
-    if (!this.stopped) this.#readFrames();
+    if (!this.stopped && !this.#host.clock.isPaused()) this.#readFrames();
   }
 
   /** Another machine announces address `index`. */
@@ -365,7 +369,7 @@ export class VipdModel {
   #probe({ id, index, mac, windowMs }: VipdCommand & { type: 'probe' }): void {
     const now = this.#host.clock.now();
     this.#probes = this.#probes.filter(probe => now - probe.at < PROBE_LIFE_MS);
-    this.#probes.push({ id, index, at: now, due: now + Math.ceil(windowMs) });
+    this.#probes.push({ id, index, mac, at: now, due: now + Math.ceil(windowMs) });
     this.#host.sendProbe(this, id, index, mac);
   }
 
@@ -375,7 +379,9 @@ export class VipdModel {
     for (const { id, index, mac } of this.#frames.splice(0)) {
       const probe = this.#probes.find(one => one.id === id && one.index === index);
       if (!probe || now - probe.at >= PROBE_LIFE_MS) continue;
-      probe.due = NEVER;
+      // A third machine's answer does not break the silence of the one that was asked.
+      if (probe.mac === undefined || probe.mac === mac || this.#host.mutation === 'anybody-breaks-silence')
+        probe.due = NEVER;
       this.#host.say(this, { type: 'reply', id, index, via: 'echo', mac });
     }
   }

@@ -1,6 +1,5 @@
 // A model of the witness: the shipped rules (src/witness/witness.ts) on a server that can die, restart empty, be slow or be out of
 // reach, and of the process beside pulse that answers `failed` when it hears nothing in time.
-import { EPOCH_NONE } from '../../src/units/epoch.ts';
 import { judge, recordOf, type StoredRecord, type WitnessAsk } from '../../src/witness/witness.ts';
 import type { Router } from './router.ts';
 import type { World } from './world.ts';
@@ -15,6 +14,8 @@ export class WitnessModel {
   down = 0;
   readonly cut = [0, 0];
   slowMs = 0;
+  /** Something was wrong with it in this schedule. */
+  troubled = false;
   #stored: StoredRecord | undefined;
   #run = 1;
 
@@ -22,11 +23,6 @@ export class WitnessModel {
     this.#world = world;
     this.leaseMs = leaseMs;
     this.timeoutMs = timeoutMs;
-  }
-
-  /** Both routers reach a witness that answers. */
-  isWell(): boolean {
-    return this.down === 0 && this.cut[0] === 0 && this.cut[1] === 0 && this.slowMs === 0;
   }
 
   /** `empty`: it kept nothing on disk. */
@@ -77,10 +73,5 @@ export class WitnessModel {
 
   #flightMs(): number {
     return 0.3 + this.#world.random.next() * 0.5 + this.slowMs;
-  }
-
-  /** For descriptions. */
-  epoch() {
-    return this.#stored?.epoch ?? EPOCH_NONE;
   }
 }

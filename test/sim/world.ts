@@ -67,6 +67,7 @@ export class World {
   readonly flightMs: number;
   /** How far wall time is ahead of virtual time, which leaves out what takes long. */
   wallMs = 0;
+  faultsBegan = false;
   /** A third machine answers for the address. */
   stranger = false;
   readonly reports = [0, 1].map(() => ({
@@ -167,6 +168,12 @@ export class World {
     for (const [index, own] of router.options.settings.addressLans.entries())
       if (own === lan && router.vipd?.alive)
         router.say(router.vipd, { type: 'link', index, up: this.carrier(router.index, lan), mac: router.mac(lan) });
+  }
+
+  /** A witness that nothing has happened to, for routers that let go when they are cut off: then no partition excuses an overlap. */
+  witnessWatches(): boolean {
+    if (!this.witness || this.witness.troubled) return false;
+    return this.routers.every(({ options }) => options.settings.onIsolation === 'release');
   }
 
   /** Called whenever a fault of a network begins or ends. */

@@ -34,6 +34,7 @@ static struct probe {
 	char id[ID_BYTES_MAX + 1]; /* empty: unused */
 	unsigned index;
 	bool resolve; /* no MAC was given: the echo goes to whoever answers */
+	uint8_t mac[6];
 	unsigned arp_answers, echo_answers;
 	uint64_t nonce;
 	us_t at;
@@ -263,8 +264,10 @@ void probe(const char *id, unsigned index, const uint8_t *mac, us_t window, us_t
 		say_error("no randomness for probe %s yet", id);
 		return;
 	}
-	if (mac)
+	if (mac) {
+		memcpy(probe->mac, mac, 6);
 		send_echo(vip, mac, probe->nonce);
+	}
 	if (vip->address.family == AF_INET6)
 		packet_send(vip->iface, ETH_P_IPV6, frame,
 			 frame_solicitation(frame, vip->iface->mac, NULL, &vip->own, &vip->address));
@@ -287,7 +290,9 @@ static void heard_echo(unsigned index, const struct heard *heard, us_t now)
 		    !inet_equal(&heard->to, &vips[index].own))
 			continue;
 		p->echo_answers++;
-		p->due = NEVER;
+		/* A third machine's answer is told, but it does not break the silence of the one that was asked. */
+		if (p->resolve || memcmp(p->mac, heard->mac, 6) == 0)
+			p->due = NEVER;
 		say("reply %s %u echo " MAC_TEXT, p->id, index, MAC_ARGS(heard->mac));
 	}
 }

@@ -1,0 +1,233 @@
+// Safeguards, each taken away by one change of the compiled code or of the model of vipd, and the invariants of which one must then
+// fail. What is searched for must be there exactly once, so that a change of the code cannot leave a mutation without effect.
+import type { Invariant } from './monitor.ts';
+import type { VipdMutation } from './vipd-model.ts';
+
+export interface Patch {
+  /** Below dist/. */
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+export interface Mutation {
+  /** The safeguard that is gone. */
+  readonly name: string;
+  readonly patches?: readonly Patch[];
+  readonly model?: VipdMutation;
+  /** The kind of schedule that shows it soonest; any when absent. */
+  readonly kind?: string;
+  /** One of these must be reported. */
+  readonly expects: readonly Invariant[];
+}
+
+const pulse = (file: string, find: string, replace: string): Patch => ({ file: `src/pulse/${file}.js`, find, replace });
+const shell = (find: string, replace: string): Patch => ({ file: 'test/sim/pulse-model.js', find, replace });
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: 'the lease is renewed after the heartbeat, and counts from then',
+    patches: [
+      pulse(
+        'election',
+        'if (turn.machine.vipdLostAt === undefined)\n            renew(turn, epoch);\n    }\n    sendNow(turn);',
+        `}
+        sendNow(turn);
+        const { state: now, vipdLostAt } = turn.machine;
+        if ('epoch' in now && now.role !== 'claiming' && !offering && vipdLostAt === undefined) renew(turn, now.epoch);`,
+      ),
+      shell('lease: { ...effect.lease, leaseMs', 'lease: { ...effect.lease, at: host.clock.now(), leaseMs'),
+    ],
+    kind: 'both stalled',
+    expects: ['lease', 'one-owner'],
+  },
+  {
+    name: 'nobody is probed before a takeover after silence',
+    patches: [pulse('judgement', '(probing?.silentRounds ?? 0) >= SILENT_ROUNDS', 'true')],
+    expects: ['one-owner', 'no-change'],
+  },
+  {
+    name: 'two actives do not compare epochs',
+    patches: [
+      pulse(
+        'election',
+        'if (compareEpochs(peer.last.epoch, state.epoch) > 0) {\n        // Awake',
+        'if (false) {\n        // Awake',
+      ),
+    ],
+    expects: ['one-owner', 'liveness'],
+  },
+  {
+    name: 'the winner of a conflict does not announce again',
+    patches: [
+      pulse('election', "if (state.role === 'active' && back)", 'if (false)'),
+      pulse('election', "turn.effects.push({ type: 'announce' });\n    sendNow(turn);", 'sendNow(turn);'),
+    ],
+    kind: 'split in two, healed',
+    expects: ['convergence'],
+  },
+  {
+    name: 'equals are not ranked',
+    patches: [
+      pulse(
+        'judgement',
+        'return priority !== last.priority ? priority > last.priority : nodeId < machine.peer.peerNodeId;',
+        'return true;',
+      ),
+    ],
+    expects: ['one-owner'],
+  },
+  {
+    name: 'a late loop judges before it has read',
+    patches: [pulse('judgement', 'if (machine.unread)', 'if (false)')],
+    kind: 'both stalled',
+    expects: ['one-owner', 'no-change'],
+  },
+  {
+    name: 'a late loop goes on with the silence that it knew',
+    patches: [
+      pulse(
+        'election',
+        "if (state.role === 'standby')\n        update(turn, { state: { ...state, probing: undefined, vacantSince: undefined } });\n    else if",
+        'if',
+      ),
+    ],
+    kind: 'both stalled',
+    expects: ['too-early', 'one-owner', 'no-change'],
+  },
+  {
+    name: 'a last will can be replayed: that of any term opens the way',
+    patches: [pulse('judgement', 'closed.counter > 0 && compareEpochs(last.epoch, closed) <= 0', 'closed.counter > 0')],
+    expects: ['one-owner', 'no-change', 'flap'],
+  },
+  {
+    name: 'a last will that was read late is taken for fresh',
+    patches: [pulse('judgement', 'willIsFresh(machine, now) ||', 'true ||')],
+    kind: 'the new owner stalls while the old one starts again',
+    expects: ['one-owner'],
+  },
+  {
+    name: 'a heartbeat claims what vipd does not hold',
+    patches: [
+      pulse(
+        'vipd-events',
+        'return lease.ackedAt !== undefined && between(lease.ackedAt, now) <= settings.leaseMs;',
+        'return true;',
+      ),
+    ],
+    expects: ['heartbeat-truth', 'liveness'],
+  },
+  {
+    name: 'an acknowledgement counts from when it is read',
+    patches: [pulse('vipd-events', 'ackedAt: renewal.at,', 'ackedAt: turn.now,')],
+    expects: ['heartbeat-truth'],
+  },
+  {
+    name: 'fitness vetoes',
+    patches: [
+      pulse(
+        'judgement',
+        'if (!machine.rulesIn)',
+        "if (fitnessOf(machine, now) < 2)\n        return 'unfit';\n    if (!machine.rulesIn)",
+      ),
+    ],
+    kind: 'power loss, the standby is unfit',
+    expects: ['liveness', 'takeover-time'],
+  },
+  {
+    name: "D is shorter than the peer's lease",
+    patches: [
+      pulse(
+        'judgement',
+        'return last ? ms(Math.max(own, last.leaseMs + LEASE_MARGIN_INTERVALS * last.intervalMs)) : own;',
+        'return own;',
+      ),
+    ],
+    expects: ['too-early', 'one-owner'],
+  },
+  {
+    name: 'the echo of the boot id is not checked',
+    patches: [pulse('peer', 'if (message.peerBootId !== peer.ownBootId)', 'if (false)')],
+    kind: 'both started again, then old datagrams are played back, then a handover',
+    expects: ['one-owner', 'takeover-time', 'liveness', 'no-change', 'flap', 'too-early'],
+  },
+  {
+    name: 'the giver of a handover goes on renewing',
+    patches: [
+      pulse(
+        'election',
+        "const offering = state.role === 'handing-over' && state.phase !== 'flushing';",
+        'const offering = false;',
+      ),
+    ],
+    kind: 'handover',
+    expects: ['one-owner', 'lease', 'liveness'],
+  },
+  {
+    name: 'an offer is taken after its time',
+    patches: [pulse('election', 'if (!turn.machine.unread && whyNotClaim', 'if (whyNotClaim')],
+    kind: 'handover to a stalled standby',
+    expects: ['one-owner'],
+  },
+  {
+    name: 'the last will is sent before the addresses are gone',
+    model: 'will-before-removal',
+    expects: ['one-owner'],
+  },
+  {
+    name: 'vipd counts the lease from when it reads the request',
+    model: 'lease-from-receipt',
+    kind: 'both stalled',
+    expects: ['lease', 'one-owner'],
+  },
+  { name: 'the lease of vipd never ends', model: 'lease-never-ends', expects: ['lease', 'one-owner'] },
+  { name: 'the packet lease never ends', model: 'gate-never-closes', expects: ['lease', 'one-owner'] },
+  {
+    name: 'a claim does not go above the highest epoch that is known',
+    patches: [pulse('turn', 'counter: highest.counter + 1', 'counter: highest.counter')],
+    expects: ['epoch-reused', 'epoch-order', 'one-owner', 'liveness'],
+  },
+  {
+    name: 'an answer of a third machine breaks the silence of the one that was asked',
+    model: 'anybody-breaks-silence',
+    kind: 'power loss, a stranger answers',
+    expects: ['takeover-time', 'liveness'],
+  },
+  {
+    name: 'answers of a third machine veto a takeover',
+    patches: [pulse('vipd-events', 'if (expected !== undefined && expected !== message.mac)', 'if (false)')],
+    kind: 'power loss, a stranger answers',
+    expects: ['takeover-time', 'liveness'],
+  },
+  {
+    name: 'the witness is not asked after silence',
+    patches: [
+      pulse('judgement', 'if (!inForce(machine))\n            return take', 'if (true)\n            return take'),
+    ],
+    kind: 'full partition, healed',
+    expects: ['one-owner'],
+  },
+  {
+    name: 'an owner cut off from its peer and the witness serves on',
+    patches: [pulse('cut-off', 'if (at !== undefined && now >= at)', 'if (false)')],
+    kind: 'cut off from peer and witness',
+    expects: ['one-owner'],
+  },
+  {
+    name: 'the lease is not armed while a peer could take over',
+    patches: [
+      pulse(
+        'turn',
+        'const armed = fitPeerHeard(turn.machine, turn.now) || unheardPeerMayTake(turn.machine);',
+        'const armed = false;',
+      ),
+    ],
+    expects: ['takeover-time', 'one-owner', 'liveness'],
+  },
+  {
+    name: 'a new vipd takes the addresses back after the lease has ended',
+    patches: [pulse('vipd-events', 'leaseIsOver(turn.machine, turn.now) ?', 'false ?')],
+    kind: 'vipd stopped for about a lease',
+    expects: ['one-owner'],
+  },
+];

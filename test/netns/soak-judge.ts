@@ -146,7 +146,7 @@ export async function judge(scene: Scene, expectation: Expectation, trouble: rea
       .filter(codes => !codes.some(scene.toldLately))
       .map(codes => `nobody told ${codes.join(' or ')}`),
   ];
-  const highest = terms.reduce((most, { counter }) => Math.max(most, counter), scene.highest);
+  const highest = terms.reduce((most, { order }) => Math.max(most, order), scene.highest);
   const settledMs = settledAt - healedAt;
   return { active: active ?? scene.before, moves, ...service, planned, settledMs, stalledMs, highest, problems };
 }

@@ -109,7 +109,10 @@ export interface RoleDecision {
 export interface Term {
   readonly router: Router;
   readonly at: number;
-  readonly counter: number;
+  /** `counter.node`. */
+  readonly epoch: string;
+  /** Its place among all epochs: by counter, then by node. */
+  readonly order: number;
 }
 
 /** The log leaves repetitions out, the decisions of a snapshot end with its process: terms from both, each once. */
@@ -119,18 +122,23 @@ export function termsOf(lines: readonly LogLine[], decisions: readonly RoleDecis
     .map(({ router, at, fields }) => ({ router, at, to: String(fields.to), epoch: String(fields.epoch) }));
   const terms = new Map<string, Term>();
   for (const { router, at, to, epoch } of [...told, ...decisions]) {
-    if (to === 'active') terms.set(`${router} ${epoch}`, { router, at, counter: Number(epoch.split('.')[0]) });
+    if (to === 'active') terms.set(`${router} ${epoch}`, { router, at, epoch, order: orderOf(epoch) });
   }
-  return [...terms.values()].sort((a, b) => a.at - b.at || a.counter - b.counter);
+  return [...terms.values()].sort((a, b) => a.at - b.at || a.order - b.order);
 }
 
-/** Terms whose epoch is not above every one before; `highest` is the highest counter of earlier faults. */
+function orderOf(epoch: string): number {
+  const [counter, node] = epoch.split('.').map(Number);
+  return (counter ?? 0) * 4 + (node ?? 0);
+}
+
+/** Terms whose epoch is not above every one before; `highest` is the highest order of earlier faults. */
 export function epochProblems(terms: readonly Term[], highest: number): string[] {
   const problems: string[] = [];
   let above = highest;
-  for (const { router, counter } of terms) {
-    if (counter <= above) problems.push(`${router} became active under epoch ${counter}, after ${above}`);
-    above = Math.max(above, counter);
+  for (const { router, epoch, order } of terms) {
+    if (order <= above) problems.push(`${router} became active under epoch ${epoch}, which is not above all before it`);
+    above = Math.max(above, order);
   }
   return problems;
 }

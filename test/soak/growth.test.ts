@@ -4,7 +4,7 @@ import { growthOf, type Sample, verdictOn } from './growth.ts';
 import { newLife, reportsOf, tellingReports } from './lives.ts';
 import { randomFrom } from './schedule.ts';
 
-const BOUND = { gainedMax: 100, samplesMin: 12 };
+const BOUND = { gainedMax: 100, samplesMin: 12, spanMsMin: 60_000 };
 /** A look every 4 s, a role change at every second one. */
 const samples = (count: number, value: (index: number) => number): Sample[] =>
   Array.from({ length: count }, (_, index) => ({
@@ -84,6 +84,11 @@ test('too few looks say nothing', t => {
     'too short',
   );
   t.is(verdictOn(growthOf([], 0), BOUND), 'too short');
+  const brief = growthOf(
+    samples(100, index => 1_000 * index),
+    0,
+  );
+  t.is(verdictOn(brief, { ...BOUND, spanMsMin: brief.spanMs + 1 }), 'too short');
 });
 
 test('a long run is thinned, not cut: its end counts', t => {
@@ -100,7 +105,7 @@ test('of all lives the one that leaks is told, else the one that was looked at m
   const steady = newLife(10, 'vipd', 'r1');
   steady.samples.descriptors.push(...samples(300, () => 12));
   const leaking = newLife(11, 'vipd', 'r2');
-  leaking.samples.descriptors.push(...samples(60, index => 12 + index));
+  leaking.samples.descriptors.push(...samples(400, index => 12 + index));
   t.deepEqual(
     tellingReports([steady, leaking], false).map(({ pid, metric, verdict }) => ({ pid, metric, verdict })),
     [{ pid: 11, metric: 'descriptors', verdict: 'leak' }],
@@ -108,9 +113,12 @@ test('of all lives the one that leaks is told, else the one that was looked at m
   t.is(tellingReports([steady], false)[0]?.pid, 10);
 });
 
-test('the first minute of a life is its warm-up', t => {
+test('the first third of a life is its warm-up, and what is left must last ten minutes', t => {
   const life = newLife(12, 'pulse', 'r1');
-  life.samples.heapKib.push(...samples(40, index => 10_000 + 500 * Math.min(index, 15)));
+  life.samples.heapKib.push(...samples(300, index => 10_000 + 500 * Math.min(index, 90)));
   t.is(reportsOf(life, false)[0]?.verdict, 'steady');
-  t.is(reportsOf(life, false)[0]?.growth.samples, 25);
+  t.is(reportsOf(life, false)[0]?.growth.samples, 200);
+  const short = newLife(13, 'pulse', 'r1');
+  short.samples.heapKib.push(...samples(200, index => 10_000 + 500 * index));
+  t.is(reportsOf(short, false)[0]?.verdict, 'too short');
 });

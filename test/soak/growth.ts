@@ -12,6 +12,7 @@ export interface Sample {
 
 export interface Growth {
   readonly samples: number;
+  readonly spanMs: number;
   readonly first: number;
   readonly last: number;
   /** Of the line, per hour; 0 with fewer than two samples. */
@@ -31,6 +32,8 @@ export interface Bound {
   readonly gainedMax: number;
   /** Fewer samples after the warm-up say nothing. */
   readonly samplesMin: number;
+  /** Nor do samples of a shorter time. */
+  readonly spanMsMin: number;
 }
 
 /** A leak rises nearly always; noise rises as often as it falls. */
@@ -43,10 +46,12 @@ export function growthOf(all: readonly Sample[], warmUp: number): Growth {
   const samples = thinned(all.slice(warmUp));
   const first = samples[0];
   const last = samples.at(-1);
-  if (!first || !last) return { samples: 0, first: 0, last: 0, perHour: 0, perChange: 0, gained: 0, trend: 0 };
+  if (!first || !last)
+    return { samples: 0, spanMs: 0, first: 0, last: 0, perHour: 0, perChange: 0, gained: 0, trend: 0 };
   const perMs = medianSlope(samples, sample => sample.at);
   return {
     samples: samples.length,
+    spanMs: last.at - first.at,
     first: first.value,
     last: last.value,
     perHour: perMs * 3_600_000,
@@ -56,8 +61,8 @@ export function growthOf(all: readonly Sample[], warmUp: number): Growth {
   };
 }
 
-export function verdictOn(growth: Growth, { gainedMax, samplesMin }: Bound): Verdict {
-  if (growth.samples < samplesMin) return 'too short';
+export function verdictOn(growth: Growth, { gainedMax, samplesMin, spanMsMin }: Bound): Verdict {
+  if (growth.samples < samplesMin || growth.spanMs < spanMsMin) return 'too short';
   return growth.gained > gainedMax && growth.trend > TREND_OF_LEAK ? 'leak' : 'steady';
 }
 

@@ -165,12 +165,6 @@ export const MUTATIONS: readonly Mutation[] = [
     expects: ['one-owner'],
   },
   {
-    name: 'an offer is taken after its time',
-    patches: [pulse('election', 'if (!turn.machine.unread && whyNotClaim', 'if (whyNotClaim')],
-    kind: 'handover to a stalled standby',
-    expects: ['one-owner'],
-  },
-  {
     name: 'the last will is sent before the addresses are gone',
     model: 'will-before-removal',
     expects: ['one-owner'],

@@ -114,7 +114,7 @@ export class HostClock {
   }
 }
 
-const GRAIN_MS = 1e-6;
+const GRAIN_MS = 1e-5;
 
 /** A timer of one machine, by its own clock. Setting it later costs nothing: it looks at the clock when it goes off. */
 export class Alarm {
@@ -145,8 +145,10 @@ export class Alarm {
   #fire(): void {
     this.#armedAt = NEVER;
     if (this.due === NEVER) return;
-    if (this.#clock.isPaused() || this.#clock.now() < this.due - GRAIN_MS) {
-      this.#arm(Math.max(this.#clock.trueTimeOf(this.due), this.#clock.resumesAt(), this.#clock.timeline.now));
+    if (this.#clock.isPaused() || this.#clock.now() < this.due) {
+      // Rounding may bring it here a hair too early: time must go on all the same.
+      const { now } = this.#clock.timeline;
+      this.#arm(Math.max(this.#clock.trueTimeOf(this.due), this.#clock.resumesAt(), now + GRAIN_MS));
       return;
     }
     this.due = NEVER;

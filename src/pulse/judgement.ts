@@ -148,7 +148,8 @@ export function judge(machine: Machine, idle: Idle, now: At): Judgement {
   const { probing } = idle;
   if (whyNotClaim(machine, now) !== undefined) return { verdict: 'calm' };
   if (machine.unread) return { verdict: 'suspicious', linksBroken: false, vacant: false };
-  if (willOpensTheWay(machine) && (willIsFresh(machine, now) || (probing?.silentRounds ?? 0) > 0))
+  // A will of the peer's from before our own last term opens nothing: we have just let go ourselves.
+  if (!idle.yields && willOpensTheWay(machine) && (willIsFresh(machine, now) || (probing?.silentRounds ?? 0) > 0))
     return take(machine, probing, now, 'the peer sent its last will: it holds no VIP any more');
   const silent = !heardWithin(machine, deadMs(machine), now);
   if (isServing(machine.peer)) {

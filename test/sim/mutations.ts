@@ -79,7 +79,14 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a late loop judges before it has read',
-    patches: [pulse('judgement', 'if (machine.unread)', 'if (false)')],
+    patches: [
+      pulse('judgement', 'if (machine.unread)', 'if (false)'),
+      pulse(
+        'election',
+        "if (state.role === 'standby')\n        update(turn, { state: { ...state, probing: undefined, vacantSince: undefined } });\n    else if",
+        'if',
+      ),
+    ],
     kind: 'both stalled',
     expects: ['one-owner', 'no-change'],
   },
@@ -152,9 +159,9 @@ export const MUTATIONS: readonly Mutation[] = [
     expects: ['one-owner', 'lease', 'liveness'],
   },
   {
-    name: 'an offer is taken after its time',
-    patches: [pulse('election', 'if (!turn.machine.unread && whyNotClaim', 'if (whyNotClaim')],
-    kind: 'handover to a stalled standby',
+    name: 'an offer that was long on its way is taken',
+    patches: [pulse('election', 'offer.remainingMs > roundTripMs(peer.last, turn.now)', 'true')],
+    kind: 'handover into a full queue',
     expects: ['one-owner'],
   },
   {

@@ -57,6 +57,8 @@ export function step(machine: Machine, event: PulseEvent, now: At): { machine: M
     case 'vipd':
       hearVipd(turn, event.message);
       actOn(turn, event.message.type);
+      // A new owner is to be known to the witness at once, not at its next heartbeat.
+      if (event.message.type === 'held') tickWitness(turn);
       break;
     case 'witness':
       hearWitness(turn, event.answer);

@@ -148,8 +148,11 @@ export function judge(machine: Machine, idle: Idle, now: At): Judgement {
   const { probing } = idle;
   if (whyNotClaim(machine, now) !== undefined) return { verdict: 'calm' };
   if (machine.unread) return { verdict: 'suspicious', linksBroken: false, vacant: false };
-  // A will of the peer's from before our own last term opens nothing: we have just let go ourselves.
-  if (!idle.yields && willOpensTheWay(machine) && (willIsFresh(machine, now) || (probing?.silentRounds ?? 0) > 0))
+  if (
+    willIsNews(machine) &&
+    willOpensTheWay(machine) &&
+    (willIsFresh(machine, now) || (probing?.silentRounds ?? 0) > 0)
+  )
     return take(machine, probing, now, 'the peer sent its last will: it holds no VIP any more');
   const silent = !heardWithin(machine, deadMs(machine), now);
   if (isServing(machine.peer)) {
@@ -208,6 +211,11 @@ function peerYields({ peer, highest }: Machine): boolean {
 function willOpensTheWay(machine: Machine): boolean {
   const { last, closed } = machine.peer;
   return last?.serving === true && closed.counter > 0 && compareEpochs(last.epoch, closed) <= 0;
+}
+
+/** One from before our own last term says nothing of what came after it. */
+function willIsNews({ peer, lastTerm }: Machine): boolean {
+  return compareEpochs(peer.closed, lastTerm) > 0;
 }
 
 /** A will that we have read late may be of a life that has been followed by another: then the addresses are probed first. */

@@ -149,6 +149,8 @@ export interface Machine {
   readonly unread: boolean;
   /** When a last will was read as it came; one that waited for us to wake up may be old. */
   readonly willReadAt: At | undefined;
+  /** The epoch that this router served or claimed under last; EPOCH_NONE before that. */
+  readonly lastTerm: Epoch;
   readonly hold: { readonly on: boolean; readonly until: At | undefined };
   readonly rulesIn: boolean;
   readonly healthyServers: number | undefined;
@@ -258,6 +260,7 @@ export function newMachine({ settings, now, ceiling, reserved = ceiling, hold, r
     blindUntil: now,
     unread: false,
     willReadAt: undefined,
+    lastTerm: EPOCH_NONE,
     hold,
     rulesIn,
     healthyServers: undefined,

@@ -49,6 +49,7 @@ export function become(turn: Turn, state: State, reason: string, evidence?: Fiel
 /** `yields`: see Idle. */
 export function becomeStandby(turn: Turn, reason: string, yields = false): void {
   update(turn, {
+    lastTerm: 'epoch' in turn.machine.state ? turn.machine.state.epoch : turn.machine.lastTerm,
     willFor: '',
     vipdLostAt: undefined,
     lease: { ...turn.machine.lease, inFlight: [], ackedAt: undefined, margin: undefined },

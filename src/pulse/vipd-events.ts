@@ -110,6 +110,10 @@ function hello(turn: Turn, message: VipdMessage & { type: 'hello' }): void {
   update(turn, { vipdLostAt: undefined });
   sample(turn);
   noteEpoch(turn, { ...message.epoch, node: turn.machine.settings.nodeId });
+  if (state.role === 'claiming' && between(state.claimedAt, turn.now) > turn.machine.settings.intervalMs) {
+    giveUp(turn, state.epoch, false);
+    return becomeStandby(turn, 'vipd came too late for the claim: somebody else may serve by now');
+  }
   if ('epoch' in state)
     return leaseIsOver(turn.machine, turn.now) ? letGo(turn, state.epoch) : askClaim(turn, state.epoch);
   if (message.held === 0) return;
@@ -179,7 +183,8 @@ function conflict(turn: Turn, message: VipdMessage & { type: 'conflict' }): void
   const { state } = turn.machine;
   if (state.role !== 'active') return;
   if (mac !== peerMac(turn.machine, index)) return claimedByThird(turn, { address: index, mac, port });
-  if (heardWithin(turn.machine, deadMs(turn.machine), turn.now)) return;
+  // Heard: the epochs decide, and whoever has let go at our first word has announced before that.
+  if (heardWithin(turn.machine, deadMs(turn.machine), turn.now)) return void turn.effects.push({ type: 'announce' });
   if (outranksPeer(turn.machine)) return void turn.effects.push({ type: 'announce' });
   giveUp(turn, state.epoch, true);
   becomeStandby(turn, 'the peer, whose heartbeats do not arrive, claims the addresses too, and ranks higher', true);

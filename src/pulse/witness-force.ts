@@ -76,8 +76,16 @@ export function cutOffAt(machine: Machine): At | undefined {
   const { settings, witness } = machine;
   if (!settings.witness || settings.onIsolation === 'keep' || !unheardPeerMayTake(machine)) return undefined;
   const lost =
-    witness.heldAt === undefined ? undefined : after(witness.heldAt, cutOffMs(machine, settings.witness.leaseMs));
+    witness.heldAt === undefined
+      ? heardInVainAt(machine)
+      : after(witness.heldAt, cutOffMs(machine, settings.witness.leaseMs));
   return Math.max(lost ?? 0, unheardAt(machine) ?? 0) as At;
+}
+
+/** A new owner has this long to be known there: the peer, which may be granted it, has heard us until now and waits for its D. */
+function heardInVainAt({ peer, settings }: Machine): At | undefined {
+  const deadMs = Math.min(settings.deadMs, peer.last?.deadMs ?? settings.deadMs);
+  return peer.heardAt === undefined ? undefined : after(peer.heardAt, ms(deadMs - settings.intervalMs));
 }
 
 /** The grant to claim with now, if there is one that still counts. */

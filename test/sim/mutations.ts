@@ -96,8 +96,11 @@ export const MUTATIONS: readonly Mutation[] = [
     expects: ['one-owner', 'no-change', 'flap'],
   },
   {
-    name: 'a last will that was read late is taken for fresh',
-    patches: [pulse('judgement', 'willIsFresh(machine, now) ||', 'true ||')],
+    name: 'a last will from before our own term opens the way, even when it was read late',
+    patches: [
+      pulse('judgement', 'willIsFresh(machine, now) ||', 'true ||'),
+      pulse('judgement', 'return compareEpochs(peer.closed, lastTerm) > 0;', 'return true;'),
+    ],
     kind: 'the new owner stalls while the old one starts again',
     expects: ['one-owner'],
   },

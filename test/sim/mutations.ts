@@ -92,7 +92,10 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a last will can be replayed: that of any term opens the way',
-    patches: [pulse('judgement', 'closed.counter > 0 && compareEpochs(last.epoch, closed) <= 0', 'closed.counter > 0')],
+    patches: [
+      pulse('judgement', 'closed.counter > 0 && compareEpochs(last.epoch, closed) <= 0', 'closed.counter > 0'),
+      pulse('judgement', 'return compareEpochs(peer.closed, lastTerm) > 0;', 'return true;'),
+    ],
     expects: ['one-owner', 'no-change', 'flap'],
   },
   {

@@ -21,7 +21,7 @@ import {
 } from './judgement.ts';
 import type { Effect, Idle, Machine, PulseEvent, State } from './machine.ts';
 import { tickActive } from './owner.ts';
-import { isServing, receive } from './peer.ts';
+import { isServing, receive, roundTripMs } from './peer.ts';
 import {
   advanceProbing,
   becomeStandby,
@@ -284,7 +284,10 @@ function hearWhileStandby(turn: Turn, before: Role | undefined): void {
   const offer = peer.last?.offer;
   if (
     offer &&
-    offer.remainingMs > 0 &&
+    peer.last !== undefined &&
+    // Its time runs while it is on its way: in a full queue that may be all of it.
+    peer.last.echoSentAtUs > 0 &&
+    offer.remainingMs > roundTripMs(peer.last, turn.now) &&
     offer.epoch.node === settings.nodeId &&
     compareEpochs(offer.epoch, highest) >= 0
   ) {

@@ -158,7 +158,8 @@ function hearOnLink(peer: PeerEvidence, link: number, message: Heartbeat, now: A
   return { ...peer, links: peer.links.map((l, i) => (i === link ? hear(l) : l)) };
 }
 
-function roundTripMs(message: Heartbeat, now: At): number {
+/** Since our own heartbeat that it answers, without the time that the peer kept it: no less than what the message was on its way. */
+export function roundTripMs(message: Heartbeat, now: At): number {
   return Math.max(0, now - (message.echoSentAtUs + message.echoDelayUs) / 1000);
 }
 

@@ -32,9 +32,15 @@ export function servingNow(machine: Machine, now: At): boolean {
   return lease.ackedAt !== undefined && between(lease.ackedAt, now) <= settings.leaseMs;
 }
 
+/** A new vipd takes this long to start (seen: 15 ms); a shorter hiccup is better waited for. */
+const STUCK_MS_MIN = 10;
+/** With leases so short that no new vipd comes in time, this much of them is left to it all the same. */
+const STUCK_SPARE_MS = 2;
+
 /** An answer this late means a stuck vipd: half of what is left of the lease, so that a new one can renew it in time. */
 function stuckMs({ leaseMs, intervalMs }: Machine['settings']): number {
-  return (leaseMs - intervalMs) / 2;
+  const left = leaseMs - intervalMs;
+  return Math.max(left / 2, Math.min(STUCK_MS_MIN, left - STUCK_SPARE_MS));
 }
 
 /** Longest time beyond its window in which vipd must tell of a probe. */

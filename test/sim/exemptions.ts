@@ -21,7 +21,6 @@ export interface Exemption {
   readonly limitMs: number;
   /** The limit counts from the start of the overlap, or from when the cause has ended. */
   readonly from: 'start' | 'end-of-cause';
-  endsAfter(): number;
 }
 
 /** Probe rounds remembered for each router. */
@@ -122,6 +121,12 @@ export class Evidence {
     };
   }
 
+  /** Since `since` the network has eaten heartbeats and a probe round: a handover under way has met a full partition (5). */
+  cutSince(since: number): boolean {
+    const probes = this.#rounds.some(rounds => rounds.some(round => round.eaten && round.at >= since));
+    return probes && this.#eatenAt.some(at => at >= since);
+  }
+
   /** How long an address may live without its pulse, at most. */
   keptMs(): number {
     const { leaseMs, keepMs } = this.#world.longest;
@@ -140,12 +145,11 @@ export class Evidence {
       rule,
       limitMs,
       from: 'start',
-      endsAfter: () => now,
     });
     if (claim && this.#partitioned(claim, older)) {
       const limitMs = keptMs + 2 * longest.deadMs;
       const rule = 'full partition without a witness (DESIGN.md 5)';
-      return { rule, limitMs, from: 'end-of-cause', endsAfter: this.#world.wellSince };
+      return { rule, limitMs, from: 'end-of-cause' };
     }
     if (claim && this.#offered(claim, older))
       return bounded('planned handover (DESIGN.md 8)', longest.leaseMs + older.removalMs + SLACK_MS);

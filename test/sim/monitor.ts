@@ -133,9 +133,11 @@ export class Monitor {
     const seen = clients.find(client => client.reaches(0) && client.reaches(1));
     if (!seen) return;
     if (!exemption) return this.fail('one-owner', `both routers serve client ${seen.host}`);
-    const from = exemption.from === 'start' ? since : Math.max(since, exemption.endsAfter());
+    const cut = exemption.from === 'end-of-cause' || this.evidence.cutSince(since);
+    const from = cut ? Math.max(since, this.#world.wellSince()) : since;
     // Whatever the rule: without the packet lease only a vipd that runs can end it before the kernel's lifetimes do (13).
-    const limitMs = this.#world.routers.some(leftToLifetimes) ? this.evidence.keptMs() : exemption.limitMs;
+    const kept = cut || this.#world.routers.some(leftToLifetimes);
+    const limitMs = kept ? this.evidence.keptMs() : exemption.limitMs;
     if (timeline.now - from > limitMs)
       this.fail('one-owner', `both routers have served for ${Math.round(timeline.now - since)} ms (${exemption.rule})`);
   }

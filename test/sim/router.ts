@@ -26,7 +26,7 @@ const CALM_MS = 10_000;
 const UNIT_KILL_MS = 3;
 const CLEANUP_MS = 12;
 
-/** What a datagram tells the monitor: its sender says that it serves, or something else, or it is somebody's recording. */
+/** What a datagram tells the monitor: its sender says that it serves, fresh by its echo of the boot id, or something else, or it is somebody's recording. */
 type Arrival = 'serving' | 'other' | 'replayed';
 
 /** Datagrams of a router that somebody has captured. */
@@ -208,6 +208,10 @@ export class Router implements VipdHost, PulseHost {
       if (this.#life === life && this.up) run();
     };
     this.world.timeline.in(
+      UNIT_KILL_MS,
+      unless(() => vipd?.kill()),
+    );
+    this.world.timeline.in(
       CLEANUP_MS,
       unless(() => this.#cleanUp()),
     );
@@ -326,7 +330,11 @@ export class Router implements VipdHost, PulseHost {
 
   sendHeartbeat(link: number, message: Heartbeat): void {
     this.world.monitor.heartbeatSent(this, message);
-    this.#send(link, this.world.codec(this.index).pack(message), message.serving ? 'serving' : 'other');
+    this.#send(
+      link,
+      this.world.codec(this.index).pack(message),
+      message.serving && message.peerBootId === this.peer.bootId() ? 'serving' : 'other',
+    );
   }
 
   /** Its captured datagrams once more, the oldest first. */

@@ -258,4 +258,17 @@ export const SINGLES: readonly Single[] = [
     ],
     expects: undefined,
   }),
+  (random, world, deadMs) => ({
+    kind: 'handover into a full queue',
+    faults: [
+      ...Array.from({ length: world.networks }, (_, lan) => ({
+        type: 'clog' as const,
+        lan,
+        atMs: deadMs,
+        forMs: (0.2 + random.next()) * deadMs,
+      })),
+      { type: 'handover', who: 'owner', atMs: random.between(0.9, 1.3) * deadMs, forMs: 1 },
+    ],
+    expects: undefined,
+  }),
 ];

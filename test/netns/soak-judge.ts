@@ -135,7 +135,7 @@ export async function judge(scene: Scene, expectation: Expectation, trouble: rea
     ...(active === undefined ? [await unsettledWords(scene.routers)] : []),
     ...(active === undefined
       ? []
-      : quietProblems(scene, answers, { from: settledAt, to: settledAt + QUIET_MS }, active)),
+      : quietProblems(scene, answers, { from: settledAt, to: settledAt + QUIET_MS }, { active, stalled })),
     ...left,
     ...overlapProblems(scene, service, planned),
     ...epochProblems(terms, scene.highest),
@@ -228,14 +228,20 @@ function withStall(events: ReadonlySet<string>): ReadonlySet<string> {
   return new Set([...events, 'LEASE_EXPIRED', 'VIPD_STUCK', 'VIPD_REFUSED', 'HANDOVER_FAILED', 'LINKS_BROKEN']);
 }
 
+interface Calm {
+  readonly active: Router;
+  readonly stalled: boolean;
+}
+
 /** With nothing wrong any more: answers all the time, all from the active router, and nobody else answers ARP. */
-function quietProblems({ watch }: Scene, answers: readonly Answer[], quiet: Span, active: Router): string[] {
+function quietProblems({ watch }: Scene, answers: readonly Answer[], quiet: Span, state: Calm): string[] {
+  const { active, stalled } = state;
   const inside = answers.filter(({ at }) => at >= quiet.from && at <= quiet.to);
   const path = inside.filter(({ kind }) => kind === 'path');
   const wanted = (quiet.to - quiet.from) / 10 / 2;
   const wrong = [...new Set(inside.map(({ mac }) => mac))].filter(mac => mac !== watch.macs[active]);
   return [
-    ...(path.length < wanted ? [`${path.length} answers in ${quiet.to - quiet.from} quiet ms`] : []),
+    ...(path.length < wanted && !stalled ? [`${path.length} answers in ${quiet.to - quiet.from} quiet ms`] : []),
     ...wrong.map(mac => `${mac} answers for the VIP although ${active} (${watch.macs[active]}) is active`),
   ];
 }

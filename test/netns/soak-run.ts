@@ -149,7 +149,8 @@ async function soak(built: Rig): Promise<Report> {
     ({ active, highest } = done.outcome);
     options.onProgress(progressLine(done, end));
     if (done.outcome.problems.length === 0) continue;
-    if (!options.keepGoing) break;
+    // Without eyes on the LAN there is nothing left to judge.
+    if (!options.keepGoing || rig.watch.ended() !== undefined) break;
     // The report keeps the end of the whole run only.
     for (const line of rig.transcript.slice(rig.transcript.findLastIndex(text => text.includes(' fault '))))
       options.onProgress(line);

@@ -42,9 +42,9 @@ export type Fault =
   | { readonly kind: 'hold'; readonly forMs: number };
 export type FaultKind = Fault['kind'];
 
-/** Faults in a block of each sort; rough first, so that a short run sees everything. */
-export const ROUGH_BLOCK = 40;
-export const GENTLE_BLOCK = 80;
+/** Faults in a block of each sort; rough first, so that a short run sees everything. A gentle block takes some twenty minutes. */
+export const ROUGH_BLOCK = 60;
+export const GENTLE_BLOCK = 600;
 
 const GENTLE = [
   'handover',

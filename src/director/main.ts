@@ -151,11 +151,15 @@ async function surround(
   const reporter = createPulseReporter({ runDir, log, report: () => director.reportForPulse() });
   const unsubscribe = director.subscribe(() => reporter.changed());
   let timer = startAudits(director);
+  let closing = false;
   const reloadNow = async () => {
     notify.reloading();
     const answer = await reload({ configFile, node, director, nannies, log });
-    await timer.destroy();
-    timer = startAudits(director);
+    // A stop may have come meanwhile: a schedule that begins after it would keep the process alive for good.
+    if (!closing) {
+      await timer.destroy();
+      if (!closing) timer = startAudits(director);
+    }
     notify.ready('running');
     return answer;
   };
@@ -179,6 +183,7 @@ async function surround(
   const poll = setInterval(() => void director.poll(), POLL_MS);
   return {
     close: async () => {
+      closing = true;
       clearInterval(poll);
       process.off('SIGHUP', onHangup);
       unsubscribe();

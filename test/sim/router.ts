@@ -17,11 +17,8 @@ import type { RouterOptions, World } from './world.ts';
 const PIPE_MS = 0.03;
 const SPAWN_MS = 1.5;
 const BOOT_WALL_MS = 30_000;
-/**
- * A new disk takes longer. A known limit is left out by that: each start reserves 1,000 epochs, so routers that have started twice within
- * 1,000 s and then lose their disk begin below what they have used (safeCeiling() counts seconds).
- */
-const NEW_DISK_WALL_MS = 2 * 3_600_000;
+/** With a new disk: safeCeiling() must be enough even so soon. */
+const NEW_DISK_WALL_MS = 60_000;
 const NOTICE_MS = 0.5;
 /** As src/vip/io/vipd.ts. */
 const EAGER_SPAWNS = 5;

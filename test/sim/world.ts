@@ -148,9 +148,9 @@ export class World {
     return this.options.pipeJitterMs > 0 ? this.random.next() * this.options.pipeJitterMs : 0;
   }
 
-  /** safeCeiling() of state-file.ts: seconds since 2020, at a start. */
+  /** safeCeiling() of state-file.ts: milliseconds since 2020, at a start. */
   safeCeiling(): number {
-    return 200_000_000 + Math.floor((this.timeline.now + this.wallMs) / 1_000);
+    return 200_000_000_000 + Math.floor(this.timeline.now + this.wallMs);
   }
 
   carrier(router: number, lan: number): boolean {

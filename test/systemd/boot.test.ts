@@ -49,7 +49,8 @@ test('under systemd the daemons get what they need and no more, and nothing they
   if (seen.get('start') !== '0') t.log(await log('tandem-pulse'));
   t.is(seen.get('start'), '0', 'READY=1 came through vipd');
   t.is(seen.get('class'), 'SCHED_RR 50');
-  t.is(seen.get('vipd_class'), 'SCHED_RR 50');
+  // One above pulse, where the limit that the unit asks for could be set.
+  t.regex(seen.get('vipd_class') ?? '', /^SCHED_RR 5[01]$/);
   t.is(seen.get('witness_class'), 'SCHED_OTHER 0', 'not in the way of the heartbeat');
   t.is(seen.get('capabilities'), PULSE_CAPABILITIES);
   t.is(seen.get('seccomp'), '2');

@@ -34,11 +34,11 @@ export type PulseState = Omit<z.output<typeof stateSchema>, 'version'>;
 export const NO_STATE: PulseState = { ceiling: 0, hold: { on: false, until: null }, decisions: [] };
 
 /**
- * No life may begin below this: seconds since 2020 grow faster than failovers, and no router starts twice in one. So a state
- * file that is lost, restored from a backup, or could not be written for long, does not bring used epochs back.
+ * No life may begin below this: milliseconds since 2020 grow faster than failovers, and a start reserves a second's worth of them. So
+ * a state file that is lost, restored from a backup, or could not be written for long, does not bring used epochs back.
  */
 export function safeCeiling(wallMs: number): number {
-  return Math.min(EPOCH_COUNTER_MAX / 2, Math.max(0, Math.floor((wallMs - Date.UTC(2020, 0, 1)) / 1_000)));
+  return Math.min(EPOCH_COUNTER_MAX / 2, Math.max(0, Math.floor(wallMs - Date.UTC(2020, 0, 1))));
 }
 
 export type ReadState =

@@ -87,8 +87,11 @@ export async function buildSoak(options: SoakOptions): Promise<Soak> {
     watch?.end();
     // Interrupted while it is being built: what is half there can only be removed once it is whole.
     const routers = await building?.catch(() => undefined);
-    await routers?.destroy();
-    await tools.remove();
+    try {
+      await routers?.destroy();
+    } finally {
+      await tools.remove();
+    }
   };
   return {
     async run() {

@@ -119,6 +119,8 @@ function boundsOf({ longest, witness }: World): Bounds {
 function settle(world: World, since: number, bounds: Bounds): boolean {
   const { monitor, timeline, clients, routers } = world;
   let settled = false;
+  // An owner whose pulse is being started again announces once that is there.
+  let ownedSince: number | undefined;
   world.run(since + Math.max(bounds.livenessMs, RESOLVED_MS), () => {
     if (timeline.steps > STEPS_MAX) monitor.fail('endless', `${timeline.steps} steps`);
     const [a, b] = [routers[0].serves(), routers[1].serves()];
@@ -127,11 +129,15 @@ function settle(world: World, since: number, bounds: Bounds): boolean {
       return false;
     }
     const owner = a ? 0 : 1;
-    if (routers[owner].pulse?.machine.state.role !== 'active') return false;
+    if (routers[owner].pulse?.machine.state.role !== 'active') {
+      ownedSince = undefined;
+      return false;
+    }
+    ownedSince ??= timeline.now;
     const astray = clients.find(client => client.reaches(owner) && client.neighbour !== owner);
     settled = astray === undefined;
     const anew = monitor.changedAt >= since;
-    const waitedMs = timeline.now - Math.max(monitor.changedAt, since);
+    const waitedMs = timeline.now - Math.max(monitor.changedAt, since, ownedSince);
     if (!settled && waitedMs > (anew ? bounds.convergenceMs : RESOLVED_MS))
       monitor.fail(
         'convergence',

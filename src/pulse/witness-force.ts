@@ -39,9 +39,10 @@ export function cutOffMs({ settings }: Machine, witnessLeaseMs: Ms): Ms {
   return ms(witnessLeaseMs - settings.leaseMs - settings.intervalMs);
 }
 
-/** The peer's last word was that it ends: its silence is no partition. */
-function departed({ peer }: Machine): boolean {
-  return peer.last?.role === 'stopping';
+/** The peer's last word was that it ends, or its will: its silence is no partition. */
+function departed({ peer: { last, closed } }: Machine): boolean {
+  if (!last) return false;
+  return last.role === 'stopping' || (last.serving && closed.counter > 0 && compareEpochs(last.epoch, closed) <= 0);
 }
 
 /** The witness has kept us the owner for so long after the peer fell silent that losing it now is another fault. */

@@ -202,3 +202,25 @@ test('an owner that hears no peer lets go when the witness has granted the addre
   driver.run(300);
   t.is(driver.role, 'standby', driver.reason);
 });
+
+test('who took over by the last will of a peer that is silent since is not cut off, even before the witness knows of it', t => {
+  const driver = Driver.standby(WITNESS, { witness: true }, holds(800));
+  driver.peer = undefined;
+  driver.peerAnswers = false;
+  driver.witness = undefined;
+  driver.send({
+    type: 'datagram',
+    link: 0,
+    message: {
+      kind: 'will',
+      nodeId: 2,
+      bootId: '0202020202020202',
+      peerBootId: '0101010101010101',
+      seq: 0,
+      role: 'standby',
+      epoch: { counter: 7, node: 2 },
+    },
+  });
+  driver.run(5_000);
+  t.is(driver.role, 'active', driver.reason);
+});

@@ -163,7 +163,7 @@ const heartbeat = z
     }),
     on_conflict: z.enum(['defend', 'stand-down']).default('defend').meta({
       description:
-        'What the pair does about a third machine that claims a VIP. defend: announce again at every claim; stand-down: after three claims in 10 s let go, until the machine has been silent for 30 s',
+        'What the pair does about a third machine that claims a VIP. defend: announce again at every claim; stand-down: after three claims in 10 s neither router holds it for 30 s, then they try again',
     }),
   })
   .meta({ description: 'Heartbeat and election' });

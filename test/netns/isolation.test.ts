@@ -13,11 +13,12 @@ import {
   wallNow,
 } from '../lab/topology.ts';
 import { type Answer, longest, overlapsOf, spansOf } from '../soak/evidence.ts';
-import { addStranger, cutOff, gratuitousArp, heal, lose, reconnect, unsolicitedNa } from './faults.ts';
+import { addStranger, cutOff, gratuitousArp, heal, lose, reconnect, type Stranger, unsolicitedNa } from './faults.ts';
 import { buildRouters, type RouterOptions, type Routers } from './routers.ts';
 import { buildTools, startWatch, type Tools, type Watch } from './soak-watch.ts';
 
 interface Context {
+  stranger?: Stranger;
   tools: Tools;
   routers: Routers;
   watch: Watch;
@@ -65,8 +66,16 @@ function calmly(title: string, body: (t: Test) => Promise<void>): void {
   });
 }
 
-async function tearDown({ watch, routers, tools }: Context): Promise<void> {
+/** A third host on the clients' LAN; it goes with the test. */
+async function strangerOn(context: Context): Promise<Stranger> {
+  const stranger = await addStranger(context.routers.topology, 'clients', context.tools.wire);
+  context.stranger = stranger;
+  return stranger;
+}
+
+async function tearDown({ watch, routers, tools, stranger }: Context): Promise<void> {
   watch?.end();
+  await stranger?.remove();
   await routers?.destroy();
   await tools?.remove();
 }
@@ -236,7 +245,7 @@ calmly('a target that dies alone moves nothing, be it the only one of its LAN', 
 
 calmly('a machine that answers for the VIP of a dead router does not keep the peer from taking it', async t => {
   const routers = await settledPair(t);
-  const stranger = await addStranger(routers.topology, 'clients', t.context.tools.wire);
+  const stranger = await strangerOn(t.context);
   await stranger.take(VIP);
   const { at } = await routers.topology.cutPower('r1');
   await activeIs(routers, 'r2');
@@ -253,7 +262,7 @@ calmly(
   'a router with proxy ARP that answers for the VIP of a dead router does not keep the peer from taking it',
   async t => {
     const routers = await settledPair(t);
-    const stranger = await addStranger(routers.topology, 'clients', t.context.tools.wire);
+    const stranger = await strangerOn(t.context);
     await stranger.proxy(VIP);
     const { at } = await routers.topology.cutPower('r1');
     await activeIs(routers, 'r2');
@@ -278,7 +287,7 @@ calmly(
   'a third machine claims the VIP: named with its MAC and port, and a new announcement wins the clients back',
   async t => {
     const routers = await settledPair(t);
-    const stranger = await addStranger(routers.topology, 'clients', t.context.tools.wire);
+    const stranger = await strangerOn(t.context);
     const own = t.context.watch.macs.r1;
     t.is(await neighbour(routers, VIP), own);
     for (const form of ['request', 'reply'] as const) {
@@ -301,7 +310,7 @@ calmly(
   'on_conflict: stand-down: three claims, and neither router holds the VIP until the machine is silent',
   async t => {
     const routers = await settledPair(t, { targets: TARGETS, heartbeat: { on_conflict: 'stand-down' } });
-    const stranger = await addStranger(routers.topology, 'clients', t.context.tools.wire);
+    const stranger = await strangerOn(t.context);
     const claim = async () => {
       await stranger.send(gratuitousArp(VIP, stranger.mac, 'request'));
       // vipd tells of the same machine once a second.
@@ -342,7 +351,7 @@ calmly('with IPv6: an address that answers by IPv6 alone is served, and is not t
 
 calmly('with IPv6: a third machine that claims the IPv6 VIP is named', async t => {
   const routers = await settledPair(t, { ipv6: true, targets: TARGETS });
-  const stranger = await addStranger(routers.topology, 'clients', t.context.tools.wire);
+  const stranger = await strangerOn(t.context);
   const address = Buffer.from('20010db8000100000000000000000100', 'hex');
   await stranger.send(unsolicitedNa(address, stranger.mac));
   await routers.until('the claim is told', 2_000, () => told(routers, 'r1', 'VIP_CLAIMED_BY_OTHER') !== undefined);

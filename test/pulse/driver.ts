@@ -1,7 +1,7 @@
 // One machine and a hand that drives it: virtual time, a vipd that obeys at once, a peer that beats as long as it is told to, a witness
 // that a test answers for. For tests of single rules; whole pairs are in test/sim.
 import { nextWake, step } from '../../src/pulse/election.ts';
-import type { Heartbeat } from '../../src/pulse/heartbeat.ts';
+import type { Heartbeat, Will } from '../../src/pulse/heartbeat.ts';
 import { type Effect, type Machine, newMachine, type PulseEvent, type Settings } from '../../src/pulse/machine.ts';
 import { type At, ms } from '../../src/units/duration.ts';
 import type { Epoch } from '../../src/units/epoch.ts';
@@ -10,6 +10,8 @@ import type { WitnessAnswer, WitnessAsk } from '../../src/witness/witness.ts';
 
 const OWN_BOOT = '0101010101010101';
 const PEER_BOOT = '0202020202020202';
+/** Of the peer as an owner. */
+const PEER_EPOCH: Epoch = { counter: 7, node: 2 };
 export const PEER_MAC = '02:00:00:00:02:01';
 export const THIRD_MAC = '02:00:00:00:09:01';
 
@@ -129,6 +131,20 @@ export class Driver {
     this.#deliver();
   }
 
+  /** The last will of the peer as Driver.standby() has it. */
+  hearWill(): void {
+    const will: Will = {
+      kind: 'will',
+      nodeId: 2,
+      bootId: PEER_BOOT,
+      peerBootId: OWN_BOOT,
+      seq: 0,
+      role: 'standby',
+      epoch: PEER_EPOCH,
+    };
+    this.send({ type: 'datagram', link: 0, message: will });
+  }
+
   vipd(message: VipdMessage): void {
     this.send({ type: 'vipd', message });
   }
@@ -201,8 +217,7 @@ export class Driver {
   /** The peer owns the addresses under epoch 7.2, this router stands by. */
   static standby(settings: Partial<Settings> = {}, beat: Partial<Heartbeat> = {}, witness?: Driver['witness']): Driver {
     const driver = new Driver(settings, witness);
-    const epoch: Epoch = { counter: 7, node: 2 };
-    driver.peer = { role: 'active', serving: true, epoch, ...beat };
+    driver.peer = { role: 'active', serving: true, epoch: PEER_EPOCH, ...beat };
     driver.peerAnswers = true;
     return driver.run(3_000);
   }

@@ -164,19 +164,7 @@ test('an empty witness is told, and grants a claim only after one lease', t => {
 
 test('the last will needs no grant', t => {
   const driver = Driver.standby(WITNESS, { witness: true }, holds(800));
-  driver.send({
-    type: 'datagram',
-    link: 0,
-    message: {
-      kind: 'will',
-      nodeId: 2,
-      bootId: '0202020202020202',
-      peerBootId: '0101010101010101',
-      seq: 0,
-      role: 'standby',
-      epoch: { counter: 7, node: 2 },
-    },
-  });
+  driver.hearWill();
   t.is(driver.role, 'active', driver.reason);
 });
 
@@ -208,19 +196,7 @@ test('who took over by the last will of a peer that is silent since is not cut o
   driver.peer = undefined;
   driver.peerAnswers = false;
   driver.witness = undefined;
-  driver.send({
-    type: 'datagram',
-    link: 0,
-    message: {
-      kind: 'will',
-      nodeId: 2,
-      bootId: '0202020202020202',
-      peerBootId: '0101010101010101',
-      seq: 0,
-      role: 'standby',
-      epoch: { counter: 7, node: 2 },
-    },
-  });
+  driver.hearWill();
   driver.run(5_000);
   t.is(driver.role, 'active', driver.reason);
 });

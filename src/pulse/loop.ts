@@ -19,6 +19,7 @@ import type { Feed } from './io/feed.ts';
 import type { Links } from './io/links.ts';
 import type { PulseState, StateFile } from './io/state-file.ts';
 import type { Effect, Machine, PulseEvent } from './machine.ts';
+import { isNews } from './news.ts';
 import { snapshotOf } from './snapshot.ts';
 
 const DECISIONS_MAX = 32;
@@ -274,15 +275,4 @@ export function createLoop(options: LoopOptions): Loop {
 /** Effects for people and for the next start; none of them is waited for by vipd or the peer. */
 function isTelling({ type }: Effect): boolean {
   return type === 'decision' || type === 'event' || type === 'persist' || type === 'exit';
-}
-
-/** Whether readers of the feed should know at once. */
-function isNews(before: Machine, now: Machine): boolean {
-  return (
-    now.state.role !== before.state.role ||
-    now.hold !== before.hold ||
-    now.rulesIn !== before.rulesIn ||
-    now.warm !== before.warm ||
-    now.peer.last?.warm !== before.peer.last?.warm
-  );
 }

@@ -6,6 +6,7 @@ import { isDeepStrictEqual, promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { createFlowParser, type FlowParser } from '../../src/sync/conntrack-events.ts';
 import { type Entry, FLAG } from '../../src/sync/entry.ts';
+import { beginStep } from '../runner/step.ts';
 import { CONNECTION, CONNECTION6, SERVER, SERVER6, scope, TEMPLATE, TEMPLATE6 } from '../sync/samples.ts';
 
 const exec = promisify(execFile);
@@ -86,6 +87,7 @@ async function heardOf(name: string, parser: FlowParser): Promise<void> {
 }
 
 async function until(condition: () => boolean): Promise<boolean> {
+  beginStep('waits for conntrack');
   for (let i = 0; i < 2_000 && !condition(); i++) await new Promise(resolve => setTimeout(resolve, 10));
   return condition();
 }

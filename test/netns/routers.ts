@@ -11,6 +11,7 @@ import { type ControlReply, type ControlRequest, type Snapshot, snapshotSchema }
 import { type ConfigOptions, HOST_TIMES, pairConfig, type Times } from '../lab/config.ts';
 import { signalAll } from '../lab/netns.ts';
 import { buildTopology, ROUTERS, type Router, type Topology, wallNow } from '../lab/topology.ts';
+import { beginStep } from '../runner/step.ts';
 
 const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const VIPD = fileURLToPath(new URL('../../../dist/vipd-asan', import.meta.url));
@@ -186,6 +187,7 @@ function follow(child: ChildProcess): PulseProcess {
 }
 
 async function until(what: string, within: number, test: () => Promise<boolean> | boolean): Promise<void> {
+  beginStep(what);
   const end = wallNow() + within;
   while (wallNow() < end) {
     if (await test()) return;

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { beginStep } from '../runner/step.ts';
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -70,6 +71,7 @@ export class Lines {
 
   /** The first line from `from` on that matches; rejects after `timeoutMs`, quoting what came instead. */
   async line(pattern: RegExp, timeoutMs = 3_000, from = 0): Promise<string> {
+    beginStep(`waits for ${pattern}`);
     const end = performance.now() + timeoutMs;
     for (;;) {
       const found = this.lines.slice(from).find(({ text }) => pattern.test(text));

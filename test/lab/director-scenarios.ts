@@ -1,7 +1,7 @@
 // The director against a real IPVS kernel, alone (no pulse: the VIP is added by hand): it applies, adopts, repairs, drains, leaves
 // others alone, and its data plane carries transfers of every mode. Io.
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream, writeFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -9,6 +9,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TransferMode } from './ftp-client.ts';
 import type { Lab, Scenario } from './scenario.ts';
+import { askStatusSocket } from './status-socket.ts';
 import { CLIENT_ADDRESSES, GATEWAY, SERVER_ADDRESSES, VIP } from './topology.ts';
 
 const FOREIGN = '-A -t 192.0.2.50:80 -s rr\n-a -t 192.0.2.50:80 -r 198.51.100.99:8080 -m -w 1\n';
@@ -62,7 +63,7 @@ async function startDirector(lab: Lab, name: string): Promise<DirectorRig> {
   const ended = once(child, 'exit');
   return {
     process: child,
-    ask: (socket, method, target) => askSocket(path.join(runDir, `${socket}.sock`), method, target),
+    ask: (socket, method, target) => askStatusSocket(path.join(runDir, `${socket}.sock`), method, target),
     events: async () => parseLog(await readFile(logFile, 'utf8')),
     stop: async signal => {
       child.kill(signal);
@@ -82,17 +83,6 @@ function parseLog(text: string): { code: string }[] {
       return [];
     }
   });
-}
-
-async function askSocket(socket: string, method: string, target: string): Promise<unknown> {
-  const args = ['-s', '-m', '60', '--unix-socket', socket, '-X', method, `http://tandem${target}`];
-  const child = spawn('curl', args, { stdio: ['ignore', 'pipe', 'ignore'] });
-  let text = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    text += chunk;
-  });
-  await once(child, 'close');
-  return text === '' ? undefined : JSON.parse(text);
 }
 
 async function until(what: string, condition: () => Promise<boolean>, timeoutMs = 60_000): Promise<void> {

@@ -12,6 +12,8 @@ export interface Measured {
   /** The taker's decisions, oldest first. */
   readonly decisions: readonly Decision[];
   readonly transfers: readonly TransferResult[];
+  /** When data arrived, transfer by transfer. */
+  readonly arrivals: readonly (readonly number[])[];
 }
 
 export interface DemoResult {
@@ -32,7 +34,7 @@ interface Moments {
   readonly decidedAt: number | undefined;
   readonly claimedAt: number | undefined;
   readonly reason: string;
-  /** First progress of any transfer after the cut. */
+  /** First progress of any transfer once the VIP was on the other router: what was under way before has arrived long since. */
   readonly firstByteAt: number | undefined;
 }
 
@@ -42,13 +44,15 @@ function momentsOf(measured: Measured): Moments {
   const claimed = after.find(({ to }) => to === 'active');
   const decidedAt = decided && Date.parse(decided.at);
   const heardAgo = decided?.evidence.peerHeardMsAgo;
-  const resumed = measured.transfers.map(({ resumedAt }) => resumedAt ?? 0).filter(at => at > measured.cutAt);
+  const claimedAt = claimed && Date.parse(claimed.at);
+  const through = claimedAt === undefined ? [] : measured.arrivals.map(times => times.find(at => at >= claimedAt));
+  const firsts = through.filter(at => at !== undefined);
   return {
     lastHeartbeatAt: decidedAt !== undefined && typeof heardAgo === 'number' ? decidedAt - heardAgo : undefined,
     decidedAt,
-    claimedAt: claimed && Date.parse(claimed.at),
+    claimedAt,
     reason: decided?.reason ?? 'no takeover',
-    firstByteAt: resumed.length > 0 ? Math.min(...resumed) : undefined,
+    firstByteAt: firsts.length > 0 ? Math.min(...firsts) : undefined,
   };
 }
 

@@ -35,8 +35,6 @@ export interface TransferResult {
   readonly stallMs: number;
   /** Wall time in ms at which that stall began; null when there was none. */
   readonly stallAt: number | null;
-  /** Wall time in ms at which it ended; null when there was none. */
-  readonly resumedAt: number | null;
   /** The server's own answer to RETR whoami on the same control connection; null when it gave none. */
   readonly server: string | null;
   /** curl's exit status and last words; absent when all went well. */
@@ -47,6 +45,8 @@ export interface Transfer {
   readonly request: TransferRequest;
   /** Where it stands now. */
   readonly progress: () => Progress;
+  /** Wall times in ms at which data arrived, the last 20,000 of them. */
+  readonly arrivals: () => readonly number[];
   /** Counts the longest stall from now on only; one that has begun counts with its beginning. */
   readonly forgetStalls: () => void;
   readonly finished: Promise<TransferResult>;
@@ -62,6 +62,7 @@ const MODE_OPTIONS: Readonly<Record<TransferMode, readonly string[]>> = {
 };
 const POLL_MS = 20;
 const WORDS_BYTES_MAX = 65_536;
+const ARRIVALS_MAX = 20_000;
 let serial = 0;
 
 interface Files {
@@ -105,8 +106,12 @@ export function startTransfer(
   });
   const timer = setTimeout(() => child.kill('SIGKILL'), request.timeoutMs);
   let progress = NO_PROGRESS;
+  const arrivals: number[] = [];
   const see = (bytes: number): void => {
+    const before = progress.bytes;
     progress = advance(progress, wallNow(), bytes);
+    if (progress.bytes > before) arrivals.push(progress.lastAt);
+    if (arrivals.length > ARRIVALS_MAX) arrivals.shift();
   };
   const ended = watchExit(child);
   const sha256 = request.kind === 'download' ? hashDownload(child, see) : watchUpload(child, ftp, files.upload, see);
@@ -119,7 +124,8 @@ export function startTransfer(
   const forgetStalls = (): void => {
     progress = withoutStalls(progress);
   };
-  return { request, progress: () => progress, forgetStalls, finished, abort: () => child.kill('SIGKILL') };
+  const abort = (): boolean => child.kill('SIGKILL');
+  return { request, progress: () => progress, arrivals: () => arrivals, forgetStalls, finished, abort };
 }
 
 function resultOf(
@@ -129,8 +135,7 @@ function resultOf(
   server: string | null,
   error: string | undefined,
 ): TransferResult {
-  const resumedAt = stallAt === undefined ? null : stallAt + stallMs;
-  const stall = { stallMs: Math.round(stallMs), stallAt: stallAt ?? null, resumedAt };
+  const stall = { stallMs: Math.round(stallMs), stallAt: stallAt ?? null };
   return { kind, mode, bytes, sha256Ok, ...stall, server, ...(error !== undefined && { error }) };
 }
 

@@ -70,7 +70,8 @@ function treeOf(kind: ServerKind): string {
 /**
  * vsftpd.conf: anonymous is the user ftp, which test/lab/inside provides. A session may be idle for as long as a scenario takes.
  * `address6`: for a second process that serves IPv6 only. One for both would announce 0,0,0,0 to IPv4 clients (seen: its socket
- * is an IPv6 one then, and pasv_address is not used).
+ * is an IPv6 one then, and pasv_address is not used). `trans_chunk_size`: vsftpd divides the bytes of a chunk by the time that it took, into 32
+ * bits; on an infinitely fast processor that overflows for the usual 65,536 bytes, and the rate is not kept (seen).
  */
 export function vsftpdConfig(site: Site, address6?: string): string {
   const listen = address6 === undefined ? 'listen=YES\nlisten_ipv6=NO' : `listen_ipv6=YES\nlisten_address6=${address6}`;
@@ -93,6 +94,7 @@ pasv_address=${site.announce}
 pasv_min_port=10000
 pasv_max_port=20000
 anon_max_rate=${site.rateBytesPerS}
+trans_chunk_size=4096
 secure_chroot_dir=${site.scratch}
 seccomp_sandbox=NO
 isolate=NO

@@ -8,7 +8,7 @@ import { parseConfig } from '../../src/config/document.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { wantedSysctls } from '../../src/director/sysctl.ts';
 import { firewallServices, ruleset } from '../../src/firewall/ruleset.ts';
-import { EMULATION_TIMES, HOST_TIMES, labConfig } from './config.ts';
+import { labConfig, labTimes } from './config.ts';
 import type { Lab } from './scenario.ts';
 import { GATEWAY, ROUTERS, type Router, SERVER_ADDRESSES, VIP } from './topology.ts';
 
@@ -32,7 +32,7 @@ const SYNC_ID = 21;
 
 /** H as Tandem has it in this lab, in ms. */
 export function vrrpIntervalMs(): number {
-  return Number.parseInt((process.env.LAB_VM === '1' ? EMULATION_TIMES : HOST_TIMES).interval, 10);
+  return Number.parseInt(labTimes().interval, 10);
 }
 
 /**
@@ -132,7 +132,7 @@ async function startOn({ topology, dir, results }: Lab, router: Router, options:
 
 /** Tandem's own config for this lab, of which the rules and settings are taken. */
 function dataPlaneConfig({ persistenceS }: KeepalivedOptions): Config {
-  const parsed = parseConfig(labConfig({ ...EMULATION_TIMES, keyFile: '/nowhere', persistence: `${persistenceS}s` }));
+  const parsed = parseConfig(labConfig({ ...labTimes(), keyFile: '/nowhere', persistence: `${persistenceS}s` }));
   if (!parsed.ok) throw new Error(`the lab's config is wrong: ${JSON.stringify(parsed.mistakes).slice(0, 500)}`);
   return parsed.config;
 }

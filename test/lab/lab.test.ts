@@ -1,52 +1,84 @@
-// All scenarios of the lab, one test for each: the lab is started once (test/lab/lab: a virtual machine where the host has no
-// IPVS) and runs them one after the other; its progress is shown on stderr.
-import { spawn } from 'node:child_process';
+// All scenarios of the lab, a test and a machine for each (test/lab/lab), as many side by side as there are processors; an emulated
+// machine runs alone. What a scenario says is shown, each line with the scenario's number.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import type { ScenarioResult } from './scenario.ts';
+import { beginStep } from '../runner/step.ts';
+import type { Scenario, ScenarioResult } from './scenario.ts';
 import { SCENARIOS } from './scenarios.ts';
 
 /** The checkout: this file is compiled to dist/test/lab/. */
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-/** Twice and more what it takes on two quiet processors. */
-const TIMEOUT_S = 2_700;
+const LAB = path.join(ROOT, 'test/lab/lab');
+/** Over the scenario's own: to build and remove its topology. */
+const LAB_S = 60;
+const TIMEOUT_MS = 90_000;
 
-interface Outcome {
-  readonly results: readonly ScenarioResult[];
-  readonly status: string;
+const where = spawnSync(LAB, ['where'], { encoding: 'utf8' }).stdout.split('\n')[0];
+/** Places for machines that run at this moment. */
+let free = where === 'qemu' ? 1 : Math.max(2, availableParallelism());
+const waiting: (() => void)[] = [];
+
+async function place(): Promise<() => void> {
+  if (free === 0) await new Promise<void>(resolve => waiting.push(resolve));
+  else free -= 1;
+  return () => {
+    const next = waiting.shift();
+    if (next) next();
+    else free += 1;
+  };
 }
 
-async function runLab(): Promise<Outcome> {
+/** Runs one scenario in a machine of its own; undefined as its result when the machine ended without one. */
+async function runInLab(number: number, scenario: Scenario): Promise<{ result?: ScenarioResult; status: string }> {
   const directory = await mkdtemp(path.join(tmpdir(), 'tandem-lab-'));
   try {
     const copy = path.join(directory, 'results.json');
-    const args = ['run', '--timeout', String(TIMEOUT_S), '--results', copy, '--', 'dist/test/lab/run-scenarios.js'];
-    const child = spawn(path.join(ROOT, 'test/lab/lab'), args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] });
+    const limits = ['--timeout', String(Math.ceil((scenario.timeoutMs ?? TIMEOUT_MS) / 1_000) + LAB_S)];
+    const options = ['--time', scenario.time ?? 'inf-cpu', ...limits, '--quiet', '--results', copy];
+    const child = spawn(LAB, ['run', ...options, '--', 'dist/test/lab/run-scenarios.js', scenario.title], {
+      cwd: ROOT,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    show(child, number, scenario.title);
     const status = await new Promise<string>((resolve, reject) => {
       child.on('error', reject).on('close', (code, signal) => resolve(signal ?? String(code)));
     });
     const text = await readFile(copy, 'utf8').catch(() => '[]');
-    return { results: JSON.parse(text) as ScenarioResult[], status };
+    const [result] = JSON.parse(text) as ScenarioResult[];
+    return { status, ...(result && { result }) };
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
 }
 
-let outcome: Outcome = { results: [], status: 'not run' };
+function show(child: ChildProcess, number: number, title: string): void {
+  for (const stream of [child.stdout, child.stderr]) {
+    if (!stream) continue;
+    createInterface({ input: stream }).on('line', line => {
+      beginStep(line.trim(), title);
+      process.stderr.write(`${String(number).padStart(2)} ${line}\n`);
+    });
+  }
+}
 
-test.before(async t => {
-  t.timeout((TIMEOUT_S + 120) * 1_000, 'the lab takes too long');
-  outcome = await runLab();
-});
-
-for (const { title } of SCENARIOS) {
-  test(title, t => {
-    const result = outcome.results.find(candidate => candidate.title === title);
-    if (!result) return t.fail(`the lab ended with ${outcome.status} before it came to this scenario`);
-    t.log(`${(result.tookMs / 1000).toFixed(1)} s`);
-    t.true(result.ok, result.error);
+for (const [index, scenario] of SCENARIOS.entries()) {
+  test(scenario.title, async t => {
+    const leave = await place();
+    const began = performance.now();
+    try {
+      beginStep('boot', scenario.title);
+      const { result, status } = await runInLab(index + 1, scenario);
+      if (!result) return t.fail(`the lab ended with ${status} before the scenario did`);
+      const real = (performance.now() - began) / 1_000;
+      t.log(`${(result.tookMs / 1_000).toFixed(1)} s on the lab's clock, ${real.toFixed(1)} s of real time`);
+      t.true(result.ok, result.error);
+    } finally {
+      leave();
+    }
   });
 }

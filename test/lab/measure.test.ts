@@ -43,7 +43,7 @@ function decision(at: string, from: Decision['from'], to: Decision['to']): Decis
 function transfer(stallMs: number, more: Partial<TransferResult> = {}): TransferResult {
   const stallAt = CUT_AT + 10;
   const good = { kind: 'download', mode: 'passive', bytes: 100, sha256Ok: true, server: 'fs1' } as const;
-  return { ...good, stallMs, stallAt, resumedAt: stallAt + stallMs, ...more };
+  return { ...good, stallMs, stallAt, ...more };
 }
 const MEASURED: Measured = {
   cutAt: CUT_AT,
@@ -55,6 +55,11 @@ const MEASURED: Measured = {
     decision('10.690', 'claiming', 'active'),
   ],
   transfers: [transfer(700), transfer(1_480)],
+  // Data of before the cut still arrives at +4; through the other router at +710 and +1490.
+  arrivals: [
+    [CUT_AT - 10, CUT_AT + 4, CUT_AT + 710, CUT_AT + 720],
+    [CUT_AT + 2, CUT_AT + 1_490],
+  ],
 };
 
 test('a failover is told as time to the decision, time to the claim and the longest stall', t => {
@@ -81,6 +86,15 @@ test('a failover is not ok when a checksum is wrong, a client gave up, nobody to
 test('decisions from before the cut are not the takeover', t => {
   const earlier = [decision('02.000', 'standby', 'claiming'), decision('02.040', 'claiming', 'active')];
   t.is(demoResult({ ...MEASURED, decisions: earlier }).failover.detectMs, null);
+});
+
+test('the first bytes through the new router are those after its claim, however long a transfer stalled before the cut', t => {
+  const stalledBefore = transfer(5_000, { stallAt: CUT_AT - 9_000 });
+  t.regex(
+    timeline({ ...MEASURED, transfers: [stalledBefore] }).join('\n'),
+    / \+710 {2}first bytes through the new router/,
+  );
+  t.regex(timeline({ ...MEASURED, arrivals: [[CUT_AT - 5]] }).join('\n'), /never {2}first bytes/);
 });
 
 test('the timeline counts from the cut, from the last heartbeat to the first bytes', t => {

@@ -4,14 +4,14 @@ import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdir, open, rm, writeFile } from 'node:fs/promises';
-import { request } from 'node:http';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Snapshot } from '../../src/feed/message.ts';
 import { type StatusReport, statusReportSchema } from '../../src/status/report.ts';
 import type { SyncStatus } from '../../src/sync/status.ts';
-import { EMULATION_TIMES, HOST_TIMES, labConfig, type ServiceOptions, type Times } from './config.ts';
+import { labConfig, labTimes, type ServiceOptions, type Times } from './config.ts';
 import { type Feed, followFeed } from './feed.ts';
+import { askStatusSocket } from './status-socket.ts';
 import { type PowerCut, ROUTERS, type Router, type Topology } from './topology.ts';
 
 export interface PairOptions extends ServiceOptions {
@@ -93,7 +93,7 @@ export async function preparePair(options: PairOptions): Promise<Pair> {
   await mkdir(dir, { recursive: true });
   await writeFile(keyFile, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600 });
   await chmod(keyFile, 0o600);
-  const times = options.times ?? (process.env.LAB_VM === '1' ? EMULATION_TIMES : HOST_TIMES);
+  const times = options.times ?? labTimes();
   await writeFile(configFile, labConfig({ ...options, keyFile, ...times }));
   const running = new Map<Router, Running>();
   const runDir = (router: Router): string => path.join(dir, router, 'run');
@@ -227,25 +227,7 @@ function parseStatus(body: unknown): StatusReport {
 }
 
 function readStatus(host: Host, router: Router): Promise<unknown> {
-  const socketPath = path.join(host.runDir(router), 'status.sock');
-  return new Promise((resolve, reject) => {
-    const get = request({ socketPath, path: '/status', timeout: 10_000 }, response => {
-      let body = '';
-      response.setEncoding('utf8').on('data', (text: string) => {
-        body += text;
-      });
-      response.on('end', () => {
-        try {
-          resolve(JSON.parse(body));
-        } catch (cause) {
-          reject(new Error(`GET /status on ${socketPath} is no JSON: ${body.slice(0, 200)}`, { cause }));
-        }
-      });
-      response.on('error', reject);
-    });
-    get.on('timeout', () => get.destroy(new Error(`GET /status on ${socketPath}: no answer in 10 s`)));
-    get.on('error', reject).end();
-  });
+  return askStatusSocket(path.join(host.runDir(router), 'status.sock'), 'GET', '/status');
 }
 
 /** Whether a router's feed says that it could take over now. */

@@ -1,4 +1,4 @@
-// Runs the lab's scenarios one after the other, inside the lab: `test/lab/lab run dist/test/lab/run-scenarios.js [TITLE PART]`.
+// Runs scenarios of the lab one after the other, inside the lab: `test/lab/lab run dist/test/lab/run-scenarios.js [TITLE PART]`.
 // Progress on stderr, results in LAB_RUN/results.json (rewritten after each, so that a hang leaves what was known). Io.
 import { rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -24,12 +24,12 @@ if (chosen.length === 0) {
 const results: ScenarioResult[] = [];
 for (const [index, scenario] of chosen.entries()) {
   process.stderr.write(`[${index + 1}/${chosen.length}] ${scenario.title}\n`);
-  const say = (text: string): boolean => process.stderr.write(`    ${text}\n`);
+  const began = performance.now();
+  const say = (text: string): boolean =>
+    process.stderr.write(`  ${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s  ${text}\n`);
   const result = await runScenario(scenario, `scenario-${index + 1}`, say);
   results.push(result);
   await keep(results);
-  process.stderr.write(
-    `    ${result.ok ? 'passed' : `FAILED: ${result.error}`} (${(result.tookMs / 1000).toFixed(1)} s)\n`,
-  );
+  say(result.ok ? 'passed' : `FAILED: ${result.error}`);
 }
 process.exit(results.every(({ ok }) => ok) ? 0 : 1);

@@ -24,8 +24,13 @@ export interface Lab {
 export interface Scenario {
   /** A sentence about behaviour. */
   readonly title: string;
-  /** Longest time for it; default 90 s. */
+  /** Longest time for it, on the lab's clock; default 90 s. */
   readonly timeoutMs?: number;
+  /**
+   * `real` where it is about how fast a processor is, which in virtual time is infinitely fast. Default: virtual time where the lab has it
+   * (test/lab/lab: --time inf-cpu).
+   */
+  readonly time?: 'real';
   /** What its topology has besides the usual. */
   readonly topology?: TopologyOptions;
   /** Throws when the behaviour is not there. */

@@ -1,7 +1,7 @@
 // The main job, measured: clients' transfers run through the pair, the active router loses its power in the middle, and what
 // became of it is gathered. Io; shared by the demo and the scenarios.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ServiceOptions } from './config.ts';
+import type { ServiceOptions, Times } from './config.ts';
 import type { Measured } from './failover-report.ts';
 import type { Transfer, TransferKind, TransferMode } from './ftp-client.ts';
 import { type FtpServers, KINDS } from './ftp-servers.ts';
@@ -49,6 +49,8 @@ export interface Service {
 }
 
 export interface RunOptions extends ServiceOptions {
+  /** H, L, D; default: what the lab's machine can keep. */
+  readonly times?: Times;
   readonly bigBytes?: number;
   readonly rateBytesPerS?: number;
 }

@@ -62,7 +62,7 @@ export async function openKnown(lab: Lab, service: Service, count: number, host?
 }
 
 /** What became of a session: undefined when it is still logged in, on its server, and a file passes. */
-async function mistakeOf({ session, server }: Known): Promise<string | undefined> {
+export async function mistakeOf({ session, server }: Known): Promise<string | undefined> {
   const who = `${session.request.mode} session of ${session.request.from} (${server})`;
   try {
     await session.download();

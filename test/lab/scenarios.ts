@@ -1,4 +1,6 @@
 // Every scenario of the lab, in the order they run. Add yours here. Pure: importing it starts nothing.
+
+import { DIRECT_SCENARIOS } from './direct.ts';
 import { directorScenarios } from './director-scenarios.ts';
 import { FAILOVER_SCENARIOS } from './failover-scenarios.ts';
 import type { Scenario } from './scenario.ts';
@@ -12,4 +14,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...directorScenarios,
   ...FAILOVER_SCENARIOS,
   ...SESSION_SCENARIOS,
+  ...DIRECT_SCENARIOS,
 ];

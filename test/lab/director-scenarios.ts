@@ -94,6 +94,26 @@ async function until(what: string, condition: () => Promise<boolean>, timeoutMs 
   assert.fail(`not within ${timeoutMs / 1000} s: ${what}`);
 }
 
+/** A real server as the kernel lists it: no command is needed to look at it again and again. */
+interface Listed {
+  readonly address: string;
+  readonly weight: number;
+  readonly active: number;
+}
+
+/** The real servers of the mark service, from /proc/net/ip_vs of the director's namespace (net/netfilter/ipvs/ip_vs_ctl.c). */
+async function listedServers({ process: { pid } }: DirectorRig): Promise<Listed[]> {
+  const text = await readFile(`/proc/${pid}/net/ip_vs`, 'utf8');
+  const ofMark = text.split(/^(?=\S)/m).find(block => block.startsWith('FWM  00000015')) ?? '';
+  return [...ofMark.matchAll(/^ {2}-> ([0-9A-F]{8}):[0-9A-F]{4} +\S+ +(\d+) +(\d+)/gm)].map(
+    ([, hex = '', weight, active]) => ({
+      address: [0, 2, 4, 6].map(at => Number.parseInt(hex.slice(at, at + 2), 16)).join('.'),
+      weight: Number(weight),
+      active: Number(active),
+    }),
+  );
+}
+
 async function ipvsadm(lab: Lab, args: readonly string[], input?: string): Promise<string> {
   const { stdout } = await lab.topology.exec('r1', 'ipvsadm', args, input === undefined ? {} : { input });
   return stdout;
@@ -118,8 +138,8 @@ async function setUp(lab: Lab, sizes: { bigBytes: number; rateBytesPerS: number 
   await ipvsadm(lab, ['-R'], FOREIGN);
   const rig = await startDirector(lab, 'director');
   await until('three servers of weight 1', async () => {
-    const rules = await ipvsadm(lab, ['-Sn']);
-    return (rules.match(/^-a -f 21 .* -w 1$/gm)?.length ?? 0) === 3;
+    const servers = await listedServers(rig);
+    return servers.length === 3 && servers.every(({ weight }) => weight === 1);
   });
   await until('the rules', async () => (await rig.events()).some(event => event.code === 'KERNEL_RULES_IN'));
   const addresses = `address add ${VIP}/32 dev c0\naddress add ${GATEWAY}/24 dev s0\n`;
@@ -250,9 +270,8 @@ async function drains(lab: Lab): Promise<void> {
   });
   const session = startSession(lab, CLIENT_ADDRESSES[0]);
   let leaving: string | undefined;
-  await until('a data connection', async () => {
-    const counts = await ipvsadm(lab, ['-Ln', '--thresholds']);
-    leaving = /-> (198\.51\.100\.\d+):0\s+0\s+0\s+2\s/.exec(counts)?.[1];
+  await until('a data connection beside the control connection', async () => {
+    leaving = (await listedServers(rig)).find(({ active }) => active === 2)?.address;
     return leaving !== undefined;
   });
   const name = SERVERS.find(([, address]) => address === leaving)?.[0];
@@ -280,7 +299,11 @@ async function drains(lab: Lab): Promise<void> {
   const big = await readFile(path.join(lab.dir, 'session-big'));
   assert.ok(big.equals(await readFile(ftp.big.path)), 'the file is whole');
   // IPVS keeps closed connections for tcp_fin_timeout; what has ended is given up at once here.
-  await until('the server is gone', async () => !(await ipvsadm(lab, ['-Sn'])).includes(`${leaving}:0`), 170_000);
+  await until(
+    'the server is gone',
+    async () => (await listedServers(rig)).every(one => one.address !== leaving),
+    170_000,
+  );
   await until('the end of the draining in the log', async () =>
     (await rig.events()).some(event => event.code === 'SERVER_DRAINED'),
   );

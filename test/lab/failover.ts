@@ -63,7 +63,7 @@ export async function startService(lab: Lab, options: RunOptions = {}): Promise<
   const pair = await preparePair({ ...options, topology: lab.topology, dir: lab.dir, results: lab.results });
   lab.say(`starting pulse and director on r1 and r2 (${STARTING[process.env.LAB_MACHINE ?? 'direct'] ?? 'seconds'})`);
   await Promise.all(ROUTERS.map(router => pair.startRouter(router)));
-  const { active, standby } = await pair.untilReady(READY_MS);
+  const { active, standby } = await pair.untilReady(READY_MS, lab.say);
   lab.say(`${active} is active, ${standby} stands by; both see all three servers up`);
   return { ftp, pair, active, standby };
 }

@@ -39,8 +39,11 @@ export interface Pair {
   readonly status: (router: Router) => Promise<StatusReport>;
   /** Runs the `tandem` command in a router's namespace with the pair's config and run directory. */
   readonly tandem: (router: Router, args: readonly string[]) => Promise<string>;
-  /** One router active, the other standing by with its rules in, all real servers up on both; at most `timeoutMs`. */
-  readonly untilReady: (timeoutMs: number) => Promise<{ active: Router; standby: Router }>;
+  /** One router active, the other standing by with its rules in, all real servers up on both; at most `timeoutMs`. `say`: what is missing. */
+  readonly untilReady: (
+    timeoutMs: number,
+    say?: (text: string) => void,
+  ) => Promise<{ active: Router; standby: Router }>;
   /** What a router's status says of its sync; fields that its version does not have are missing. */
   readonly sync: (router: Router) => Promise<SyncSeen>;
   /** Until a router's sync says what is `wanted`; throws after `timeoutMs` with what it said last. */
@@ -76,6 +79,8 @@ interface Running {
 
 /** Longest time for a command; a handover waits for a cold peer for a minute. */
 const TANDEM_MS = 90_000;
+/** A person who waits hears this often what for. */
+const SAY_MS = 10_000;
 const MAIN = path.join(process.env.LAB_ROOT ?? process.cwd(), 'dist', 'src', 'cli', 'main.js');
 
 /**
@@ -118,7 +123,7 @@ export async function preparePair(options: PairOptions): Promise<Pair> {
   };
   return {
     ...base,
-    untilReady: timeoutMs => untilReady(base, timeoutMs),
+    untilReady: (timeoutMs, say = () => undefined) => untilReady(base, timeoutMs, say),
     ...syncControls(host),
     ...powerControls(host),
     startDirector: async router => {
@@ -238,9 +243,15 @@ function standsBy(own: Snapshot): boolean {
 /** What waiting for the pair needs of it. */
 type Watched = Pick<Pair, 'feed' | 'process' | 'status'>;
 
-async function untilReady(pair: Watched, timeoutMs: number): Promise<{ active: Router; standby: Router }> {
-  const deadline = performance.now() + timeoutMs;
+async function untilReady(
+  pair: Watched,
+  timeoutMs: number,
+  say: (text: string) => void,
+): Promise<{ active: Router; standby: Router }> {
+  const startedAt = performance.now();
+  const deadline = startedAt + timeoutMs;
   let missing = 'no feed yet';
+  let sayAt = startedAt + SAY_MS;
   while (performance.now() < deadline) {
     failIfEnded(pair);
     const [first, second] = ROUTERS.map(router => pair.feed(router).latest());
@@ -252,6 +263,10 @@ async function untilReady(pair: Watched, timeoutMs: number): Promise<{ active: R
     else {
       missing = await serversMissing(pair);
       if (missing === '') return { active, standby };
+    }
+    if (performance.now() >= sayAt) {
+      sayAt += SAY_MS;
+      say(`not ready after ${((performance.now() - startedAt) / 1000).toFixed(0)} s: ${missing}`);
     }
     await sleep(250);
   }

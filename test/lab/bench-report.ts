@@ -1,13 +1,17 @@
-// Puts the parts of scripts/bench-sync together: `bench-report.js DIRECTORY [--json FILE]`. Tables on stdout. Io.
+// Puts the parts of scripts/bench-sync or scripts/bench-lab together: `bench-report.js DIRECTORY [--json FILE]`. Tables on
+// stdout. Io.
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { otherTables, type PartResult, rejoinTable, stallTable } from './bench-tables.ts';
+import { labTable } from './protocols.ts';
 
 const [directory = '.', option, file] = process.argv.slice(2);
 const names = (await readdir(directory)).filter(name => name.endsWith('.json')).sort();
 const parts: PartResult[] = [];
 for (const name of names) parts.push(JSON.parse(await readFile(path.join(directory, name), 'utf8')) as PartResult);
-process.stdout.write([...stallTable(parts), ...rejoinTable(parts), ...otherTables(parts)].join('\n'));
+process.stdout.write(
+  [...stallTable(parts), ...rejoinTable(parts), ...otherTables(parts), ...labTable(parts)].join('\n'),
+);
 if (option === '--json' && file !== undefined) {
   await writeFile(
     file,

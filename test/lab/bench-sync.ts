@@ -1,8 +1,9 @@
-// One part of scripts/bench-sync, run inside the lab: `bench-sync.js PART [--quick]`; its result, one JSON object, goes to
-// LAB_RUN/results.json. Progress on stderr. Io.
+// One part of scripts/bench-sync or scripts/bench-lab, run inside the lab: `bench-sync.js PART [--quick]`; its result, one JSON
+// object, goes to LAB_RUN/results.json. Progress on stderr. Io.
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { CONTEST_CLIENTS, CONTESTANTS, CUTS, measureRejoin, measureStalls } from './contest.ts';
+import { CELL_FILE_BYTES, cellOf, cutsOf } from './protocols.ts';
 import { measureResync, measureStore } from './resync.ts';
 import { type Lab, openLab, resultsDirectory } from './scenario.ts';
 import type { TopologyOptions } from './topology.ts';
@@ -12,8 +13,15 @@ interface Part {
   readonly run: (lab: Lab, quick: boolean) => Promise<unknown>;
 }
 
-/** The part of this name: `failover-tandem`, `rejoin-keepalived`, `resync-10000`, `store-redis-10000`… */
+/** The part of this name: `failover-tandem`, `rejoin-keepalived`, `resync-10000`, `store-redis-10000`, `lab-h50-rtt1-tandem`… */
 function partOf(name: string): Part | undefined {
+  const cell = cellOf(name);
+  if (cell) {
+    return {
+      topology: { clients: CONTEST_CLIENTS },
+      run: (lab, quick) => measureStalls(lab, cell.contestant, cutsOf(quick), { ...cell, bigBytes: CELL_FILE_BYTES }),
+    };
+  }
   const [kind, ...rest] = name.split('-');
   const contestant = CONTESTANTS.find(candidate => candidate === rest.join('-'));
   const number = Number(rest.at(-1));

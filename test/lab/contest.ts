@@ -1,14 +1,16 @@
 // The same transfers and faults for Tandem and for keepalived: who survives, and how long clients stand still. Io; used by
-// scripts/bench-sync. Both run in the same topology with the same servers, clients, rules and heartbeat interval.
+// scripts/bench-sync and scripts/bench-lab. Both run in the same topology with the same servers, clients, rules and heartbeat interval.
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { labTimes, TIMES_ARE_EXACT, type Times } from './config.ts';
 import { type Job, rolesNow, startService, startTransfers, untilUnderWay } from './failover.ts';
 import type { Transfer, TransferMode } from './ftp-client.ts';
 import type { FtpServers } from './ftp-servers.ts';
-import { startKeepalived, vrrpIntervalMs } from './keepalived.ts';
+import { startKeepalived } from './keepalived.ts';
 import type { Lab } from './scenario.ts';
 import { loginsOf, openSessions, type SessionMode } from './session.ts';
 import { rejoin } from './session-scenarios.ts';
-import { clientAddress, type Router } from './topology.ts';
+import { clientAddress, type Router, VIP, wallNow } from './topology.ts';
 
 export const CONTESTANTS = ['tandem', 'keepalived', 'keepalived-tuned'] as const;
 export type Contestant = (typeof CONTESTANTS)[number];
@@ -32,10 +34,31 @@ const JOBS: readonly Job[] = (['download', 'upload'] as const).flatMap((kind, ro
 /** Client addresses that a topology for this needs. */
 export const CONTEST_CLIENTS = 20;
 
-async function startSide(lab: Lab, name: Contestant): Promise<Side> {
-  const common = { bigBytes: BIG_BYTES, rateBytesPerS: RATE_BYTES_PER_S };
+export interface ContestOptions {
+  /** H, L and D; keepalived gets H. Default: what the lab's machine can keep. */
+  readonly times?: Times;
+  /** Round-trip time between the clients and the routers; default none but the machine's own. */
+  readonly rttMs?: number;
+  /** Size of each transfer's file. */
+  readonly bigBytes?: number;
+}
+
+async function startSide(lab: Lab, name: Contestant, options: ContestOptions = {}): Promise<Side> {
+  const { times = labTimes(), rttMs, bigBytes = BIG_BYTES } = options;
+  if (rttMs !== undefined) await delayClients(lab, rttMs);
+  const side = await startManager(lab, name, { bigBytes, rateBytesPerS: RATE_BYTES_PER_S }, times);
+  if (rttMs !== undefined) await assertRtt(lab, rttMs);
+  return side;
+}
+
+async function startManager(
+  lab: Lab,
+  name: Contestant,
+  common: { bigBytes: number; rateBytesPerS: number },
+  times: Times,
+): Promise<Side> {
   if (name === 'tandem') {
-    const service = await startService(lab, { ...common, persistence: `${PERSISTENCE_S}s` });
+    const service = await startService(lab, { ...common, times, persistence: `${PERSISTENCE_S}s` });
     return {
       ftp: service.ftp,
       active: async () => rolesNow(service.pair).active,
@@ -43,10 +66,39 @@ async function startSide(lab: Lab, name: Contestant): Promise<Side> {
     };
   }
   const ftp = await lab.ftpServers(common);
-  const options = { intervalMs: vrrpIntervalMs(), persistenceS: PERSISTENCE_S, tuned: name === 'keepalived-tuned' };
+  const options = {
+    intervalMs: Number.parseInt(times.interval, 10),
+    persistenceS: PERSISTENCE_S,
+    tuned: name === 'keepalived-tuned',
+  };
   const side = { ftp, ...(await startKeepalived(lab, options)) };
   await untilAllServe(lab);
   return side;
+}
+
+/** Half of the round-trip time on each way of the clients' leg. On an exact clock a packet takes no time without it. */
+async function delayClients({ topology }: Lab, rttMs: number): Promise<void> {
+  const delay = (device: string): string[] => ['qdisc', 'add', 'dev', device, 'root', 'netem', 'delay'];
+  const half = `${rttMs * 500}us`;
+  await topology.exec('client', 'tc', [...delay('c0'), half]);
+  await topology.exec('lan', 'tc', [...delay('client-c0'), half]);
+}
+
+/** A delay that is not there would go unseen: the time that a connection takes must be one round trip. */
+async function assertRtt({ topology, say }: Lab, rttMs: number): Promise<void> {
+  // Without --interface, for whose value curl starts a resolver that costs 7 ms.
+  const options = ['--silent', '--output', '/dev/null', '--write-out', '%{time_connect}'];
+  const times: number[] = [];
+  // The first one may wait for neighbours to be found.
+  for (let tries = 0; tries < 3; tries++) {
+    const { stdout } = await topology.exec('client', 'curl', [...options, `ftp://${VIP}/whoami`]);
+    times.push(Number(stdout) * 1_000);
+  }
+  const connectMs = Math.min(...times);
+  say(`a connection takes ${connectMs.toFixed(2)} ms`);
+  const most = TIMES_ARE_EXACT ? rttMs * 1.1 + 0.1 : Number.POSITIVE_INFINITY;
+  if (connectMs < rttMs * 0.95 || connectMs > most)
+    throw new Error(`a connection takes ${connectMs} ms, with a round-trip time of ${rttMs} ms`);
 }
 
 /** keepalived takes a server that listens for one that serves; Tandem's side waits for its nannies' word. */
@@ -69,49 +121,93 @@ export interface StallRow {
   readonly survived: boolean;
   /** Longest stall from the cut on. */
   readonly stallMs: number;
+  /** Longest stall before the cut: what the servers' pacing alone makes. */
+  readonly pacingMs: number;
   readonly error?: string;
 }
 
 export interface StallRound {
   /** Bytes that every transfer had passed when the power was cut: few are a young connection. */
   readonly cutBytes: number;
+  /** From the cut until the standby's kernel had the VIP; null when it did not come. */
+  readonly takenMs: number | null;
   readonly rows: readonly StallRow[];
 }
 
 /** Bytes at the cut: past the kernel's sync latency of up to 2.75 s, and well within it. */
 export const CUTS = { settled: 2_500_000, young: 200_000 } as const;
 
-/** Power cuts of the active router under eight transfers at once, one round for each of `cuts`, the lost router back between. */
-export async function measureStalls(lab: Lab, name: Contestant, cuts: readonly number[]): Promise<StallRound[]> {
-  const side = await startSide(lab, name);
+/**
+ * Power cuts of the active router under eight transfers at once, one round for each of `cuts`, the lost router back between. The
+ * cuts are spread over one heartbeat interval: on an exact clock they would else all come at the same moment of it.
+ */
+export async function measureStalls(
+  lab: Lab,
+  name: Contestant,
+  cuts: readonly number[],
+  options: ContestOptions = {},
+): Promise<StallRound[]> {
+  const side = await startSide(lab, name, options);
+  const intervalMs = Number.parseInt((options.times ?? labTimes()).interval, 10);
   const rounds: StallRound[] = [];
   for (const [index, cutBytes] of cuts.entries()) {
     // Asked before: under emulation it takes seconds, in which transfers would end.
     const lost = await side.active();
+    const vip = watchVip(lab, lost === 'r1' ? 'r2' : 'r1');
     const transfers = startTransfers(lab, side.ftp, JOBS, RATE_BYTES_PER_S);
     await untilUnderWay(transfers, lab.say, cutBytes);
-    const rows = await cutUnder(lab, lost, transfers);
-    rounds.push({ cutBytes, rows });
-    lab.say(`${name}: ${lost} cut; ${rows.filter(({ survived }) => survived).length} of ${rows.length} survived`);
+    await sleep((intervalMs * index) / cuts.length);
+    const { at, rows } = await cutUnder(lab, lost, side.ftp, transfers);
+    const takenAt = vip.stop();
+    if (takenAt !== undefined && takenAt < at) throw new Error(`the VIP left ${lost} before its power was cut`);
+    const takenMs = takenAt === undefined ? null : Math.round((takenAt - at) * 10) / 10;
+    rounds.push({ cutBytes, takenMs, rows });
+    const survived = rows.filter(row => row.survived).length;
+    lab.say(`${name}: ${lost} cut; VIP on the other after ${takenMs} ms; ${survived} of ${rows.length} survived`);
     if (index + 1 < cuts.length) await side.comeBack(lost);
   }
   return rounds;
 }
 
-/** Cuts a router's power under running transfers, and waits for their ends. */
-async function cutUnder(lab: Lab, router: Router, transfers: readonly Transfer[]): Promise<StallRow[]> {
+/** Watches for the VIP in a router's kernel; `stop` says on wall time when it came first, undefined when it did not. */
+function watchVip({ topology }: Lab, router: Router): { stop: () => number | undefined } {
+  let at: number | undefined;
+  const child = topology.start(router, 'ip', ['-o', 'monitor', 'address'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  child.on('error', error => process.stderr.write(`ip monitor on ${router} did not start: ${error.message}\n`));
+  if (child.stdout) {
+    createInterface({ input: child.stdout }).on('line', line => {
+      if (line.includes(` ${VIP}/`) && !line.startsWith('Deleted')) at ??= wallNow();
+    });
+  }
+  const stop = (): number | undefined => {
+    child.kill('SIGKILL');
+    return at;
+  };
+  return { stop };
+}
+
+/** Cuts a router's power under running transfers, and waits for their ends. `at`: wall time of the cut, in ms. */
+async function cutUnder(
+  lab: Lab,
+  router: Router,
+  ftp: FtpServers,
+  transfers: readonly Transfer[],
+): Promise<{ at: number; rows: StallRow[] }> {
+  const pacing = transfers.map(transfer => Math.round(transfer.progress().stallMs));
   for (const transfer of transfers) transfer.forgetStalls();
-  await lab.topology.cutPower(router);
+  const { at } = await lab.topology.cutPower(router);
   const atCut = transfers.map(transfer => transfer.progress().bytes);
   const results = await Promise.all(transfers.map(({ finished }) => finished));
-  return results.map(({ kind, mode, stallMs, bytes, sha256Ok, error }, index) => ({
+  const rows = results.map(({ kind, mode, stallMs, bytes, sha256Ok, error }, index) => ({
     kind,
     mode,
-    inFlight: (atCut[index] ?? bytes) < BIG_BYTES,
+    inFlight: (atCut[index] ?? bytes) < ftp.big.bytes,
     survived: sha256Ok && error === undefined,
     stallMs,
+    pacingMs: pacing[index] ?? 0,
     ...(error !== undefined && { error: error.slice(-300) }),
   }));
+  return { at, rows };
 }
 
 export interface RejoinResult {
@@ -173,7 +269,7 @@ export async function measureRejoin(lab: Lab, name: Contestant): Promise<RejoinR
     RATE_BYTES_PER_S,
   );
   await untilUnderWay(download, lab.say, CUTS.settled);
-  const transfers = cutUnder(lab, second, download);
+  const transfers = cutUnder(lab, second, side.ftp, download);
   await untilTaken(side, second);
   lab.say(`${name}: power of ${second} cut too`);
   const times = (await Promise.all(late.map(attempt))).filter(ms => ms !== undefined);
@@ -182,7 +278,7 @@ export async function measureRejoin(lab: Lab, name: Contestant): Promise<RejoinR
     afterFirst: afterFirst.length,
     afterRejoin: times.length,
     nextFileMs: times,
-    transfers: await transfers,
+    transfers: (await transfers).rows,
     errors,
   };
 }

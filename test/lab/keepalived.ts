@@ -13,7 +13,7 @@ import type { Lab } from './scenario.ts';
 import { GATEWAY, ROUTERS, type Router, SERVER_ADDRESSES, VIP } from './topology.ts';
 
 export interface KeepalivedOptions {
-  /** VRRP's advertisement interval; default the lab's H. The backup takes over after 3 to 4 of them. */
+  /** VRRP's advertisement interval, Tandem's H. The backup takes over after 3 to 4 of them. */
   readonly intervalMs: number;
   readonly persistenceS: number;
   readonly tuned: boolean;
@@ -29,11 +29,6 @@ export interface KeepalivedPair {
 const OWN: Readonly<Record<Router, string>> = { r1: '192.0.2.2', r2: '192.0.2.3' };
 const PRIORITY: Readonly<Record<Router, number>> = { r1: 110, r2: 100 };
 const SYNC_ID = 21;
-
-/** H as Tandem has it in this lab, in ms. */
-export function vrrpIntervalMs(): number {
-  return Number.parseInt(labTimes().interval, 10);
-}
 
 /**
  * keepalived.conf of one router. Like Tandem it does not fail back by itself (nopreempt), its VRRP process is in the real-time

@@ -14,7 +14,7 @@ import { soakSummary, soakText } from './soak-summary.ts';
 
 /** The checkout: this file is compiled to dist/test/lab/. */
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-const BLOCK = 10;
+const BLOCK_MAX = 100;
 /** On the lab's clock. */
 const BLOCK_S = 1_200;
 const SEED_MAX = 4_000_000_000;
@@ -23,6 +23,8 @@ const LOGS = ['r1-pulse', 'r2-pulse', 'r1-director', 'r2-director'] as const;
 interface Options {
   readonly seed: number;
   readonly failovers: number;
+  /** Failovers of a block, which has a machine and a seed of its own. */
+  readonly block: number;
   readonly repeat: number;
   readonly json: string | undefined;
 }
@@ -41,6 +43,7 @@ function readOptions(): Options {
     options: {
       seed: { type: 'string' },
       failovers: { type: 'string', default: '200' },
+      block: { type: 'string', default: '10' },
       repeat: { type: 'string', default: '0' },
       json: { type: 'string' },
     },
@@ -48,6 +51,7 @@ function readOptions(): Options {
   return {
     seed: values.seed === undefined ? randomInt(1, SEED_MAX) : whole('--seed', values.seed, 0, SEED_MAX),
     failovers: whole('--failovers', values.failovers, 1, 1_000_000),
+    block: whole('--block', values.block, 1, BLOCK_MAX),
     repeat: whole('--repeat', values.repeat, 0, 10_000),
     json: values.json,
   };
@@ -134,7 +138,7 @@ function judged({ block, logs }: Kept): Judgement {
 }
 
 function replay(seed: number, failovers: number): string {
-  return `scripts/soak --lab --seed ${seed} --failovers ${failovers}`;
+  return `scripts/soak --lab --seed ${seed} --failovers ${failovers} --block ${failovers}`;
 }
 
 /** Runs `work` for every item, as many at a time as there are processors. */
@@ -149,10 +153,10 @@ async function side<T, R>(items: readonly T[], work: (item: T) => Promise<R>): P
 }
 
 async function main(): Promise<number> {
-  const { seed, failovers, repeat, json } = readOptions();
-  const sizes = Array.from({ length: Math.ceil(failovers / BLOCK) }, (_, index) => ({
+  const { seed, failovers, block, repeat, json } = readOptions();
+  const sizes = Array.from({ length: Math.ceil(failovers / block) }, (_, index) => ({
     seed: seed + index,
-    failovers: Math.min(BLOCK, failovers - index * BLOCK),
+    failovers: Math.min(block, failovers - index * block),
   }));
   say(`soak: seed ${seed}, ${failovers} failovers in ${sizes.length} blocks`);
   const judgements: Judgement[] = [];
@@ -185,7 +189,7 @@ async function main(): Promise<number> {
     ...summary,
     repeatWith: all
       .filter(one => one.judgement.wrong.length > 0)
-      .map(one => replay(one.block.seed, one.block.failovers.length || BLOCK)),
+      .map(one => replay(one.block.seed, sizes.find(size => size.seed === one.block.seed)?.failovers ?? block)),
   };
   if (json !== undefined) await writeFile(json, `${JSON.stringify(report, null, 2)}\n`);
   process.stdout.write(`${soakText(report)}\n`);

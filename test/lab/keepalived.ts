@@ -103,7 +103,8 @@ async function startOn({ topology, dir, results }: Lab, router: Router, options:
   const sysctls = options.tuned
     ? wantedSysctls(config).map(({ name, value }) => `${name}=${value}`)
     : ['net.ipv4.ip_forward=1'];
-  await topology.exec(router, 'sysctl', ['-qw', ...sysctls]);
+  // -e: some are the host's alone (net.core.rmem_max), and not there in a namespace.
+  await topology.exec(router, 'sysctl', ['-eqw', ...sysctls]);
   const rules = ruleset(firewallServices(config, router));
   const guard = ['guard_in', 'guard_out'].map(chain => `flush chain inet tandem ${chain}\n`);
   await topology.exec(router, 'nft', ['-f', '-'], { input: options.tuned ? rules : `${rules}${guard.join('')}` });

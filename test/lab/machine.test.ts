@@ -37,7 +37,6 @@ test.serial('a command that takes too long is ended, and that is said', async t 
 
 if (where === 'uml') {
   test.serial('a guest that hangs is ended and named, with what it ran', async t => {
-    const began = performance.now();
     // Nothing else ever runs on an infinitely fast processor while this does.
     const spin = ['bash', '-c', 'echo begins >&2; while :; do :; done'];
     const { status, err } = await lab('--time', 'inf-cpu', '--timeout', '600', '--hang', '8', '--', ...spin);
@@ -46,7 +45,6 @@ if (where === 'uml') {
       err,
       /HUNG: uml in .*running .*while.*neither its clock .* nor its output moved for 8 s; its last words: begins/s,
     );
-    t.true(performance.now() - began < 60_000);
   });
 
   test.serial('a minute of the guest takes seconds, and four busy loops on the host make nothing late', async t => {

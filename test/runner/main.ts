@@ -10,6 +10,7 @@ import { type Disturbed, disturbance, type StandStill, type Step } from './distu
 import {
   closingLine,
   outcomeOf,
+  ownTimeMs,
   slowest,
   type TestOutcome,
   type Timed,
@@ -115,6 +116,9 @@ async function ava(what: string, args: readonly string[]): Promise<Run> {
       say(line.trim());
     } else if (line.trim() !== '') {
       others.push(line);
+      const tookMs = ownTimeMs(line);
+      const last = outcomes.pop();
+      if (last) outcomes.push(tookMs === undefined ? last : { ...last, tookMs });
       process.stdout.write(`        ${line}\n`);
     }
   });

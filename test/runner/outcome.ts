@@ -44,6 +44,12 @@ export function titleOf(failedTitle: string, linesOfRun: readonly string[]): str
   return heads.reduce((longest, head) => (head.length > longest.length ? head : longest), '') || failedTitle;
 }
 
+/** A test that waited for its turn tells its own time in its log, in words that end so; in ms. */
+export function ownTimeMs(line: string): number | undefined {
+  const match = /^ {4}ℹ .*, (\d+(?:\.\d+)?) s of real time$/.exec(line);
+  return match ? Number(match[1]) * 1_000 : undefined;
+}
+
 /** Counts of a whole run. `disturbed`: runs of a test that a stand-still of the machine spoilt. */
 export interface Counts {
   readonly passed: number;

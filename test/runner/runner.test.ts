@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { disturbance, failingStep, longestWithin, type StandStill, type Step } from './disturbance.ts';
-import { closingLine, durationMs, outcomeOf, slowest, titleOf, tooDisturbed } from './outcome.ts';
+import { closingLine, durationMs, outcomeOf, ownTimeMs, slowest, titleOf, tooDisturbed } from './outcome.ts';
 import { wallMs } from './step.ts';
 
 test('verdict, title and time are read from the lines of ava, and nothing else is', t => {
@@ -32,6 +32,11 @@ test('the title of a failed test is told from the message behind it', t => {
   const rest = ['  power', '  power loss (1)', '', '  expected 3'];
   t.is(titleOf('power loss (1) expected 3', rest), 'power loss (1)');
   t.is(titleOf('another one timed out', rest), 'another one timed out');
+});
+
+test('a test that waited for its turn is as slow as it says itself', t => {
+  t.is(ownTimeMs("    ℹ 13.7 s on the lab's clock, 22.1 s of real time"), 22_100);
+  t.is(ownTimeMs('    ℹ VIP on r2 295 ms after the cut'), undefined);
 });
 
 test('durations are read in every form that ava writes', t => {

@@ -38,7 +38,7 @@ import {
   type Turn,
   update,
 } from './turn.ts';
-import { hearVipd, servingNow, tickVipd, vipdDueAt } from './vipd-events.ts';
+import { hearVipd, rivalDueAt, servingNow, tickRival, tickVipd, vipdDueAt } from './vipd-events.ts';
 import { hearWitness, hurryWitness, tickWitness, useGrant, witnessDueAt } from './witness.ts';
 
 /** One event at one instant (monotonic). Never throws for what the world does. */
@@ -104,8 +104,7 @@ export function nextWake(machine: Machine, now: At): At {
   if (state.role === 'active') wishes.push(...cutOffWishes(machine));
   const witnessDue = witnessDueAt(machine);
   if (witnessDue !== undefined) wishes.push(witnessDue);
-  const vipdDue = vipdDueAt(machine);
-  if (vipdDue !== undefined) wishes.push(vipdDue);
+  for (const due of [vipdDueAt(machine), rivalDueAt(machine)]) if (due !== undefined) wishes.push(due);
   return Math.min(heartbeatDueAt, ...wishes.filter(wish => wish > now)) as At;
 }
 
@@ -121,9 +120,14 @@ function tick(turn: Turn): void {
   if (state.role === 'starting') tickStarting(turn, state);
   else if (state.role === 'standby') tickStandby(turn, state);
   else if (state.role === 'claiming') tickClaiming(turn, state);
-  else if (state.role === 'active') tickActive(turn, state);
+  else if (state.role === 'active') tickOwner(turn, state);
   else if (state.role === 'handing-over') tickGiving(turn, state);
   tickWitness(turn);
+}
+
+function tickOwner(turn: Turn, state: State & { role: 'active' }): void {
+  tickRival(turn, state);
+  if (turn.machine.state.role === 'active') tickActive(turn, turn.machine.state);
 }
 
 /** Renewal first, then the heartbeat: a router that stalls between the two has lost its lease before the peer counts. */
@@ -229,6 +233,8 @@ function hear(turn: Turn, event: PulseEvent & { type: 'datagram' }): void {
   noteEpoch(turn, peer.highest);
   if (reception === 'closed') return hearWill(turn, event.message as Will);
   if (reception !== 'news') return;
+  // Heard: the epochs decide.
+  update(turn, { rivalSince: undefined });
   const { state } = turn.machine;
   // It may have served and announced meanwhile, and have let go at our first word: it says nothing of that.
   if (state.role === 'active' && back) emit(turn, { type: 'announce' });

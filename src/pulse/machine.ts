@@ -168,6 +168,8 @@ export interface Machine {
   /** Conditions that are on, each logged once at its start and once at its end. */
   readonly conditions: readonly string[];
   readonly conflictAnnouncedAt: At | undefined;
+  /** Since when the peer, unheard and of the higher rank, claims the addresses that we hold. */
+  readonly rivalSince: At | undefined;
   /** Health of each LAN of the settings. */
   readonly lanHealth: readonly LanHealth[];
   /** Whether each target answers; undefined: not told yet. */
@@ -273,6 +275,7 @@ export function newMachine({ settings, now, ceiling, reserved = ceiling, hold, r
     willFor: '',
     conditions: [],
     conflictAnnouncedAt: undefined,
+    rivalSince: undefined,
     lanHealth: settings.lans.map(() => unknownHealth(now)),
     targetsUp: Array.from({ length: settings.lans.reduce((sum, lan) => sum + lan.targets.length, 0) }, () => undefined),
     serversLostAt: undefined,

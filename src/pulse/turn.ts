@@ -52,6 +52,7 @@ export function becomeStandby(turn: Turn, reason: string, yields = false): void 
     lastTerm: 'epoch' in turn.machine.state ? turn.machine.state.epoch : turn.machine.lastTerm,
     willFor: '',
     vipdLostAt: undefined,
+    rivalSince: undefined,
     lease: { ...turn.machine.lease, inFlight: [], ackedAt: undefined, margin: undefined },
     // What it knew of the peer before is from a time in which it was late.
     blindUntil: yields ? turn.now : turn.machine.blindUntil,

@@ -174,7 +174,7 @@ function traffic(turn: Turn, { iface, alive }: VipdMessage & { type: 'traffic' }
 
 /**
  * Somebody else claims an address that we hold. A third machine: by policy. The peer, unheard: its claim is all we have of it, so the
- * rank decides; heard: the heartbeats' epochs do.
+ * rank decides, unless it is heard meanwhile; heard: the heartbeats' epochs do.
  */
 function conflict(turn: Turn, message: VipdMessage & { type: 'conflict' }): void {
   if (inHandover(turn, message)) return;
@@ -186,8 +186,33 @@ function conflict(turn: Turn, message: VipdMessage & { type: 'conflict' }): void
   // Heard: the epochs decide, and whoever has let go at our first word has announced before that.
   if (heardWithin(turn.machine, deadMs(turn.machine), turn.now)) return void turn.effects.push({ type: 'announce' });
   if (outranksPeer(turn.machine)) return void turn.effects.push({ type: 'announce' });
-  giveUp(turn, state.epoch, true);
+  if (between(state.activeAt, turn.now) < deadMs(turn.machine)) return yieldToRival(turn, state);
+  if (turn.machine.rivalSince !== undefined) return;
+  update(turn, { rivalSince: turn.now });
+  sendNow(turn);
+}
+
+/** How long a peer of the higher rank may claim unheard before we let go: one heartbeat that was lost, and one that comes late. */
+const RIVAL_INTERVALS = 2.5;
+
+/** Lets go to the peer, unheard and of the higher rank, that claims the addresses too. */
+function yieldToRival(turn: Turn, { epoch }: State & { role: 'active' }): void {
+  giveUp(turn, epoch, true);
   becomeStandby(turn, 'the peer, whose heartbeats do not arrive, claims the addresses too, and ranks higher', true);
+}
+
+/**
+ * Two owners of some age that do not hear each other: the lower rank does not let go at the first claim. Where LANs come back, a claim
+ * arrives before the first heartbeat does; the peer may read our higher epoch in that moment and let go, too, and nobody would serve.
+ */
+export function tickRival(turn: Turn, state: State & { role: 'active' }): void {
+  const due = rivalDueAt(turn.machine);
+  if (due !== undefined && turn.now >= due) yieldToRival(turn, state);
+}
+
+export function rivalDueAt({ rivalSince, settings, peer }: Machine): At | undefined {
+  if (rivalSince === undefined) return undefined;
+  return after(rivalSince, ms(RIVAL_INTERVALS * Math.max(settings.intervalMs, peer.last?.intervalMs ?? 0)));
 }
 
 function claimedByThird(turn: Turn, claim: { address: number; mac: string; port: string }): void {

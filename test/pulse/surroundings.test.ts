@@ -199,9 +199,24 @@ test('the peer, unheard, claims the addresses too: the higher rank defends, the 
   lower.run(1_000);
   t.is(lower.role, 'active', lower.reason);
   lower.vipd({ type: 'conflict', index: 0, mac: PEER_MAC, port: 'c0' });
+  t.is(lower.role, 'active', 'its first heartbeat may be about to come');
+  lower.run(260);
   t.is(lower.role, 'standby', lower.reason);
   lower.run(10_000);
   t.is(lower.role, 'standby', 'the peer answers for the addresses');
+});
+
+test('LANs come back between two owners: the peer’s claim comes before its heartbeat, and the higher epoch stays', t => {
+  const driver = Driver.active({ onIsolation: 'keep', priority: 50 });
+  driver.peer = undefined;
+  driver.run(1_000);
+  driver.vipd({ type: 'conflict', index: 0, mac: PEER_MAC, port: 'c0' });
+  driver.peer = { role: 'active', serving: true, epoch: { counter: 0, node: 2 } };
+  driver.run(90);
+  t.is(driver.role, 'active', driver.reason);
+  driver.peer = { role: 'standby', serving: false };
+  driver.run(2_000);
+  t.is(driver.role, 'active', driver.reason);
 });
 
 test('two that claim at the same moment, heartbeats lost: the lower rank lets go at the first announcement it hears', t => {

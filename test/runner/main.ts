@@ -28,6 +28,8 @@ const STAGES = ['lint', 'unit', 'netns', 'lab'] as const;
 type Stage = (typeof STAGES)[number];
 const RUNS_MAX = 3;
 const SLOWEST = 10;
+/** Of a run with failures, so many of its last lines are shown again at the end: ava tells the errors there. */
+const LAST_WORDS = 30;
 
 /** One call for each: what it shows, and the command. Shown whole when it fails. */
 const CHECKS: readonly (readonly [string, string, ...string[]])[] = [
@@ -44,6 +46,7 @@ interface Result extends Timed {
 
 const startedAt = performance.now();
 const results: Result[] = [];
+const lastWords: string[] = [];
 const work = mkdtempSync(path.join(tmpdir(), 'tandem-run-'));
 const stepsFile = path.join(work, 'steps');
 const watchFile = path.join(work, 'stand-stills');
@@ -127,6 +130,7 @@ async function ava(what: string, args: readonly string[]): Promise<Run> {
     say(`✘ ${title}`);
     outcomes.push({ verdict: 'failed', title, tookMs: 0 });
   }
+  if (failures.length > 0) lastWords.push(`\n${what}:`, ...others.slice(-LAST_WORDS));
   const whole = <T extends { title: string }>(one: T): T => ({ ...one, title: titleOf(one.title, others) });
   return {
     outcomes: outcomes.map(one => (one.verdict === 'failed' ? whole(one) : one)),
@@ -213,6 +217,7 @@ function report(): number {
   const count = (verdict: Verdict): number => results.filter(result => result.verdict === verdict).length;
   const disturbed = results.reduce((sum, result) => sum + result.disturbed, 0);
   const counts = { passed: count('passed'), failed: count('failed'), skipped: count('skipped'), disturbed };
+  if (lastWords.length > 0) process.stdout.write(`\nthe last words of runs with failures:\n${lastWords.join('\n')}\n`);
   process.stdout.write('\nthe slowest:\n');
   for (const { title, tookMs } of slowest(results, SLOWEST))
     process.stdout.write(`${(tookMs / 1000).toFixed(1).padStart(8)} s  ${title}\n`);

@@ -72,7 +72,8 @@ export interface Stranger {
   readonly port: string;
   exec(file: string, args: readonly string[]): Promise<void>;
   /** Puts one frame on the wire. */
-  send(frame: Buffer): Promise<void>;
+  /** Puts a frame on the wire, `count` times (default once), at most 5,000 a second. */
+  send(frame: Buffer, count?: number): Promise<void>;
   /** Answers for an address as a host that has it: ARP and echo (or neighbour discovery and echo). */
   take(address: string): Promise<void>;
   letGo(address: string): Promise<void>;
@@ -110,7 +111,7 @@ export async function addStranger(topology: Topology, leg: Leg, wire: string): P
     mac,
     port,
     exec,
-    send: frame => exec(wire, ['send', 'o0', frame.toString('hex')]),
+    send: (frame, count = 1) => exec(wire, ['send', 'o0', frame.toString('hex'), String(count)]),
     take: address =>
       exec('ip', ['address', 'add', single(address), 'dev', 'o0', ...(address.includes(':') ? ['nodad'] : [])]),
     letGo: address => exec('ip', ['address', 'delete', single(address), 'dev', 'o0']),
@@ -162,28 +163,40 @@ function internetChecksum(bytes: Buffer): number {
   return ~sum & 0xffff;
 }
 
+/** The ICMP error (type 3 with `code`) by which a forger says that `from`'s datagram to `to` could not be delivered. */
+export function forgedUnreachable(about: {
+  readonly from: string;
+  readonly to: string;
+  readonly toMac: string;
+  readonly mac: string;
+  readonly code: number;
+}): Buffer {
+  const ip = (source: string, target: string, protocol: number, bytes: number): Buffer => {
+    const head = [0x45, 0, 0, bytes + 20, 0, 0, 0, 0, 64, protocol, 0, 0];
+    const header = Buffer.from([...head, ...source.split('.').map(Number), ...target.split('.').map(Number)]);
+    header.writeUInt16BE(internetChecksum(header), 10);
+    return header;
+  };
+  const port = [HEARTBEAT_PORT >> 8, HEARTBEAT_PORT & 255];
+  const quoted = Buffer.concat([ip(about.from, about.to, 17, 8), Buffer.from([...port, ...port, 0, 8, 0, 0])]);
+  const icmp = Buffer.concat([Buffer.from([3, about.code, 0, 0, 0, 0, 0, 0]), quoted]);
+  icmp.writeUInt16BE(internetChecksum(icmp), 2);
+  const ethernet = Buffer.from([...bytesOf(about.toMac), ...bytesOf(about.mac), 0x08, 0]);
+  return Buffer.concat([ethernet, ip(about.to, about.from, 1, icmp.length), icmp]);
+}
+
 export interface Flood {
   readonly from: Host;
-  /** Must be an address of `from`. */
+  /** Need not be an address of `from`. */
   readonly source: string;
   readonly target: string;
   readonly datagrams: number;
 }
 
-/** Datagrams for the heartbeat port that no peer would send: empty, too long, cut off, forged, noise. */
-export async function flood(topology: Topology, { from, source, target, datagrams }: Flood): Promise<void> {
-  const script = `
-    const { randomBytes } = require('node:crypto');
-    const s = require('node:dgram').createSocket('udp4');
-    s.bind(0, process.argv[1], async () => {
-      const send = bytes => new Promise(done => s.send(bytes, ${HEARTBEAT_PORT}, process.argv[2], done));
-      const forged = Buffer.alloc(120); forged.write('TNDM'); forged[4] = 1;
-      const made = [() => Buffer.alloc(0), () => Buffer.alloc(1400, 0x54), () => Buffer.alloc(10), () => forged];
-      for (let i = 0; i < Number(process.argv[3]); i++)
-        await send(i < made.length ? made[i]() : randomBytes(Math.floor(Math.random() * 300)));
-      s.close();
-    });`;
-  await topology.exec(from, process.execPath, ['-e', script, source, target, String(datagrams)]);
+/** Datagrams from heartbeat port to heartbeat port that no peer would send: empty, too long, cut off, forged, noise. */
+export async function flood(topology: Topology, wire: string, about: Flood): Promise<void> {
+  const { from, source, target, datagrams } = about;
+  await topology.exec(from, wire, ['noise', source, target, String(HEARTBEAT_PORT), String(datagrams)]);
 }
 
 /** Does something again and again with a pause between. */

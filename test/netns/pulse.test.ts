@@ -2,7 +2,9 @@
 // recorded from outside (`ip monitor`). Needs root and `scripts/setup`.
 import anyTest, { type TestFn } from 'ava';
 import { wallNow } from '../lab/topology.ts';
+import { flood } from './faults.ts';
 import { buildRouters, groupPids, type Routers, signalAll } from './routers.ts';
+import { buildTools } from './soak-watch.ts';
 
 const test = anyTest as TestFn<{ routers: Routers }>;
 let built = 0;
@@ -181,18 +183,11 @@ test.serial('a pair whose peer is absent keeps its VIP through a restart of puls
 
 test.serial('hostile datagrams on the heartbeat port are counted, named in the log and change nothing', async t => {
   const { routers } = t.context;
-  // Sent by a process in r2's namespace from r2's own address, as only someone on the LAN could.
-  const script = `
-    const s = require('node:dgram').createSocket('udp4');
-    s.bind(0, '203.0.113.2', async () => {
-      const send = bytes => new Promise(done => s.send(bytes, 694, '203.0.113.1', done));
-      await send(Buffer.alloc(10)); await send(Buffer.alloc(1400, 0x54)); await send(Buffer.alloc(0));
-      const forged = Buffer.alloc(120); forged.write('TNDM'); forged[4] = 1;
-      await send(forged);
-      for (let i = 0; i < 500; i++) await send(require('node:crypto').randomBytes(Math.floor(Math.random() * 300)));
-      s.close();
-    });`;
-  await routers.topology.exec('r2', process.execPath, ['-e', script]);
+  // As if they came from the peer's own pulse: what comes from anywhere else the kernel does not let in.
+  const tools = await buildTools();
+  const about = { from: 'r2', source: '203.0.113.2', target: '203.0.113.1', datagrams: 500 } as const;
+  await flood(routers.topology, tools.wire, about);
+  await tools.remove();
   await pause(1_500);
   const snapshot = await routers.snapshot('r1');
   const refused = Object.entries(snapshot?.counters ?? {}).filter(([name]) => name.startsWith('refused_'));

@@ -188,7 +188,7 @@ async function hostile(pair: Pair, victim: Router, { leg, datagrams }: Fault & {
   const { routers } = pair;
   const before = await refusedBy(routers, victim);
   const [source, target] = [OWN[otherOf(victim)][leg], OWN[victim][leg]];
-  await flood(routers.topology, { from: otherOf(victim), source, target, datagrams });
+  await flood(routers.topology, pair.tools.wire, { from: otherOf(victim), source, target, datagrams });
   const wanted = before + datagrams * COUNTED_SHARE;
   await routers.until(`${victim} counts ${datagrams} datagrams as refused`, COUNTED_WITHIN_MS, async () => {
     return (await refusedBy(routers, victim)) >= wanted;

@@ -11,6 +11,7 @@ import {
   type Lines,
   nowUs,
   Pair,
+  PORT,
   removeBuilt,
   sleep,
   VIPD_PLAIN,
@@ -125,7 +126,7 @@ pairTest(
     assertRemovedBeforeWill(t, otherLink);
     t.is(wills(witness).length, 3);
     t.is(wills(otherLink).length, 3);
-    for (const text of wills(witness)) t.regex(text, / udp ttl=1 192\.0\.2\.3 /);
+    for (const text of wills(witness)) t.regex(text, / udp from=694 ttl=1 192\.0\.2\.3 /);
     const gone = witness.matching(/ gone /).map(text => (Number(text.split(' ')[0]) - at) / 1_000);
     for (const ms of gone) t.true(ms >= 300 && ms < 330, `removed ${ms} ms after the lease began`);
     t.is(await vipd.renew('7.1', 300), 'refused 2 not-held');
@@ -163,6 +164,32 @@ pairTest('a closed pipe while armed removes the addresses and sends the will', a
   t.regex(await readFile(pair.statePath, 'utf8'), /^mode none\nclosed yes$/m);
   assertClean(t, vipd);
 });
+
+pairTest(
+  "a peer whose sockets are connected to the heartbeat's port hears the will, by IPv4 and IPv6",
+  async (t, pair) => {
+    // As pulse has them (src/pulse/io/links.ts): nothing from another port gets in.
+    const script = `
+    for (const [type, local, remote] of [['udp4', '192.0.2.3', '192.0.2.2'], ['udp6', '2001:db8:1::3', '2001:db8:1::2']]) {
+      const socket = require('node:dgram').createSocket(type);
+      socket.on('message', (bytes, from) => console.log(type, from.port, bytes.toString('hex')));
+      socket.bind(${PORT}, local, () => socket.connect(${PORT}, remote, () => console.log(type, 'ready')));
+    }`;
+    const peer = pair.start(pair.b, process.execPath, '-e', script);
+    for (const type of ['udp4', 'udp6']) await peer.line(new RegExp(`^${type} ready`));
+    // The port is taken at home, too: a stopped pulse has it still.
+    const taken = `for (const [type, local] of [['udp4', '192.0.2.2'], ['udp6', '2001:db8:1::2']])
+    require('node:dgram').createSocket(type).bind(${PORT}, local, () => console.log(type, 'bound'));`;
+    const own = pair.start(pair.a, process.execPath, '-e', taken);
+    for (const type of ['udp4', 'udp6']) await own.line(new RegExp(`^${type} bound`));
+    const vipd = await pair.vipd('a', [...pair.args('a'), '--link', `2001:db8:1::2,2001:db8:1::3,${PORT}`]);
+    vipd.send(`will ${WILL}`);
+    await vipd.claim('7.1', 10_000);
+    t.is(await vipd.release('7.1', 'will'), 'released 2 7.1');
+    for (const type of ['udp4', 'udp6']) await peer.line(new RegExp(`^${type} ${PORT} ${WILL}$`));
+    assertClean(t, vipd);
+  },
+);
 
 pairTest('a closed pipe while alone leaves the addresses to the kernel for the keep time', async (t, pair) => {
   const vipd = await pair.vipd();

@@ -1,6 +1,8 @@
 /*
  * A witness for the tests: `wire watch IFACE PORT` prints address removals and UDP datagrams to PORT in the order in
- * which the kernel saw them; `wire send IFACE HEX` puts one frame on the wire; `wire notify PATH -` prints what a service
+ * which the kernel saw them; `wire send IFACE HEX [COUNT]` puts a frame on the wire, COUNT times, 5,000 a second at
+ * most; `wire noise SOURCE TARGET PORT COUNT` sends datagrams that
+ * no peer would, from PORT of a forged SOURCE; `wire notify PATH -` prints what a service
  * manager's socket gets. Test only, run in the test's namespaces.
  *
  * Order: a removal's event is queued before the removal is acknowledged. On a datagram all queued events are printed
@@ -65,7 +67,8 @@ static void packet(int fd, unsigned port)
 
 	if (to != port || (size_t)n < head + size)
 		return;
-	printf("%lld udp ttl=%u %u.%u.%u.%u ", now_us(), frame[22], frame[30], frame[31], frame[32], frame[33]);
+	printf("%lld udp from=%u ttl=%u %u.%u.%u.%u ", now_us(), (unsigned)frame[head] << 8 | frame[head + 1], frame[22],
+	       frame[30], frame[31], frame[32], frame[33]);
 	for (size_t i = head + 8; i < head + size; i++)
 		printf("%02x", frame[i]);
 	printf("\n");
@@ -87,6 +90,37 @@ static int notify(const char *path)
 	return 0;
 }
 
+/* Empty, too long, cut off, forged, then random ones; from the peer's own port, which its pulse has. */
+static int noise(const char *source, const char *target, unsigned port, long count)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
+
+	if (fd < 0 || inet_pton(AF_INET, target, &to.sin_addr) != 1)
+		return 71;
+	for (long i = 0; i < count; i++) {
+		static const size_t made[] = { 0, 1400, 10, 120 };
+		uint8_t packet[20 + 8 + 1400] = { 0x45, [8] = 1, [9] = 17 };
+		size_t n = i < 4 ? made[i] : (size_t)(rand() % 300);
+		uint8_t *udp = packet + 20;
+
+		inet_pton(AF_INET, source, packet + 12);
+		inet_pton(AF_INET, target, packet + 16);
+		udp[0] = udp[2] = (uint8_t)(port >> 8);
+		udp[1] = udp[3] = (uint8_t)port;
+		udp[4] = (uint8_t)((n + 8) >> 8);
+		udp[5] = (uint8_t)(n + 8);
+		for (size_t k = 0; k < n; k++)
+			udp[8 + k] = i < 4 ? 0x54 : (uint8_t)rand();
+		if (i == 3)
+			memcpy(udp + 8, "TNDM\1", 5);
+		if (sendto(fd, packet, 28 + n, 0, (struct sockaddr *)&to, sizeof(to)) < 0)
+			return 71;
+		usleep(100);
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct sockaddr_nl groups = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR };
@@ -97,6 +131,8 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (strcmp(argv[1], "notify") == 0)
 		return notify(argv[2]);
+	if (strcmp(argv[1], "noise") == 0 && argc == 6)
+		return noise(argv[2], argv[3], (unsigned)atoi(argv[4]), atol(argv[5]));
 	device.sll_ifindex = (int)if_nametoindex(argv[2]);
 	int fd = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
 
@@ -113,7 +149,13 @@ int main(int argc, char **argv)
 				return 65;
 			frame[n++] = (uint8_t)byte;
 		}
-		return send(fd, frame, n, 0) == (ssize_t)n ? 0 : 71;
+		for (long left = argc > 4 ? atol(argv[4]) : 1; left > 0; left--) {
+			if (send(fd, frame, n, 0) != (ssize_t)n)
+				return 71;
+			if (left > 1)
+				usleep(200);
+		}
+		return 0;
 	}
 	int events = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
 	struct pollfd set[] = { { .fd = events, .events = POLLIN }, { .fd = fd, .events = POLLIN }, { .events = POLLIN } };

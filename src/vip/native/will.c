@@ -1,11 +1,15 @@
 /*
  * The last will: a datagram that pulse signed beforehand, sent to the peer on every link, three times. Only vipd.c calls
  * it, after the kernel confirmed every removal. TTL 1: it is for the neighbour, not for the world.
+ *
+ * It comes from the heartbeat's own port, since the peer's socket is connected to that and hears no other. pulse may still
+ * have the port (stopped, or late), so it is a raw socket that makes its own UDP header (udp(7), raw(7)).
  */
 #include "vipd.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,27 +17,28 @@
 static const us_t copies_after[] = { 0, 5 * US_PER_MS, 20 * US_PER_MS };
 #define COPIES (sizeof(copies_after) / sizeof(copies_after[0]))
 
-/* A copy: pulse may set the next term's will while this one is still being repeated. */
-static uint8_t datagram[WILL_BYTES_MAX];
+#define UDP_HEADER 8
+
+/* A copy: pulse may set the next term's will while this one is still being repeated. The UDP header comes first. */
+static uint8_t datagram[UDP_HEADER + WILL_BYTES_MAX];
 static size_t datagram_bytes;
 static us_t begun_at;
 static size_t sent = COPIES;
 
-static socklen_t socket_address(const struct inet *inet, uint16_t port, struct sockaddr_storage *out)
+/* Without a port: a raw socket has none. */
+static socklen_t socket_address(const struct inet *inet, struct sockaddr_storage *out)
 {
 	memset(out, 0, sizeof(*out));
 	if (inet->family == AF_INET6) {
 		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
 
 		in6->sin6_family = AF_INET6;
-		in6->sin6_port = htons(port);
 		memcpy(&in6->sin6_addr, inet->bytes, 16);
 		return sizeof(*in6);
 	}
 	struct sockaddr_in *in = (struct sockaddr_in *)out;
 
 	in->sin_family = AF_INET;
-	in->sin_port = htons(port);
 	memcpy(&in->sin_addr, inet->bytes, 4);
 	return sizeof(*in);
 }
@@ -42,17 +47,23 @@ static socklen_t socket_address(const struct inet *inet, uint16_t port, struct s
 static void open_link(struct link *link)
 {
 	struct sockaddr_storage local;
-	socklen_t size = socket_address(&link->local, 0, &local);
-	int one = 1;
-	int fd = socket(link->local.family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	socklen_t size = socket_address(&link->local, &local);
+	/* A raw socket hears all UDP of the router: this program lets none of it in. */
+	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog deaf = { .len = 1, .filter = &nothing };
+	int one = 1, checksum_at = 6;
+	int fd = socket(link->local.family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP);
 
 	if (fd < 0)
 		return;
-	int limited = link->local.family == AF_INET6
-			      ? setsockopt(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &one, sizeof(one))
-			      : setsockopt(fd, IPPROTO_IP, IP_TTL, &one, sizeof(one));
+	/* IPv6 wants a checksum (the kernel makes it); IPv4 takes 0 for none, and the will has a better one of its own. */
+	bool six = link->local.family == AF_INET6;
+	bool set = setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &deaf, sizeof(deaf)) == 0 &&
+		   (six ? setsockopt(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &one, sizeof(one)) == 0 &&
+				  setsockopt(fd, IPPROTO_IPV6, IPV6_CHECKSUM, &checksum_at, sizeof(checksum_at)) == 0
+			: setsockopt(fd, IPPROTO_IP, IP_TTL, &one, sizeof(one)) == 0);
 
-	if (limited < 0 || bind(fd, (struct sockaddr *)&local, size) < 0)
+	if (!set || bind(fd, (struct sockaddr *)&local, size) < 0)
 		close(fd);
 	else
 		link->fd = fd;
@@ -65,13 +76,23 @@ void will_open(void)
 			open_link(&links[i]);
 }
 
+/* From the heartbeat's port of a link to the same at the peer. */
+static void address_to(uint16_t port)
+{
+	uint16_t field = htons(port);
+
+	memcpy(datagram, &field, sizeof(field));
+	memcpy(datagram + 2, &field, sizeof(field));
+}
+
 static void send_copies(void)
 {
 	for (unsigned i = 0; i < link_count; i++) {
 		struct sockaddr_storage remote;
-		socklen_t size = socket_address(&links[i].remote, links[i].port, &remote);
+		socklen_t size = socket_address(&links[i].remote, &remote);
 		char name[INET6_ADDRSTRLEN];
 
+		address_to(links[i].port);
 		if (links[i].fd >= 0 && sendto(links[i].fd, datagram, datagram_bytes, MSG_DONTWAIT | MSG_NOSIGNAL,
 					       (struct sockaddr *)&remote, size) >= 0)
 			continue;
@@ -84,8 +105,12 @@ static void send_copies(void)
 /* Sends the first copy at once. */
 void will_begin(us_t now)
 {
-	memcpy(datagram, state.will, state.will_bytes);
-	datagram_bytes = state.will_bytes;
+	uint16_t length = htons((uint16_t)(UDP_HEADER + state.will_bytes));
+
+	memset(datagram, 0, UDP_HEADER);
+	memcpy(datagram + 4, &length, sizeof(length));
+	memcpy(datagram + UDP_HEADER, state.will, state.will_bytes);
+	datagram_bytes = UDP_HEADER + state.will_bytes;
 	begun_at = now;
 	sent = 0;
 	will_open();

@@ -1,0 +1,87 @@
+// Heartbeat links under what strangers do to them: datagrams that no peer sent, and ICMP that says the peer is not there. Two real
+// pulses in network namespaces. Needs root and `scripts/setup`.
+import { setTimeout as sleep } from 'node:timers/promises';
+import test, { type ExecutionContext } from 'ava';
+import { addStranger, flood, forgedUnreachable } from './faults.ts';
+import { buildRouters, type Routers } from './routers.ts';
+import { buildTools } from './soak-watch.ts';
+
+const [R1, R2] = ['192.0.2.2', '192.0.2.3'];
+const [PORT_UNREACHABLE, HOST_UNREACHABLE, FILTERED] = [3, 1, 13];
+
+async function withRouters(t: ExecutionContext, body: (routers: Routers) => Promise<void>): Promise<void> {
+  t.timeout(120_000);
+  const routers = await buildRouters({ prefix: `tk${process.pid}-` });
+  try {
+    routers.start('r1');
+    routers.start('r2');
+    await routers.settle('r1');
+    await body(routers);
+  } finally {
+    if (!t.passed) for (const [name, pulse] of Object.entries(routers.pulses)) t.log(name, pulse?.log.slice(-12));
+    await routers.destroy();
+  }
+}
+
+/** Heartbeats that r1 has sent, and those of them that r2 has heard on the clients' LAN. */
+async function sentAndHeard(routers: Routers): Promise<{ sent: number; heard: number }> {
+  const [one, two] = [await routers.snapshot('r1'), await routers.snapshot('r2')];
+  const heard = two?.links.find(link => link.lan === 'clients')?.received ?? Number.NaN;
+  return { sent: one?.counters.sent ?? Number.NaN, heard };
+}
+
+test.serial('forged ICMP that says the peer is not there costs no heartbeat and closes no link', async t => {
+  await withRouters(t, async routers => {
+    const { topology } = routers;
+    const tools = await buildTools();
+    const stranger = await addStranger(topology, 'clients', tools.wire);
+    const { stdout } = await topology.exec('r1', 'ip', ['-o', 'link', 'show', 'dev', 'c0']);
+    const before = await sentAndHeard(routers);
+    for (const code of [PORT_UNREACHABLE, HOST_UNREACHABLE, FILTERED]) {
+      const frame = forgedUnreachable({
+        from: R1,
+        to: R2,
+        toMac: /ether (\S+)/.exec(stdout)?.[1] ?? '',
+        mac: stranger.mac,
+        code,
+      });
+      await stranger.send(frame, 6_000);
+    }
+    await sleep(1_100);
+    const { stdout: said } = await topology.exec('r1', 'nstat', ['-az', 'IcmpInDestUnreachs']);
+    t.true(Number(/IcmpInDestUnreachs +(\d+)/.exec(said)?.[1]) >= 18_000, 'the forgeries came in');
+    const after = await sentAndHeard(routers);
+    const [sent, heard] = [after.sent - before.sent, after.heard - before.heard];
+    t.log(`${sent} sent, ${heard} heard`);
+    t.true(sent > 30);
+    // The two snapshots are not of one moment: a few heartbeats fall between them.
+    t.true(Math.abs(sent - heard) <= 12, `${sent} sent, ${heard} heard`);
+    t.false(routers.pulses.r1?.log.some(line => line.code === 'LINK_ERROR' || line.code === 'LINK_DOWN'));
+    t.deepEqual(routers.holders(), ['r1']);
+    await stranger.remove();
+    await tools.remove();
+  });
+});
+
+test.serial("strangers' datagrams never reach pulse, and a peer that restarts is heard again at once", async t => {
+  await withRouters(t, async routers => {
+    const { topology } = routers;
+    const tools = await buildTools();
+    await flood(topology, tools.wire, { from: 'client', source: '192.0.2.10', target: R1, datagrams: 3_000 });
+    await tools.remove();
+    await sleep(1_100);
+    const { counters } = (await routers.snapshot('r1')) ?? {};
+    const refused = Object.entries(counters ?? {}).filter(([name]) => name.startsWith('refused_'));
+    t.deepEqual(refused, [], 'the kernel let none of them in');
+    routers.pulses.r2?.child.kill('SIGKILL');
+    await routers.pulses.r2?.exited;
+    // Its port is closed now: every heartbeat of r1 is answered by "port unreachable".
+    await sleep(2_000);
+    routers.start('r2');
+    await routers.until('r2 is heard on every link', 5_000, async () => {
+      const now = await routers.snapshot('r1');
+      return now?.links.every(link => link.up && link.peerHearsUs) ?? false;
+    });
+    t.false(routers.pulses.r1?.log.some(line => line.code === 'LINK_ERROR'));
+  });
+});

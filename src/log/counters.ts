@@ -4,7 +4,7 @@ export const PULSE_COUNTERS = {
   sent: 'heartbeats sent, once for all links',
   received: 'genuine datagrams of the pair received, on all links',
   lateLoops: 'times the event loop was late by more than a heartbeat interval',
-  feedReadersDropped: 'readers of the feed that were dropped because they did not read',
+  feedReadersDropped: 'readers of the feed that were dropped because they did not read, or to make room for another',
   'refused_foreign-source': 'datagrams from another address than the peer’s on that link',
   refused_oversized: 'datagrams longer than 256 bytes',
   refused_truncated: 'datagrams too short to be a heartbeat',

@@ -9,7 +9,7 @@ import { loadKeys } from '../config/io/key.ts';
 import { loadConfig } from '../config/io/load.ts';
 import { type NodeView, nodeView } from '../config/node.ts';
 import type { Config } from '../config/schema.ts';
-import { CONTROL_SOCKET, FEED_SOCKET } from '../feed/message.ts';
+import { CONTROL_SOCKET } from '../feed/message.ts';
 import { createLog, type Log } from '../log/log.ts';
 import { type At, after, ms } from '../units/duration.ts';
 import { EPOCH_BLOCK } from '../units/epoch.ts';
@@ -102,7 +102,7 @@ async function open(
 ): Promise<void> {
   const { options, config, view, keys, log, state } = prepared;
   // The sockets come first: while another pulse answers there, a second vipd must not touch its addresses.
-  const feed = await serveFeed(join(options.runDir, FEED_SOCKET));
+  const feed = await serveFeed(options.runDir);
   closers.push(feed.close);
   const reserved = await reserve(file, state);
   // Before the machine begins to listen and count.

@@ -9,11 +9,13 @@ import {
   type ControlReply,
   type ControlRequest,
   controlReplySchema,
+  FEED_ROOT_SOCKET,
   FEED_SOCKET,
   LINE_BYTES_MAX,
   type Snapshot,
   snapshotSchema,
 } from '../../feed/message.ts';
+import { firstUsable } from '../../socket/io/unix.ts';
 import { CliError, EXIT } from '../exit.ts';
 import { type SocketName, unreachable } from '../reach.ts';
 import { printable } from '../words.ts';
@@ -88,7 +90,7 @@ export async function command(runDir: string, asked: ControlRequest): Promise<Co
 
 /** Snapshots from pulse as they come, for at most `forMs`; then it ends with a CliError. Leave the loop to close it. */
 export async function* feed(runDir: string, forMs: number): AsyncGenerator<Snapshot> {
-  const path = join(runDir, FEED_SOCKET);
+  const path = firstUsable([join(runDir, FEED_ROOT_SOCKET), join(runDir, FEED_SOCKET)]);
   const socket = connect(path);
   try {
     for await (const line of lines(socket, forMs)) yield readAs(line, snapshotSchema);

@@ -5,7 +5,8 @@ import { LINE_BYTES_MAX } from '../../feed/message.ts';
 import { NO_LINES, splitLines } from '../../socket/lines.ts';
 
 export interface LineClientOptions {
-  readonly path: string;
+  /** Asked before each attempt. */
+  readonly path: () => string;
   readonly onLine: (line: string) => void;
   readonly onConnect?: () => void;
   /** The connection ended or could not be made; told for every attempt. */
@@ -35,7 +36,7 @@ export function createLineClient(options: LineClientOptions): LineClient {
 
   const open = () => {
     let splitter = NO_LINES;
-    const own = connect(options.path);
+    const own = connect(options.path());
     let problem = 'the other side closed the connection';
     socket = own;
     if (options.silenceMs !== undefined) own.setTimeout(options.silenceMs);

@@ -1,8 +1,9 @@
-// Listens to pulse: snapshots from run-dir/pulse.sock, checked against the schema. Not pure. The loss of pulse changes nothing in
-// the kernel; it is told once, and ends with the next snapshot.
+// Listens to pulse: snapshots from run-dir/pulse-root.sock (a pulse of 0.3 has only pulse.sock), checked against the schema. Not
+// pure. The loss of pulse changes nothing in the kernel; it is told once, and ends with the next snapshot.
 import { join } from 'node:path';
-import { FEED_SOCKET, type Snapshot, snapshotSchema } from '../../feed/message.ts';
+import { FEED_ROOT_SOCKET, FEED_SOCKET, type Snapshot, snapshotSchema } from '../../feed/message.ts';
 import type { Log } from '../../log/log.ts';
+import { firstUsable } from '../../socket/io/unix.ts';
 import { createLineClient } from './line-client.ts';
 
 export interface PulseFeed {
@@ -23,10 +24,10 @@ const SILENCE_MS = 3_500;
 
 export function createPulseFeed(options: PulseFeedOptions): PulseFeed {
   const { log, runDir } = options;
-  const path = join(runDir, FEED_SOCKET);
+  const path = () => firstUsable([join(runDir, FEED_ROOT_SOCKET), join(runDir, FEED_SOCKET)]);
   let snapshot: Snapshot | null = null;
   let lossTold = false;
-  const refuse = (problem: string) => log.event('PULSE_MESSAGE_REFUSED', { socket: path, problem });
+  const refuse = (problem: string) => log.event('PULSE_MESSAGE_REFUSED', { socket: path(), problem });
   const client = createLineClient({
     path,
     silenceMs: SILENCE_MS,
@@ -42,7 +43,7 @@ export function createPulseFeed(options: PulseFeedOptions): PulseFeed {
       snapshot = null;
       if (lossTold) return;
       lossTold = true;
-      log.event('PULSE_LOST', { socket: path, problem });
+      log.event('PULSE_LOST', { socket: path(), problem });
       options.onLost();
     },
   });

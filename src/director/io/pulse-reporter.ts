@@ -28,7 +28,7 @@ export function createPulseReporter({ runDir, log, report }: PulseReporterOption
     if (client.send(line)) sent = line;
   };
   const client = createLineClient({
-    path,
+    path: () => path,
     onConnect: send,
     // The feed tells of the loss of pulse; here it would be told twice.
     onLost: () => {

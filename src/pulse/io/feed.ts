@@ -1,49 +1,72 @@
-// The feed socket: every reader gets the newest snapshot at once and each later one as a JSON line. Readers only read; one that
-// stalls is dropped by what it has not read, never waited for.
-import { createServer, type Socket } from 'node:net';
-import type { Snapshot } from '../../feed/message.ts';
+// The feed sockets: every reader gets the newest snapshot at once and each later one as a JSON line. Readers only read; one that
+// stalls is dropped by what it has not read, never waited for. Two sockets say the same: one for the group, one for root only
+// (the director, `tandem handover`), whose places no member of the group can take.
+import { createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { FEED_ROOT_SOCKET, FEED_SOCKET, type Snapshot } from '../../feed/message.ts';
 import { grantGroup, listenOn, removeStaleSocket } from '../../socket/io/unix.ts';
 
+/** On each of the two sockets. */
 const READERS_MAX = 32;
 const UNREAD_BYTES_MAX = 262_144;
 
 export interface Feed {
   publish(snapshot: Snapshot): void;
-  /** Readers dropped because they did not read, since the start. */
+  /** Readers dropped because they did not read, or to make room for another, since the start. */
   dropped(): number;
   close(): void;
 }
 
-export async function serveFeed(path: string): Promise<Feed> {
-  const readers = new Set<Socket>();
+export async function serveFeed(runDir: string): Promise<Feed> {
+  /** In the order in which they came. */
+  const all: Set<Socket>[] = [];
+  const servers: Server[] = [];
   let newest = '';
   let dropped = 0;
-  const server = createServer(socket => {
-    readers.add(socket);
-    socket.on('error', () => socket.destroy());
-    socket.on('close', () => readers.delete(socket));
-    // Nothing is ever read from a reader: one that writes has mistaken the socket.
-    socket.on('data', () => socket.destroy());
-    if (newest) socket.write(newest);
-  });
-  server.maxConnections = READERS_MAX;
-  await removeStaleSocket(path);
-  await listenOn(server, path, 'group');
-  await grantGroup(path);
+  const drop = (reader: Socket) => {
+    dropped += 1;
+    reader.destroy();
+  };
+  const serve = async (path: string, access: 'group' | 'root') => {
+    const readers = new Set<Socket>();
+    const server = createServer(socket => {
+      if (readers.size >= READERS_MAX) {
+        const idlest = idlestOf(readers);
+        readers.delete(idlest);
+        drop(idlest);
+      }
+      readers.add(socket);
+      socket.on('error', () => socket.destroy());
+      socket.on('close', () => readers.delete(socket));
+      // Nothing is ever read from a reader: one that writes has mistaken the socket.
+      socket.on('data', () => socket.destroy());
+      if (newest) socket.write(newest);
+    });
+    await removeStaleSocket(path);
+    await listenOn(server, path, access);
+    all.push(readers);
+    servers.push(server);
+  };
+  await serve(join(runDir, FEED_SOCKET), 'group');
+  await grantGroup(join(runDir, FEED_SOCKET));
+  await serve(join(runDir, FEED_ROOT_SOCKET), 'root');
   return {
     publish(snapshot) {
       newest = `${JSON.stringify(snapshot)}\n`;
-      for (const reader of readers) {
-        if (reader.writableLength > UNREAD_BYTES_MAX) {
-          dropped += 1;
-          reader.destroy();
-        } else reader.write(newest);
+      for (const reader of all.flatMap(readers => [...readers])) {
+        if (reader.writableLength > UNREAD_BYTES_MAX) drop(reader);
+        else reader.write(newest);
       }
     },
     dropped: () => dropped,
     close() {
-      server.close();
-      for (const reader of readers) reader.destroy();
+      for (const server of servers) server.close();
+      for (const reader of all.flatMap(readers => [...readers])) reader.destroy();
     },
   };
+}
+
+/** The reader with the most unread; of those that have read all, the one that came first: it has had its snapshots. */
+function idlestOf(readers: ReadonlySet<Socket>): Socket {
+  return [...readers].reduce((idlest, reader) => (reader.writableLength > idlest.writableLength ? reader : idlest));
 }

@@ -1,6 +1,7 @@
 // Places the daemons' unix sockets: a stale one is removed only when nobody answers on it, a file that is no socket never.
 // Readers' sockets: mode 0660, group `tandem` when the group exists (found in /etc/group, so without asking a directory
 // service). Control sockets: mode 0600. Not pure.
+import { accessSync, constants } from 'node:fs';
 import { chown, lstat, readFile, unlink } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 
@@ -23,6 +24,19 @@ export async function removeStaleSocket(path: string): Promise<void> {
     );
   }
   await unlink(path);
+}
+
+/** The first of `paths` that is there and may be used; else the last one, so that its error is the one told. */
+export function firstUsable(paths: readonly [string, ...string[]]): string {
+  const usable = paths.find(path => {
+    try {
+      accessSync(path, constants.W_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+  return usable ?? (paths.at(-1) as string);
 }
 
 /** Binds `server` to `path`, from the first moment with the right mode; resolves once it listens. */

@@ -1,5 +1,6 @@
 // `tandem pulse` and `tandem director`: finds this router's name, then runs the daemon in the foreground. The daemons are
 // imported only when they are asked for: `tandem status` must not load them.
+import { KeyFileError } from '../config/io/key.ts';
 import { loadConfig } from '../config/io/load.ts';
 import { mistakeLine } from '../config/mistakes.ts';
 import { CliError, EXIT, type ExitCode } from './exit.ts';
@@ -18,12 +19,13 @@ export interface DaemonArguments {
   readonly node?: string;
   readonly runDir: string;
   readonly stateDir: string;
+  readonly realtime?: boolean;
 }
 
 export async function pulse(terminal: Terminal, given: DaemonArguments, hostname: string): Promise<ExitCode> {
   const options = resolve(terminal, given, hostname);
   const { runPulse } = await import('../pulse/main.ts');
-  await readably(runPulse(options));
+  await readably(runPulse({ ...options, realtime: given.realtime === true }));
   return EXIT.ok;
 }
 
@@ -39,6 +41,7 @@ async function readably(running: Promise<void>): Promise<void> {
   try {
     await running;
   } catch (error) {
+    if (error instanceof KeyFileError) throw new CliError(error.message, { exitCode: EXIT.config, cause: error });
     if (!(error instanceof Error) || error.name !== 'Error') throw error;
     throw new CliError(error.message, { exitCode: EXIT.no, cause: error });
   }
@@ -51,7 +54,7 @@ function resolve(terminal: Terminal, given: DaemonArguments, hostname: string): 
   if (!loaded.ok) {
     for (const mistake of loaded.mistakes) terminal.err(`${mistakeLine(configFile, mistake)}\n`);
     const message = `${configFile} cannot be used; mend it, and try it with: tandem check ${configFile}`;
-    throw new CliError(message, { exitCode: EXIT.no });
+    throw new CliError(message, { exitCode: EXIT.config });
   }
   const routers = Object.keys(loaded.config.routers);
   const node = given.node === undefined ? routerOf(hostname, routers) : routers.find(name => name === given.node);

@@ -8,6 +8,11 @@ export const EXIT = {
   usage: 2,
   /** The daemon does not answer, or you may not ask it. */
   unreachable: 3,
+  /**
+   * A daemon cannot start with this config or key: EX_CONFIG of sysexits.h. The units do not restart it then, since only a person
+   * can mend that. A host name that is no router of the config is not among these: it may come late at boot.
+   */
+  config: 78,
 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 

@@ -53,7 +53,7 @@ function commands(terminal: Terminal, end: End): Command {
     .showHelpAfterError('(tandem --help tells what is possible)')
     .addHelpText(
       'after',
-      '\nExit codes: 0 done, 1 not so (mistakes, refused, failed), 2 usage, 3 daemon not reachable.',
+      '\nExit codes: 0 done, 1 not so (mistakes, refused, failed), 2 usage, 3 daemon not reachable, 78 a daemon cannot use its config or key.',
     );
   daemonCommands(program, terminal, end);
   fileCommands(program, terminal, end);
@@ -72,7 +72,10 @@ function daemonCommands(program: Command, terminal: Terminal, end: End): void {
       .option('--run-dir <dir>', 'where the sockets are', RUN_DIR)
       .option('--state-dir <dir>', 'what outlives a restart', STATE_DIR)
       .action(async (given: DaemonArguments) => end(await run(terminal, given, hostname())));
-  daemon('pulse', 'run the heartbeat daemon in the foreground', pulse);
+  daemon('pulse', 'run the heartbeat daemon in the foreground', pulse).option(
+    '--realtime',
+    'in the real-time class (SCHED_RR 50), where the kernel allows it',
+  );
   daemon('director', 'run the director in the foreground', director);
 }
 

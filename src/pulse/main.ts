@@ -22,6 +22,7 @@ import { serveControl } from './io/control.ts';
 import { serveFeed } from './io/feed.ts';
 import { openGate } from './io/gate.ts';
 import { openLinks } from './io/links.ts';
+import { takeRealTimeClass } from './io/realtime.ts';
 import { beginWith, type PulseState, readState, type StateFile, stateFile } from './io/state-file.ts';
 import { startWitness, type Witness } from './io/witness.ts';
 import { createLoop } from './loop.ts';
@@ -34,6 +35,8 @@ export interface DaemonOptions {
   readonly node: string;
   readonly runDir: string;
   readonly stateDir: string;
+  /** Run in the real-time class, where the kernel allows it. */
+  readonly realtime: boolean;
 }
 
 /** vipd beside the compiled program; TANDEM_VIPD names another build (the tests run one with sanitizers). */
@@ -49,6 +52,8 @@ export async function runPulse(options: DaemonOptions): Promise<void> {
   const keys = loadKeys(config.heartbeat.key_file);
   mkdirSync(options.runDir, { recursive: true, mode: 0o755 });
   const log = createLog({ process: 'pulse', node: options.node });
+  const refused = options.realtime ? takeRealTimeClass() : undefined;
+  if (refused !== undefined) log.event('REALTIME_REFUSED', { problem: refused });
   const state = recall(join(options.stateDir, 'pulse.json'), log);
   const settings = settingsOf(config, view, digest, randomBytes(8).toString('hex'));
   log.event('PULSE_STARTED', {

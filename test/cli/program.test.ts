@@ -1,7 +1,7 @@
 // The compiled `tandem` as a user runs it: what it prints and how it ends, against sockets that behave in every way they may.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, copyFileSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -502,13 +502,24 @@ test('a handover without an outcome is given up after ten seconds', async t => {
   t.regex(err, /tandem: no handover within 10 s; see: tandem status, tandem why\n$/);
 });
 
+test('pulse without its key ends as with a bad config, so that its unit does not try it again and again', async t => {
+  const directory = place(t);
+  const file = join(directory, 'tandem.yaml');
+  const config = readFileSync('conf/tandem.yaml', 'utf8');
+  writeFileSync(file, config.replace(/^heartbeat:\n/m, `heartbeat:\n  key_file: ${directory}/none.key\n`));
+  const args = ['pulse', '--config', file, '--node', 'router-a', '--run-dir', directory, '--state-dir', directory];
+  const { code, err } = await tandem(args);
+  t.is(code, 78, err);
+  t.regex(err, /none\.key/);
+});
+
 for (const daemon of ['pulse', 'director']) {
   test(`${daemon} tells every mistake of its config before it ends`, async t => {
     const directory = place(t);
     const file = join(directory, 'bad.yaml');
     writeFileSync(file, 'pair: P\n');
     const { code, err } = await tandem([daemon, '--config', file, '--run-dir', directory, '--state-dir', directory]);
-    t.is(code, 1);
+    t.is(code, 78);
     t.regex(
       err,
       /bad\.yaml:1:7: error: "P" is not allowed.*\n[\s\S]*mend it, and try it with: tandem check .*bad\.yaml\n$/,

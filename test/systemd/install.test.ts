@@ -70,7 +70,7 @@ test.serial('PREFIX and SYSCONFDIR are honoured, and the installed command runs'
   const { stdout } = await run(join(root, 'opt/bin/tandem'), ['--help']);
   t.regex(stdout, /Usage: tandem/);
   const unit = await readFile(join(root, 'opt/lib/systemd/system/tandem-pulse.service'), 'utf8');
-  t.true(unit.includes(`main.js pulse --config ${root}/conf/tandem/tandem.yaml`));
+  t.true(unit.includes(`main.js pulse --realtime --config ${root}/conf/tandem/tandem.yaml`));
   t.true(unit.includes(`ExecStopPost=-${root}/opt/lib/tandem/dist/vipd --cleanup --state /run/tandem/vipd.state`));
 });
 

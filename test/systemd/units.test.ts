@@ -52,6 +52,7 @@ test('both units notify, are watched, restart for ever and share directories tha
       NotifyAccess: 'all',
       Restart: 'always',
       RestartSec: '100ms',
+      RestartPreventExitStatus: '78',
       StartLimitIntervalSec: '0',
       KillMode: 'mixed',
       RuntimeDirectory: 'tandem',
@@ -70,17 +71,17 @@ test('both units notify, are watched, restart for ever and share directories tha
 
 test('pulse runs in real time, may bind port 694, has time to hand over, and vipd cleans up after it', async t => {
   const pulse = await settings('tandem-pulse.service');
-  t.deepEqual(pulse.get('CPUSchedulingPolicy'), ['rr']);
-  t.deepEqual(pulse.get('CPUSchedulingPriority'), ['50']);
-  t.false(pulse.has('CPUSchedulingResetOnFork'), 'vipd inherits the class');
+  t.false(pulse.has('CPUSchedulingPolicy'), 'where it is refused, pulse would not start');
+  t.regex(pulse.get('ExecStart')?.[0] ?? '', / pulse --realtime /);
+  t.deepEqual(pulse.get('LimitRTPRIO'), ['51']);
   t.deepEqual(pulse.get('WatchdogSec'), ['5s']);
   t.true(Number.parseInt(pulse.get('TimeoutStopSec')?.[0] ?? '', 10) >= 10);
-  t.deepEqual(pulse.get('CapabilityBoundingSet'), ['CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE']);
+  t.deepEqual(pulse.get('CapabilityBoundingSet'), ['CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE CAP_SYS_NICE']);
   t.true(pulse.get('SystemCallFilter')?.includes('~@privileged @resources'));
   t.is(
     pulse.get('SystemCallFilter')?.at(-1),
-    '@chown sched_setscheduler',
-    'the witness process leaves the class by chrt',
+    '@chown sched_setscheduler sched_setattr',
+    'pulse enters the class by chrt, the witness process leaves it',
   );
   t.regex(pulse.get('ExecStopPost')?.[0] ?? '', /vipd --cleanup --state \/run\/tandem\/vipd\.state$/);
   for (const family of ['AF_PACKET', 'AF_NETLINK'])

@@ -100,6 +100,13 @@ export const PULSE_EVENTS = {
     endedBy: 'LINK_HEARD',
   },
   LINK_HEARD: { severity: 'notice', says: 'A heartbeat link works again.', fields: { link: 'number of the link' } },
+  REALTIME_REFUSED: {
+    severity: 'warning',
+    says: 'pulse runs without the real-time class: on a busy machine its heartbeats and its lease may be late (LOOP_LATE).',
+    remedy:
+      'In a container, allow it: CAP_SYS_NICE or a limit RTPRIO of 51 or more. Where that cannot be, write longer times: interval 500ms, lease 1100ms, dead 1500ms.',
+    fields: { problem: 'what chrt said' },
+  },
   LINK_ERROR: {
     severity: 'warning',
     says: 'A heartbeat could not be sent or received.',

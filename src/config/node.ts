@@ -1,5 +1,5 @@
 // What the shared config means on one router: its own and its peer's side of every LAN, link and virtual address. Pure.
-import { type Address, addressOf, type Cidr, contains, type Family, familyOf } from '../units/address.ts';
+import { type Address, addressOf, type Cidr, contains, type Family, familyOf, isLinkLocal } from '../units/address.ts';
 import type { Config, LanConfig } from './schema.ts';
 
 export interface Link {
@@ -16,7 +16,7 @@ export interface VirtualAddress {
   readonly lan: string;
   readonly interface: string;
   readonly kind: 'vip' | 'gateway';
-  /** This router's own address in the same network, the source of probes; undefined when it has none. */
+  /** The source of probes: this router's own address in the same network; for a VIP that is routed here, one of its family. */
   readonly own: Address | undefined;
 }
 
@@ -63,6 +63,11 @@ export function ownAddressNear(lan: LanConfig, node: string, address: Address): 
   return near && addressOf(near);
 }
 
+function ownAddressOf(lan: LanConfig, node: string, family: Family): Address | undefined {
+  const own = ownAddresses(lan, node).find(candidate => familyOf(candidate) === family);
+  return own && addressOf(own);
+}
+
 /** The view of router `node`. The config must have passed rules.ts; throws a RangeError for an unknown node. */
 export function nodeView(config: Config, node: string): NodeView {
   const names = Object.keys(config.routers).sort();
@@ -97,8 +102,8 @@ function targetsOn(config: Config, lan: string, spec: LanConfig, node: string): 
 function linkOn(config: Config, lanName: string, node: string, peer: string): Link {
   const lan = config.lans[lanName];
   const interfaceName = lan && interfaceOf(lan, node);
-  const locals = lan ? ownAddresses(lan, node).map(addressOf) : [];
-  const remotes = lan ? ownAddresses(lan, peer).map(addressOf) : [];
+  const usable = (router: string) => (lan ? ownAddresses(lan, router) : []).filter(own => !isLinkLocal(own));
+  const [locals, remotes] = [usable(node).map(addressOf), usable(peer).map(addressOf)];
   for (const local of locals) {
     const remote = remotes.find(candidate => familyOf(candidate) === familyOf(local));
     if (remote && interfaceName) return { lan: lanName, interface: interfaceName, local, remote };
@@ -115,7 +120,7 @@ function virtualAddresses(lan: string, spec: LanConfig, node: string): VirtualAd
     lan,
     interface: interfaceName,
     kind,
-    own: ownAddressNear(spec, node, address),
+    own: ownAddressNear(spec, node, address) ?? ownAddressOf(spec, node, familyOf(address)),
   });
   return [...spec.vips.map(describe('vip')), ...spec.gateways.map(describe('gateway'))];
 }

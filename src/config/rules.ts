@@ -1,6 +1,7 @@
 // All rules that need more than one field of the config, in the order of the file. Pure: a config in, findings out; the
 // cron grammar is node-cron's, because node-cron runs the audit and the snapshots.
 import { validate } from 'node-cron';
+import { addressRules } from './rules/addresses.ts';
 import type { Finding } from './rules/finding.ts';
 import { networkRules } from './rules/network.ts';
 import { serviceRules } from './rules/services.ts';
@@ -15,6 +16,7 @@ const CRON_LENGTH_MAX = 200;
 /** What is wrong, or probably not meant, in a config that fits the schema. */
 export function checkRules(config: Config): Finding[] {
   return [
+    ...addressRules(config),
     ...networkRules(config),
     ...timingRules(config),
     ...witnessRules(config),

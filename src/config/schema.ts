@@ -117,7 +117,7 @@ const lan = z
       .meta({ description: "Each router's own, fixed addresses on this LAN (Tandem never adds or removes these)" }),
     vips: z
       .array(address)
-      .max(16)
+      .max(64)
       .default([])
       .meta({ description: 'Virtual IPs that clients use; the active router holds them' }),
     gateways: z

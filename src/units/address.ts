@@ -46,6 +46,38 @@ export function prefixOf(cidr: Cidr): number {
   return Number(cidr.slice(cidr.indexOf('/') + 1));
 }
 
+/** What makes an address none of a host's, in words; undefined: it may be one's. */
+export function specialUse(address: Address): string | undefined {
+  switch (ipaddr.parse(address).range()) {
+    case 'unspecified':
+      return 'unspecified ("this host")';
+    case 'broadcast':
+      return 'the broadcast address';
+    case 'multicast':
+      return 'a multicast address';
+    case 'loopback':
+      return 'a loopback address';
+    case 'ipv4Mapped':
+      return 'an IPv4 address in IPv6 spelling';
+    default:
+      return undefined;
+  }
+}
+
+/** fe80::/10: means something on one interface only. */
+export function isLinkLocal(address: Address | Cidr): boolean {
+  return familyOf(address) === 6 && /^fe[89ab]/i.test(address);
+}
+
+/** First and last address of a network, where they are none of a host's: not in /31 and /32; IPv6 has no last one. */
+export function ends(cidr: Cidr): { readonly first?: Address; readonly last?: Address } {
+  const six = familyOf(cidr) === 6;
+  if (prefixOf(cidr) >= (six ? 127 : 31)) return {};
+  if (six) return { first: ipaddr.IPv6.networkAddressFromCIDR(cidr).toRFC5952String() as Address };
+  const [first, last] = [ipaddr.IPv4.networkAddressFromCIDR(cidr), ipaddr.IPv4.broadcastAddressFromCIDR(cidr)];
+  return { first: first.toString() as Address, last: last.toString() as Address };
+}
+
 /** Whether `address` lies in the network of `cidr` (same family and same leading bits). */
 export function contains(cidr: Cidr, address: Address): boolean {
   if (familyOf(cidr) !== familyOf(address)) return false;

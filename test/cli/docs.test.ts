@@ -33,7 +33,7 @@ test('the reference tells the bounds and defaults of the schema', t => {
     '| `heartbeat.dead` | duration | `"300ms"` | 30ms to 30s | D: silence after which the standby takes over |',
   );
   t.regex(row('services.NAME.mark') ?? '', /\| whole number \| \*\*required\*\* \| 1 to 2147483647 \|/);
-  t.regex(row('lans.NAME.vips') ?? '', /\| list of address \| `\[\]` \| 0 to 16 entries \|/);
+  t.regex(row('lans.NAME.vips') ?? '', /\| list of address \| `\[\]` \| 0 to 64 entries \|/);
 });
 
 test('the schema is found by path, through names, lists and alternatives', t => {

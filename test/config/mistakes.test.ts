@@ -2,6 +2,7 @@
 // with one edit.
 import test from 'ava';
 import { parseConfig } from '../../src/config/document.ts';
+import { nodeView } from '../../src/config/node.ts';
 
 const SOUND = `pair: p1
 routers:
@@ -315,10 +316,58 @@ const CASES: readonly Case[] = [
     ],
   },
   {
-    mistake: 'a VIP outside the networks of its LAN',
+    mistake: 'a VIP outside the networks of its LAN, which may be meant so',
     edits: [['192.0.2.101]', '203.0.113.9]']],
     told: [
-      `11:25: error: VIP 203.0.113.9 is in no network of router "a" on LAN "client" (192.0.2.2/24); write an address inside it, or add an address of 203.0.113.9's network to both routers`,
+      '11:25: warning: VIP 203.0.113.9 is in no network of router "a" on LAN "client" (192.0.2.2/24): nobody reaches it without a route; route 203.0.113.9 to that LAN (on-link, so that it is resolved there), or write an address inside',
+    ],
+  },
+  {
+    mistake: 'a VIP of a family that the LAN has not',
+    edits: [['192.0.2.101]', '"2001:db8::9"]']],
+    told: [
+      `11:25: error: VIP 2001:db8::9 is in no network of router "a" on LAN "client" (192.0.2.2/24); write an address inside it, or add an address of 2001:db8::9's network to both routers`,
+    ],
+  },
+  {
+    mistake: 'virtual addresses that no host can have',
+    edits: [
+      ['192.0.2.101]', '192.0.2.0, 192.0.2.255, 224.0.0.18, 127.0.0.1, 0.0.0.0, 255.255.255.255]'],
+      ['gateways: [198.51.100.1]', 'gateways: [198.51.100.1, 198.51.100.255]'],
+    ],
+    told: [
+      `11:25: error: VIP 192.0.2.0 is the network's own address of 192.0.2.0/24; write the address of one host`,
+      '11:36: error: VIP 192.0.2.255 is the broadcast address of 192.0.2.0/24; write the address of one host',
+      '11:49: error: VIP 224.0.0.18 is a multicast address; write the address of one host',
+      '11:61: error: VIP 127.0.0.1 is a loopback address; write the address of one host',
+      '11:72: error: VIP 0.0.0.0 is unspecified ("this host"); write the address of one host',
+      '11:81: error: VIP 255.255.255.255 is the broadcast address; write the address of one host',
+      '18:30: error: gateway 198.51.100.255 is the broadcast address of 198.51.100.0/24; write the address of one host',
+    ],
+  },
+  {
+    mistake: 'own addresses, targets and servers that no host can have',
+    edits: [
+      ['b: 192.0.2.3/24', 'b: [192.0.2.255/24, "2001:db8:1::/64"]'],
+      ['a: 192.0.2.2/24', 'a: [192.0.2.2/24, "2001:db8:1::2/64"]'],
+      ['targets: [192.0.2.1]', 'targets: [192.0.2.1, 192.0.2.0]'],
+      ['198.51.100.12', '198.51.100.0'],
+    ],
+    told: [
+      '10:11: error: own address of router "b" 192.0.2.255 is the broadcast address of 192.0.2.0/24; write the address of one host',
+      `10:27: error: own address of router "b" 2001:db8:1:: is the network's own address of 2001:db8:1::/64; write the address of one host`,
+      `12:26: error: target 192.0.2.0 is the network's own address of 192.0.2.0/24; write the address of one host`,
+      `44:22: error: address of server "s2" 198.51.100.0 is the network's own address of 198.51.100.0/24; write the address of one host`,
+    ],
+  },
+  {
+    mistake: 'a heartbeat link of link-local addresses',
+    edits: [
+      ['a: [203.0.113.1/30]', 'a: ["fe80::1/64"]'],
+      ['b: [203.0.113.2/30]', 'b: ["fe80::2/64"]'],
+    ],
+    told: [
+      '25:19: error: link "cross" has link-local addresses only (fe80::1/64), and heartbeats cannot use these; give both routers another address there, such as one of a unique local network (fd00::/8)',
     ],
   },
   {
@@ -364,14 +413,9 @@ const CASES: readonly Case[] = [
   },
   {
     mistake: 'more virtual addresses than a claim carries',
-    edits: [
-      [
-        '192.0.2.101]',
-        '192.0.2.101, 192.0.2.102, 192.0.2.103, 192.0.2.104, 192.0.2.105, 192.0.2.106, 192.0.2.107, 192.0.2.108, 192.0.2.109, 192.0.2.110, 192.0.2.111, 192.0.2.112, 192.0.2.113, 192.0.2.114, 192.0.2.115]',
-      ],
-    ],
+    edits: [['192.0.2.101]', `${Array.from({ length: 63 }, (_, n) => `192.0.2.${101 + n}`).join(', ')}]`]],
     told: [
-      '6:3: error: 17 VIPs and gateways in all, more than the 16 of one claim; write at most 16, or use a second pair',
+      '6:3: error: 65 VIPs and gateways in all, more than the 64 that a pair can hold; write at most 64, or use a second pair',
     ],
   },
   {
@@ -759,6 +803,40 @@ test('the timings of the defaults and of 10/22/30 keep the margins', t => {
   const parsed = parseConfig(standard);
   t.true(parsed.ok);
   if (parsed.ok) t.like(parsed.config.heartbeat, { interval: 100, lease: 220, dead: 300 });
+});
+
+test('a pair may have as many virtual addresses as vipd can hold', t => {
+  const vips = Array.from({ length: 62 }, (_, n) => `192.0.2.${101 + n}`);
+  t.deepEqual(told(edited([['192.0.2.101]', `${vips.join(', ')}]`]])), []);
+});
+
+test('first and last address of a /31 and a /32 are addresses of hosts', t => {
+  const text = edited([
+    ['a: [203.0.113.1/30]', 'a: 203.0.113.0/31'],
+    ['b: [203.0.113.2/30]', 'b: 203.0.113.1/31'],
+  ]);
+  t.deepEqual(told(text), []);
+});
+
+test('a link that has link-local addresses beside others uses the others', t => {
+  const parsed = parseConfig(
+    edited([
+      ['a: [203.0.113.1/30]', 'a: ["fe80::1/64", "2001:db8:3::1/64"]'],
+      ['b: [203.0.113.2/30]', 'b: ["fe80::2/64", "2001:db8:3::2/64"]'],
+    ]),
+  );
+  t.true(parsed.ok);
+  if (!parsed.ok) return;
+  const [, cross] = nodeView(parsed.config, 'a').links;
+  t.like(cross, { local: '2001:db8:3::1', remote: '2001:db8:3::2' });
+});
+
+test('a routed VIP is probed from an own address of its family', t => {
+  const parsed = parseConfig(edited([['192.0.2.101]', '203.0.113.77]']]));
+  t.true(parsed.ok);
+  if (!parsed.ok) return;
+  const routed = nodeView(parsed.config, 'b').addresses.find(({ address }) => (address as string) === '203.0.113.77');
+  t.is(routed?.own as string | undefined, '192.0.2.3');
 });
 
 test('both families on one LAN are no mistake when both routers have them', t => {

@@ -443,6 +443,41 @@ pairTest(
   },
 );
 
+pairTest('as many addresses as a pair can have are claimed, announced, probed and let go of', async (t, pair) => {
+  // Outside every network of the LAN, as routed VIPs are.
+  const many = Array.from({ length: 64 }, (_, n) => `203.0.113.${100 + n}`);
+  const args = (own: string, state: string) => [
+    ...['--state', `${pair.statePath}${state}`, '--link', `192.0.2.${own},192.0.2.${5 - Number(own)},${PORT}`],
+    ...many.flatMap(vip => ['--address', `${vip},lan0,192.0.2.${own}`]),
+  ];
+  const owner = await pair.vipd('a', args('2', ''), VIPD_PLAIN);
+  const other = await pair.vipd('b', args('3', '.b'), VIPD_PLAIN);
+  // A neighbour that learns from announcements alone: tcpdump loses frames of such a burst.
+  await run('ip', ['netns', 'exec', pair.b, 'sysctl', '-qw', 'net.ipv4.conf.lan0.arp_accept=1']);
+  const begun = performance.now();
+  t.is(await owner.claim('7.1', 10_000), 'held 1 7.1');
+  t.log(`64 addresses held after ${(performance.now() - begun).toFixed(1)} ms`);
+  t.is((await pair.ip(pair.a, '-o', '-4', 'addr', 'show', 'dev', 'lan0')).match(/203\.0\.113\./g)?.length, 64);
+  await sleep(600);
+  const mac = await pair.mac(pair.a, 'lan0');
+  const learnt = await pair.ip(pair.b, 'neigh', 'show', 'dev', 'lan0');
+  t.deepEqual(
+    many.filter(vip => !learnt.includes(`${vip} lladdr ${mac}`)),
+    [],
+    'every one was announced',
+  );
+  // At pulse's pace; a round must not push out the one before it, whose answers may be late.
+  for (let round = 1; round <= 4; round += 1) {
+    for (const index of many.keys()) other.send(`probe ${round} ${index} ${mac} 200`);
+    await sleep(25);
+  }
+  for (let round = 1; round <= 4; round += 1)
+    for (const index of many.keys()) await other.line(new RegExp(`^reply ${round} ${index} echo ${mac}`));
+  t.is(other.matching(/^silent /).length, 0);
+  t.is(await owner.release('7.1', 'quiet'), 'released 2 7.1');
+  t.false((await pair.ip(pair.a, '-o', '-4', 'addr', 'show', 'dev', 'lan0')).includes('203.0.113.'));
+});
+
 pairTest('without an own address the probe still asks who has it', async (t, pair) => {
   const args = ['--state', pair.statePath, '--address', `${VIPS[0]},lan0,-`, '--address', `${VIPS[1]},lan0,-`];
   const prober = await pair.vipd('a', args);

@@ -1,11 +1,20 @@
 // Rules about routers, LANs, virtual addresses and heartbeat links. Pure.
-import { type Address, addressOf, type Cidr, contains, familyOf, prefixOf } from '../../units/address.ts';
+import {
+  type Address,
+  addressOf,
+  type Cidr,
+  contains,
+  familyOf,
+  isLinkLocal,
+  prefixOf,
+  specialUse,
+} from '../../units/address.ts';
 import { interfaceOf, ownAddresses } from '../node.ts';
 import type { Config, LanConfig } from '../schema.ts';
 import { error, type Finding, type Path, unknownName, warning } from './finding.ts';
 
-/** Most virtual addresses (VIPs and gateways) of a pair: what one claim of vipd carries. */
-export const VIRTUAL_ADDRESSES_MAX = 16;
+/** Most virtual addresses (VIPs and gateways) of a pair: what vipd can hold (VIP_MAX in vipd.h). */
+export const VIRTUAL_ADDRESSES_MAX = 64;
 
 export function networkRules(config: Config): Finding[] {
   return [
@@ -117,13 +126,20 @@ function virtualsOf(lanName: string, lan: LanConfig): Virtual[] {
 
 function virtualInside(config: Config, lanName: string, lan: LanConfig): Finding[] {
   return virtualsOf(lanName, lan).flatMap(({ address, path, what }) => {
+    // Said by addresses.ts.
+    if (specialUse(address) !== undefined) return [];
     const missing = Object.keys(config.routers).find(router => {
       const own = ownAddresses(lan, router);
       return own.length > 0 && !own.some(cidr => contains(cidr, address));
     });
     if (missing === undefined) return [];
-    const networks = ownAddresses(lan, missing).join(', ');
+    const own = ownAddresses(lan, missing);
+    const networks = own.join(', ');
     const problem = `${what} ${address} is in no network of router "${missing}" on LAN "${lanName}" (${networks})`;
+    if (what === 'VIP' && own.some(cidr => familyOf(cidr) === familyOf(address))) {
+      const routed = `route ${address} to that LAN (on-link, so that it is resolved there), or write an address inside`;
+      return [warning(path, `${problem}: nobody reaches it without a route`, routed, [['lans', lanName, 'addresses']])];
+    }
     const remedy = `write an address inside it, or add an address of ${address}'s network to both routers`;
     return [error(path, problem, remedy, [['lans', lanName, 'addresses']])];
   });
@@ -169,7 +185,7 @@ function virtualOnce(config: Config): Finding[] {
     seen.set(address, virtual);
   }
   if (virtuals.length > VIRTUAL_ADDRESSES_MAX) {
-    const problem = `${virtuals.length} VIPs and gateways in all, more than the ${VIRTUAL_ADDRESSES_MAX} of one claim`;
+    const problem = `${virtuals.length} VIPs and gateways in all, more than the ${VIRTUAL_ADDRESSES_MAX} that a pair can hold`;
     findings.push(error(['lans'], problem, `write at most ${VIRTUAL_ADDRESSES_MAX}, or use a second pair`));
   }
   return findings;
@@ -202,7 +218,9 @@ function links(config: Config): Finding[] {
     if (names.indexOf(name) < index) return [error(path, `link "${name}" is named twice`, 'name each LAN once')];
     const lan = config.lans[name];
     if (!lan) return [unknownName(path, 'LAN', name, lans, ['lans'])];
-    const [first, second] = Object.keys(config.routers).map(router => ownAddresses(lan, router));
+    const [first, second] = Object.keys(config.routers).map(router =>
+      ownAddresses(lan, router).filter(own => !isLinkLocal(own)),
+    );
     if (!first?.length || !second?.length) return [];
     if (first.some(own => second.some(other => familyOf(own) === familyOf(other)))) return [];
     const remedy = 'give both routers an IPv4 address there, or both an IPv6 one';

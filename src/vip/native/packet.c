@@ -21,7 +21,7 @@
 #define REST_US (5 * US_PER_MS)
 #define RECEIVE_BYTES (64 * 1024)
 #define FILTER_MAX (VIP_MAX + TARGET_MAX + 20)
-#define PROBE_MAX 128
+#define PROBE_MAX (8 * VIP_MAX) /* rounds that pulse may still take an answer of (LATE_ROUNDS), of every address */
 #define PROBE_LIFE_US (2 * US_PER_S)
 #define ANSWERS_MAX 4 /* of each kind for one probe: enough to see that two machines answer */
 #define CONFLICT_AGAIN_US US_PER_S

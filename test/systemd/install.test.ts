@@ -1,11 +1,19 @@
 // scripts/install and scripts/uninstall: twice is as good as once, configs and keys are never touched, nothing is left behind.
-import { access, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { access, copyFile, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { builtTree, emptyDirectory, filesBelow, REPOSITORY, run, runScript } from './install.ts';
 
-const LIB = 'usr/local/lib/tandem';
+const VERSIONS = 'usr/local/lib/tandem';
 const CONFIG = 'etc/tandem/tandem.yaml';
+
+/** The one version that is installed below `root`, relative to it. */
+async function libOf(root: string): Promise<string> {
+  const versions = await readdir(join(root, VERSIONS));
+  if (versions.length !== 1) throw new Error(`not one version: ${versions.join(', ')}`);
+  return join(VERSIONS, versions[0] as string);
+}
 
 test.serial(
   'a second install keeps a changed config and the key, and says so; uninstall leaves only those',
@@ -20,15 +28,18 @@ test.serial(
 
     await writeFile(join(root, CONFIG), 'pair: mine\n');
     await writeFile(join(root, 'etc/tandem/pair.key'), 'secret', { mode: 0o600 });
-    await writeFile(join(root, LIB, 'dist/src/left-over.js'), '');
+    const before = await libOf(root);
     const second = await runScript(tree, 'install', { DESTDIR: root });
     t.regex(second, /kept {5}\/etc\/tandem\/tandem\.yaml/);
     t.is(await readFile(join(root, CONFIG), 'utf8'), 'pair: mine\n');
     t.is(await readFile(join(root, 'etc/tandem/pair.key'), 'utf8'), 'secret');
     t.is((await stat(join(root, 'etc/tandem/pair.key'))).mode & 0o777, 0o600);
-    await t.throwsAsync(access(join(root, LIB, 'dist/src/left-over.js')), { code: 'ENOENT' }, 'old files are gone');
+    const lib = await libOf(root);
+    t.not(lib, before, 'old files are gone');
+    t.regex(lib, /\/\d+\.\d+\.\d+-\w{6}$/);
+    t.is((await stat(join(root, lib))).mode & 0o777, 0o755);
 
-    const { stdout } = await run(process.execPath, [join(root, LIB, 'dist/src/cli/main.js'), '--help']);
+    const { stdout } = await run(process.execPath, [join(root, lib, 'dist/src/cli/main.js'), '--help']);
     t.regex(stdout, /Usage: tandem/);
     const removed = await runScript(tree, 'uninstall', { DESTDIR: root });
     t.regex(removed, /kept {4}\/etc\/tandem \(config and key\)/);
@@ -43,6 +54,7 @@ test.serial('what is installed is the program with its production packages, not 
   t.teardown(() => Promise.all([rm(tree, { recursive: true }), rm(root, { recursive: true })]));
   await runScript(tree, 'install', { DESTDIR: root });
   const files = await filesBelow(root);
+  const LIB = await libOf(root);
   const { dependencies, devDependencies } = JSON.parse(
     await readFile(join(REPOSITORY, 'package.json'), 'utf8'),
   ) as Record<string, Record<string, string>>;
@@ -70,8 +82,11 @@ test.serial('PREFIX and SYSCONFDIR are honoured, and the installed command runs'
   const { stdout } = await run(join(root, 'opt/bin/tandem'), ['--help']);
   t.regex(stdout, /Usage: tandem/);
   const unit = await readFile(join(root, 'opt/lib/systemd/system/tandem-pulse.service'), 'utf8');
+  const [version] = await readdir(join(root, 'opt/lib/tandem'));
   t.true(unit.includes(`main.js pulse --realtime --config ${root}/conf/tandem/tandem.yaml`));
-  t.true(unit.includes(`ExecStopPost=-${root}/opt/lib/tandem/dist/vipd --cleanup --state /run/tandem/vipd.state`));
+  t.true(
+    unit.includes(`ExecStopPost=-${root}/opt/lib/tandem/${version}/dist/vipd --cleanup --state /run/tandem/vipd.state`),
+  );
 });
 
 test.serial('a config directory that exists keeps its mode', async t => {
@@ -91,7 +106,14 @@ test.serial('mistakes are refused before anything is written', async t => {
     [{ DESTDIR: root, PREFIX: 'usr' }, /PREFIX must be an absolute path/],
     [{ DESTDIR: root, PREFIX: '/with blank' }, /characters that a systemd unit cannot carry/],
     [{ DESTDIR: root, NODE: '/nowhere/node' }, /cannot be run; set NODE/],
+    [
+      { DESTDIR: root, NODE: '/root/.nvm/node' },
+      /NODE is \/root\/.nvm\/node, and the units cannot see \/root .*for all users/,
+    ],
+    [{ DESTDIR: root, NODE: join(root, 'node') }, /NODE is \/home\/somebody\/node, and the units cannot see \/home/],
+    [{ DESTDIR: root, PREFIX: '/home/tandem' }, /PREFIX is \/home\/tandem, and the units cannot see \/home/],
   ];
+  await symlink('/home/somebody/node', join(root, 'node'));
   for (const [environment, stderr] of refused) {
     const error = await t.throwsAsync(runScript(tree, 'install', environment));
     t.regex((error as Error & { stderr: string }).stderr, stderr);
@@ -99,7 +121,65 @@ test.serial('mistakes are refused before anything is written', async t => {
   await rm(join(tree, 'dist/vipd'));
   const error = await t.throwsAsync(runScript(tree, 'install', { DESTDIR: root }));
   t.regex((error as Error & { stderr: string }).stderr, /dist\/vipd is missing; run scripts\/build/);
-  t.deepEqual(await filesBelow(root), []);
+  t.deepEqual(await filesBelow(root), ['node']);
+});
+
+test.serial('what runs keeps its own vipd and program until nothing runs them any more', async t => {
+  const tree = await builtTree();
+  const root = await emptyDirectory();
+  t.teardown(() => Promise.all([rm(tree, { recursive: true }), rm(root, { recursive: true })]));
+  const environment = { PREFIX: join(root, 'opt'), SYSCONFDIR: join(root, 'conf') };
+  const versions = join(root, 'opt/lib/tandem');
+  const installed = async () => (await readdir(versions)).filter(name => /^\d/.test(name)).sort();
+  await runScript(tree, 'install', environment);
+  const [first] = (await installed()) as [string];
+  // As a pulse of the first version runs its vipd, and as 0.3.0 lay in lib/tandem itself.
+  const sleeper = async (path: string) => {
+    await copyFile('/bin/sleep', path);
+    return execFile(path, ['60']);
+  };
+  await mkdir(join(versions, 'dist'));
+  const old = await sleeper(join(versions, 'dist/vipd'));
+  await rm(join(versions, first, 'dist/vipd'));
+  const running = await sleeper(join(versions, first, 'dist/vipd'));
+  const ended = [old, running].map(child => new Promise(resolve => child.once('exit', resolve)));
+  const said = await runScript(tree, 'install', environment);
+  t.true(said.includes(`kept     ${versions}/${first}: it runs`));
+  t.true(said.includes(`kept     ${versions}/{dist,node_modules}: an older Tandem runs from there`));
+  t.is((await installed()).length, 2);
+  await access(join(versions, 'dist/vipd'));
+  const [, second] = /main\.js|tandem\/([^/]+)\/dist/.exec(await readFile(join(root, 'opt/bin/tandem'), 'utf8')) ?? [];
+  t.not(second, first, 'the command is the new one');
+  for (const child of [old, running]) child.kill();
+  await Promise.all(ended);
+  await runScript(tree, 'install', environment);
+  t.is((await installed()).length, 1);
+  t.false((await installed()).includes(first));
+  await t.throwsAsync(access(join(versions, 'dist')), { code: 'ENOENT' });
+});
+
+const asRoot = process.getuid?.() === 0 ? test.serial : test.skip;
+
+asRoot('installed on a machine, the group and the directories that the units need are there', async t => {
+  const tree = await builtTree();
+  t.teardown(() => rm(tree, { recursive: true }));
+  // A machine of its own as far as files go: nothing below /usr/local, /run and /var/lib, and /etc as a copy.
+  const script = `set -e
+    mount --make-rprivate /
+    for place in /usr/local /run /var/lib /mnt; do mount -t tmpfs -o mode=0755 tmpfs $place; done
+    mkdir /mnt/upper /mnt/work
+    mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work /etc
+    sed -i /^tandem:/d /etc/group /etc/gshadow
+    ${tree}/scripts/install > /mnt/said
+    ! grep -q sysusers /mnt/said
+    getent group tandem > /dev/null
+    stat -c '%a %U:%G' /run/tandem /var/lib/tandem
+    test -f /etc/tandem/tandem.yaml
+    /usr/local/bin/tandem --version`;
+  const { stdout } = await run('unshare', ['--mount', 'bash', '--norc', '-c', script], {
+    env: { PATH: process.env.PATH, NODE: process.execPath },
+  });
+  t.regex(stdout, /^750 root:tandem\n700 root:tandem\n\d+\.\d+/);
 });
 
 test('both scripts explain themselves and refuse arguments they do not know', async t => {

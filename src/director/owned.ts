@@ -1,7 +1,9 @@
 // What Tandem has put into the kernel, remembered across a restart of the director (run-dir/director-owned.json): a service
-// that leaves the config while the director is down is still known as ours, and anything not in here is somebody else's. Pure.
+// that leaves the config while the director is down is still known as ours, and anything not in here is somebody else's.
+// scripts/uninstall goes by it, too. Pure.
 import { z } from 'zod';
 import type { ServiceKey, WantedService } from '../ipvs/table.ts';
+import type { SysctlChange } from './sysctl.ts';
 
 export const OWNED_FILE = 'director-owned.json';
 const OWNED_MAX = 256;
@@ -20,11 +22,16 @@ export const ownedSchema = z.strictObject({
     .max(OWNED_MAX),
   /** The kernel's sync daemons that Tandem 0.1 started, to be stopped. */
   sync: z.strictObject({ interface: z.string().max(15), syncId: z.int().min(0).max(255) }).nullable(),
+  /** Kernel settings that were changed, as they were before the first change and as they were set. */
+  sysctls: z
+    .array(z.strictObject({ name: z.string().max(128), before: z.string().max(128), set: z.string().max(128) }))
+    .max(OWNED_MAX)
+    .default([]),
 });
 
 export type Owned = z.output<typeof ownedSchema>;
 
-export const NOTHING_OWNED: Owned = { version: 1, services: [], sync: null };
+export const NOTHING_OWNED: Owned = { version: 1, services: [], sync: null, sysctls: [] };
 
 /** The file's content, or undefined when it is not one of ours (then nothing is owned but what the config wants). */
 export function parseOwned(text: string): Owned | undefined {
@@ -39,11 +46,19 @@ export function ownedKeys(owned: Owned): ReadonlySet<ServiceKey> {
   return new Set(owned.services.map(service => service.key as ServiceKey));
 }
 
-/** With the wanted services added: written *before* they go into the kernel, so that none is ever forgotten. */
-export function claimOwned(owned: Owned, wanted: readonly WantedService[]): Owned {
+/** With what is about to go into the kernel added: written *before* that, so that nothing is ever forgotten. */
+export function claimOwned(
+  owned: Owned,
+  { wanted, sysctls }: { readonly wanted: readonly WantedService[]; readonly sysctls: readonly SysctlChange[] },
+): Owned {
   const kept = owned.services.filter(service => !wanted.some(candidate => candidate.key === service.key));
   const services = [...wanted.map(({ key, name }) => ({ key, name })), ...kept].slice(0, OWNED_MAX);
-  return { ...owned, services };
+  const changed = sysctls.map(({ rule: { name, value }, from }) => {
+    const before = owned.sysctls.find(known => known.name === name)?.before ?? from;
+    return { name, before, set: value };
+  });
+  const others = owned.sysctls.filter(({ name }) => !changed.some(change => change.name === name));
+  return { ...owned, services, sysctls: [...others, ...changed].slice(0, OWNED_MAX) };
 }
 
 /** Without the services that are neither wanted nor in the kernel any more. */

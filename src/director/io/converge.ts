@@ -49,7 +49,7 @@ export async function audit(input: AuditInput, ports: AuditPorts): Promise<Audit
   const first = current;
   for (let round = 0; round < ROUNDS_MAX && current.changes.length > 0; round += 1) {
     attempted.push(...current.changes);
-    const claimed = claimOwned(owned, current.wanted);
+    const claimed = claimOwned(owned, current);
     if (JSON.stringify(claimed) !== JSON.stringify(owned)) await ports.saveOwned(claimed);
     owned = claimed;
     applied = await apply(current, applied, ports.kernel, refused);

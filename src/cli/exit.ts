@@ -8,6 +8,10 @@ export const EXIT = {
   usage: 2,
   /** The daemon does not answer, or you may not ask it. */
   unreachable: 3,
+  /** `tandem status`: served, but something is wrong, such as no fit standby. */
+  degraded: 4,
+  /** `tandem status`: nobody is served. */
+  failed: 5,
   /**
    * A daemon cannot start with this config or key: EX_CONFIG of sysexits.h. The units do not restart it then, since only a person
    * can mend that. A host name that is no router of the config is not among these: it may come late at boot.

@@ -53,7 +53,7 @@ function commands(terminal: Terminal, end: End): Command {
     .showHelpAfterError('(tandem --help tells what is possible)')
     .addHelpText(
       'after',
-      '\nExit codes: 0 done, 1 not so (mistakes, refused, failed), 2 usage, 3 daemon not reachable, 78 a daemon cannot use its config or key.',
+      '\nExit codes: 0 done, 1 not so (mistakes, refused, failed), 2 usage, 3 daemon not reachable, 4 status: degraded, 5 status: failed, 78 a daemon cannot use its config or key.',
     );
   daemonCommands(program, terminal, end);
   fileCommands(program, terminal, end);

@@ -26,6 +26,7 @@ export function renderStatus(report: StatusReport, options: RenderOptions): stri
   return page([
     headline(report, paint),
     problems(report.problems, paint),
+    notices(report.notices, paint),
     pulse ? pairTables(pulse, paint, options.now) : 'PULSE\n  does not answer: systemctl status tandem-pulse',
     ...report.services.map(service => serviceTable(service, paint, options.now)),
     [kernelLines(report, paint, options.now), syncLines(report, paint, options.now)].join('\n'),
@@ -56,6 +57,12 @@ function problems(sentences: readonly string[], paint: Paint): string {
   if (sentences.length === 0) return '';
   const lines = sentences.map(sentence => `  ${paint('bad', '!')} ${printable(sentence, SENTENCE_LENGTH_MAX)}`);
   return [paint('bold', 'PROBLEMS'), ...lines].join('\n');
+}
+
+function notices(sentences: readonly string[], paint: Paint): string {
+  if (sentences.length === 0) return '';
+  const lines = sentences.map(sentence => `  ${printable(sentence, SENTENCE_LENGTH_MAX)}`);
+  return [paint('bold', 'WAITING'), ...lines].join('\n');
 }
 
 function pairTables(pulse: Snapshot, paint: Paint, now: number): string {

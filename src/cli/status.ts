@@ -24,12 +24,12 @@ type Known =
 const WATCH_MS = 1_000;
 const SCREEN = { top: '\u001b[H', clearLine: '\u001b[K', clearBelow: '\u001b[J', clear: '\u001b[2J' } as const;
 
-/** One status, or with `watch` one a second until Ctrl-C. Exit code 3 when the director did not answer. */
+/** One status, or with `watch` one a second until Ctrl-C. The exit code says the health; 3: the director did not answer. */
 export async function status(terminal: Terminal, options: Place & { readonly watch?: boolean }): Promise<ExitCode> {
   if (!options.watch) {
     const known = await learn(options.runDir);
     terminal.out(show(known, terminal, options.json === true, 2));
-    return known.whole ? EXIT.ok : EXIT.unreachable;
+    return known.whole ? EXIT[known.report.health] : EXIT.unreachable;
   }
   if (terminal.screen && !options.json) terminal.out(SCREEN.clear);
   do {

@@ -20,6 +20,7 @@ import type { GateFinding } from './io/gate-audit.ts';
 import type { Kernel } from './io/kernel.ts';
 import type { Owned } from './owned.ts';
 import { pulseReport, statusReport } from './report.ts';
+import { NOTHING_SERVED_YET, type ServiceWatch, serviceFailures, watchService } from './service-watch.ts';
 import { NOTHING_WATCHED, type SyncWatch, syncProblems, watchSync } from './sync-watch.ts';
 
 export interface DirectorPorts {
@@ -96,6 +97,7 @@ class Loop implements Director {
   #owns: boolean | undefined;
   #judged = false;
   #syncWatch: SyncWatch = NOTHING_WATCHED;
+  #serviceWatch: ServiceWatch = NOTHING_SERVED_YET;
   #running: Promise<void> | undefined;
   #waiting: { readonly reasons: Set<string>; readonly done: Promise<void> } | undefined;
   readonly #listeners = new Set<(reason: string) => void>();
@@ -195,6 +197,7 @@ class Loop implements Director {
   }
 
   pulseSays(snapshot: Snapshot): void {
+    this.#serviceWatch = watchService(this.#serviceWatch, snapshot, this.#ports.now());
     this.#ports.sync.pulseSays(snapshot);
     const takesOver = isTakeover(this.#role, snapshot.role);
     const lost = this.#owns === true && !owns(snapshot);
@@ -240,7 +243,13 @@ class Loop implements Director {
     const flushMs = this.#ports.sync.flushMs();
     // Pulse is told once a second: so often the sync is looked at, whoever reads the status.
     const { status } = this.#lookAtSync();
-    return pulseReport(this.#config, verdicts, { rulesIn, judged: this.#judged, flushMs, sync: status });
+    return pulseReport(this.#config, verdicts, {
+      digest: this.#digest,
+      rulesIn,
+      judged: this.#judged,
+      flushMs,
+      sync: status,
+    });
   }
 
   #lookAtSync(): { readonly status: SyncStatus; readonly problems: readonly string[] } {
@@ -263,9 +272,17 @@ class Loop implements Director {
       known: this.#known,
       lastAuditAt: this.#lastAuditAt,
       sync: sync.status,
+      failures: this.#failures(),
       syncProblems: sync.problems,
       kernelFound: this.#ports.sync.found(),
     });
+  }
+
+  #failures(): readonly string[] {
+    const { snapshot, now } = this.#ports;
+    const { rulesIn } = this.#known;
+    const deadMs = this.#config.heartbeat.dead;
+    return serviceFailures({ watch: this.#serviceWatch, pulse: snapshot(), rulesIn, deadMs, now: now() });
   }
 
   subscribe(listener: (reason: string) => void): () => void {

@@ -1,5 +1,6 @@
 // What the director says of itself and of the router: to pulse (rules in, healthy servers, flush time) and to people (the status
 // report). Pure.
+import { pulseDigest } from '../config/digest.ts';
 import type { Config } from '../config/schema.ts';
 import type { DirectorReport, Snapshot } from '../feed/message.ts';
 import type { ServerCounts } from '../ipvs/ipvsadm.ts';
@@ -26,6 +27,8 @@ export interface ReportInput {
   readonly known: Knowledge;
   readonly lastAuditAt: string | null;
   readonly sync: SyncStatus;
+  /** Sentences of service-watch.ts. */
+  readonly failures: readonly string[];
   /** Sentences of sync-watch.ts. */
   readonly syncProblems: readonly string[];
   /** What the sync found this kernel to do, by name (EnsureResult.found). */
@@ -33,6 +36,8 @@ export interface ReportInput {
 }
 
 export interface PulseReportInput {
+  /** Of the config in use. */
+  readonly digest: string;
   readonly rulesIn: boolean;
   readonly judged: boolean;
   readonly flushMs: number;
@@ -46,7 +51,7 @@ export interface PulseReportInput {
 export function pulseReport(
   config: Config,
   verdicts: readonly Verdict[],
-  { rulesIn, judged, flushMs, sync }: PulseReportInput,
+  { digest, rulesIn, judged, flushMs, sync }: PulseReportInput,
 ): DirectorReport {
   const totalServers = Object.values(config.services).reduce(
     (n, service) => n + Object.keys(service.servers).length,
@@ -54,7 +59,8 @@ export function pulseReport(
   );
   const up = verdicts.filter(verdict => verdict.state === 'up').length;
   const warm = sync.phase === 'off' || sync.warm;
-  return { command: 'report', rulesIn, healthyServers: judged ? up : null, totalServers, flushMs, warm };
+  const healthyServers = judged ? up : null;
+  return { command: 'report', rulesIn, healthyServers, totalServers, flushMs, warm, configDigest: digest };
 }
 
 export function statusReport(input: ReportInput): StatusReport {
@@ -62,19 +68,20 @@ export function statusReport(input: ReportInput): StatusReport {
   // Compiles only while the report's schema can hold every SyncStatus.
   const sync: SyncReport = input.sync;
   const problems = [
+    ...input.failures,
     ...pulseProblems(pulse, digest),
     ...kernelProblems(known),
     ...input.syncProblems,
     ...serverProblems(input),
   ];
-  const failed = pulse === null || !known.rulesIn;
   return {
     schema: 'tandem-status/1',
     version: input.version,
     generatedAt: input.generatedAt,
     pair: config.pair,
-    health: failed ? 'failed' : problems.length > 0 ? 'degraded' : 'ok',
+    health: input.failures.length > 0 ? 'failed' : problems.length > 0 ? 'degraded' : 'ok',
     problems: [...new Set(problems)],
+    notices: noticesOf(config, pulse),
     pulse,
     services: Object.keys(config.services).map(name => serviceReport(name, input)),
     kernel: {
@@ -89,13 +96,12 @@ export function statusReport(input: ReportInput): StatusReport {
 }
 
 function pulseProblems(pulse: Snapshot | null, digest: string): string[] {
-  if (!pulse) return ['pulse does not answer: this router neither holds nor takes the VIPs under its control'];
+  if (!pulse) return [];
   const problems: string[] = [];
   const { peer, peerNode, node, hold } = pulse;
   if (!peer) problems.push(`${peerNode} is not heard: there is nobody to take over`);
   else if (peer.silent) problems.push(`${peerNode} is silent: there is nobody to take over`);
   else if (peer.configDigest !== digest) problems.push(`${peerNode} runs another config than ${node}`);
-  if (pulse.configDigest !== digest) problems.push('pulse runs another config than the director: reload both');
   if (peer && !peer.silent && !peer.ready) problems.push(`${peerNode} is not ready to take over`);
   if (hold.on) problems.push(`${node} is on hold${hold.until === null ? '' : ` until ${hold.until}`}`);
   if (peer?.hold) problems.push(`${peerNode} is on hold`);
@@ -105,7 +111,16 @@ function pulseProblems(pulse: Snapshot | null, digest: string): string[] {
   for (const name of new Set(pulse.vips.filter(vip => !vip.linkUp).map(vip => vip.interface))) {
     problems.push(`interface ${name} has no carrier`);
   }
+  if (pulse.vipdTrouble !== null) problems.push(`${node}: ${pulse.vipdTrouble}`);
   return [...problems, ...surroundingProblems(pulse)];
+}
+
+/** What is no fault and wants a person at leisure: what a reload could not bring into force, with the command that does. */
+function noticesOf(config: Config, pulse: Snapshot | null): string[] {
+  if (!pulse?.runningDigest || pulse.runningDigest === pulseDigest(config, pulse.node)) return [];
+  return [
+    `pulse on ${pulse.node} runs with the config it was started with; what has changed waits for: systemctl restart tandem-pulse (the standby first, then tandem handover)`,
+  ];
 }
 
 /** LANs, targets, a third machine, the witness. */

@@ -63,7 +63,10 @@ export const snapshotSchema = z.object({
   rulesIn: z.boolean(),
   /** Its director has said lately that the tables here hold what the owner's hold. (Default: from a pulse before this field.) */
   warm: z.boolean().default(false),
+  /** Of the config that the router's director uses. */
   configDigest: z.string(),
+  /** Of the part that pulse was started with and runs with; null: from a pulse before this field. */
+  runningDigest: z.string().nullable().default(null),
   peer: z
     .object({
       role: z.enum(ROLES),
@@ -105,6 +108,16 @@ export const snapshotSchema = z.object({
     .default([]),
   /** Rules at netdev ingress let packets for the addresses in only while the lease lives; null: not known. */
   packetLease: z.boolean().nullable().default(null),
+  /** What vipd refused or complained of in the last minute; null: nothing. */
+  vipdTrouble: z.string().nullable().default(null),
+  /**
+   * What a standby found when it asked the addresses themselves, by an echo each: those that answer, and those that did in this term
+   * and answer no more. null: it does not ask (it holds them, or starts), or nothing has ever answered.
+   */
+  vipCheck: z
+    .object({ answering: z.array(z.string()), silent: z.array(z.string()) })
+    .nullable()
+    .default(null),
   /** Neither the peer nor any target nor any other frame is heard. */
   isolated: z.boolean().default(false),
   /** The third machine that was last heard to claim an address; standsDown: the addresses are left to it for now. */
@@ -145,6 +158,11 @@ export const directorReportSchema = z.object({
    * pulse and director can be upgraded one after the other.)
    */
   warm: z.boolean().default(false),
+  /** Of the config it uses, for the heartbeats. (Absent: from a director before this field.) */
+  configDigest: z
+    .string()
+    .regex(/^[0-9a-f]{16}$/)
+    .optional(),
 });
 export type DirectorReport = z.output<typeof directorReportSchema>;
 

@@ -31,7 +31,7 @@ export function heartbeatFor(machine: Machine, link: number, now: At): Heartbeat
     standsDown: standsDown(machine, now),
     priority: settings.priority,
     fitness: fitnessOf(machine, now),
-    configDigest: settings.configDigest,
+    configDigest: machine.configDigest,
     intervalMs: settings.intervalMs,
     leaseMs: settings.leaseMs,
     deadMs: settings.deadMs,

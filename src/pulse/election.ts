@@ -327,10 +327,10 @@ function watchPeer(turn: Turn): void {
     setCondition(turn, `link-${index}`, silent, silent ? 'LINK_SILENT' : 'LINK_HEARD', { link: index });
   }
   const { last } = machine.peer;
-  const differs = heard && last !== undefined && last.configDigest !== machine.settings.configDigest;
+  const differs = heard && last !== undefined && last.configDigest !== machine.configDigest;
   setCondition(turn, 'config-differs', differs, differs ? 'CONFIG_DIFFERS' : 'CONFIG_AGREES', {
     peer: last?.configDigest ?? '',
-    own: machine.settings.configDigest,
+    own: machine.configDigest,
   });
   // It tells of a standby: an owner whose director is gone is not cold. What a silent peer last said is no news.
   if (heard && last !== undefined && (last.warm || !isServing(machine.peer)))
@@ -359,6 +359,7 @@ function takeReport(turn: Turn, event: PulseEvent & { type: 'report' }): void {
     healthyServers: event.healthyServers ?? undefined,
     flushMs: event.flushMs,
     warm: event.warm,
+    configDigest: event.configDigest ?? turn.machine.configDigest,
     reportedAt: turn.now,
   });
   if (before !== event.rulesIn) report(turn, event.rulesIn ? 'RULES_IN' : 'RULES_OUT', {});

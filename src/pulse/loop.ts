@@ -4,6 +4,7 @@
 import type { NodeView } from '../config/node.ts';
 import type { Config } from '../config/schema.ts';
 import type { ControlReply, ControlRequest, Decision } from '../feed/message.ts';
+import type { EventCode } from '../log/catalogue.ts';
 import type { PulseCounter } from '../log/counters.ts';
 import type { Fields, FieldValue } from '../log/event.ts';
 import type { Log } from '../log/log.ts';
@@ -21,6 +22,8 @@ import type { PulseState, StateFile } from './io/state-file.ts';
 import type { Effect, Machine, PulseEvent } from './machine.ts';
 import { isNews } from './news.ts';
 import { snapshotOf } from './snapshot.ts';
+import { findingsOf, hear, isOurs, nextRound, type VipCheck } from './vip-check.ts';
+import { troubleAt, troubleIn, type VipdTrouble } from './vipd-trouble.ts';
 
 const DECISIONS_MAX = 32;
 /** The feed repeats itself at this pace even when nothing changes. */
@@ -41,6 +44,8 @@ export interface LoopOptions {
   readonly askWitness: (ask: WitnessAsk) => void;
   /** Whether the packet lease is in force, for the feed. */
   readonly packetLease: () => boolean;
+  /** Of what pulse runs with; see pulseDigest. */
+  readonly runningDigest: string;
   readonly onExit: () => void;
 }
 
@@ -49,6 +54,8 @@ export interface Loop {
   start(parts: { links: Links; vipd: Vipd }): void;
   dispatch(event: PulseEvent): void;
   onDatagram(link: number, bytes: Buffer, from: string): void;
+  /** vipd could not be started or spoke nonsense. */
+  vipdTrouble(text: string): void;
   obey(request: ControlRequest): ControlReply;
 }
 
@@ -66,6 +73,8 @@ export function createLoop(options: LoopOptions): Loop {
   let wakeAt = Infinity;
   let lateToldAt = -Infinity;
   let exiting = false;
+  let trouble: VipdTrouble | undefined;
+  let vipCheck: VipCheck | undefined;
   const counters: Partial<Record<PulseCounter, number>> = { sent: 0, received: 0, lateLoops: 0 };
 
   const count = (name: PulseCounter) => {
@@ -75,6 +84,10 @@ export function createLoop(options: LoopOptions): Loop {
   const dispatch = (event: PulseEvent) => {
     // Before the start there is nobody to carry effects out; after the exit neither.
     if (exiting || !parts) return;
+    if (event.type === 'vipd' && isOurs(event.message)) {
+      vipCheck = hear(vipCheck, event.message);
+      return;
+    }
     const now = monotonicNow();
     noticeLateness(now);
     take(event, now);
@@ -87,7 +100,7 @@ export function createLoop(options: LoopOptions): Loop {
     // What moves the addresses goes out before anything is told: a log line, a snapshot or a state file costs more than the takeover.
     for (const effect of result.effects) if (!isTelling(effect)) run(effect, now);
     for (const effect of result.effects) if (isTelling(effect)) run(effect, now);
-    if (isNews(before, machine)) publish(now);
+    if (isNews(before, machine) || isHello(event)) publish(now);
     arm(now);
   };
 
@@ -133,7 +146,7 @@ export function createLoop(options: LoopOptions): Loop {
         break;
       case 'event':
         if (effect.code === 'LOOP_LATE') count('lateLoops');
-        log.event(effect.code, named(effect.fields));
+        tell(effect.code, named(effect.fields));
         break;
       case 'persist':
         persist(now);
@@ -147,6 +160,12 @@ export function createLoop(options: LoopOptions): Loop {
         options.onExit();
         break;
     }
+  };
+
+  const tell = (code: EventCode, fields: Fields) => {
+    const text = troubleIn(code, fields);
+    if (text !== undefined) trouble = { text, at: monotonicNow() };
+    log.event(code, fields);
   };
 
   const sendHeartbeats = (now: At) => {
@@ -186,7 +205,10 @@ export function createLoop(options: LoopOptions): Loop {
     publishSeq += 1;
     counters.feedReadersDropped = options.feed.dropped();
     const packetLease = options.packetLease();
-    const about = { view, seq: publishSeq, now, wallMs: Date.now(), decisions, counters, packetLease };
+    const vipdTrouble = troubleAt(trouble, now);
+    const { runningDigest } = options;
+    const found = { runningDigest, vipdTrouble, vipCheck: findingsOf(vipCheck, machine, now) };
+    const about = { view, seq: publishSeq, now, wallMs: Date.now(), decisions, counters, packetLease, ...found };
     options.feed.publish(snapshotOf(machine, about));
   };
 
@@ -226,9 +248,17 @@ export function createLoop(options: LoopOptions): Loop {
     housekeeping(monotonicNow());
   };
 
+  const checkVips = (now: At) => {
+    const next = nextRound(vipCheck, machine, now);
+    if (!next) return;
+    vipCheck = next.check;
+    for (const { id, index, mac, windowMs } of next.probes) parts?.vipd.send(probeLine(id, index, mac, windowMs));
+  };
+
   const housekeeping = (now: At) => {
     if (exiting) return;
     if (now - publishedAt >= PUBLISH_MS) publish(now);
+    checkVips(now);
     if (options.watchdogMs !== undefined && now - watchdogAt >= options.watchdogMs / 3) {
       watchdogAt = now;
       parts?.vipd.send('notify WATCHDOG=1');
@@ -239,7 +269,9 @@ export function createLoop(options: LoopOptions): Loop {
     dispatch,
     start(given) {
       parts = given;
-      publish(monotonicNow());
+      // The first snapshot waits for vipd's hello, a second at most: only vipd knows whether an earlier life has left the addresses,
+      // and "not held" would have the director forget the connections of a router that serves.
+      publishedAt = monotonicNow();
       arm(monotonicNow());
     },
     onDatagram(link, bytes, from) {
@@ -257,11 +289,13 @@ export function createLoop(options: LoopOptions): Loop {
         log.event('DATAGRAM_REFUSED', { refusal: decoded.refusal, link: lan, from });
       }
     },
+    vipdTrouble: text => tell('VIPD_ERROR', { text }),
     obey(request) {
       answer = undefined;
       if (request.command === 'report') {
-        const { rulesIn, healthyServers, flushMs, warm } = request;
-        dispatch({ type: 'report', rulesIn, healthyServers, flushMs, warm });
+        const { rulesIn, healthyServers, flushMs, warm, configDigest } = request;
+        const digest = configDigest === undefined ? {} : { configDigest };
+        dispatch({ type: 'report', rulesIn, healthyServers, flushMs, warm, ...digest });
         return { ok: true, code: 'ok', message: 'noted' };
       }
       if (request.command === 'hold') dispatch({ type: 'hold', forMs: request.forMs });
@@ -270,6 +304,10 @@ export function createLoop(options: LoopOptions): Loop {
       return answer ?? { ok: false, code: 'refused', message: 'pulse is starting or stopping; try again in a moment' };
     },
   };
+}
+
+function isHello(event: PulseEvent): boolean {
+  return event.type === 'vipd' && event.message.type === 'hello';
 }
 
 /** Effects for people and for the next start; none of them is waited for by vipd or the peer. */

@@ -152,6 +152,8 @@ export interface Machine {
   /** The epoch that this router served or claimed under last; EPOCH_NONE before that. */
   readonly lastTerm: Epoch;
   readonly hold: { readonly on: boolean; readonly until: At | undefined };
+  /** Of the config in use, as the director last said: it reloads; before its first word, of the one pulse was started with. */
+  readonly configDigest: string;
   readonly rulesIn: boolean;
   readonly healthyServers: number | undefined;
   readonly flushMs: number;
@@ -200,6 +202,8 @@ export type PulseEvent =
       readonly healthyServers: number | null;
       readonly flushMs: number;
       readonly warm: boolean;
+      /** Absent: from a director of 0.3. */
+      readonly configDigest?: string;
     }
   /** cold: also to a peer whose tables are cold. */
   | { readonly type: 'handover'; readonly cold: boolean }
@@ -264,6 +268,7 @@ export function newMachine({ settings, now, ceiling, reserved = ceiling, hold, r
     willReadAt: undefined,
     lastTerm: EPOCH_NONE,
     hold,
+    configDigest: settings.configDigest,
     rulesIn,
     healthyServers: undefined,
     flushMs: 0,

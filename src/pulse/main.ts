@@ -5,6 +5,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
+import { pulseDigest } from '../config/digest.ts';
 import { loadKeys } from '../config/io/key.ts';
 import { loadConfig } from '../config/io/load.ts';
 import { type NodeView, nodeView } from '../config/node.ts';
@@ -140,6 +141,7 @@ async function open(
     watchdogMs,
     askWitness: ask => witness?.ask(ask),
     packetLease: () => gate.inForce,
+    runningDigest: pulseDigest(config, options.node),
     onExit: ended,
   });
   const witness = openWitness(prepared, answer => loop.dispatch({ type: 'witness', answer }));
@@ -164,13 +166,14 @@ async function open(
     onMessage: message => {
       gate.hear(message, line => vipd.send(line));
       loop.dispatch({ type: 'vipd', message });
+      // At each: the first vipd may have died before it could pass it on, and systemd would stop a healthy pulse.
+      if (message.type === 'hello') vipd.send('notify READY=1');
     },
     onGone: how => loop.dispatch({ type: 'vipd-gone', how }),
-    onTrouble: text => log.event('VIPD_ERROR', { text }),
+    onTrouble: loop.vipdTrouble,
   });
   closers.push(vipd.close);
   loop.start({ links, vipd });
-  vipd.send('notify READY=1');
   const stop = () => loop.dispatch({ type: 'stop' });
   process.on('SIGTERM', stop).on('SIGINT', stop);
   await end;

@@ -10,6 +10,7 @@ export function isNews(before: Machine, now: Machine): boolean {
     now.hold !== before.hold ||
     now.rulesIn !== before.rulesIn ||
     now.warm !== before.warm ||
+    now.heldAddresses !== before.heldAddresses ||
     isNewsOfPeer(before, now)
   );
 }

@@ -8,6 +8,7 @@ import { deadMs, fitnessOf, isIsolated, isWarm } from './judgement.ts';
 import { lowestMargin } from './lease-margin.ts';
 import { epochOf, type Machine, roleOf } from './machine.ts';
 import { isServing } from './peer.ts';
+import type { VipFindings } from './vip-check.ts';
 import { servingNow } from './vipd-events.ts';
 import { witnessGood } from './witness-force.ts';
 
@@ -21,6 +22,12 @@ export interface SnapshotContext {
   readonly counters: Readonly<Record<string, number>>;
   /** The gate is in force. */
   readonly packetLease: boolean;
+  /** What vipd complained of lately; null: nothing. */
+  readonly vipdTrouble: string | null;
+  /** Of the part of the config that pulse was started with; see pulseDigest. */
+  readonly runningDigest: string;
+  /** By number of address; see vip-check.ts. */
+  readonly vipCheck: VipFindings | null;
 }
 
 export function snapshotOf(machine: Machine, context: SnapshotContext): Snapshot {
@@ -43,24 +50,35 @@ export function snapshotOf(machine: Machine, context: SnapshotContext): Snapshot
     fitness: fitnessOf(machine, now),
     rulesIn: machine.rulesIn,
     warm: isWarm(machine, now),
-    configDigest: machine.settings.configDigest,
+    configDigest: machine.configDigest,
+    runningDigest: context.runningDigest,
     peer: peerOf(machine, now),
     links: linksOf(machine, view, now),
     vips: view.addresses.map((address, index) => ({
       address: address.address,
       interface: address.interface,
       kind: address.kind,
-      held: machine.heldAddresses && servingNow(machine, now),
+      held: machine.heldAddresses && (servingNow(machine, now) || isResuming(machine)),
       linkUp: machine.addressLinks[index]?.up ?? false,
     })),
     lans: lansOf(machine, view),
     packetLease: context.packetLease,
+    vipdTrouble: context.vipdTrouble,
+    vipCheck: context.vipCheck && {
+      answering: context.vipCheck.answering.map(index => view.addresses[index]?.address ?? ''),
+      silent: context.vipCheck.silent.map(index => view.addresses[index]?.address ?? ''),
+    },
     isolated: isIsolated(machine, now),
     foreign: foreignOf(machine, view, now),
     witness: witnessOf(machine, now),
     decisions: [...context.decisions],
     counters: { ...context.counters },
   };
+}
+
+/** A pulse that was restarted alone: vipd has found the addresses, and the kernel serves them until we claim them again. */
+function isResuming({ state }: Machine): boolean {
+  return state.role === 'starting' && state.resume;
 }
 
 function leaseMargin({ lease }: Machine): number | null {

@@ -2,7 +2,7 @@
 // that move all the time. Pure.
 import type { StatusReport } from './report.ts';
 
-const PARTS = ['health', 'problems', 'pulse', 'services', 'kernel', 'sync'] as const;
+const PARTS = ['health', 'problems', 'notices', 'pulse', 'services', 'kernel', 'sync'] as const;
 export type Part = (typeof PARTS)[number];
 
 /** The parts that changed, whole, as they are now. */

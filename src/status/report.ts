@@ -36,10 +36,12 @@ export const statusReportSchema = z.object({
   version: z.string(),
   generatedAt: z.string(),
   pair: z.string(),
-  /** Overall: ok, degraded (works, but not redundant or not complete), failed (this router cannot do its part). */
+  /** Overall: ok, degraded (served, but not redundant or not complete), failed (nobody is served, or pulse does not answer). */
   health: z.enum(['ok', 'degraded', 'failed']),
   /** Why it is not ok, each a sentence. */
   problems: z.array(z.string()),
+  /** What is no fault but waits for somebody, each a sentence with its command. */
+  notices: z.array(z.string()).default([]),
   /** The last snapshot from pulse; null when pulse does not answer. */
   pulse: snapshotSchema.nullable(),
   services: z.array(serviceReportSchema),

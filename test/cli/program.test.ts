@@ -286,12 +286,33 @@ test('status shows the report of the director, or gives it as JSON', async t => 
   const runDir = place(t);
   await fakeHttp(t, join(runDir, 'status.sock'), { '/status': sampleReport() });
   const shown = await tandem(['status', '--run-dir', runDir], { env: { FORCE_COLOR: '1' } });
-  t.is(shown.code, 0);
+  t.is(shown.code, 4);
   t.regex(shown.out, /^DEGRADED {2}pair ftp-pair[\s\S]*router-a \(here\) +ACTIVE[\s\S]*ftp2 .* DOWN/);
   t.false(shown.out.includes('\u001b'), 'no colours into a pipe');
   const json = await tandem(['status', '--json', '--run-dir', runDir]);
   t.deepEqual(JSON.parse(json.out), sampleReport());
 });
+
+for (const [health, code] of [
+  ['ok', 0],
+  ['degraded', 4],
+  ['failed', 5],
+] as const) {
+  test(`status of a router whose health is ${health} ends with ${code}`, async t => {
+    const runDir = place(t);
+    const report = {
+      ...sampleReport(),
+      health,
+      problems: [],
+      notices: ['it waits for: systemctl restart tandem-pulse'],
+    };
+    await fakeHttp(t, join(runDir, 'status.sock'), { '/status': report });
+    const shown = await tandem(['status', '--run-dir', runDir]);
+    t.is(shown.code, code);
+    t.regex(shown.out, /WAITING\n {2}it waits for: systemctl restart tandem-pulse/);
+    t.is((await tandem(['status', '--json', '--run-dir', runDir])).code, code);
+  });
+}
 
 test('status falls back to pulse, says so, and ends with 3', async t => {
   const runDir = place(t);

@@ -22,6 +22,9 @@ export function sampleSnapshot(changed: Partial<Snapshot> = {}): Snapshot {
     leaseMargin: 0.54,
     lans: [{ lan: 'client', interface: 'eth0', dead: false, targets: [{ address: '192.0.2.1', up: true }] }],
     packetLease: true,
+    runningDigest: null,
+    vipdTrouble: null,
+    vipCheck: null,
     isolated: false,
     foreign: null,
     witness: null,
@@ -92,6 +95,7 @@ export function sampleReport(): StatusReport {
     pair: 'ftp-pair',
     health: 'degraded',
     problems: ['heartbeat link cross is down', 'ftp2 of service ftp is down: login: 530 Login incorrect.'],
+    notices: [],
     pulse: sampleSnapshot(),
     services: [
       {

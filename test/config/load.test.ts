@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
+import { configDigest, pulseDigest } from '../../src/config/digest.ts';
 import { MISTAKES_MAX, parseConfig } from '../../src/config/document.ts';
-import { CONFIG_BYTES_MAX, configDigest, loadConfig } from '../../src/config/io/load.ts';
+import { CONFIG_BYTES_MAX, loadConfig } from '../../src/config/io/load.ts';
 
 const EXAMPLE = 'conf/tandem.yaml';
 const directory = mkdtempSync(join(tmpdir(), 'tandem-load-'));
@@ -215,3 +216,18 @@ function soundMistakes(text: string): void {
   if (!parsed.ok && !mistakes.some(mistake => mistake.severity === 'error'))
     throw new Error('refused without an error');
 }
+
+test('what only the director uses does not make pulse wait for a restart; what pulse uses does', t => {
+  const shipped = loadConfig('conf/tandem.yaml');
+  t.true(shipped.ok);
+  if (!shipped.ok) return;
+  const { config } = shipped;
+  const [router = ''] = Object.keys(config.routers);
+  const own = pulseDigest(config, router);
+  const changed = (part: object) => pulseDigest({ ...config, ...part }, router);
+  const [[name, service]] = Object.entries(config.services) as [[string, object]];
+  t.is(changed({ services: { ...config.services, [name]: { ...service, scheduler: 'rr', mark: 77 } } }), own);
+  t.is(changed({ ipvs: { ...config.ipvs, tcp_timeout: 7_200_001 } }), own);
+  t.not(changed({ heartbeat: { ...config.heartbeat, lease: config.heartbeat.lease + 10 } }), own);
+  t.not(changed({ services: {} }), own, 'real servers are targets');
+});

@@ -70,6 +70,9 @@ export function pulseSnapshot(changes: Partial<Pulse> = {}): Pulse {
     vips: [{ address: '192.0.2.100', interface: 'eth0', kind: 'vip', held: true, linkUp: true }],
     lans: [{ lan: 'client', interface: 'eth0', dead: false, targets: [{ address: '192.0.2.1', up: true }] }],
     packetLease: true,
+    runningDigest: null,
+    vipdTrouble: null,
+    vipCheck: null,
     isolated: false,
     foreign: null,
     witness: { good: true, answeredMsAgo: 120, epoch: '12.1' },
@@ -112,6 +115,7 @@ export function statusReport(changes: Partial<StatusReport> = {}): StatusReport 
     pair: 'ftp-pair',
     health: 'ok',
     problems: [],
+    notices: [],
     pulse: pulseSnapshot(),
     services: [
       {

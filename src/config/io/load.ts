@@ -1,6 +1,7 @@
 // Reads a config file from disk: bounded, UTF-8 only, never throwing for what is in the file or for its absence.
-import { createHash } from 'node:crypto';
+
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { configDigest } from '../digest.ts';
 import { type MoreRules, parseConfig } from '../document.ts';
 import type { Mistake } from '../mistakes.ts';
 import type { Config } from '../schema.ts';
@@ -39,23 +40,6 @@ export function loadConfig(file: string, more?: MoreRules): LoadedConfig {
   }
   const parsed = parseConfig(read.text, more);
   return parsed.ok ? { ...parsed, digest: configDigest(parsed.config) } : parsed;
-}
-
-/**
- * The first 8 bytes of the SHA-256 of the parsed config, as 16 hex digits. Defaults filled in, keys sorted: comments, order and
- * spelling ("1s" or "1000ms") do not change it, meaning does. The routers compare it over the heartbeat.
- */
-export function configDigest(config: Config): string {
-  return createHash('sha256').update(canonical(config)).digest('hex').slice(0, 16);
-}
-
-/** JSON with sorted keys. */
-function canonical(config: Config): string {
-  return JSON.stringify(config, (_, value: unknown) =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : value,
-  );
 }
 
 type Read =

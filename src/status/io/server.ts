@@ -128,7 +128,7 @@ function follow(context: Context, method: string, response: ServerResponse): voi
   reply(response, 503, JSON_TYPE, json({ error: `${READERS_MAX} readers follow /events already; close one` }));
 }
 
-/** 200 while this router does its part (also degraded), 503 when it failed or pulse does not answer. */
+/** 200 while clients are served (also degraded: the word says so), 503 when nobody is served or pulse does not answer. */
 function healthOf(report: StatusReport): { status: 200 | 503; body: object } {
   const { health, problems, pulse } = report;
   const fine = health !== 'failed' && pulse !== null;

@@ -180,6 +180,9 @@ export const electionTarget: Target = {
           decisions: [],
           counters: {},
           packetLease: true,
+          runningDigest: '',
+          vipdTrouble: null,
+          vipCheck: null,
         };
         snapshotSchema.parse(JSON.parse(JSON.stringify(snapshotOf(this.machine, context))));
       }

@@ -1,0 +1,97 @@
+// The standby's own look at the addresses: every 3 D it asks each by an echo, as the election does after silence, and sees which
+// answer. It decides nothing; it tells people that nobody is served although a heartbeat says so, or that somebody is although no
+// heartbeat arrives. An address counts as silent only if it has answered in this term of ownership: where a firewall drops echoes,
+// nothing is concluded. Pure.
+
+import { type At, after, between, ms } from '../units/duration.ts';
+import { formatEpoch } from '../units/epoch.ts';
+import type { VipdMessage } from '../vip/protocol.ts';
+import { peerMac } from './judgement.ts';
+import type { Machine } from './machine.ts';
+
+/** Numbers of our probes: far above those of the election, which counts from 1. */
+const IDS_FROM = 2 ** 40;
+/** In dead times: slow, since it is for people, and two rounds never meet. */
+const EVERY_DEAD_TIMES = 3;
+/** Rounds without an answer that make an address silent: two could be a frame lost twice. */
+const SILENT_ROUNDS = 3;
+
+interface Seen {
+  readonly answered: boolean;
+  /** It has answered in this term. */
+  readonly proven: boolean;
+  /** Rounds in a row without an answer. */
+  readonly missed: number;
+}
+
+export interface VipCheck {
+  readonly round: number;
+  readonly askedAt: At;
+  /** The term that the findings are about: the epoch that the peer serves under. */
+  readonly term: string;
+  readonly seen: readonly Seen[];
+}
+
+export interface VipFindings {
+  readonly answering: readonly number[];
+  readonly silent: readonly number[];
+}
+
+export interface VipProbe {
+  readonly id: number;
+  readonly index: number;
+  readonly mac: string | undefined;
+  readonly windowMs: number;
+}
+
+const UNSEEN: Seen = { answered: false, proven: false, missed: 0 };
+
+/** The next round if one is due; undefined when none is. Ends (check undefined) when this router is no standby. */
+export function nextRound(
+  check: VipCheck | undefined,
+  machine: Machine,
+  now: At,
+): { readonly check: VipCheck | undefined; readonly probes: readonly VipProbe[] } | undefined {
+  if (machine.state.role !== 'standby') return check && { check: undefined, probes: [] };
+  const { addressLans, intervalMs, deadMs } = machine.settings;
+  if (check && now < after(check.askedAt, ms(EVERY_DEAD_TIMES * deadMs))) return undefined;
+  const term = formatEpoch(machine.peer.last?.epoch ?? machine.highest);
+  const before = check?.term === term ? check.seen : addressLans.map(() => UNSEEN);
+  const round = (check?.round ?? 0) + 1;
+  const seen = before.map(({ answered, proven, missed }) => ({
+    answered: false,
+    proven: proven || answered,
+    missed: answered || check?.term !== term ? 0 : missed + 1,
+  }));
+  const probes = addressLans.map((_, index) => ({
+    id: IDS_FROM + round,
+    index,
+    mac: peerMac(machine, index),
+    windowMs: intervalMs,
+  }));
+  return { check: { round, askedAt: now, term, seen }, probes };
+}
+
+/** Whether a word of vipd is about our probes, and so none of the election's business. */
+export function isOurs(message: VipdMessage): boolean {
+  return (message.type === 'reply' || message.type === 'silent') && message.id >= IDS_FROM;
+}
+
+export function hear(check: VipCheck | undefined, message: VipdMessage): VipCheck | undefined {
+  if (!check || message.type !== 'reply' || message.via !== 'echo' || message.id !== IDS_FROM + check.round)
+    return check;
+  const seen = check.seen.map((old, index) => (index === message.index ? { ...old, answered: true } : old));
+  return { ...check, seen };
+}
+
+/** What is to be told; null before anything has answered. */
+export function findingsOf(check: VipCheck | undefined, machine: Machine, now: At): VipFindings | null {
+  if (!check?.seen.some(({ answered, proven }) => answered || proven)) return null;
+  // A loop that stood still has asked nobody.
+  if (between(check.askedAt, now) > 2 * EVERY_DEAD_TIMES * machine.settings.deadMs) return null;
+  const numbers = (which: (seen: Seen) => boolean) => [...check.seen.keys()].filter(i => which(check.seen[i] as Seen));
+  return {
+    answering: numbers(({ answered, proven, missed }) => answered || (proven && missed < SILENT_ROUNDS)),
+    silent: numbers(({ answered, proven, missed }) => !answered && proven && missed >= SILENT_ROUNDS),
+  };
+}

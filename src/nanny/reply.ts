@@ -139,12 +139,28 @@ export function lastWords(reader: ReplyReader): string {
   return reader.partial.length > 0 ? printable(decode(reader.partial)) : reader.lastLine;
 }
 
+/** Six numbers and their commas, as clients find them: blanks are let pass, a seventh number or a sign is not. */
+const SIX_NUMBERS = /(?<![\d.-]|,[ \t]{0,8})\d{1,3}(?:[ \t]{0,8},[ \t]{0,8}\d{1,3}){5}(?!\d|[ \t]{0,8},[ \t]{0,8}\d)/gu;
+/** RFC 2428's `(|||port|)`, network and address empty; any printable delimiter but a digit. */
+const EXTENDED_PORT = /\(([!-/:-~])\1\1[ \t]{0,8}([1-9]\d{0,4})[ \t]{0,8}\1\)/gu;
+/** The same without parentheses: only with the two delimiters that servers use, as it stands amid text. */
+const BARE_EXTENDED_PORT = /(?<![|!])([|!])\1\1[ \t]{0,8}([1-9]\d{0,4})[ \t]{0,8}\1(?![|!\d])/gu;
+
+/**
+ * The one thing in a reply that `pattern` finds: in its last line, else in any other one (servers put it into the first line of a
+ * long 227, and clients find it there). Undefined where there is none, or where two differ: clients would, too.
+ */
+function onlyMatch({ lines }: Reply, pattern: RegExp): RegExpExecArray | undefined {
+  const last = [...(lines.at(-1) ?? '').matchAll(pattern)];
+  const found = last.length > 0 ? last : lines.slice(0, -1).flatMap(line => [...line.matchAll(pattern)]);
+  const isOne = found.every(match => match[0] === found[0]?.[0]);
+  return isOne ? (found[0] as RegExpExecArray | undefined) : undefined;
+}
+
 /** What a 227 announces: address in dotted form and port; undefined when it is malformed (RFC 959, RFC 1123 4.1.2.6). */
 export function parsePasv(reply: Reply): { readonly address: string; readonly port: number } | undefined {
-  // Six numbers of 0 to 255, without leading zeros, found wherever they stand in the line: text and parentheses are not fixed.
-  const found = [...(reply.lines.at(-1) ?? '').matchAll(/(?<![\d,.-])\d{1,3}(?:,\d{1,3}){5}(?![\d,])/gu)];
-  if (found.length !== 1) return undefined;
-  const parts = (found[0]?.[0] ?? '').split(',');
+  // Numbers of 0 to 255 without leading zeros, which some clients read as octal; text and parentheses around them are not fixed.
+  const parts = (onlyMatch(reply, SIX_NUMBERS)?.[0] ?? '').split(',').map(part => part.trim());
   const numbers = parts.map(Number);
   if (parts.some((part, index) => part !== `${numbers[index]}`) || numbers.some(number => number > 255))
     return undefined;
@@ -153,9 +169,9 @@ export function parsePasv(reply: Reply): { readonly address: string; readonly po
   return port === 0 ? undefined : { address: `${h1}.${h2}.${h3}.${h4}`, port };
 }
 
-/** The port a 229 announces; undefined when it is malformed (RFC 2428: `(|||port|)`, network and address empty). */
+/** The port a 229 announces; undefined when it is malformed. */
 export function parseEpsv(reply: Reply): number | undefined {
-  const found = [...(reply.lines.at(-1) ?? '').matchAll(/\(([!-/:-~])\1\1([1-9]\d{0,4})\1\)/gu)];
-  const port = Number(found[0]?.[2]);
-  return found.length === 1 && port <= 65_535 ? port : undefined;
+  const found = onlyMatch(reply, EXTENDED_PORT) ?? onlyMatch(reply, BARE_EXTENDED_PORT);
+  const port = Number(found?.[2]);
+  return port <= 65_535 ? port : undefined;
 }

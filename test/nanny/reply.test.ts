@@ -173,7 +173,13 @@ const PASV: readonly [text: string, target: { address: string; port: number } | 
   ['Entering Passive Mode (192,0,2,-100,39,17)', undefined],
   ['Entering Passive Mode (192,0,2,0100,39,17)', undefined],
   ['Entering Passive Mode (192,0,02,100,39,17)', undefined],
-  ['Entering Passive Mode (192, 0, 2, 100, 39, 17)', undefined],
+  ['Entering Passive Mode (192, 0, 2, 100, 39, 16)', { address: '192.0.2.100', port: 10_000 }],
+  ['Entering Passive Mode ( 192 ,0,\t2,100 , 39,16 )', { address: '192.0.2.100', port: 10_000 }],
+  ['Entering Passive Mode 192,0,2,100,39,16, welcome', { address: '192.0.2.100', port: 10_000 }],
+  ['(192,0,2,100,39,17), that is (192,0,2,100,39,17)', { address: '192.0.2.100', port: 10_001 }],
+  ['Entering Passive Mode (192, 0, 2, 100, 39, 17, 3)', undefined],
+  ['Entering Passive Mode (7, 192, 0, 2, 100, 39, 17)', undefined],
+  ['Entering Passive Mode (192, 0, 2, -100, 39, 17)', undefined],
   ['Entering Passive Mode (192.0.2.100.39.17)', undefined],
   ['(192,0,2,100,39,17) or (192,0,2,100,39,18)', undefined],
   ['Entering Passive Mode', undefined],
@@ -195,7 +201,15 @@ const EPSV: readonly [text: string, port: number | undefined][] = [
   ['Extended (||6446|)', undefined],
   ['Extended (|||6446!)', undefined],
   ['Extended (|1|192.0.2.1|6446|)', undefined],
-  ['Extended |||6446|', undefined],
+  ['Extended |||6446|', 6446],
+  ['Extended Passive Mode OK. !!!6446!', 6446],
+  ['Extended (||| 6446 |)', 6446],
+  ['(|||6446|), that is (|||6446|)', 6446],
+  ['|||6446|, at last (|||6447|)', 6447],
+  ['Extended ||||6446|', undefined],
+  ['Extended |||6446||', undefined],
+  ['Extended ...6446.', undefined],
+  ['|||6446| |||6447|', undefined],
   ['Extended (555123 5)', undefined],
   ['Extended (11144441)', undefined],
   ['Extended (|||-1|)', undefined],
@@ -207,3 +221,61 @@ for (const [text, port] of EPSV) {
     t.is(parseEpsv({ code: 229, lines: [text] }), port);
   });
 }
+
+test('the numbers of a long 227 or 229 are found in its first line, or in any one, as clients find them', t => {
+  const target = { address: '192.0.2.100', port: 10_000 };
+  t.deepEqual(parsePasv({ code: 227, lines: ['Entering Passive Mode (192,0,2,100,39,16)', 'End'] }), target);
+  t.deepEqual(parsePasv({ code: 227, lines: ['Hello', ' (192,0,2,100,39,16)', ''] }), target);
+  t.is(parseEpsv({ code: 229, lines: ['Entering Extended Passive Mode (|||10000|)', 'End'] }), 10_000);
+  t.deepEqual(parsePasv({ code: 227, lines: ['(192,0,2,9,1,1)', '(192,0,2,100,39,16)'] }), target, 'the last counts');
+  t.is(parsePasv({ code: 227, lines: ['(192,0,2,9,1,1)', '(192,0,2,100,39,16)', 'End'] }), undefined);
+  t.is(parseEpsv({ code: 229, lines: ['(|||1|)', '(|||2|)', 'End'] }), undefined);
+});
+
+test('what is announced does not depend on the blanks between the numbers, nor on the line; nothing else is made up', t => {
+  const octet = fc.integer({ min: 0, max: 255 });
+  const six = fc.tuple(octet, octet, octet, octet, octet, octet);
+  const blank = fc.constantFrom('', ' ', '  ', '\t');
+  fc.assert(
+    fc.property(
+      six,
+      fc.array(blank, { minLength: 12, maxLength: 12 }),
+      fc.nat(2),
+      fc.nat(2),
+      (parts, blanks, up, down) => {
+        const numbers = parts.map((part, i) => `${blanks[2 * i]}${part}${blanks[2 * i + 1]}`).join(',');
+        const lines = [
+          ...Array<string>(up).fill('text'),
+          `Entering (${numbers}).`,
+          ...Array<string>(down).fill('text'),
+        ];
+        const port = parts[4] * 256 + parts[5];
+        const expected = port === 0 ? undefined : { address: parts.slice(0, 4).join('.'), port };
+        t.deepEqual(parsePasv({ code: 227, lines }), expected);
+      },
+    ),
+  );
+  const noise = fc.string({
+    unit: fc.constantFrom('1', '25', '256', ',', ' ', '|', '!', '(', ')', '-', '.'),
+    maxLength: 60,
+  });
+  fc.assert(
+    fc.property(fc.array(noise, { minLength: 1, maxLength: 4 }), lines => {
+      const target = parsePasv({ code: 227, lines });
+      const port = parseEpsv({ code: 229, lines });
+      const text = lines.map(line => line.replaceAll(' ', '')).join('\n');
+      if (target) {
+        const { address } = target;
+        const wanted = [...address.split('.'), target.port >> 8, target.port & 255].join(',');
+        t.true(text.includes(wanted) && target.port > 0 && target.port < 65_536);
+      }
+      if (port !== undefined)
+        t.true(
+          port > 0 &&
+            port < 65_536 &&
+            new RegExp(`([|!])\\1\\1(?:${port})\\1|\\((.)\\2\\2(?:${port})\\2\\)`).test(text),
+        );
+    }),
+    { numRuns: 3_000 },
+  );
+});

@@ -1,5 +1,6 @@
 // What other programs and machines send the director: IPVS sync messages and tables, conntrack events, the frames between the two
 // directors, a real server's FTP replies.
+import { isIPv4 } from 'node:net';
 import { randomFrom } from '../random.ts';
 import { insist, type Target } from '../target.ts';
 
@@ -64,10 +65,13 @@ export const ftpReplyTarget: Target = {
     '\r',
     '\xff\xfb',
     '229 (|||10000|)\r\n',
+    '227-192, 0, 2, 100, 39, 16\r\n227 \r\n',
+    '229 |||10000|\r\n',
   ],
   bytesMax: 4_000,
   async load() {
-    const { NEW_READER, readReplies } = await import('../../../src/nanny/reply.ts');
+    const { NEW_READER, parseEpsv, parsePasv, readReplies } = await import('../../../src/nanny/reply.ts');
+    const isPort = (port: number | undefined) => port === undefined || (port > 0 && port < 65_536);
     const read = (bytes: Buffer, lengthOf: () => number) => {
       let reader = NEW_READER;
       const replies: unknown[] = [];
@@ -76,6 +80,11 @@ export const ftpReplyTarget: Target = {
         const reading = readReplies(reader, bytes.subarray(at, at + length));
         reader = reading.reader;
         replies.push(...reading.replies);
+        for (const reply of reading.replies) {
+          const target = parsePasv(reply);
+          insist(isPort(target?.port) && isPort(parseEpsv(reply)), 'a port that is none was read');
+          insist(target === undefined || isIPv4(target.address), 'an address that is none was read');
+        }
         at += length;
       }
       return JSON.stringify([replies, reader.fault ?? null]);

@@ -168,11 +168,24 @@ const heartbeat = z
   })
   .meta({ description: 'Heartbeat and election' });
 
+/** Longer than the 5 s after which a resolver asks the next name server: a greeting may wait for that. */
+export const STAGE_TIMEOUT_DEFAULT = ms(6_000);
+
 const check = z
   .strictObject({
     interval: duration('Time between two checks of a server', 500, 600_000, '5s'),
-    timeout: duration('Longest time for a whole check', 200, 120_000, '8s'),
-    stage_timeout: duration('Longest time for one stage of it (connect, login, transfer…)', 100, 60_000, '3s'),
+    timeout: duration(
+      'Longest time for a whole check; a server that is down is given as long for its greeting, to tell a slow one from a hung one: more than a name server that is gone costs it (10s for each that it asks)',
+      200,
+      120_000,
+      '30s',
+    ),
+    stage_timeout: duration(
+      'Longest time for one stage of it (connect, login, transfer…); more than the 5s after which a resolver asks the next name server',
+      100,
+      60_000,
+      formatDuration(STAGE_TIMEOUT_DEFAULT),
+    ),
     rise: integer('Good checks in a row before a server is used', 1, 20).default(2),
     fall: integer('Failed checks in a row before a server gets no new clients', 1, 20).default(3),
     user: z
@@ -234,6 +247,10 @@ const service = z
       '6m',
     ),
     check: check.prefault({}),
+    on_all_failed: z.enum(['keep', 'empty']).default('keep').meta({
+      description:
+        'What happens when every check of the service fails, but servers answer (all full, the account of the check locked, no name server). keep: those that fell together keep their weights, with an alarm; empty: new clients are refused',
+    }),
     servers: z.record(name('A real server'), server).meta({ description: 'The real servers, by name' }),
   })
   .meta({ description: 'One FTP service on one VIP' });
@@ -368,6 +385,12 @@ const ipvs = z
       '2h',
     ),
     tcp_fin_timeout: duration('Closed TCP connections are forgotten after this', 1_000, 3_600_000, '2m'),
+    drain: duration(
+      'How long a real server that takes no new clients may keep those it has: one that left the config (then what still runs is cut), or one that fails its check but answers (then its clients go to other servers)',
+      60_000,
+      604_800_000,
+      '24h',
+    ),
     audit: z
       .string()
       .default('*/30 * * * * *')

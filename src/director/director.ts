@@ -10,14 +10,19 @@ import {
   type IpvsDiff,
   type IpvsTable,
   type IpvsTimeouts,
+  isInUse,
+  type Leave,
+  type ServiceKey,
   type WantedService,
 } from '../ipvs/table.ts';
 import type { Verdict } from '../nanny/verdict.ts';
 import type { EnsureResult } from '../sync/ports.ts';
 import type { Address } from '../units/address.ts';
+import type { At } from '../units/duration.ts';
+import { leaveOf } from './leaving.ts';
 import { type Owned, ownedKeys } from './owned.ts';
 import { diffSysctls, type SysctlChange, type SysctlValues, wantedSysctls } from './sysctl.ts';
-import { verdictOf, wantedServices, wantedTimeouts } from './wanted.ts';
+import { keyOf, serverOf, verdictOf, wantedServices, wantedTimeouts } from './wanted.ts';
 
 /** A part of the kernel, as read; or why it could not be read (a sentence with what to do). */
 export type Reading<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string };
@@ -57,6 +62,7 @@ export const PROBLEM_CODES = [
   'ftp-helper',
   'foreign-services',
   'no-server-up',
+  'all-servers-fail',
   'config',
 ] as const;
 export type ProblemCode = (typeof PROBLEM_CODES)[number];
@@ -79,13 +85,25 @@ export interface Plan {
   readonly nft: string | undefined;
   readonly sysctls: readonly SysctlChange[];
   readonly draining: readonly Draining[];
+  readonly quiet: readonly QuietServer[];
   readonly wanted: readonly WantedService[];
+}
+
+/** A server of the config that is down but answers. */
+export interface QuietServer {
+  readonly key: ServiceKey;
+  readonly address: Address;
+  /** Whether it has clients, so that it is quiesced; else it has weight 0. */
+  readonly inUse: boolean;
 }
 
 export interface PlanInput {
   readonly config: Config;
   readonly node: string;
   readonly verdicts: readonly Verdict[];
+  /** Of servers that drain; each is named by its address. */
+  readonly leavers: readonly Verdict[];
+  readonly now: At;
   readonly actual: Actual;
   readonly owned: Owned;
   readonly applied: AppliedRules | undefined;
@@ -123,7 +141,7 @@ export function plan(input: PlanInput): Plan {
   const { config, actual, owned } = input;
   const problems: Problem[] = [];
   const table = actual.ipvs.ok ? actual.ipvs.value.table : undefined;
-  const wanted = wantedServices(config, input.verdicts, table ?? { services: [] });
+  const wanted = wantedServices(config, input.verdicts, table ?? { services: [] }, leaveRule(input));
   const ipvs = planIpvs(input, wanted, problems);
   const nft = planNft(input, ipvs.draining, problems);
   const sysctls = diffSysctls(wantedSysctls(config), actual.sysctls);
@@ -140,7 +158,35 @@ export function plan(input: PlanInput): Plan {
     })),
   ];
   const { commands, draining } = ipvs;
-  return { changes, problems, ipvs: commands, nft, sysctls: sysctls.changes, draining, wanted };
+  const quiet = quietServers(input, table);
+  return { changes, problems, ipvs: commands, nft, sysctls: sysctls.changes, draining, quiet, wanted };
+}
+
+/** A server that drains and shows no life any more keeps nobody: its clients come to other servers at once. */
+function leaveRule({ leavers, owned, now, config }: PlanInput): (key: ServiceKey, address: Address) => Leave {
+  const nameOf = new Map([
+    ...owned.services.map(({ key, name }) => [key, name] as const),
+    ...Object.entries(config.services).map(([name, service]) => [keyOf(service), name] as const),
+  ]);
+  return (key, address) => {
+    const leave = leaveOf(owned.leaving ?? [], { key, address }, now, config.ipvs);
+    const verdict = verdictOf(leavers, nameOf.get(key) ?? '', address);
+    const isDead = verdict?.state === 'down' && !verdict.alive;
+    return leave === 'stays' && isDead ? 'ends' : leave;
+  };
+}
+
+function quietServers({ config, verdicts }: PlanInput, table: IpvsTable | undefined): readonly QuietServer[] {
+  return Object.entries(config.services).flatMap(([name, service]) => {
+    const key = keyOf(service);
+    const present = table?.services.find(candidate => candidate.key === key);
+    return Object.entries(service.servers).flatMap(([server, { address }]) => {
+      const verdict = verdictOf(verdicts, name, server);
+      if (verdict?.state !== 'down' || !verdict.alive || verdict.kept) return [];
+      const found = serverOf(present, address);
+      return [{ key, address, inUse: found !== undefined && isInUse(found) }];
+    });
+  });
 }
 
 /** Whether the data plane is complete: nothing left to change but draining, and nothing that bars it. */
@@ -165,7 +211,7 @@ function planIpvs(input: PlanInput, wanted: readonly WantedService[], problems: 
     return { commands: [], draining: [], foreign: [] };
   }
   const { table, timeouts } = actual.ipvs.value;
-  const made = diff(table, wanted, { owned: ownedKeys(owned) });
+  const made = diff(table, wanted, { owned: ownedKeys(owned), leaveOf: leaveRule(input) });
   if (made.foreign.length > 0 && wanted.length > 0) {
     const names = made.foreign.slice(0, 8).join(', ');
     const text = `other IPVS services are in this namespace (${names}); Tandem leaves them alone, but net.ipv4.vs.sloppy_tcp=1 lets their connections start in mid-stream too: give them a router or network namespace of their own`;
@@ -227,7 +273,11 @@ function describe(command: IpvsCommand, owned: Owned, wanted: readonly WantedSer
     leaving: isLeaving(command),
   });
   if (command.type === 'drain-server') {
-    return plain(`${line} (leaves: no new clients, ${command.connections} connections finish)`);
+    const clients = command.server.weight === 0 ? 'its clients go to other servers' : 'no new clients';
+    return plain(`${line} (leaves: ${clients}, ${command.connections} connections finish)`);
+  }
+  if (command.type === 'edit-server' && command.server.upperThreshold > 0) {
+    return plain(`${line} (fails its check, but answers: no new clients, those that it has stay)`);
   }
   if (command.type !== 'add-service') return plain(line);
   const name = wanted.find(service => service.key === command.service.key)?.name;
@@ -261,16 +311,13 @@ function sysctlProblems({ missing, off }: ReturnType<typeof diffSysctls>): Probl
 }
 
 /** Services without a usable server; one whose servers have not all been judged yet is not accused. */
-function serviceProblems(
-  { config, verdicts }: PlanInput,
-  wanted: readonly WantedService[],
-  table: IpvsTable | undefined,
-): Problem[] {
+function serviceProblems(input: PlanInput, wanted: readonly WantedService[], table: IpvsTable | undefined): Problem[] {
   if (!table) return [];
+  const { config, verdicts } = input;
   const isJudged = (service: string, server: string) =>
     (verdictOf(verdicts, service, server)?.state ?? 'unknown') !== 'unknown';
-  return wanted
-    .filter(service => service.servers.every(server => server.weight === 0))
+  const refusing = wanted
+    .filter(service => service.servers.every(server => server.weight === 0 || server.quiesced))
     .map(({ name }) => ({ name, servers: Object.keys(config.services[name]?.servers ?? {}) }))
     .filter(({ name, servers }) => servers.every(server => isJudged(name, server)))
     .map(({ name, servers }) => ({
@@ -280,6 +327,20 @@ function serviceProblems(
         servers.length === 0
           ? `service ${name} has no real servers; add some to its servers`
           : `service ${name}: no real server passes its check, so new clients are refused; look at the failed stage of each`,
+      blocking: false,
+    }));
+  return [...refusing, ...keptProblems(input)];
+}
+
+/** Services whose servers keep their weights although no check passes. */
+function keptProblems({ config, verdicts }: PlanInput): Problem[] {
+  const names = new Set(verdicts.filter(({ kept }) => kept).map(({ service }) => service));
+  return [...names]
+    .filter(name => config.services[name] !== undefined)
+    .map(name => ({
+      code: 'all-servers-fail' as const,
+      about: name,
+      text: `service ${name}: its servers fail their checks alike, but answer, so they keep their weights; look at what they share (the account and file of the check, a name server, their limit of clients)`,
       blocking: false,
     }));
 }

@@ -116,6 +116,8 @@ function changed({ target, change }: { target: string; change: string }, drift: 
 function drainEvents(before: Knowledge, done: Audit): Event[] {
   const same = (a: { key: string; address: string }) => (b: { key: string; address: string }) =>
     a.key === b.key && a.address === b.address;
+  const wasOver = (server: { key: string; address: string }) =>
+    done.first.draining.find(other => same(server)(other) && other.leave === 'over');
   const began = done.last.draining.filter(server => !before.draining.some(same(server)));
   const ended = done.actual.ipvs.ok ? before.draining.filter(server => !done.last.draining.some(same(server))) : [];
   return [
@@ -123,7 +125,10 @@ function drainEvents(before: Knowledge, done: Audit): Event[] {
       code: 'SERVER_DRAINING' as const,
       fields: { service: key, address, connections },
     })),
-    ...ended.map(({ key, address }) => ({ code: 'SERVER_DRAINED' as const, fields: { service: key, address } })),
+    ...ended.map(server => ({
+      code: 'SERVER_DRAINED' as const,
+      fields: { service: server.key, address: server.address, cut: wasOver(server)?.connections ?? 0 },
+    })),
   ];
 }
 
@@ -138,12 +143,14 @@ function problemEvents(before: readonly Problem[], now: readonly Problem[]): Eve
 function problemBegan({ code, about, text }: Problem): Event {
   if (code === 'ftp-helper') return { code: 'FTP_HELPER_LOADED', fields: { module: 'ip_vs_ftp' } };
   if (code === 'no-server-up') return { code: 'NO_SERVER_UP', fields: { service: about, problem: text } };
+  if (code === 'all-servers-fail') return { code: 'ALL_SERVERS_FAIL', fields: { service: about, problem: text } };
   return { code: 'KERNEL_PROBLEM', fields: { kind: code, about, problem: text } };
 }
 
 function problemOver({ code, about }: Problem): Event {
   if (code === 'ftp-helper') return { code: 'FTP_HELPER_GONE', fields: { module: 'ip_vs_ftp' } };
   if (code === 'no-server-up') return { code: 'SERVERS_UP', fields: { service: about } };
+  if (code === 'all-servers-fail') return { code: 'ALL_SERVERS_FAIL_OVER', fields: { service: about } };
   return { code: 'KERNEL_PROBLEM_OVER', fields: { kind: code, about } };
 }
 

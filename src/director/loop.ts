@@ -3,7 +3,7 @@
 import type { Config } from '../config/schema.ts';
 import type { DirectorReport, Role, Snapshot } from '../feed/message.ts';
 import type { ServerCounts } from '../ipvs/ipvsadm.ts';
-import type { IpvsTable } from '../ipvs/table.ts';
+import { connectionsOf, type IpvsTable, isInUse } from '../ipvs/table.ts';
 import type { Log } from '../log/log.ts';
 import type { Verdict } from '../nanny/verdict.ts';
 import type { StatusReport } from '../status/report.ts';
@@ -13,11 +13,12 @@ import type { ConnectionSync } from '../sync/sync.ts';
 import type { Address } from '../units/address.ts';
 import type { At } from '../units/duration.ts';
 import { conntrackTargets, isTakeover } from './demotion.ts';
-import { type AppliedRules, type Change, needsKernel } from './director.ts';
+import { type AppliedRules, type Change, needsKernel, type QuietServer } from './director.ts';
 import { findings, type Knowledge, NOTHING_KNOWN } from './findings.ts';
 import { type AuditInput, audit, preview } from './io/converge.ts';
 import type { GateFinding } from './io/gate-audit.ts';
 import type { Kernel } from './io/kernel.ts';
+import { isSame, standOf } from './leaving.ts';
 import type { Owned } from './owned.ts';
 import { pulseReport, statusReport } from './report.ts';
 import { NOTHING_SERVED_YET, type ServiceWatch, serviceFailures, watchService } from './service-watch.ts';
@@ -28,6 +29,9 @@ export interface DirectorPorts {
   readonly sync: ConnectionSync;
   readonly log: Log;
   readonly verdicts: () => readonly Verdict[];
+  /** Verdicts on servers that drain, and the way to name those to be watched: by service, all of them. */
+  readonly leavers: () => readonly Verdict[];
+  readonly watchLeaving: (servers: ReadonlyMap<string, readonly Address[]>) => void;
   readonly snapshot: () => Snapshot | null;
   readonly saveOwned: (owned: Owned) => Promise<void>;
   /** Puts the rules of the packet lease back if somebody changed them. */
@@ -58,7 +62,7 @@ export interface Director {
   setConfig(config: Config, digest: string): Promise<void>;
   /** What would change in the kernel for `config` (absent: the one in use). */
   plan(config?: Config): Promise<PlanView>;
-  /** Reads the connection counts; asks for an audit when a server has finished draining. */
+  /** Reads the connection counts; asks for an audit when a server that takes no new clients has come a step further. */
   poll(): Promise<void>;
   /** Takes notice of what pulse says. */
   pulseSays(snapshot: Snapshot): void;
@@ -91,6 +95,9 @@ class Loop implements Director {
   #known: Knowledge = NOTHING_KNOWN;
   #table: IpvsTable = { services: [] };
   #counts: readonly ServerCounts[] = [];
+  #quiet: readonly QuietServer[] = [];
+  /** Where the servers that leave stood when they were last looked at. */
+  #stand = '';
   #lastAuditAt: string | null = null;
   #role: Role | undefined;
   /** Whether the VIPs are here; undefined: not known yet. */
@@ -136,16 +143,20 @@ class Loop implements Director {
     const { log, now, wall } = this.#ports;
     const began = now();
     try {
+      this.#stand = standOf(this.#owned.leaving ?? [], began, this.#config.ipvs);
       const done = await audit(this.#auditInput(this.#config), this.#ports);
       this.#owned = done.owned;
       this.#applied = done.applied;
       if (done.actual.ipvs.ok) this.#table = done.actual.ipvs.value.table;
       this.#counts = countsOf(this.#table);
+      this.#quiet = done.last.quiet;
       const { next, events } = findings(this.#known, done, { reason, tookMs: Math.round(now() - began) });
       this.#known = next;
       this.#lastAuditAt = wall();
       for (const event of events) log.event(event.code, event.fields);
-      this.#ports.sync.draining(drainingByService(next.draining, done.owned));
+      const draining = drainingByService(next.draining, done.owned);
+      this.#ports.sync.draining(draining);
+      this.#ports.watchLeaving(draining);
       this.#tellGate(await this.#ports.auditGate(), reason);
     } catch (error) {
       const problem = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -161,8 +172,8 @@ class Loop implements Director {
   }
 
   #auditInput(config: Config): AuditInput {
-    const verdicts = this.#ports.verdicts;
-    return { config, node: this.#node, verdicts, owned: this.#owned, applied: this.#applied };
+    const { verdicts, leavers, now } = this.#ports;
+    return { config, node: this.#node, verdicts, leavers, now, owned: this.#owned, applied: this.#applied };
   }
 
   async setConfig(config: Config, digest: string): Promise<void> {
@@ -187,13 +198,23 @@ class Loop implements Director {
     const before = JSON.stringify(this.#counts);
     this.#counts = read.value;
     if (JSON.stringify(read.value) !== before) this.changed('connections');
-    const idle = this.#known.draining.some(({ key, address }) =>
-      read.value.some(
-        count =>
-          count.key === key && count.address === address && count.activeConnections + count.inactiveConnections === 0,
-      ),
+    const reason = this.#leavingReason(read.value);
+    if (reason !== undefined) await this.audit(reason);
+  }
+
+  /** Why the servers that take no new clients must be looked at; undefined: all is as it was. */
+  #leavingReason(counts: readonly ServerCounts[]): string | undefined {
+    const idle = this.#known.draining.some(server =>
+      counts.filter(isSame(server)).some(one => connectionsOf(one) === 0),
     );
-    if (idle) await this.audit('a server has finished draining');
+    if (idle) return 'a server has finished draining';
+    const changed = this.#quiet.some(server =>
+      counts.filter(isSame(server)).some(one => isInUse(one) !== server.inUse),
+    );
+    if (changed) return 'clients came to or left a server that fails its check';
+    const { leaving = [] } = this.#owned;
+    const moved = standOf(leaving, this.#ports.now(), this.#config.ipvs) !== this.#stand && leaving.length > 0;
+    return moved ? 'the deadline of a server that takes no new clients' : undefined;
   }
 
   pulseSays(snapshot: Snapshot): void {
@@ -297,13 +318,14 @@ class Loop implements Director {
 
 function countsOf(table: IpvsTable): readonly ServerCounts[] {
   return table.services.flatMap(({ key, servers }) =>
-    servers.map(({ address, port, upperThreshold, activeConnections, inactiveConnections }) => ({
+    servers.map(({ address, port, upperThreshold, activeConnections, inactiveConnections, templates }) => ({
       key,
       address,
       port,
       upperThreshold,
       activeConnections,
       inactiveConnections,
+      templates,
     })),
   );
 }

@@ -119,6 +119,8 @@ async function assemble(options: DirectorOptions, loaded: Loaded, log: Log, noti
       sync,
       log,
       verdicts: () => nannies.verdicts(),
+      leavers: () => nannies.leaving(),
+      watchLeaving: servers => nannies.watchLeaving(servers),
       snapshot: () => feed.snapshot(),
       saveOwned: next => writeOwned(runDir, log, next),
       auditGate: createGateAudit(runDir),

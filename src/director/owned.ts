@@ -7,6 +7,8 @@ import type { SysctlChange } from './sysctl.ts';
 
 export const OWNED_FILE = 'director-owned.json';
 const OWNED_MAX = 256;
+/** Longest list of servers that leave; one that does not fit has no deadline. */
+export const LEAVING_MAX = 4_096;
 
 export const ownedSchema = z.strictObject({
   version: z.literal(1),
@@ -20,6 +22,17 @@ export const ownedSchema = z.strictObject({
       }),
     )
     .max(OWNED_MAX),
+  /** Servers that take no new clients; `sinceMs` on the monotonic clock. Absent when there is none, as before this field. */
+  leaving: z
+    .array(
+      z.strictObject({
+        key: z.string().max(40),
+        address: z.string().max(64),
+        sinceMs: z.number().min(0),
+      }),
+    )
+    .max(LEAVING_MAX)
+    .optional(),
   /** The kernel's sync daemons that Tandem 0.1 started, to be stopped. */
   sync: z.strictObject({ interface: z.string().max(15), syncId: z.int().min(0).max(255) }).nullable(),
   /** Kernel settings that were changed, as they were before the first change and as they were set. */
@@ -40,6 +53,12 @@ export function parseOwned(text: string): Owned | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** With the servers that leave now. */
+export function withLeaving(owned: Owned, leaving: NonNullable<Owned['leaving']>): Owned {
+  const { leaving: _before, ...rest } = owned;
+  return leaving.length === 0 ? rest : { ...rest, leaving };
 }
 
 export function ownedKeys(owned: Owned): ReadonlySet<ServiceKey> {

@@ -57,7 +57,8 @@ export function pulseReport(
     (n, service) => n + Object.keys(service.servers).length,
     0,
   );
-  const up = verdicts.filter(verdict => verdict.state === 'up').length;
+  // One that only keeps its weight because all fail alike is no healthy server: the peer may have better ones.
+  const up = verdicts.filter(verdict => verdict.state === 'up' && !verdict.kept).length;
   const warm = sync.phase === 'off' || sync.warm;
   const healthyServers = judged ? up : null;
   return { command: 'report', rulesIn, healthyServers, totalServers, flushMs, warm, configDigest: digest };
@@ -148,9 +149,10 @@ function kernelProblems(known: Knowledge): string[] {
 function serverProblems({ config, verdicts }: ReportInput): string[] {
   return verdicts
     .filter(verdict => verdict.state === 'down' && config.services[verdict.service] !== undefined)
-    .map(({ service, server, last }) => {
+    .map(({ service, server, last, alive, kept }) => {
       const why = last && !last.ok ? ` at stage ${last.stage}: ${last.problem}` : '';
-      return `service ${service}: server ${server} is down${why}`;
+      const clients = alive && !kept ? ' (it answers, so the clients that it has stay)' : '';
+      return `service ${service}: server ${server} is down${why}${clients}`;
     });
 }
 

@@ -3,7 +3,7 @@
 import { type Address, hostPort, parseAddress } from '../units/address.ts';
 import type { Forwarding, IpvsCommand, IpvsServer, IpvsService, IpvsTable, IpvsTimeouts, ServiceKey } from './table.ts';
 
-/** What `-Ln --thresholds` tells of one real server. */
+/** What `-Ln --thresholds` and `-Ln --persistent-conn` together tell of one real server. */
 export interface ServerCounts {
   readonly key: ServiceKey;
   readonly address: Address;
@@ -11,6 +11,7 @@ export interface ServerCounts {
   readonly upperThreshold: number;
   readonly activeConnections: number;
   readonly inactiveConnections: number;
+  readonly templates: number;
 }
 
 export interface SyncDaemonLine {
@@ -52,7 +53,7 @@ const PROTOCOL_OPTION = { TCP: '-t', UDP: '-u', SCTP: '--sctp-service' } as cons
 type MutableService = Omit<IpvsService, 'servers'> & { readonly servers: IpvsServer[] };
 
 /**
- * The table from `ipvsadm -Sn`, with the counts of `-Ln --thresholds`, which `-Sn` leaves out.
+ * The table from `ipvsadm -Sn`, with the counts that `-Sn` leaves out.
  * Undefined when the two do not speak of the same servers: something changed in between, read again.
  */
 export function parseTable(rules: string, counts: readonly ServerCounts[]): IpvsTable | undefined {
@@ -68,8 +69,9 @@ export function parseTable(rules: string, counts: readonly ServerCounts[]): Ipvs
       const server = readServer(rest, line);
       const count = known.get(serverId(key, server.address, server.port));
       if (!count) return undefined;
-      const { upperThreshold, activeConnections, inactiveConnections } = count;
-      services.get(key)?.servers.push({ ...server, upperThreshold, activeConnections, inactiveConnections });
+      const { upperThreshold, activeConnections, inactiveConnections, templates } = count;
+      const counts = { upperThreshold, activeConnections, inactiveConnections, templates };
+      services.get(key)?.servers.push({ ...server, ...counts });
       servers += 1;
     } else throw new IpvsadmTextError('rule', line);
   }
@@ -139,8 +141,22 @@ function readNumber(text: string, line: string): number {
   return Number(text);
 }
 
+/** The counts of every real server, from both lists; a server that only the first one knows has just come: no template yet. */
+export function parseCounts(thresholds: string, persistent: string): readonly ServerCounts[] {
+  const known = new Map(
+    parsePersistentCounts(persistent).map(({ key, address, port, templates }) => [
+      serverId(key, address, port),
+      templates,
+    ]),
+  );
+  return parseThresholds(thresholds).map(counts => ({
+    ...counts,
+    templates: known.get(serverId(counts.key, counts.address, counts.port)) ?? 0,
+  }));
+}
+
 /** Reads `ipvsadm -Ln --thresholds`: connections and thresholds of every real server. */
-export function parseCounts(text: string): readonly ServerCounts[] {
+export function parseThresholds(text: string): readonly Omit<ServerCounts, 'templates'>[] {
   return listedServers(text).map(({ key, words, line }) => {
     const [upperThreshold, , activeConnections, inactiveConnections] = words
       .slice(2, 6)

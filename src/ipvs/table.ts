@@ -1,6 +1,6 @@
 // The IPVS table as the kernel has it and as Tandem wants it, and the commands that lead from one to the other. Pure.
 // The diff knows no flush: services that are not ours are never touched, and a real server that still has connections is
-// drained (weight kept, so that its persistence templates stay valid; an upper threshold of 1 keeps new clients away).
+// quiesced (weight kept, so that its persistence templates stay valid; an upper threshold of 1 keeps new clients away).
 // Source: net/netfilter/ipvs/ip_vs_ctl.c (update_dest), ip_vs_conn.c (ip_vs_check_template ignores the overload flag, but
 // with expire_quiescent_template=1 weight 0 ends a template), ip_vs_sh.c.
 import type { Address, Family } from '../units/address.ts';
@@ -26,6 +26,8 @@ export interface IpvsServer {
   readonly upperThreshold: number;
   readonly activeConnections: number;
   readonly inactiveConnections: number;
+  /** Persistence templates: clients that come back to it. */
+  readonly templates: number;
 }
 
 export interface IpvsService {
@@ -48,6 +50,8 @@ export interface WantedServer {
   readonly address: Address;
   readonly forwarding: Forwarding;
   readonly weight: number;
+  /** It gets no new clients; those that it has stay. */
+  readonly quiesced: boolean;
 }
 
 export interface WantedService {
@@ -72,7 +76,7 @@ export interface ServiceOptions {
   readonly schedulerFlags: string;
 }
 
-export interface ServerOptions extends WantedServer {
+export interface ServerOptions extends Omit<WantedServer, 'quiesced'> {
   readonly key: ServiceKey;
   readonly port: number;
   readonly upperThreshold: number;
@@ -92,11 +96,16 @@ export interface Draining {
   readonly key: ServiceKey;
   readonly address: Address;
   readonly connections: number;
+  readonly leave: Leave;
 }
+
+/** How a server leaves: its clients may stay; they come to other servers, what runs goes on; it goes, whatever it has. */
+export type Leave = 'stays' | 'ends' | 'over';
 
 export interface DiffRules {
   /** Services that Tandem put into the kernel at some time: only these and the wanted ones may be changed. */
   readonly owned: ReadonlySet<ServiceKey>;
+  readonly leaveOf: (key: ServiceKey, address: Address) => Leave;
 }
 
 export interface IpvsDiff {
@@ -115,17 +124,20 @@ export function diff(actual: IpvsTable, wanted: readonly WantedService[], rules:
     commands.push(...serviceCommands(present, service));
     for (const server of service.servers) commands.push(...serverCommands(present, service, server));
     for (const leftover of leftovers(present, service)) {
-      if (connectionsOf(leftover) > 0) draining.push(drainingOf(service.key, leftover));
-      commands.push(...leaveCommands(service.key, leftover));
+      const leave = rules.leaveOf(service.key, leftover.address);
+      if (connectionsOf(leftover) > 0) draining.push(drainingOf(service.key, leftover, leave));
+      commands.push(...leaveCommands(service.key, leftover, leave));
     }
   }
   const wantedKeys = new Set(wanted.map(service => service.key));
   const others = actual.services.filter(service => !wantedKeys.has(service.key));
   for (const service of others.filter(other => rules.owned.has(other.key))) {
-    const busy = service.servers.filter(server => connectionsOf(server) > 0);
+    const busy = service.servers
+      .filter(server => connectionsOf(server) > 0)
+      .map(server => drainingOf(service.key, server, rules.leaveOf(service.key, server.address)));
     // Nothing marks packets for it any more, so no new client comes; its connections need the service until they end.
-    if (busy.length === 0) commands.push({ type: 'delete-service', key: service.key });
-    draining.push(...busy.map(server => drainingOf(service.key, server)));
+    if (busy.every(({ leave }) => leave === 'over')) commands.push({ type: 'delete-service', key: service.key });
+    draining.push(...busy);
   }
   const foreign = others.filter(service => !rules.owned.has(service.key)).map(service => service.key);
   return { commands, draining, foreign };
@@ -134,6 +146,11 @@ export function diff(actual: IpvsTable, wanted: readonly WantedService[], rules:
 /** Connections that IPVS counts for a server, idle and closing ones included. */
 export function connectionsOf(server: Pick<IpvsServer, 'activeConnections' | 'inactiveConnections'>): number {
   return server.activeConnections + server.inactiveConnections;
+}
+
+/** Whether clients depend on the server: connections, or templates that bring its clients back. */
+export function isInUse(server: Pick<IpvsServer, 'activeConnections' | 'inactiveConnections' | 'templates'>): boolean {
+  return connectionsOf(server) + server.templates > 0;
 }
 
 /** Source hashing without this flag refuses every client whose own server is down or draining (ip_vs_sh.c). */
@@ -154,10 +171,14 @@ function serviceCommands(present: IpvsService | undefined, wanted: WantedService
 }
 
 function serverCommands(present: IpvsService | undefined, service: WantedService, wanted: WantedServer): IpvsCommand[] {
-  const server: ServerOptions = { ...wanted, key: service.key, port: 0, upperThreshold: 0 };
+  const { quiesced, ...about } = wanted;
+  const server: ServerOptions = { ...about, key: service.key, port: 0, upperThreshold: quiesced ? 1 : 0 };
   const found = present?.servers.find(candidate => candidate.address === wanted.address && candidate.port === 0);
   if (!found) return [{ type: 'add-server', server }];
-  const same = found.weight === wanted.weight && found.forwarding === wanted.forwarding && found.upperThreshold === 0;
+  const same =
+    found.weight === wanted.weight &&
+    found.forwarding === wanted.forwarding &&
+    found.upperThreshold === server.upperThreshold;
   return same ? [] : [{ type: 'edit-server', server }];
 }
 
@@ -167,15 +188,16 @@ function leftovers(present: IpvsService | undefined, wanted: WantedService): rea
   return (present?.servers ?? []).filter(server => server.port !== 0 || !addresses.has(server.address));
 }
 
-function leaveCommands(key: ServiceKey, server: IpvsServer): IpvsCommand[] {
-  const { address, port, forwarding, weight } = server;
+function leaveCommands(key: ServiceKey, server: IpvsServer, leave: Leave): IpvsCommand[] {
+  const { address, port, forwarding } = server;
   const connections = connectionsOf(server);
-  if (connections === 0) return [{ type: 'delete-server', key, address, port }];
-  // With weight 0 it gets no new clients anyway.
-  if (weight === 0 || server.upperThreshold === 1) return [];
+  if (connections === 0 || leave === 'over') return [{ type: 'delete-server', key, address, port }];
+  // Weight 0 ends its templates: clients that come back go to other servers. It gets no new ones anyway.
+  const weight = leave === 'ends' ? 0 : server.weight;
+  if (server.weight === 0 || (weight > 0 && server.upperThreshold === 1)) return [];
   return [{ type: 'drain-server', connections, server: { key, address, port, forwarding, weight, upperThreshold: 1 } }];
 }
 
-function drainingOf(key: ServiceKey, server: IpvsServer): Draining {
-  return { key, address: server.address, connections: connectionsOf(server) };
+function drainingOf(key: ServiceKey, server: IpvsServer, leave: Leave): Draining {
+  return { key, address: server.address, connections: connectionsOf(server), leave };
 }

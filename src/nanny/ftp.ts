@@ -16,7 +16,7 @@ import {
   wordsOf,
 } from './reply.ts';
 import { type Announced, announced, type CheckPlan, finalReplyProblem, preliminaryProblem } from './rules.ts';
-import type { CheckResult, Stage } from './verdict.ts';
+import type { CheckResult, Life, Stage } from './verdict.ts';
 
 /** How long the server may take to answer QUIT; the result is known by then. */
 export const QUIT_MS = 200;
@@ -62,6 +62,10 @@ export interface Dialogue {
   readonly startedAt: At;
   readonly stage: Stage;
   readonly deadline: At;
+  /** Until then the greeting is in time; the deadline of a patient check is later. */
+  readonly greetingDueAt: At;
+  /** Whether a reply has come, whatever it said. */
+  readonly spoke: boolean;
   readonly reader: ReplyReader;
   readonly phase: Phase;
 }
@@ -79,6 +83,8 @@ export function beginDialogue(plan: CheckPlan, at: At): Step {
     startedAt: at,
     stage: 'connect',
     deadline,
+    greetingDueAt: deadline,
+    spoke: false,
     reader: NEW_READER,
     phase: { name: 'connecting' },
   };
@@ -91,7 +97,7 @@ export function stepDialogue(dialogue: Dialogue, event: DialogueEvent, at: At): 
   if (phase.name === 'finished') return stay(dialogue);
   switch (event.type) {
     case 'connected':
-      return phase.name === 'connecting' ? enter(dialogue, 'greeting', { name: 'greeting' }, at, []) : stay(dialogue);
+      return phase.name === 'connecting' ? awaitGreeting(dialogue, at) : stay(dialogue);
     case 'received':
       return onReceived(dialogue, event.bytes, at);
     case 'closed':
@@ -123,6 +129,18 @@ function enter(dialogue: Dialogue, stage: Stage, phase: Phase, at: At, effects: 
   return { next, effects: [...effects, { type: 'setDeadline', at: deadline }] };
 }
 
+/** In the greeting a server may wait for its resolver; a patient check waits with it. */
+function awaitGreeting(dialogue: Dialogue, at: At): Step {
+  const { plan, startedAt } = dialogue;
+  const { next, effects } = enter(dialogue, 'greeting', { name: 'greeting' }, at, []);
+  if (!plan.patient) return { next: { ...next, greetingDueAt: next.deadline }, effects };
+  const deadline = after(startedAt, plan.timeoutMs);
+  return {
+    next: { ...next, greetingDueAt: next.deadline, deadline },
+    effects: [{ type: 'setDeadline', at: deadline }],
+  };
+}
+
 function send(verb: string, argument = ''): DialogueEffect {
   // The config refuses line breaks; a password file or a path must never become a second command all the same.
   return { type: 'sendLine', line: argument === '' ? verb : `${verb} ${argument.replace(/[\r\n\0]/gu, '?')}` };
@@ -142,14 +160,18 @@ function onReceived(dialogue: Dialogue, bytes: Uint8Array, at: At): Step {
     effects.push(...step.effects);
   }
   if (reader.fault !== undefined && next.phase.name !== 'finished') {
-    const step = next.phase.name === 'quitting' ? finish(next, next.phase.result) : failMute(next, reader.fault, at);
+    const step =
+      next.phase.name === 'quitting'
+        ? finish(next, next.phase.result)
+        : failMute(next, reader.fault, next.spoke ? 'speaks' : 'none', at);
     next = step.next;
     effects.push(...step.effects);
   }
   return { next, effects };
 }
 
-function onReply(dialogue: Dialogue, reply: Reply, at: At): Step {
+function onReply(before: Dialogue, reply: Reply, at: At): Step {
+  const dialogue: Dialogue = { ...before, spoke: true };
   const { phase, plan } = dialogue;
   const { code } = reply;
   const isOver = phase.name === 'quitting' || phase.name === 'finished';
@@ -160,7 +182,13 @@ function onReply(dialogue: Dialogue, reply: Reply, at: At): Step {
     case 'greeting':
       // 120 says "ready in some minutes": the greeting is still to come, and the deadline of its stage bounds the wait.
       if (code === 120) return stay(dialogue);
-      if (code === 220) return enter(dialogue, 'login', { name: 'user' }, at, [send('USER', plan.user)]);
+      if (code === 220 && (!plan.patient || at <= dialogue.greetingDueAt)) {
+        return enter(dialogue, 'login', { name: 'user' }, at, [send('USER', plan.user)]);
+      }
+      if (code === 220) {
+        const problem = `the greeting comes, but not within ${formatDuration(plan.stageTimeoutMs)}; is its resolver slow?`;
+        return fail(dialogue, problem, wordsOf(reply), at);
+      }
       return fail(dialogue, `the greeting is ${code}, not 220`, wordsOf(reply), at);
     case 'user':
       if (code === 331) return proceed(dialogue, { name: 'pass' }, [send('PASS', plan.password)]);
@@ -269,14 +297,13 @@ function onClosed(dialogue: Dialogue, error: string | undefined, at: At): Step {
   const { phase, plan } = dialogue;
   if (phase.name === 'quitting') return finish(dialogue, phase.result);
   if (phase.name === 'connecting') {
-    return failMute(
-      dialogue,
-      `${hostPort(plan.address, plan.controlPort)} cannot be reached (${error ?? 'closed'})`,
-      at,
-    );
+    const problem = `${hostPort(plan.address, plan.controlPort)} cannot be reached (${error ?? 'closed'})`;
+    return failMute(dialogue, problem, 'none', at);
   }
   const how = error === undefined ? 'closed the connection' : `broke the connection (${error})`;
-  return failMute(dialogue, `the server ${how}: ${awaited(dialogue)}`, at);
+  // One that hangs up in order has decided to: servers at their limit do (proftpd's MaxInstances), without a word.
+  const life = dialogue.spoke || error === undefined ? 'speaks' : 'none';
+  return failMute(dialogue, `the server ${how}: ${awaited(dialogue)}`, life, at);
 }
 
 function onTimeout(dialogue: Dialogue, at: At): Step {
@@ -288,7 +315,8 @@ function onTimeout(dialogue: Dialogue, at: At): Step {
     between(startedAt, deadline) >= plan.timeoutMs
       ? `within the ${formatDuration(plan.timeoutMs)} of the whole check`
       : `within ${formatDuration(plan.stageTimeoutMs)}`;
-  return failMute(dialogue, `${awaited(dialogue)} ${bound}`, at);
+  const life = dialogue.spoke ? 'speaks' : phase.name === 'greeting' ? 'silent' : 'none';
+  return failMute(dialogue, `${awaited(dialogue)} ${bound}`, life, at);
 }
 
 /** What has not come, as the start of a sentence. */
@@ -327,7 +355,7 @@ function tookMs(dialogue: Dialogue, at: At): Ms {
   return ms(Math.round(between(dialogue.startedAt, at)));
 }
 
-function failure(dialogue: Dialogue, problem: string, words: string, at: At): CheckResult {
+function failure(dialogue: Dialogue, problem: string, words: string, life: Life, at: At): CheckResult {
   const { password } = dialogue.plan;
   // Some servers quote what they got. The secret stays out of logs and status, the well-known anonymous one may be shown.
   const shown = password.length < 4 ? words : words.replaceAll(password, '***');
@@ -335,6 +363,7 @@ function failure(dialogue: Dialogue, problem: string, words: string, at: At): Ch
     ok: false,
     tookMs: tookMs(dialogue, at),
     stage: dialogue.stage,
+    life,
     problem: printable(problem),
     words: quoted(shown),
   };
@@ -342,12 +371,12 @@ function failure(dialogue: Dialogue, problem: string, words: string, at: At): Ch
 
 /** Fails on something the server said; it is told goodbye, so that its log does not speak of an aborted client. */
 function fail(dialogue: Dialogue, problem: string, words: string, at: At): Step {
-  return quit(dialogue, failure(dialogue, problem, words, at), at);
+  return quit(dialogue, failure(dialogue, problem, words, 'speaks', at), at);
 }
 
 /** Fails with a server that hangs, is gone or talks nonsense: there is nobody to say goodbye to. */
-function failMute(dialogue: Dialogue, problem: string, at: At): Step {
-  return finish(dialogue, failure(dialogue, problem, lastWords(dialogue.reader), at));
+function failMute(dialogue: Dialogue, problem: string, life: Life, at: At): Step {
+  return finish(dialogue, failure(dialogue, problem, lastWords(dialogue.reader), life, at));
 }
 
 function quit(dialogue: Dialogue, result: CheckResult, at: At): Step {

@@ -1,5 +1,5 @@
-// Decides when a real server is checked and when enough checks agree that it is up or down (rise and fall counts). Pure: time
-// and chance are arguments; io/nannies.ts runs it.
+// Decides when a real server is checked and when enough checks agree that it is up or down (rise and fall counts), and whether
+// one that is down is dead or only busy. Pure: time and chance are arguments; io/nannies.ts runs it.
 import { type At, after, between, type Ms, ms } from '../units/duration.ts';
 import type { CheckResult, Stage, Verdict } from './verdict.ts';
 
@@ -20,6 +20,14 @@ export interface Nanny {
   /** Good and failed checks in a row; one of them is 0. */
   readonly good: number;
   readonly bad: number;
+  /** Checks in a row that found no sign of life; fall of them make a server that is down a dead one. */
+  readonly lifeless: number;
+  /** False: fall checks in a row found no sign of life. */
+  readonly alive: boolean;
+  /** When the first of the failed checks in a row ended; undefined when the last one passed. */
+  readonly failingSince: At | undefined;
+  /** Finished checks. */
+  readonly checks: number;
   readonly last: CheckResult | undefined;
   /** Wall time of the last check, ISO 8601. */
   readonly checkedAt: string | undefined;
@@ -35,6 +43,8 @@ export type NannyEffect =
   | { readonly type: 'check-failed' }
   /** The first good check after failed ones. */
   | { readonly type: 'check-recovered' }
+  /** A server that is down but answered shows no life any more, or does again. */
+  | { readonly type: 'died' | 'lives' }
   /** The server was down already and now fails for another reason. */
   | { readonly type: 'fails-differently'; readonly before: Stage };
 
@@ -48,6 +58,10 @@ export function newNanny(pace: Pace, at: At, share: number): Nanny {
     state: 'unknown',
     good: 0,
     bad: 0,
+    lifeless: 0,
+    alive: true,
+    failingSince: undefined,
+    checks: 0,
     last: undefined,
     checkedAt: undefined,
     runningSince: undefined,
@@ -58,6 +72,11 @@ export function newNanny(pace: Pace, at: At, share: number): Nanny {
 /** Whether a check should begin now; never while one runs. */
 export function isDue(nanny: Nanny, at: At): boolean {
   return nanny.runningSince === undefined && nanny.nextAt <= at;
+}
+
+/** Whether the next check waits for a late greeting: only once nothing new depends on its quick end. */
+export function isPatient(nanny: Nanny): boolean {
+  return nanny.state === 'down';
 }
 
 export function checkBegins(nanny: Nanny, at: At): Nanny {
@@ -80,11 +99,34 @@ export function checkEnds(
   const good = result.ok ? nanny.good + 1 : 0;
   const bad = result.ok ? 0 : nanny.bad + 1;
   const state = good >= pace.rise ? 'up' : bad >= pace.fall ? 'down' : nanny.state;
-  const counted: Nanny = { ...nanny, state, good, bad, last: result, checkedAt: wall, runningSince: undefined };
+  const lifeless = lifelessAfter(nanny, pace, result);
+  const counted: Nanny = {
+    ...nanny,
+    ...{ state, good, bad, lifeless, alive: lifeless < pace.fall },
+    failingSince: result.ok ? undefined : (nanny.failingSince ?? at),
+    checks: nanny.checks + 1,
+    ...{ last: result, checkedAt: wall, runningSince: undefined },
+  };
   return {
     next: { ...counted, nextAt: nextCheckAt({ ...nanny, state }, pace, at) },
     effects: effectsOf(nanny, counted),
   };
+}
+
+/**
+ * A short silence says nothing: a slow resolver makes the same. A long one, which a patient check has waited for, counts as much as
+ * fall refusals.
+ */
+function lifelessAfter(before: Nanny, pace: Pace, result: CheckResult): number {
+  if (result.ok) return 0;
+  switch (result.life) {
+    case 'speaks':
+      return 0;
+    case 'silent':
+      return isPatient(before) ? Math.max(before.lifeless + 1, pace.fall) : before.lifeless;
+    case 'none':
+      return before.lifeless + 1;
+  }
 }
 
 /** Checks begin an interval apart; one that took longer is followed soon, never overlapped. */
@@ -101,6 +143,7 @@ function effectsOf(before: Nanny, now: Nanny): NannyEffect[] {
     return effects;
   }
   if (now.last === undefined || now.last.ok) return effects;
+  if (now.state === 'down' && now.alive !== before.alive) return [{ type: now.alive ? 'lives' : 'died' }];
   if (now.state !== 'down' || before.good > 0) effects.push({ type: 'check-failed' });
   else if (before.last && !before.last.ok && !isSameFailure(before.last, now.last)) {
     effects.push({ type: 'fails-differently', before: before.last.stage });
@@ -121,6 +164,8 @@ export function lateness(nanny: Nanny, at: At): Ms {
   return ms(Math.max(0, between(nanny.nextAt, at)));
 }
 
-export function verdictOf(service: string, server: string, nanny: Nanny): Verdict {
-  return { service, server, state: nanny.state, last: nanny.last, checkedAt: nanny.checkedAt };
+/** `kept`: see together.ts. */
+export function verdictOf(service: string, server: string, nanny: Nanny, kept: boolean): Verdict {
+  const { state, alive, last, checkedAt } = nanny;
+  return { service, server, state, alive, kept, last, checkedAt };
 }

@@ -26,10 +26,15 @@ export interface CheckPlan {
   readonly timeoutMs: Ms;
   /** Bounds each stage as a whole, not each reply in it. */
   readonly stageTimeoutMs: Ms;
+  /**
+   * Waits for the greeting for as long as the whole check may take, to tell a slow server from a hung one. A greeting after
+   * stageTimeoutMs is a failure all the same.
+   */
+  readonly patient: boolean;
 }
 
 /** The plan for one server of a service. PASV can name IPv4 addresses only, so anything IPv6 is checked with EPSV. */
-export function checkPlan(service: ServiceConfig, address: Address, password: string): CheckPlan {
+export function checkPlan(service: ServiceConfig, address: Address, password: string, patient: boolean): CheckPlan {
   const { check } = service;
   const isIpv6 = familyOf(address) === 6 || familyOf(service.vip) === 6;
   return {
@@ -44,6 +49,7 @@ export function checkPlan(service: ServiceConfig, address: Address, password: st
     maxBytes: check.max_bytes,
     timeoutMs: check.timeout,
     stageTimeoutMs: check.stage_timeout,
+    patient,
   };
 }
 

@@ -207,12 +207,14 @@ export class SyncLoop {
   }
 
   verdicts(verdicts: readonly Verdict[]): void {
-    const found = verdicts.flatMap(({ service, server, state }) => {
+    const found = verdicts.flatMap(({ service, server, state, alive }) => {
       const spec = this.#config.services[service];
       const address = spec?.servers[server]?.address;
-      return spec && address ? [{ mark: spec.mark, address, state }] : [];
+      return spec && address ? [{ mark: spec.mark, address, state, alive }] : [];
     });
-    this.#down = new Set(found.filter(({ state }) => state === 'down').map(({ address }) => rawOf(address)));
+    // One that is down but answers keeps its clients.
+    const dead = found.filter(({ state, alive }) => state === 'down' && !alive);
+    this.#down = new Set(dead.map(({ address }) => rawOf(address)));
     const up = found.filter(({ state }) => state === 'up');
     const before = this.#up;
     this.#up = new Set(up.map(({ mark, address }) => `${mark} ${address}`));

@@ -688,10 +688,22 @@ const CASES: readonly Case[] = [
     ],
   },
   {
-    mistake: 'a stage longer than the whole check',
+    mistake: 'a default stage longer than the whole check is none: the shorter one counts',
     edits: [['timeout: 8s', 'timeout: 2s']],
+    told: [],
+  },
+  {
+    mistake: 'a server may drain for a shorter time than a transfer may take',
+    edits: [['  audit: ', '  drain: 1h\n  audit: ']],
     told: [
-      '40:5: error: stage_timeout 3s is longer than timeout 2s, the whole check; write at most 2s, or a longer timeout',
+      '32:10: warning: drain 1h is shorter than tcp_timeout 2h: transfers of a server that leaves may be cut; write at least 2h',
+    ],
+  },
+  {
+    mistake: 'a stage longer than the whole check',
+    edits: [['timeout: 8s', 'timeout: 2s\n      stage_timeout: 3s']],
+    told: [
+      '42:22: error: stage_timeout 3s is longer than timeout 2s, the whole check; write at most 2s, or a longer timeout',
     ],
   },
   {

@@ -2,6 +2,9 @@ import test from 'ava';
 import { type Actual, isComplete, type PlanInput, plan } from '../../src/director/director.ts';
 import { NOTHING_OWNED } from '../../src/director/owned.ts';
 import { formatCommand } from '../../src/ipvs/ipvsadm.ts';
+import type { IpvsServer } from '../../src/ipvs/table.ts';
+import type { Verdict } from '../../src/nanny/verdict.ts';
+import type { At } from '../../src/units/duration.ts';
 import { tableOf } from '../ipvs/model.ts';
 import { codes, configOf, type FakeKernel, FRESH_SYSCTLS, FTP, fakeKernel, NODE, verdict } from './fixture.ts';
 
@@ -21,7 +24,8 @@ function actualOf(fake: FakeKernel): Actual {
 
 function inputOf(fake: FakeKernel, changes: Partial<PlanInput> = {}): PlanInput {
   const base = { config: configOf(), node: NODE, verdicts: UP, owned: NOTHING_OWNED, applied: undefined };
-  return { ...base, actual: actualOf(fake), ...changes };
+  const others = { leavers: [], now: 0 as At };
+  return { ...base, ...others, actual: actualOf(fake), ...changes };
 }
 
 test('an empty kernel gets time-outs, service, servers, table and settings, each explained', t => {
@@ -94,6 +98,7 @@ for (const { title, kernelWeight, state, weight } of [
             upperThreshold: 0,
             activeConnections: 0,
             inactiveConnections: 0,
+            templates: 0,
           },
         ],
       });
@@ -200,4 +205,60 @@ test('without services the plan is empty and complete, whatever the kernel lacks
   t.deepEqual(made.changes, []);
   t.deepEqual(made.problems, []);
   t.true(isComplete(made));
+});
+
+const HOUR_MS = 3_600_000;
+
+/** A kernel whose second server has been down but alive since `sinceMs`, with `use` of it, and a plan for it `at`. */
+function busy(use: Partial<IpvsServer>, changes: Partial<Verdict> = {}, about: Partial<PlanInput> = {}) {
+  const fake = fakeKernel();
+  const counts = { activeConnections: 0, inactiveConnections: 0, templates: 0, upperThreshold: 0 };
+  fake.ipvs.services.set('-f 21', {
+    ...{ key: '-f 21' as never, scheduler: 'wlc', persistenceS: 360, schedulerFlags: '', extras: '' },
+    servers: [{ address: '198.51.100.12' as never, port: 0, forwarding: 'nat', weight: 2, ...counts, ...use }],
+  });
+  const verdicts = [verdict('fs1', 'up'), { ...verdict('fs2', 'down'), alive: true, ...changes }];
+  const made = plan(inputOf(fake, { verdicts, ...about }));
+  return { made, fs2: made.wanted[0]?.servers[1], quiet: made.quiet };
+}
+
+for (const [title, use, changes, wanted] of [
+  ['down but alive, with connections', { activeConnections: 1 }, {}, [2, true]],
+  ['down but alive, with closed connections only', { inactiveConnections: 1 }, {}, [2, true]],
+  ['down but alive, with templates only', { templates: 1 }, {}, [2, true]],
+  ['down but alive, without clients', {}, {}, [0, false]],
+  ['dead, with connections and templates', { activeConnections: 1, templates: 1 }, { alive: false }, [0, false]],
+  ['down, as all are', { activeConnections: 1 }, { kept: true }, [2, false]],
+  ['not judged yet, and quiesced by the director before', { upperThreshold: 1 }, { state: 'unknown' }, [2, true]],
+  ['not judged yet, as all fail at the start', { weight: 0 }, { state: 'unknown', kept: true }, [2, false]],
+] as const) {
+  test(`a server that is ${title}, gets weight ${wanted[0]}${wanted[1] ? ' and no new clients' : ''}`, t => {
+    const { fs2 } = busy(use, changes);
+    t.deepEqual([fs2?.weight, fs2?.quiesced], [...wanted]);
+  });
+}
+
+test('a server that has been down but alive for too long keeps no clients, but stays in the kernel', t => {
+  const owned = { ...NOTHING_OWNED, leaving: [{ key: '-f 21', address: '198.51.100.12', sinceMs: 0 }] };
+  const at = (hours: number) => busy({ activeConnections: 1 }, {}, { owned, now: (hours * HOUR_MS) as At });
+  t.is(at(23.9).fs2?.weight, 2);
+  for (const hours of [23.99, 25]) {
+    const { fs2, made, quiet } = at(hours);
+    t.deepEqual([fs2?.weight, fs2?.quiesced], [0, false]);
+    t.false(made.ipvs.some(({ type }) => type === 'delete-server'));
+    t.is(quiet.length, 1, 'its time does not begin anew');
+  }
+});
+
+test('servers that are quiesced take no new clients: with no other one that is a problem; kept ones are another', t => {
+  const quiesced = busy(
+    { activeConnections: 1 },
+    {},
+    {
+      verdicts: [verdict('fs1', 'down'), { ...verdict('fs2', 'down'), alive: true }],
+    },
+  );
+  t.true(codes(quiesced.made.problems).includes('no-server-up ftp'));
+  const kept = ['fs1', 'fs2'].map(name => ({ ...verdict(name, 'down'), alive: true, kept: true }));
+  t.deepEqual(codes(busy({}, {}, { verdicts: kept }).made.problems), ['all-servers-fail ftp']);
 });

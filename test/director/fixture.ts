@@ -62,7 +62,9 @@ export function verdict(server: string, state: Verdict['state'], service = 'ftp'
     problem: 'refused',
     words: '530 no',
   } as const;
-  return { service, server, state, last: last as unknown as Verdict['last'], checkedAt: '2026-11-22T16:00:00.000Z' };
+  // One that is down here is dead, unless a test says else.
+  const about = { alive: state !== 'down', kept: false, checkedAt: '2026-11-22T16:00:00.000Z' };
+  return { service, server, state, last: last as unknown as Verdict['last'], ...about };
 }
 
 export interface FakeKernel {

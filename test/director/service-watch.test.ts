@@ -56,6 +56,7 @@ function after(seen: readonly (readonly [number, Snapshot | null])[], rulesIn = 
       generatedAt: '',
       pulse,
       verdicts: [],
+      leavers: [],
       table: { services: [] },
       counts: [],
     },

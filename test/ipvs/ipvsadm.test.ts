@@ -6,6 +6,7 @@ import {
   parseDaemons,
   parsePersistentCounts,
   parseTable,
+  parseThresholds,
   parseTimeouts,
 } from '../../src/ipvs/ipvsadm.ts';
 import { type IpvsCommand, markKey } from '../../src/ipvs/table.ts';
@@ -41,9 +42,18 @@ FWM  30 rr persistent 300 mask 255.255.255.0
 FWM  31 sh (sh-fallback,sh-port)
   -> 198.51.100.13:0              0          0          0          0         
 `;
+/** The same moment, but for a server that has just come. */
+const PERSISTENT = `IP Virtual Server version 1.2.1 (size=4096)
+Prot LocalAddress:Port            Weight    PersistConn ActiveConn InActConn
+  -> RemoteAddress:Port
+FWM  21 wlc persistent 360
+  -> 198.51.100.11:0              1         4           7          2         
+FWM  22 IPv6 sh persistent 360
+  -> [2001:db8::11]:0             1         1           0          0         
+`;
 
 test("the table of a real kernel is read with services of others, both families and every server's connections", t => {
-  const table = parseTable(RULES, parseCounts(COUNTS));
+  const table = parseTable(RULES, parseCounts(COUNTS, PERSISTENT));
   t.deepEqual(
     table?.services.map(service => service.key as string),
     ['-t 192.0.2.50:80', '-u 192.0.2.50:53', '-t [2001:db8::50]:80', '-f 21', '-f 22 -6', '-f 30', '-f 31'],
@@ -58,7 +68,9 @@ test("the table of a real kernel is read with services of others, both families 
     upperThreshold: 0,
     activeConnections: 7,
     inactiveConnections: 2,
+    templates: 4,
   });
+  t.is(ours?.servers[1]?.templates, 0);
   t.is(ours?.servers[1]?.upperThreshold, 1);
   t.is(table?.services[4]?.servers[0]?.address, '2001:db8::11' as Address);
   t.is(table?.services[5]?.extras, '-M 255.255.255.0');
@@ -69,14 +81,14 @@ test("the table of a real kernel is read with services of others, both families 
 
 test('an empty table is an empty table', t => {
   const head = COUNTS.split('\n').slice(0, 3).join('\n');
-  t.deepEqual(parseTable('', parseCounts(head)), { services: [] });
+  t.deepEqual(parseTable('', parseCounts(head, PERSISTENT)), { services: [] });
 });
 
 test('rules and counts that speak of different servers are refused, so that no server is taken for idle', t => {
   const fewer = COUNTS.replace(/.*198\.51\.100\.12:0.*\n/, '');
-  t.is(parseTable(RULES, parseCounts(fewer)), undefined);
+  t.is(parseTable(RULES, parseCounts(fewer, PERSISTENT)), undefined);
   const more = RULES.replace(/.*198\.51\.100\.12:0.*\n/, '');
-  t.is(parseTable(more, parseCounts(COUNTS)), undefined);
+  t.is(parseTable(more, parseCounts(COUNTS, PERSISTENT)), undefined);
 });
 
 for (const [what, read] of [
@@ -84,8 +96,8 @@ for (const [what, read] of [
   ['a service without a scheduler', () => parseTable('-A -f 21\n', [])],
   ['a server without a weight', () => parseTable('-a -f 21 -r 198.51.100.11:0 -m\n', [])],
   ['a host name for an address', () => parseTable('-a -f 21 -r ftp1:0 -m -w 1\n', [])],
-  ['a list cut off in mid-line', () => parseCounts('FWM  21 wlc persistent 360\n  -> 198.51.100.11:0   0')],
-  ['a server before its service', () => parseCounts('  -> 198.51.100.11:0   0 0 0 0')],
+  ['a list cut off in mid-line', () => parseThresholds('FWM  21 wlc persistent 360\n  -> 198.51.100.11:0   0')],
+  ['a server before its service', () => parseThresholds('  -> 198.51.100.11:0   0 0 0 0')],
   ['something else for time-outs', () => parseTimeouts('Zeit (tcp): 900')],
   ['something else for daemons', () => parseDaemons('master daemon')],
 ] as const) {

@@ -111,7 +111,7 @@ function runServerLine(
   };
   if (command === '-a') {
     if (found >= 0) return 'Destination already exists';
-    service.servers.push({ ...fresh, activeConnections: 0, inactiveConnections: 0 });
+    service.servers.push({ ...fresh, activeConnections: 0, inactiveConnections: 0, templates: 0 });
     return '';
   }
   if (command !== '-e') throw new Error(`the model knows no ${command}`);
@@ -130,7 +130,9 @@ export function modelIpvsadm(model: IpvsModel): Run {
       case '-Sn':
         return answer(rulesText(model));
       case '-Ln --thresholds':
-        return answer(countsText(model));
+        return answer(countsText(model, s => `${s.upperThreshold} 0`));
+      case '-Ln --persistent-conn':
+        return answer(countsText(model, s => `${s.weight} ${s.templates}`));
       case '-L --timeout':
         return answer(`Timeout (tcp tcpfin udp): ${model.timeouts.join(' ')}\n`);
       case '-L --daemon':
@@ -171,15 +173,14 @@ function rulesText(model: IpvsModel): string {
   return lines.map(line => `${line}\n`).join('');
 }
 
-function countsText(model: IpvsModel): string {
+function countsText(model: IpvsModel, columns: (server: MutableServer) => string): string {
   const lines = [...model.services.values()].flatMap(({ key, scheduler, servers }) => {
     const [option, value, six] = key.split(' ');
     const head = option === '-f' ? `FWM  ${value}${six ? ' IPv6' : ''}` : `TCP  ${value}`;
     return [
       `${head} ${scheduler}`,
       ...servers.map(
-        s =>
-          `  -> ${hostPort(s.address, s.port)}  ${s.upperThreshold} 0 ${s.activeConnections} ${s.inactiveConnections}`,
+        s => `  -> ${hostPort(s.address, s.port)}  ${columns(s)} ${s.activeConnections} ${s.inactiveConnections}`,
       ),
     ];
   });

@@ -6,6 +6,7 @@ import {
   type IpvsServer,
   type IpvsService,
   type IpvsTable,
+  type Leave,
   markKey,
   type ServiceKey,
   type WantedService,
@@ -19,7 +20,7 @@ const B = '198.51.100.12' as Address;
 const C = '198.51.100.13' as Address;
 
 function server(address: Address, changes: Partial<IpvsServer> = {}): IpvsServer {
-  const counts = { activeConnections: 0, inactiveConnections: 0 };
+  const counts = { activeConnections: 0, inactiveConnections: 0, templates: 0 };
   return { address, port: 0, forwarding: 'nat', weight: 1, upperThreshold: 0, ...counts, ...changes };
 }
 
@@ -32,6 +33,7 @@ function wanted(servers: Readonly<Record<string, number>>, changes: Partial<Want
     address: address as Address,
     forwarding: 'nat' as const,
     weight,
+    quiesced: false,
   }));
   return { key: KEY, name: 'ftp', scheduler: 'wlc', persistenceS: 360, servers: list, ...changes };
 }
@@ -41,8 +43,14 @@ const FOREIGN: IpvsService = service([server(C, { port: 8080, activeConnections:
   persistenceS: undefined,
 });
 
+const quiesced = (address: Address): WantedService => ({
+  ...wanted({}),
+  servers: [{ address, forwarding: 'nat', weight: 4, quiesced: true }],
+});
+
 interface Row {
   readonly title: string;
+  readonly leave?: Leave;
   readonly actual: readonly IpvsService[];
   readonly wanted: readonly WantedService[];
   readonly owned?: readonly ServiceKey[];
@@ -114,6 +122,34 @@ const ROWS: readonly Row[] = [
     batch: '',
   },
   {
+    title: 'a server that drains and shows no life, or whose time is nearly over, keeps no clients',
+    leave: 'ends',
+    actual: [service([server(A), server(B, { weight: 4, upperThreshold: 1, activeConnections: 2 })])],
+    wanted: [wanted({ [A]: 1 })],
+    batch: '-e -f 21 -r 198.51.100.12:0 -m -w 0 -x 1\n',
+  },
+  {
+    title: 'a server that drains goes with its connections when its time is over',
+    leave: 'over',
+    actual: [service([server(A), server(B, { weight: 4, upperThreshold: 1, activeConnections: 2 })])],
+    wanted: [wanted({ [A]: 1 })],
+    batch: '-d -f 21 -r 198.51.100.12:0\n',
+  },
+  {
+    title: 'a service of ours that left the config goes with its connections when their time is over',
+    leave: 'over',
+    actual: [service([server(A, { activeConnections: 1 })])],
+    wanted: [],
+    owned: [KEY],
+    batch: '-D -f 21\n',
+  },
+  {
+    title: 'a server of the config that is quiesced keeps its weight',
+    actual: [service([server(A, { weight: 4, activeConnections: 2 })])],
+    wanted: [quiesced(A)],
+    batch: '-e -f 21 -r 198.51.100.11:0 -m -w 4 -x 1\n',
+  },
+  {
     title: 'a server that comes back while it drains takes clients again',
     actual: [service([server(A), server(B, { upperThreshold: 1, activeConnections: 2 })])],
     wanted: [wanted({ [A]: 1, [B]: 1 })],
@@ -159,16 +195,18 @@ const ROWS: readonly Row[] = [
 
 for (const row of ROWS) {
   test(row.title, t => {
-    const { commands } = diff({ services: row.actual }, row.wanted, { owned: new Set(row.owned ?? []) });
+    const rules = { owned: new Set(row.owned ?? []), leaveOf: () => row.leave ?? ('stays' as const) };
+    const { commands } = diff({ services: row.actual }, row.wanted, rules);
     t.is(formatBatch(commands), row.batch);
   });
 }
 
 test('services of others are named, and servers that drain are listed with their connections', t => {
   const actual = [FOREIGN, service([server(B, { activeConnections: 2, inactiveConnections: 3 })])];
-  const { foreign, draining } = diff({ services: actual }, [wanted({ [A]: 1 })], { owned: new Set([KEY]) });
+  const rules = { owned: new Set([KEY]), leaveOf: () => 'stays' as const };
+  const { foreign, draining } = diff({ services: actual }, [wanted({ [A]: 1 })], rules);
   t.deepEqual(foreign, [FOREIGN.key]);
-  t.deepEqual(draining, [{ key: KEY, address: B, connections: 5 }]);
+  t.deepEqual(draining, [{ key: KEY, address: B, connections: 5, leave: 'stays' }]);
 });
 
 const addresses = fc.uniqueArray(
@@ -184,6 +222,7 @@ const kernelServer = (address: Address) =>
     upperThreshold: fc.integer({ min: 0, max: 2 }),
     activeConnections: fc.constantFrom(0, 0, 2),
     inactiveConnections: fc.constantFrom(0, 0, 1),
+    templates: fc.constantFrom(0, 3),
   });
 const marks = fc.integer({ min: 21, max: 24 });
 const kernelTable: fc.Arbitrary<IpvsTable> = fc
@@ -198,6 +237,7 @@ const kernelTable: fc.Arbitrary<IpvsTable> = fc
     ),
   )
   .map(services => ({ services: [FOREIGN, ...(services as IpvsService[])] }));
+const leaves = fc.constantFrom('stays' as const, 'ends' as const, 'over' as const);
 const wantedList = fc
   .uniqueArray(marks, { maxLength: 3 })
   .chain(list =>
@@ -215,8 +255,8 @@ const wantedList = fc
 
 test('after its batch the diff is empty, nothing busy is deleted, nothing foreign is touched, nothing is flushed', t => {
   fc.assert(
-    fc.property(kernelTable, wantedList, fc.uniqueArray(marks), (actual, list, ownedMarks) => {
-      const rules = { owned: new Set(ownedMarks.map(mark => markKey(mark, 4))) };
+    fc.property(kernelTable, wantedList, fc.uniqueArray(marks), leaves, (actual, list, ownedMarks, leave) => {
+      const rules = { owned: new Set(ownedMarks.map(mark => markKey(mark, 4))), leaveOf: () => leave };
       const ours = new Set([...rules.owned, ...list.map(item => item.key)]);
       const batch = formatBatch(diff(actual, list, rules).commands);
       if (/(^|\s)(-C|-Z|--clear|--zero)/m.test(batch)) throw new Error(`a flush: ${batch}`);
@@ -227,7 +267,7 @@ test('after its batch the diff is empty, nothing busy is deleted, nothing foreig
         const now = after.services.find(candidate => candidate.key === before.key);
         if (!ours.has(before.key)) t.deepEqual(now, before);
         for (const busy of before.servers.filter(s => s.activeConnections + s.inactiveConnections > 0)) {
-          if (!now?.servers.some(s => s.address === busy.address && s.port === busy.port))
+          if (leave !== 'over' && !now?.servers.some(s => s.address === busy.address && s.port === busy.port))
             throw new Error('busy server deleted');
         }
       }

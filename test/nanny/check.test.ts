@@ -26,6 +26,7 @@ function planFor(port: number, plan: Partial<CheckPlan> = {}): CheckPlan {
     maxBytes: 65_536,
     timeoutMs: ms(TOTAL_MS),
     stageTimeoutMs: ms(STAGE_MS),
+    patient: false,
     ...plan,
   };
 }

@@ -24,6 +24,7 @@ const PLAN: CheckPlan = {
   maxBytes: 1_000,
   timeoutMs: ms(8_000),
   stageTimeoutMs: ms(3_000),
+  patient: false,
 };
 
 /** A moment of a dialogue: text is bytes from the server, a number lets milliseconds pass, the rest are events. */
@@ -545,4 +546,43 @@ test('what comes after the finish changes nothing', t => {
   run.play('220 hi\r\n', CONNECTED, DATA_CONNECTED, data(5), DATA_CLOSED, closed(), { type: 'timeout' });
   t.is(run.dialogue, dialogue);
   t.is(run.done.length, length);
+});
+
+const LIVES: readonly [title: string, life: string, moments: readonly Moment[]][] = [
+  ['that refuses', 'none', [closed('ECONNREFUSED')]],
+  ['that resets before it greets', 'none', [CONNECTED, closed('ECONNRESET')]],
+  ['that is no FTP server', 'none', [CONNECTED, 'SSH-2.0-OpenSSH_9.2\r\n']],
+  ['that hangs up in order before it greets', 'speaks', [CONNECTED, closed()]],
+  ['that is full', 'speaks', [CONNECTED, '421 There are too many connected users.\r\n', 200, { type: 'timeout' }]],
+  ['that greets with 530', 'speaks', [CONNECTED, '530 Sorry, the maximum number of clients.\r\n', closed()]],
+  ['that locks the account out', 'speaks', [...ASKED, '530 Login incorrect.\r\n', closed()]],
+  ['that resets after its greeting', 'speaks', [...GREETED, closed('ECONNRESET')]],
+  ['that says 120 and resets', 'speaks', [CONNECTED, '120 in a minute\r\n', closed('ECONNRESET')]],
+];
+for (const [title, life, moments] of LIVES) {
+  test(`a server ${title} shows life: ${life}`, t => {
+    t.like(new Run().play(...moments).result, { ok: false, life });
+  });
+}
+
+test('a server that is silent before its greeting shows life "silent", one that is not even reached none', t => {
+  t.like(new Run().play(CONNECTED).hang().result, { life: 'silent', tookMs: 3_000 });
+  t.like(new Run().hang().result, { life: 'none' });
+  t.like(new Run().play(...GREETED).hang().result, { life: 'speaks' });
+});
+
+test('a patient check waits for the greeting as long as the whole check may take; a late one fails, but is life', t => {
+  const late = new Run({ patient: true }).play(CONNECTED);
+  t.is(late.deadline, 1_000 + 8_000);
+  late.play(7_000, '220 hi\r\n').hang();
+  t.like(late.result, { ok: false, stage: 'greeting', life: 'speaks', words: '220 hi', tookMs: 7_000 });
+  t.regex(
+    late.result?.ok === false ? late.result.problem : '',
+    /^the greeting comes, but not within 3s; is its resolver/,
+  );
+  t.true(late.done.includes('> QUIT'));
+  t.like(new Run({ patient: true }).play(CONNECTED).hang().result, { life: 'silent', tookMs: 8_000 });
+  const early = new Run({ patient: true }).play(CONNECTED, 2_900, '220 hi\r\n');
+  t.is(early.done.at(-1), '> USER anonymous');
+  t.is(early.deadline, early.at + 3_000, 'the other stages have their own time');
 });

@@ -10,6 +10,7 @@ export type Act =
   | { readonly kind: 'hang' }
   | { readonly kind: 'close'; readonly after?: string }
   | { readonly kind: 'reset' }
+  | { readonly kind: 'late'; readonly afterMs: number; readonly text: string }
   /** Sends `text` byte by byte, over and over. */
   | { readonly kind: 'drip'; readonly text: string; readonly everyMs: number }
   /** Sends `text` over and over, as fast as it is taken. */
@@ -198,6 +199,11 @@ function perform(socket: Socket, act: Act): void {
     case 'reset':
       socket.resetAndDestroy();
       return;
+    case 'late': {
+      const timer = setTimeout(() => socket.write(act.text), act.afterMs);
+      socket.on('close', () => clearTimeout(timer));
+      return;
+    }
     case 'drip': {
       let sent = 0;
       const timer = setInterval(() => socket.write(act.text[sent++ % act.text.length] ?? ''), act.everyMs);

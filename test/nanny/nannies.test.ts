@@ -162,11 +162,14 @@ test('a hundred servers are all checked, but never more at once than allowed; th
     runningMax = Math.max(runningMax, running);
     await new Promise(resolve => setTimeout(resolve, checkMs));
     running -= 1;
-    return { type: 'result', result: { ok: false, tookMs: checkMs, stage: 'greeting', problem: 'no', words: '' } };
+    return {
+      type: 'result',
+      result: { ok: false, tookMs: checkMs, stage: 'greeting', life: 'silent', problem: 'no', words: '' },
+    };
   };
   const addresses = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`s${index}`, `127.0.1.${index}`]));
   const { nannies, changes, codes } = watch(t, quick(configOf(21, addresses, { fall: 2 }), 50), hang);
-  await until('all are down', () => changes.length === 100);
+  await until('all are down', () => new Set(changes).size === 100);
   t.is(runningMax, CHECKS_AT_ONCE_MAX);
   t.true(nannies.verdicts().every(({ state }) => state === 'down'));
   t.is(codes().filter(code => code === 'CHECKS_LATE').length, 1);
@@ -290,4 +293,93 @@ test('a password file that cannot serve is refused with what to do', async t => 
   await t.throwsAsync(readPassword(secretFile(t, 'x'.repeat(1_025))), { message: /longer than 1024 bytes/ });
   await t.throwsAsync(readPassword(secretFile(t, 'x', 0o640)), { message: /chmod 600/ });
   t.is(await readPassword(secretFile(t, 'pass word \n')), 'pass word ');
+});
+
+const FULL: Script = { greeting: { kind: 'close', after: '421 There are too many connected users.\r\n' } };
+
+test('a full server is down but alive: its sessions may stay; a gone one is dead', async t => {
+  const full = await hostile(t, FULL);
+  const good = await startHostile({ host: '127.0.0.5' });
+  t.teardown(() => good.close());
+  const { nannies, changes, events } = watch(t, quick(configOf(full.port, { full: '127.0.0.1', gone: '127.0.0.9' })));
+  await until('both are down', () => changes.filter(change => change.endsWith('down')).length >= 2);
+  await until('the gone one does not count', () => stateOf(nannies, 'gone')?.alive === false);
+  t.like(stateOf(nannies, 'full'), { state: 'down', alive: true, kept: true, last: { life: 'speaks' } });
+  t.like(stateOf(nannies, 'gone'), { state: 'down', alive: false, kept: false, last: { life: 'none' } });
+  const answers = events.flatMap(({ code, fields }) =>
+    code === 'SERVER_DOWN' ? [[fields.server, fields.answers]] : [],
+  );
+  t.deepEqual(answers.sort(), [
+    ['full', true],
+    ['gone', false],
+  ]);
+});
+
+test('servers that all fail alike keep their weights, and lose them one by one when some recover', async t => {
+  const script: { -readonly [K in keyof Script]: Script[K] } = { ...FULL };
+  const server = await hostile(t, script);
+  const addresses = { a: '127.0.0.1', b: '127.0.0.1', c: '127.0.0.1' };
+  const { nannies } = watch(t, quick(configOf(server.port, addresses, { fall: 3 })));
+  await until('all are kept', () => nannies.verdicts().every(({ state, kept }) => state === 'down' && kept));
+  delete script.greeting;
+  await until('all are up', () => nannies.verdicts().every(({ state, kept }) => state === 'up' && !kept));
+  t.pass();
+});
+
+test('with on_all_failed: empty nobody is kept', async t => {
+  const server = await hostile(t, FULL);
+  const { services } = quick(configOf(server.port, { a: '127.0.0.1' }));
+  const config = {
+    services: { ftp: { ...(services.ftp as Config['services'][string]), on_all_failed: 'empty' as const } },
+  };
+  const { nannies, changes } = watch(t, config);
+  await until('it is down', () => changes.includes('a down'));
+  t.like(stateOf(nannies, 'a'), { alive: true, kept: false });
+});
+
+test('a server that greets late is down, but lives; one that never greets is dead after one long wait', async t => {
+  const slow = await startHostile({ greeting: { kind: 'late', afterMs: 900, text: '220 at last\r\n' } });
+  t.teardown(() => slow.close());
+  const mute = await startHostile({ greeting: { kind: 'hang' } });
+  t.teardown(() => mute.close());
+  const check = { stage_timeout: '150ms', timeout: '1500ms', fall: 2 };
+  const one = watch(t, quick(configOf(slow.port, { slow: '127.0.0.1' }, check)));
+  const other = watch(t, quick(configOf(mute.port, { mute: '127.0.0.1' }, check)));
+  await until('the mute one is dead', () => stateOf(other.nannies, 'mute')?.alive === false);
+  t.true(other.codes().includes('SERVER_DEAD'));
+  await until(
+    'the slow one was waited for',
+    () =>
+      stateOf(one.nannies, 'slow')?.last?.ok === false &&
+      /but not within/.test(JSON.stringify(stateOf(one.nannies, 'slow')?.last)),
+  );
+  t.like(stateOf(one.nannies, 'slow'), { state: 'down', alive: true, last: { life: 'speaks' } });
+});
+
+test('a server that drains is watched by the settings of its service, also when that is gone, and judged apart', async t => {
+  const server = await hostile(t);
+  const config = quick(configOf(server.port, { a: '127.0.0.1' }));
+  const { nannies, changes } = watch(t, config);
+  await until('it is up', () => changes.includes('a up'));
+  nannies.watchLeaving(new Map([['ftp', ['127.0.0.9' as never]]]));
+  await until('the one that drains is dead', () => nannies.leaving()[0]?.alive === false);
+  t.like(nannies.leaving()[0], { service: 'ftp', server: '127.0.0.9', state: 'down', kept: false });
+  t.deepEqual(
+    nannies.verdicts().map(({ server: name }) => name),
+    ['a'],
+  );
+  nannies.update({ services: {} });
+  t.is(nannies.leaving()[0]?.alive, false, 'its service is gone, its nanny stays');
+  nannies.watchLeaving(new Map());
+  t.deepEqual(nannies.leaving(), []);
+});
+
+test('a server that cannot be checked from the start, for want of our own file, keeps its weight', async t => {
+  const server = await hostile(t);
+  const { nannies, codes } = watch(
+    t,
+    quick(configOf(server.port, { a: '127.0.0.1' }, { password_file: '/nonexistent' })),
+  );
+  await until('it is told', () => codes().includes('SERVER_NOT_CHECKABLE'));
+  t.like(stateOf(nannies, 'a'), { state: 'unknown', kept: true });
 });

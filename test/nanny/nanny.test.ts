@@ -18,9 +18,17 @@ import { type At, ms } from '../../src/units/duration.ts';
 
 const PACE: Pace = { intervalMs: ms(5_000), rise: 2, fall: 3 };
 const WALL = '2026-01-01T00:00:00.000Z';
+type Failure = Extract<CheckResult, { ok: false }>;
 const GOOD: CheckResult = { ok: true, tookMs: 10, bytes: 5 };
-const BAD: CheckResult = { ok: false, tookMs: 3_000, stage: 'login', problem: 'no answer to PASS', words: '' };
-const BAD_ELSEWHERE: CheckResult = { ...BAD, stage: 'transfer', problem: 'RETR is answered with 550' };
+const BAD: Failure = {
+  ok: false,
+  tookMs: 3_000,
+  stage: 'login',
+  life: 'speaks',
+  problem: 'no answer to PASS',
+  words: '',
+};
+const BAD_ELSEWHERE: Failure = { ...BAD, stage: 'transfer', problem: 'RETR is answered with 550' };
 const at = (n: number) => n as At;
 
 /** One check of 10 ms, begun when it is due; its effects in short. */
@@ -53,7 +61,9 @@ const HISTORIES: readonly [results: string, states: string, effects: readonly st
   ['bbbeeb', '??dddd', ['check-failed', 'check-failed', 'down', 'fails-differently', '', 'fails-differently']],
   ['gggg', '?uuu', ['', 'up', '', '']],
 ];
-const RESULTS = { g: GOOD, b: BAD, e: BAD_ELSEWHERE } as const;
+const SILENT: Failure = { ...BAD, stage: 'greeting', life: 'silent', problem: 'no greeting (220)' };
+const GONE: Failure = { ...BAD, stage: 'connect', life: 'none', problem: 'cannot be reached (ECONNREFUSED)' };
+const RESULTS = { g: GOOD, b: BAD, e: BAD_ELSEWHERE, s: SILENT, n: GONE } as const;
 
 for (const [results, states, effects] of HISTORIES) {
   test(`with rise 2 and fall 3, checks ${results} lead to states ${states}`, t => {
@@ -71,6 +81,33 @@ for (const [results, states, effects] of HISTORIES) {
   });
 }
 
+// As above, with s silent and n no life; the states say whether a server that is down lives (D) or not (d).
+const LIVES: readonly [results: string, states: string, effects: string][] = [
+  ['ggbbb', '?uuuD', ' up check-failed check-failed down'],
+  ['ggnnn', '?uuud', ' up check-failed check-failed down'],
+  ['ggnnbnnn', '?uuuDDDd', ' up check-failed check-failed down fails-differently  died'],
+  ['ggsss', '?uuuD', ' up check-failed check-failed down'],
+  ['ggssss', '?uuuDd', ' up check-failed check-failed down died'],
+  ['ggsssbs', '?uuuDDd', ' up check-failed check-failed down fails-differently died'],
+  ['bbbnnn', '??DDDd', 'check-failed check-failed down fails-differently  died'],
+  ['nnnb', '??dD', 'check-failed check-failed down lives'],
+  ['nnngnnn', '??dDDDd', 'check-failed check-failed down check-recovered check-failed  died'],
+  ['nnngg', '??dDu', 'check-failed check-failed down check-recovered up'],
+];
+for (const [results, states, effects] of LIVES) {
+  test(`with fall 3, checks ${results} say ${states} of a server's life`, t => {
+    let nanny = newNanny(PACE, at(0), 0);
+    const seen = [...results].map(letter => {
+      const step = check(nanny, RESULTS[letter as keyof typeof RESULTS]);
+      nanny = step.next;
+      const state = nanny.state === 'down' && nanny.alive ? 'D' : nanny.state.charAt(0);
+      return [nanny.state === 'unknown' ? '?' : state, step.effects.join('+')];
+    });
+    t.is(seen.map(([state]) => state).join(''), states);
+    t.is(seen.map(([, effect]) => effect).join(' '), effects);
+  });
+}
+
 test('with rise 1 and fall 1, the first check decides', t => {
   const pace = { ...PACE, rise: 1, fall: 1 };
   t.is(check(newNanny(pace, at(0), 0), GOOD, pace).next.state, 'up');
@@ -79,7 +116,7 @@ test('with rise 1 and fall 1, the first check decides', t => {
 
 test('a down server whose failure differs only in its numbers does not fail differently', t => {
   let nanny = newNanny({ ...PACE, fall: 1 }, at(0), 0);
-  const failing = (bytes: number): CheckResult => ({ ...BAD, problem: `no end of the data after ${bytes} bytes` });
+  const failing = (bytes: number) => ({ ...BAD, problem: `no end of the data after ${bytes} bytes` });
   nanny = check(nanny, failing(1), { ...PACE, fall: 1 }).next;
   t.deepEqual(check(nanny, failing(20), { ...PACE, fall: 1 }).effects, []);
 });
@@ -134,17 +171,21 @@ test('an abandoned check counts for nothing', t => {
 
 test('a verdict holds the state, the last result and its wall time', t => {
   const fresh = newNanny(PACE, at(0), 0);
-  t.deepEqual(verdictOf('ftp', 'a', fresh), {
+  t.deepEqual(verdictOf('ftp', 'a', fresh, false), {
     service: 'ftp',
     server: 'a',
     state: 'unknown',
+    alive: true,
+    kept: false,
     last: undefined,
     checkedAt: undefined,
   });
-  t.deepEqual(verdictOf('ftp', 'a', check(fresh, BAD).next), {
+  t.deepEqual(verdictOf('ftp', 'a', check(fresh, BAD).next, true), {
     service: 'ftp',
     server: 'a',
     state: 'unknown',
+    alive: true,
+    kept: true,
     last: BAD,
     checkedAt: WALL,
   });

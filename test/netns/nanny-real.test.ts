@@ -56,6 +56,7 @@ function planFor(real: Real, plan: Partial<CheckPlan> = {}): CheckPlan {
     maxBytes: 65_536,
     timeoutMs: ms(20_000),
     stageTimeoutMs: ms(10_000),
+    patient: false,
     ...plan,
   };
 }

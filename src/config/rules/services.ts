@@ -1,6 +1,7 @@
 // Rules about services and real servers: VIPs, marks, ports, server addresses. Pure; sources: DESIGN.md, "Data plane for FTP",
 // and the kernel's default net.ipv4.ip_local_port_range.
 import { type Address, addressOf, contains, familyOf, prefixOf } from '../../units/address.ts';
+import { formatDuration } from '../../units/duration.ts';
 import { ownAddresses } from '../node.ts';
 import type { Config, ServiceConfig } from '../schema.ts';
 import { choice, cronProblem, error, type Finding, type Path, unknownName, warning } from './finding.ts';
@@ -33,6 +34,7 @@ export function serviceRules(config: Config, validCron: (expression: string) => 
     ...marksOnce(services),
     ...portsOfOneVip(services),
     ...oneVipPerServer(services),
+    ...drainTime(config),
     ...auditTimes(config, validCron),
   ];
 }
@@ -189,6 +191,15 @@ function oneVipPerServer(services: readonly Named[]): Finding[] {
     }
   }
   return findings;
+}
+
+/** The longest transfer is what tcp_timeout is set by; a server that drains should be let finish one. */
+function drainTime({ ipvs: { drain, tcp_timeout } }: Config): Finding[] {
+  if (drain >= tcp_timeout) return [];
+  const problem = `drain ${formatDuration(drain)} is shorter than tcp_timeout ${formatDuration(tcp_timeout)}: transfers of a server that leaves may be cut`;
+  return [
+    warning(['ipvs', 'drain'], problem, `write at least ${formatDuration(tcp_timeout)}`, [['ipvs', 'tcp_timeout']]),
+  ];
 }
 
 function auditTimes(config: Config, validCron: (expression: string) => boolean): Finding[] {

@@ -2,7 +2,7 @@
 // "What must always hold" 1. L >= 2H: one lost or late renewal must not cost the VIPs. D >= L + max(H/2, 8 ms): the active
 // router has lost its lease, and said so, before the standby may judge it dead.
 import { formatDuration, type Ms, ms } from '../../units/duration.ts';
-import type { Config, ServiceConfig } from '../schema.ts';
+import { type Config, type ServiceConfig, STAGE_TIMEOUT_DEFAULT } from '../schema.ts';
 import { error, type Finding, type Path, warning } from './finding.ts';
 
 const MARGIN_MS_MIN = 8;
@@ -48,7 +48,8 @@ function heartbeatTimes({ interval, lease, dead }: Config['heartbeat']): Finding
 
 function checkTimes([name, service]: [string, ServiceConfig]): Finding[] {
   const { timeout, stage_timeout } = service.check;
-  if (stage_timeout <= timeout) return [];
+  // Whoever wrote only a short timeout is not to blame for the default of the other: the check goes by the shorter one.
+  if (stage_timeout <= timeout || stage_timeout === STAGE_TIMEOUT_DEFAULT) return [];
   const at: Path = ['services', name, 'check'];
   return [
     error(

@@ -4,6 +4,7 @@ import type { Config } from '../../config/schema.ts';
 import type { Verdict } from '../../nanny/verdict.ts';
 import type { EnsureResult } from '../../sync/ports.ts';
 import type { ConnectionSync } from '../../sync/sync.ts';
+import type { At } from '../../units/duration.ts';
 import {
   type Actual,
   type AppliedRules,
@@ -16,7 +17,8 @@ import {
   type Refusal,
   type Target,
 } from '../director.ts';
-import { claimOwned, forgetOwned, type Owned } from '../owned.ts';
+import { noteLeaving } from '../leaving.ts';
+import { claimOwned, forgetOwned, type Owned, withLeaving } from '../owned.ts';
 import { wantedSysctls } from '../sysctl.ts';
 import type { Kernel } from './kernel.ts';
 
@@ -26,6 +28,10 @@ export interface AuditInput {
   readonly node: string;
   /** Asked in every round: a verdict may come while the first one runs. */
   readonly verdicts: () => readonly Verdict[];
+  /** Of servers that drain. */
+  readonly leavers: () => readonly Verdict[];
+  /** Monotonic. */
+  readonly now: () => At;
   readonly owned: Owned;
   readonly applied: AppliedRules | undefined;
 }
@@ -58,7 +64,7 @@ export async function audit(input: AuditInput, ports: AuditPorts): Promise<Audit
   }
   // Last: a synced connection is bound to its real server when it arrives, so the servers must be there.
   const sync = await ports.sync.ensure();
-  owned = await settleOwned(owned, current, actual, sync, ports);
+  owned = await settleOwned(owned, current, actual, sync, { ...ports, now: input.now });
   const pending = new Set(current.changes.map(change => change.change));
   const done = attempted.filter((change, i) => !pending.has(change.change) && firstIndex(attempted, change) === i);
   const nftDrifted = first.nft !== undefined && first.nft === input.applied?.text;
@@ -72,12 +78,12 @@ export async function preview(input: AuditInput, kernel: Kernel): Promise<Plan> 
 }
 
 function planInput(
-  { config, node, verdicts }: AuditInput,
+  { config, node, verdicts, leavers, now }: AuditInput,
   actual: Actual,
   owned: Owned,
   applied: AppliedRules | undefined,
 ): PlanInput {
-  return { config, node, verdicts: verdicts(), actual, owned, applied };
+  return { config, node, verdicts: verdicts(), leavers: leavers(), now: now(), actual, owned, applied };
 }
 
 function firstIndex(changes: readonly Change[], { change }: Change): number {
@@ -120,18 +126,22 @@ async function apply(
   return listing.ok ? { text: made.nft, listing: listing.value } : undefined;
 }
 
-/** After the changes: services that are gone are ours no more. */
+/** After the changes: services that are gone are ours no more, and those that leave have a beginning. */
 async function settleOwned(
   owned: Owned,
   made: Plan,
   actual: Actual,
   sync: EnsureResult,
-  ports: AuditPorts,
+  ports: AuditPorts & Pick<AuditInput, 'now'>,
 ): Promise<Owned> {
   let settled = owned;
   if (actual.ipvs.ok) {
     const present = new Set(actual.ipvs.value.table.services.map(service => service.key));
-    settled = forgetOwned(owned, made.wanted, present);
+    const leaving = [...made.draining, ...made.quiet.filter(server => server.inUse)];
+    settled = withLeaving(
+      forgetOwned(owned, made.wanted, present),
+      noteLeaving(owned.leaving ?? [], leaving, ports.now()),
+    );
   }
   // Daemons of Tandem 0.1: gone once the sync had nothing to complain of.
   if (sync.problems.length === 0) settled = { ...settled, sync: null };

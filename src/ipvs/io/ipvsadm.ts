@@ -46,7 +46,8 @@ const COMPLAINTS_MAX = 20;
 
 export function createIpvsadm(runCommand: Run = run): Ipvsadm {
   const text = async (args: readonly string[]) => check(await call(runCommand, args)).stdout;
-  const readCounts = async () => parseCounts(await text(['-Ln', '--thresholds']));
+  const readCounts = async () =>
+    parseCounts(await text(['-Ln', '--thresholds']), await text(['-Ln', '--persistent-conn']));
   return {
     readCounts,
     readTable: () => readTable(() => text(['-Sn']), readCounts),

@@ -71,8 +71,12 @@ export const DIRECTOR_EVENTS = {
   },
   SERVER_DRAINED: {
     severity: 'notice',
-    says: 'A real server that left the config has finished its last connection and is out of the kernel.',
-    fields: { service: 'service, as ipvsadm names it', address: 'address of the server' },
+    says: 'A real server that left the config is out of the kernel: its last connection has finished, or its time (ipvs.drain) was over.',
+    fields: {
+      service: 'service, as ipvsadm names it',
+      address: 'address of the server',
+      cut: 'connections that it still had when its time was over; 0: all had finished',
+    },
   },
   KERNEL_PROBLEM: {
     severity: 'warning',
@@ -111,6 +115,19 @@ export const DIRECTOR_EVENTS = {
     remedy: '`tandem status` names the stage at which each server fails and what it said.',
     fields: { service: 'name of the service', problem: 'what is wrong' },
     endedBy: 'SERVERS_UP',
+  },
+  ALL_SERVERS_FAIL: {
+    severity: 'crit',
+    says: 'The real servers of a service fail their checks alike, but answer: they keep their weights. This router counts them as failed when it is compared with its peer.',
+    remedy:
+      'Look at what they share: the account and the file of the check, their name server, their limit of clients. on_all_failed: empty would refuse new clients instead.',
+    fields: { service: 'name of the service', problem: 'what is wrong' },
+    endedBy: 'ALL_SERVERS_FAIL_OVER',
+  },
+  ALL_SERVERS_FAIL_OVER: {
+    severity: 'notice',
+    says: 'The real servers of a service are judged one by one again: enough of them pass their checks, or none answers.',
+    fields: { service: 'name of the service' },
   },
   SERVERS_UP: {
     severity: 'notice',

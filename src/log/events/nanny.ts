@@ -6,6 +6,12 @@ const SERVER = {
   server: 'the real server',
   address: 'its address and control port',
 } as const;
+const FAILURE = {
+  stage: 'connect, greeting, login, passive, data-connect, transfer or complete',
+  problem: 'what went wrong',
+  words: "the server's own last words; empty when it said nothing",
+  tookMs: 'length of the last check, in ms',
+} as const;
 const IDENTITY = ['service', 'server'] as const;
 
 export const NANNY_EVENTS = {
@@ -23,18 +29,40 @@ export const NANNY_EVENTS = {
   },
   SERVER_DOWN: {
     severity: 'err',
-    says: 'A real server failed enough checks in a row (fall) and gets no new clients.',
+    says: 'A real server failed enough checks in a row (fall) and gets no new clients; one that still answers keeps those it has.',
     remedy:
       'Look at that server: `stage` says how far a client gets, `problem` what is wrong, `words` what it said itself.',
     fields: {
       ...SERVER,
       from: 'state before: unknown or up',
       checks: 'failed checks in a row',
+      answers: 'whether it still answers: then its sessions stay with it; if not, its clients go to other servers',
       stage: 'connect, greeting, login, passive, data-connect, transfer or complete',
       problem: 'what went wrong',
       words: "the server's own last words; empty when it said nothing",
       tookMs: 'length of the last check, in ms',
     },
+    endedBy: 'SERVER_UP',
+    identity: IDENTITY,
+  },
+  SERVER_DEAD: {
+    severity: 'err',
+    says: 'A real server that was down but still answered shows no life any more: its clients go to other servers, too.',
+    remedy: 'Look at that server: `problem` says what the check met.',
+    fields: {
+      ...SERVER,
+      checks: 'checks in a row without a sign of life',
+      ...FAILURE,
+    },
+    endedBy: 'SERVER_UP',
+    identity: IDENTITY,
+  },
+  SERVER_ANSWERS: {
+    severity: 'notice',
+    says: 'A real server that showed no life answers again, but its check still fails: clients that it has stay, no new ones come.',
+    remedy:
+      'Look at that server: `stage` says how far a client gets, `problem` what is wrong, `words` what it said itself.',
+    fields: { ...SERVER, ...FAILURE },
     endedBy: 'SERVER_UP',
     identity: IDENTITY,
   },

@@ -1,15 +1,16 @@
 // Runs the nannies of all services: one timer, a bounded number of checks at once, never two of one server. What results mean is
-// decided in ../nanny.ts. Not pure: timer, sockets (check.ts), password files, log.
+// decided in ../nanny.ts and ../together.ts. Not pure: timer, sockets (check.ts), password files, log.
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, ServiceConfig } from '../../config/schema.ts';
 import type { Log } from '../../log/log.ts';
 import { type Address, hostPort } from '../../units/address.ts';
-import { type At, after, between, type Ms } from '../../units/duration.ts';
+import { type At, after, between, type Ms, ms } from '../../units/duration.ts';
 import {
   checkAbandoned,
   checkBegins,
   checkEnds,
   isDue,
+  isPatient,
   lateness,
   type Nanny,
   newNanny,
@@ -17,6 +18,7 @@ import {
   verdictOf,
 } from '../nanny.ts';
 import { ANONYMOUS_PASSWORD, checkPlan } from '../rules.ts';
+import { type Together, together } from '../together.ts';
 import type { Verdict } from '../verdict.ts';
 import { type CheckOutcome, runCheck } from './check.ts';
 import { readPassword } from './password.ts';
@@ -41,7 +43,7 @@ export interface NanniesOptions {
   readonly config: Pick<Config, 'services'>;
   readonly clock: NannyClock;
   readonly log: Log;
-  /** Called when the state of a server changes; {@link Nannies.verdicts} has the results in between. */
+  /** Called when what a verdict means for clients changes; {@link Nannies.verdicts} has the results in between. */
   readonly onVerdict: (verdict: Verdict) => void;
   /** 0 to below 1; spreads the first checks. */
   readonly random: () => number;
@@ -52,6 +54,10 @@ export interface NanniesOptions {
 export interface Nannies {
   /** One for each server of the config, in its order. */
   verdicts(): Verdict[];
+  /** One for each server that is watched while it drains; its name is its address. */
+  leaving(): Verdict[];
+  /** Servers that have left their service and still have connections: watched until they are done, replaced as a whole. */
+  watchLeaving(servers: ReadonlyMap<string, readonly Address[]>): void;
   /** Takes over a new config. A server at the same address and port keeps its state and counts, whatever else changed. */
   update(config: Pick<Config, 'services'>): void;
   /** Gives up running checks; resolves when their sockets are closed. */
@@ -69,6 +75,8 @@ interface Ward {
   /** The password as last read: what a check goes on with when the file is gone. */
   password: string | undefined;
   isCheckable: boolean;
+  /** It has left the config and only drains. */
+  readonly isLeaving: boolean;
 }
 
 export function startNannies(options: NanniesOptions): Nannies {
@@ -80,6 +88,11 @@ export function startNannies(options: NanniesOptions): Nannies {
 class NannySet implements Nannies {
   readonly #options: NanniesOptions;
   #wards = new Map<string, Ward>();
+  #services: Config['services'] = {};
+  /** Settings of services that have left the config, for those of their servers that drain. */
+  #formerServices: Config['services'] = {};
+  #leaving: ReadonlyMap<string, readonly Address[]> = new Map();
+  readonly #together = new Map<string, Together>();
   /** All checks that run, also those of servers that are no longer in the config. */
   readonly #checks = new Set<Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
@@ -93,19 +106,55 @@ class NannySet implements Nannies {
   }
 
   verdicts(): Verdict[] {
-    return [...this.#wards.values()].map(({ service, server, nanny }) => verdictOf(service, server, nanny));
+    return [...this.#wards.values()].filter(ward => !ward.isLeaving).map(ward => this.#verdictOf(ward));
+  }
+
+  leaving(): Verdict[] {
+    return [...this.#wards.values()].filter(ward => ward.isLeaving).map(ward => this.#verdictOf(ward));
+  }
+
+  #verdictOf(ward: Ward): Verdict {
+    const { service, server, nanny, isLeaving } = ward;
+    const kept = this.#together.get(service)?.kept.has(server) === true || isNeverChecked(ward);
+    return verdictOf(service, server, nanny, kept && !isLeaving);
+  }
+
+  watchLeaving(servers: ReadonlyMap<string, readonly Address[]>): void {
+    if (isDeepStrictEqual(servers, this.#leaving)) return;
+    this.#leaving = servers;
+    this.#regroup();
   }
 
   update(config: Pick<Config, 'services'>): void {
+    this.#formerServices = { ...this.#formerServices, ...this.#services };
+    this.#services = config.services;
+    this.#regroup();
+  }
+
+  /** Wards for all servers of the config, and for those that drain. */
+  #regroup(): void {
     const wards = new Map<string, Ward>();
-    for (const [service, settings] of Object.entries(config.services)) {
-      for (const [server, { address }] of Object.entries(settings.servers)) {
-        const key = `${service}/${server}`;
-        const before = this.#wards.get(key);
-        const isSame = before?.address === address && before.settings.control_port === settings.control_port;
-        wards.set(key, isSame ? this.#resettle(before, settings) : this.#newWard(service, server, address, settings));
-      }
+    const keep = (service: string, server: string, address: Address, settings: ServiceConfig, isLeaving: boolean) => {
+      const key = keyOf({ service, server });
+      const before = this.#wards.get(key);
+      const isSame = before?.address === address && before.settings.control_port === settings.control_port;
+      const ward = isSame ? this.#resettle(before, settings) : undefined;
+      wards.set(key, ward ?? this.#newWard({ service, server, address, settings, isLeaving }));
+    };
+    for (const [service, settings] of Object.entries(this.#services)) {
+      for (const [server, { address }] of Object.entries(settings.servers))
+        keep(service, server, address, settings, false);
     }
+    const former: Record<string, ServiceConfig> = {};
+    for (const [service, addresses] of this.#leaving) {
+      const settings = this.#services[service] ?? this.#formerServices[service];
+      // After a restart of the director nobody knows how a service was checked that is gone: then only the deadline ends it.
+      if (settings === undefined) continue;
+      former[service] = settings;
+      for (const address of addresses) keep(service, address, address, settings, true);
+    }
+    this.#formerServices = former;
+    for (const service of this.#together.keys()) if (!this.#services[service]) this.#together.delete(service);
     const before = this.#wards;
     this.#wards = wards;
     for (const [key, ward] of before) if (wards.get(key) !== ward) ward.running?.abort.abort();
@@ -119,10 +168,10 @@ class NannySet implements Nannies {
     await Promise.all(this.#checks);
   }
 
-  #newWard(service: string, server: string, address: Address, settings: ServiceConfig): Ward {
+  #newWard(about: Pick<Ward, 'service' | 'server' | 'address' | 'settings' | 'isLeaving'>): Ward {
     const { clock, random } = this.#options;
-    const nanny = newNanny(paceOf(settings), clock.now(), random());
-    return { service, server, address, settings, nanny, running: undefined, password: undefined, isCheckable: true };
+    const nanny = newNanny(paceOf(about.settings), clock.now(), random());
+    return { ...about, nanny, running: undefined, password: undefined, isCheckable: true };
   }
 
   /** New settings for a server that stays: what runs by the old ones is given up, the counts stay. */
@@ -168,7 +217,7 @@ class NannySet implements Nannies {
       this.#checks.delete(done);
       ward.running = undefined;
       // A server that left the config meanwhile has nobody to report to.
-      if (this.#wards.get(`${ward.service}/${ward.server}`) === ward && !this.#isStopped) this.#end(ward, outcome);
+      if (this.#wards.get(keyOf(ward)) === ward && !this.#isStopped) this.#end(ward, outcome);
       this.#pump();
     });
     this.#checks.add(done);
@@ -190,7 +239,8 @@ class NannySet implements Nannies {
       }
     }
     const { clock, check = runCheck } = this.#options;
-    return check(checkPlan(ward.settings, ward.address, password), { now: clock.now, signal });
+    const plan = checkPlan(ward.settings, ward.address, password, isPatient(ward.nanny));
+    return check(plan, { now: clock.now, signal });
   }
 
   #end(ward: Ward, outcome: CheckOutcome): void {
@@ -202,6 +252,7 @@ class NannySet implements Nannies {
       if (outcome.type === 'impossible' && ward.isCheckable) {
         ward.isCheckable = false;
         log.event('SERVER_NOT_CHECKABLE', { ...about, reason: outcome.reason });
+        if (isNeverChecked(ward)) onVerdict(this.#verdictOf(ward));
       }
       return;
     }
@@ -211,7 +262,22 @@ class NannySet implements Nannies {
     const { next, effects } = checkEnds(before, pace, outcome.result, clock.now(), clock.wall());
     ward.nanny = next;
     logEffects(log, about, pace, before, next, effects);
-    if (next.state !== before.state) onVerdict(verdictOf(ward.service, ward.server, next));
+    const isAllChanged = !ward.isLeaving && this.#judgeTogether(ward);
+    if (isAllChanged || next.state !== before.state || next.alive !== before.alive) onVerdict(this.#verdictOf(ward));
+  }
+
+  /** Looks at all servers of the service; whether that changes which of them keep their weight. */
+  #judgeTogether({ service, settings }: Ward): boolean {
+    const mine = [...this.#wards.values()].filter(ward => ward.service === service && !ward.isLeaving);
+    const before = this.#together.get(service);
+    const next = together(before, new Map(mine.map(({ server, nanny }) => [server, nanny])), {
+      onAllFailed: settings.on_all_failed,
+      rise: settings.check.rise,
+      roundMs: ms(settings.check.interval + settings.check.timeout),
+    });
+    if (next) this.#together.set(service, next);
+    else this.#together.delete(service);
+    return !isDeepStrictEqual(before?.kept, next?.kept);
   }
 
   #noteLateness(ward: Ward, late: Ms): void {
@@ -227,6 +293,15 @@ class NannySet implements Nannies {
       log.event('CHECKS_ON_TIME', { running });
     }
   }
+}
+
+/** What we lack ourselves is no reason to leave a server out that nobody has judged. */
+function isNeverChecked({ nanny, isCheckable, settings }: Ward): boolean {
+  return nanny.state === 'unknown' && !isCheckable && settings.on_all_failed === 'keep';
+}
+
+function keyOf({ service, server }: Pick<Ward, 'service' | 'server'>): string {
+  return `${service}/${server}`;
 }
 
 function paceOf({ check }: ServiceConfig): Pace {

@@ -26,7 +26,16 @@ export function logEffects(
       case 'became':
         if (effect.to === 'up') {
           log.event('SERVER_UP', { ...about, from: effect.from, checks: now.good, ...passedFields(now) });
-        } else log.event('SERVER_DOWN', { ...about, from: effect.from, checks: now.bad, ...failedFields(now) });
+        } else {
+          const counts = { from: effect.from, checks: now.bad, answers: now.alive };
+          log.event('SERVER_DOWN', { ...about, ...counts, ...failedFields(now) });
+        }
+        break;
+      case 'died':
+        log.event('SERVER_DEAD', { ...about, checks: now.lifeless, ...failedFields(now) });
+        break;
+      case 'lives':
+        log.event('SERVER_ANSWERS', { ...about, ...failedFields(now) });
         break;
       case 'check-failed': {
         const counts = { state: now.state, checks: now.bad, fall: pace.fall };

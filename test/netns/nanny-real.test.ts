@@ -27,6 +27,10 @@ interface Real {
   readonly name: string;
   readonly kind: Kind;
   readonly address: string;
+  /** It takes one client only, by each server's own setting. */
+  readonly limit?: 'clients' | 'processes';
+  /** It asks the name server, which never answers, for each client. */
+  readonly asksNames?: boolean;
 }
 const REALS: readonly Real[] = [
   { name: 'vsftpd', kind: 'vsftpd', address: '198.51.100.11' },
@@ -34,6 +38,15 @@ const REALS: readonly Real[] = [
   { name: 'pure-ftpd', kind: 'pure-ftpd', address: '198.51.100.13' },
   { name: 'vsftpd on IPv6', kind: 'vsftpd', address: '2001:db8:100::11' },
 ];
+/** Servers at their limit, and what a client that is one too many is told; and one with a slow resolver. */
+const FULL: readonly (Real & { readonly words: RegExp })[] = [
+  { name: 'full vsftpd', kind: 'vsftpd', address: '198.51.100.21', limit: 'clients', words: /^421 / },
+  { name: 'full proftpd', kind: 'proftpd', address: '198.51.100.22', limit: 'clients', words: /^530 / },
+  { name: 'full pure-ftpd', kind: 'pure-ftpd', address: '198.51.100.23', limit: 'clients', words: /^421 / },
+  { name: 'proftpd with all processes', kind: 'proftpd', address: '198.51.100.24', limit: 'processes', words: /^$/ },
+];
+const SLOW: Real = { name: 'slow pure-ftpd', kind: 'pure-ftpd', address: '198.51.100.25', asksNames: true };
+const ALL = [...REALS, ...FULL, SLOW];
 
 let folder = '';
 let root = '';
@@ -70,6 +83,31 @@ async function check(real: Real, ...plans: readonly Partial<CheckPlan>[]): Promi
   });
 }
 
+/** A name server in the namespace that takes every question and answers none. */
+const DEAF_NAMES = "require('node:dgram').createSocket('udp4').bind(53, '127.0.0.1');";
+/** A client that logs in, says so, and stays. */
+const STAYS = `
+  const socket = require('node:net').connect(21, process.argv[1]);
+  const lines = ['USER anonymous', 'PASS x@'];
+  socket.setEncoding('utf8').on('data', text => {
+    for (const line of text.split('\\r\\n')) {
+      if (/^(220|331) /.test(line)) socket.write(lines.shift() + '\\r\\n');
+      if (/^230 /.test(line)) process.stdout.write('logged in');
+    }
+  });
+`;
+
+async function stayLoggedIn(address: string): Promise<ChildProcess> {
+  const child = spawn('ip', ['netns', 'exec', NAMESPACE, process.execPath, '-e', STAYS, address], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await Promise.race([
+    new Promise(resolve => child.stdout?.once('data', resolve)),
+    new Promise((_resolve, reject) => setTimeout(() => reject(new Error(`no login on ${address}`)), 15_000).unref()),
+  ]);
+  return child;
+}
+
 function vsftpdConfig(real: Real, scratch: string): string {
   const listen = real.address.includes(':')
     ? `listen=NO\nlisten_ipv6=YES\nlisten_address6=${real.address}`
@@ -89,7 +127,7 @@ seccomp_sandbox=NO
 isolate=NO
 isolate_network=NO
 xferlog_enable=NO
-`;
+${real.limit ? 'max_clients=1\n' : ''}`;
 }
 
 function proftpdConfig(real: Real, scratch: string): string {
@@ -101,6 +139,7 @@ SocketBindTight on
 Port 21
 UseIPv6 off
 UseReverseDNS off
+${real.limit === 'processes' ? 'MaxInstances 1' : ''}
 User nobody
 Group nogroup
 ModulePath ${FTPD}/proftpd/usr/lib/proftpd
@@ -118,6 +157,7 @@ PassivePorts 10000 20000
   User ftp
   Group nogroup
   UserAlias anonymous ftp
+${real.limit === 'clients' ? '  MaxClients 1' : ''}
 </Anonymous>
 `;
 }
@@ -137,7 +177,11 @@ async function start(real: Real): Promise<void> {
     await writeFile(config, proftpdConfig(real, scratch), { mode: 0o600 });
     args = ['-n', '-c', config];
   } else
-    args = ['-l', 'unix', '-H', '-S', `${real.address},21`, '-p', '10000:20000', '-P', VIP, '-g', `${scratch}/pid`];
+    args = [
+      ...['-l', 'unix', '-S', `${real.address},21`, '-p', '10000:20000', '-P', VIP, '-g', `${scratch}/pid`],
+      ...(real.limit ? ['-c', '1'] : []),
+      ...(real.asksNames ? [] : ['-H']),
+    ];
   const libraries = (await readdir(tree, { recursive: true })).filter(name => name.endsWith('-linux-gnu'));
   const child = spawn('ip', ['netns', 'exec', NAMESPACE, binary, ...args], {
     stdio: 'ignore',
@@ -150,7 +194,7 @@ async function start(real: Real): Promise<void> {
 async function listening(): Promise<void> {
   for (let attempt = 0; attempt < 100; attempt++) {
     const { stdout } = await inNamespace('ss', '-Hltn', 'sport', '=', ':21');
-    if (stdout.trim().split('\n').length >= REALS.length && stdout !== '') return;
+    if (stdout.trim().split('\n').length >= ALL.length && stdout !== '') return;
     await new Promise(resolve => setTimeout(resolve, 100));
   }
   throw new Error('the FTP servers do not listen; start one by hand to see why');
@@ -171,10 +215,12 @@ test.before(async () => {
   await writeFile(path.join(ETC, 'passwd'), users);
   await writeFile(path.join(ETC, 'group'), 'root:x:0:\nnogroup:x:65534:\n');
   await inNamespace('ip', 'link', 'set', 'lo', 'up');
-  for (const { address } of REALS) {
+  await writeFile(path.join(ETC, 'resolv.conf'), 'nameserver 127.0.0.1\n');
+  spawn('ip', ['netns', 'exec', NAMESPACE, process.execPath, '-e', DEAF_NAMES], { stdio: 'ignore' });
+  for (const { address } of ALL) {
     await inNamespace('ip', 'address', 'add', `${address}/${address.includes(':') ? 128 : 32}`, 'dev', 'lo');
   }
-  for (const real of REALS) await start(real);
+  for (const real of ALL) await start(real);
   await listening();
 });
 
@@ -218,7 +264,7 @@ for (const real of REALS) {
       { fetch: 'empty' },
       { passivePorts: { first: 30_000, last: 30_100 } },
     );
-    t.like(login, { ok: false, stage: 'login' });
+    t.like(login, { ok: false, stage: 'login', life: 'speaks' });
     t.regex(wordsOf(login), /^530 /);
     t.like(missing, { ok: false, stage: 'transfer', problem: 'RETR is answered with 550, not 125 or 150' });
     t.regex(wordsOf(missing), /^550 /);
@@ -279,15 +325,46 @@ for (const real of REALS) {
     const child = processes.get(name);
     child?.kill('SIGSTOP');
     const [stopped] = await check(real, { stageTimeoutMs: ms(1_000) });
-    t.like(stopped, { ok: false, stage: 'greeting', words: '' });
+    t.like(stopped, { ok: false, stage: 'greeting', life: 'silent', words: '' });
     const gone = new Promise(resolve => child?.once('exit', resolve));
     child?.kill('SIGKILL');
     await gone;
     const [killed] = await check(real, {});
-    t.like(killed, { ok: false, stage: 'connect' });
+    t.like(killed, { ok: false, stage: 'connect', life: 'none' });
     t.regex(problemOf(killed), /ECONNREFUSED/);
   });
 }
+
+for (const real of FULL) {
+  test.serial(`a ${real.name} fails its check, but shows life, and passes when there is room again`, async t => {
+    const client = await stayLoggedIn(real.address);
+    try {
+      const [full] = await check(real, { stageTimeoutMs: ms(2_000) });
+      t.like(full, { ok: false, life: 'speaks' });
+      t.regex(wordsOf(full), real.words);
+    } finally {
+      client.kill('SIGKILL');
+    }
+    let last: CheckResult | undefined;
+    for (let attempt = 0; attempt < 50 && !last?.ok; attempt++) {
+      [last] = await check(real, {});
+      await new Promise(resolve => setTimeout(resolve, 100));
+    }
+    t.true(last?.ok, JSON.stringify(last));
+  });
+}
+
+test.serial(
+  'a server whose name server is gone greets late: silent to a short check, alive to a patient one',
+  async t => {
+    const [short] = await check(SLOW, { stageTimeoutMs: ms(1_000) });
+    t.like(short, { ok: false, stage: 'greeting', life: 'silent' });
+    const [patient] = await check(SLOW, { stageTimeoutMs: ms(1_000), timeoutMs: ms(30_000), patient: true });
+    t.like(patient, { ok: false, stage: 'greeting', life: 'speaks' });
+    t.regex(problemOf(patient), /^the greeting comes, but not within 1s; is its resolver slow\?$/);
+    t.true((patient?.tookMs ?? 0) >= 5_000, `${patient?.tookMs} ms`);
+  },
+);
 
 function problemOf(result: CheckResult | undefined): string {
   return result && !result.ok ? result.problem : '';

@@ -1,5 +1,5 @@
 // All rules that need more than one field of the config, in the order of the file. Pure: a config in, findings out; the
-// cron grammar is node-cron's, because node-cron runs the audit and the snapshots.
+// cron grammar is node-cron's, because node-cron says when such a time has come (src/schedule).
 import { validate } from 'node-cron';
 import { addressRules } from './rules/addresses.ts';
 import type { Finding } from './rules/finding.ts';

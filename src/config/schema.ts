@@ -3,8 +3,11 @@
 import { z } from 'zod';
 import { type Address, type Cidr, parseAddress, parseCidr } from '../units/address.ts';
 import { DURATION_SYNTAX, formatDuration, type Ms, ms, parseDuration } from '../units/duration.ts';
+import { parseSchedule, type Schedule } from '../units/schedule.ts';
 
 const NAME = /^[a-z0-9][a-z0-9-]{0,30}$/;
+
+const SCHEDULE_SYNTAX = 'write a duration like 30s, or a cron expression like "0 30 3 * * *"';
 
 /** A duration field: text in the file, milliseconds in the code. `fallback` is shown as the default, bounds in errors. */
 function duration(about: string, min: number, max: number, fallback: string) {
@@ -24,6 +27,27 @@ function duration(about: string, min: number, max: number, fallback: string) {
         return z.NEVER;
       }
       if (value < min || value > max) {
+        ctx.addIssue({ code: 'custom', message: `${text} is out of bounds; write a duration of ${range}` });
+        return z.NEVER;
+      }
+      return value;
+    })
+    .prefault(fallback);
+}
+
+/** A pause ("30s"), kept by the monotonic clock, or a cron expression, for whoever wants times of the day. */
+function schedule(about: string, min: number, max: number, fallback: string) {
+  const range = `${formatDuration(ms(min))} to ${formatDuration(ms(max))}`;
+  return z
+    .string({ error: SCHEDULE_SYNTAX })
+    .meta({
+      title: 'duration or cron expression',
+      description: `${about} (${range}, or a cron expression)`,
+      examples: [fallback, '0 30 3 * * *'],
+    })
+    .transform((text, ctx): Schedule => {
+      const value = parseSchedule(text);
+      if (value.type === 'every' && (value.everyMs < min || value.everyMs > max)) {
         ctx.addIssue({ code: 'custom', message: `${text} is out of bounds; write a duration of ${range}` });
         return z.NEVER;
       }
@@ -352,9 +376,12 @@ const store = z
       .enum(['none', 'file', 'redis'])
       .default('file')
       .meta({ description: 'Where sessions are kept, so that they outlive a reboot of both routers' }),
-    schedule: z.string().default('0 * * * * *').meta({
-      description: 'When a snapshot is saved (cron, with seconds); one is also saved soon after every change',
-    }),
+    schedule: schedule(
+      'How often a snapshot is saved; one is also saved soon after every change',
+      5_000,
+      86_400_000,
+      '1m',
+    ),
     connections: z
       .boolean()
       .default(true)
@@ -391,10 +418,7 @@ const ipvs = z
       604_800_000,
       '24h',
     ),
-    audit: z
-      .string()
-      .default('*/30 * * * * *')
-      .meta({ description: 'When the kernel is compared with the config and repaired (cron, with seconds)' }),
+    audit: schedule('How often the kernel is compared with the config and repaired', 1_000, 3_600_000, '30s'),
   })
   .meta({ description: 'Kernel settings shared by all services' });
 

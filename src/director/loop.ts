@@ -74,6 +74,8 @@ export interface Director {
   /** Calls `listener` when the report may have changed; returns the way to stop that. */
   subscribe(listener: (reason: string) => void): () => void;
   changed(reason: string): void;
+  /** Begins no more audits; resolves when none runs. */
+  close(): Promise<void>;
 }
 
 /** How long after the start missing verdicts are waited for before the servers that are up are counted. */
@@ -103,6 +105,7 @@ class Loop implements Director {
   /** Whether the VIPs are here; undefined: not known yet. */
   #owns: boolean | undefined;
   #judged = false;
+  #closed = false;
   #syncWatch: SyncWatch = NOTHING_WATCHED;
   #serviceWatch: ServiceWatch = NOTHING_SERVED_YET;
   #running: Promise<void> | undefined;
@@ -120,6 +123,7 @@ class Loop implements Director {
   }
 
   audit(reason: string): Promise<void> {
+    if (this.#closed) return this.#running ?? Promise.resolve();
     if (this.#running === undefined) {
       this.#running = this.#run(reason).finally(() => {
         this.#running = undefined;
@@ -309,6 +313,13 @@ class Loop implements Director {
   subscribe(listener: (reason: string) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#running;
+    // What waited for it begins no more.
+    await this.#waiting?.done;
   }
 
   changed(reason: string): void {

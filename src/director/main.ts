@@ -3,10 +3,10 @@
 import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { schedule, setLogger } from 'node-cron';
 import { loadConfig } from '../config/io/load.ts';
 import { type ClosableLog, createLog, type Log } from '../log/log.ts';
 import { type Nannies, startNannies, systemClock } from '../nanny/io/nannies.ts';
+import { type ClockReader, startSchedule, watchClock } from '../schedule/io/run.ts';
 import { removeStaleSocket } from '../socket/io/unix.ts';
 import { STATUS_SOCKET, startStatusServer } from '../status/io/server.ts';
 import { createConnectionSync } from '../sync/io/connection-sync.ts';
@@ -14,6 +14,7 @@ import { DIRECTOR_CONTROL_SOCKET, startControl } from './io/control.ts';
 import { createGateAudit } from './io/gate-audit.ts';
 import { createKernel } from './io/kernel.ts';
 import { createNotify, type Notify } from './io/notify.ts';
+import { oneAtATime } from './io/one-at-a-time.ts';
 import { readOwned, writeOwned } from './io/owned-file.ts';
 import { createPulseFeed } from './io/pulse-feed.ts';
 import { createPulseReporter } from './io/pulse-reporter.ts';
@@ -31,6 +32,7 @@ export interface DirectorOptions {
   readonly stateDir: string;
 }
 
+const CLOCK: ClockReader = { now: systemClock.now, wallMs: Date.now };
 /** How often connections are counted. */
 const POLL_MS = 5_000;
 
@@ -50,7 +52,6 @@ export async function runDirector(options: DirectorOptions): Promise<void> {
 async function runWith(options: DirectorOptions, log: ClosableLog): Promise<void> {
   const { configFile, runDir, node } = options;
   const stopped = stopSignal();
-  quietCron(log);
   const loaded = readConfig(loadConfig(configFile), configFile, node, log);
   if (!loaded.ok) throw new Error(loaded.message);
   await mkdir(runDir, { recursive: true });
@@ -71,14 +72,6 @@ function stopSignal(): Promise<string> {
   return new Promise(resolve => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
   });
-}
-
-/** node-cron writes to stdout by itself; what it misses on a busy machine is done at the next time. */
-function quietCron(log: Log): void {
-  const nothing = () => undefined;
-  const error = (problem: string | Error) =>
-    log.event('DIRECTOR_FAULT', { reason: 'schedule', problem: String(problem) });
-  setLogger({ info: nothing, warn: nothing, debug: nothing, error });
 }
 
 interface Parts {
@@ -136,6 +129,7 @@ async function assemble(options: DirectorOptions, loaded: Loaded, log: Log, noti
       feed.close();
       await surroundings.close();
       await nannies.stop();
+      await director.close();
       await sync.close();
     },
   };
@@ -152,21 +146,21 @@ async function surround(
   const { runDir, configFile, node } = options;
   const reporter = createPulseReporter({ runDir, log, report: () => director.reportForPulse() });
   const unsubscribe = director.subscribe(() => reporter.changed());
-  let timer = startAudits(director);
+  const startAudits = () => startSchedule(director.config().ipvs.audit, () => void director.audit('timer'), CLOCK);
+  let stopAudits = startAudits();
   let closing = false;
-  const reloadNow = async () => {
+  const reloads = oneAtATime(async () => {
     notify.reloading();
     const answer = await reload({ configFile, node, director, nannies, log });
-    // A stop may have come meanwhile: a schedule that begins after it would keep the process alive for good.
-    if (!closing) {
-      await timer.destroy();
-      if (!closing) timer = startAudits(director);
-    }
+    if (closing) return answer;
+    stopAudits();
+    stopAudits = startAudits();
     notify.ready('running');
     return answer;
-  };
-  const onHangup = () => void reloadNow();
-  process.on('SIGHUP', onHangup);
+  });
+  // It stays to the end: without a listener the signal would end the process before its last save.
+  process.on('SIGHUP', () => void reloads.run());
+  const unwatchClock = watchClock(CLOCK, stepMs => log.event('CLOCK_STEPPED', { stepMs }));
   const status = await startStatusServer({ socketPath: join(runDir, STATUS_SOCKET), source: director, log });
   const control = await startControl({
     socketPath: join(runDir, DIRECTOR_CONTROL_SOCKET),
@@ -175,7 +169,7 @@ async function surround(
       await director.audit('asked for over the control socket');
       return { status: 200, body: director.report().kernel };
     },
-    reload: reloadNow,
+    reload: reloads.run,
     plan: async () => {
       const onDisk = readConfig(loadConfig(configFile), configFile, node, undefined);
       if (!onDisk.ok) return { status: 422, body: { changes: [], problems: onDisk.mistakes } };
@@ -187,18 +181,15 @@ async function surround(
     close: async () => {
       closing = true;
       clearInterval(poll);
-      process.off('SIGHUP', onHangup);
+      unwatchClock();
       unsubscribe();
-      await timer.destroy();
+      stopAudits();
+      await reloads.close({ status: 503, body: { reloaded: false, mistakes: ['the director is stopping'] } });
       reporter.close();
       await control.close();
       await status.close();
     },
   };
-}
-
-function startAudits(director: Director) {
-  return schedule(director.config().ipvs.audit, () => director.audit('timer'), { noOverlap: true });
 }
 
 function readVersion(): string {

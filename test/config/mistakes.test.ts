@@ -474,8 +474,18 @@ const CASES: readonly Case[] = [
     mistake: 'a schedule that is none',
     edits: [['  port: 694', '  store: { schedule: sometimes }']],
     told: [
-      '30:22: error: "sometimes" is not a cron expression; write five or six fields like "*/30 * * * * *" (second, minute, hour, day, month, weekday)',
+      '30:22: error: "sometimes" is neither a duration nor a cron expression; write a duration like 30s, or five or six fields like "0 30 3 * * *" (second, minute, hour, day, month, weekday)',
     ],
+  },
+  {
+    mistake: 'an audit that is too seldom',
+    edits: [['audit: "*/30 * * * * *"', 'audit: 2h']],
+    told: ['32:10: error: 2h is out of bounds; write a duration of 1s to 1h'],
+  },
+  {
+    mistake: 'an audit every so often, or at times of the day: none',
+    edits: [['audit: "*/30 * * * * *"', 'audit: 10s']],
+    told: [],
   },
   {
     mistake: 'a store of an unknown type',
@@ -710,7 +720,7 @@ const CASES: readonly Case[] = [
     mistake: 'an audit time that is no cron expression',
     edits: [['*/30 * * * * *', 'every minute']],
     told: [
-      '32:10: error: "every minute" is not a cron expression; write five or six fields like "*/30 * * * * *" (second, minute, hour, day, month, weekday)',
+      '32:10: error: "every minute" is neither a duration nor a cron expression; write a duration like 30s, or five or six fields like "0 30 3 * * *" (second, minute, hour, day, month, weekday)',
     ],
   },
   {
@@ -883,7 +893,7 @@ test('sync and its store have defaults without the whole section', t => {
   t.deepEqual(parsed.config.sync as unknown, {
     enabled: true,
     port: 694,
-    store: { type: 'file', schedule: '0 * * * * *', connections: true, max_age: 1_800_000 },
+    store: { type: 'file', schedule: { type: 'every', everyMs: 60_000 }, connections: true, max_age: 1_800_000 },
   });
 });
 

@@ -15,6 +15,7 @@ lans:
   client: { interface: lo, addresses: { r1: 192.0.2.2/24, r2: 192.0.2.3/24 }, vips: [192.0.2.100] }
 heartbeat: { links: [client] }
 `;
+const STEPPING_CLOCK = path.resolve('dist/test/director/stepping-clock.js');
 const MAIN = path.resolve('dist/src/cli/main.js');
 
 function snapshot(role: Role): Snapshot {
@@ -89,9 +90,13 @@ interface Rig {
   ask(method: string, target: string, socket?: string): Promise<{ status: number; body: Record<string, unknown> }>;
 }
 
-async function start(t: ExecutionContext, dir: string): Promise<Rig> {
+async function start(t: ExecutionContext, dir: string, stepMs?: number): Promise<Rig> {
   const where = ['--config', path.join(dir, 'tandem.yaml'), '--node', 'r1', '--run-dir', dir, '--state-dir', dir];
-  const child = spawn(process.execPath, [MAIN, 'director', ...where], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const preload = stepMs === undefined ? [] : ['--import', STEPPING_CLOCK];
+  const child = spawn(process.execPath, [...preload, MAIN, 'director', ...where], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, STEP_MS: `${stepMs}` },
+  });
   t.teardown(() => child.kill('SIGKILL'));
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
@@ -222,3 +227,55 @@ test('a second director in the same run directory does not start, and does not d
   t.is((await first.ask('GET', '/plan')).status, 200);
   t.truthy(await readFile(path.join(dir, 'tandem.yaml')));
 });
+
+test('many SIGHUPs at once leave one schedule of audits, and nothing keeps a stopped director alive', async t => {
+  const dir = await directory(t);
+  await writeFile(path.join(dir, 'tandem.yaml'), `${CONFIG}ipvs: { audit: "0 0 0 1 1 *" }\n`);
+  const rig = await start(t, dir);
+  await rig.heard('KERNEL_RULES_IN');
+  for (let n = 0; n < 5; n++) {
+    rig.child.kill('SIGHUP');
+    await new Promise(resolve => setTimeout(resolve, n));
+  }
+  await until('reloaded', () => rig.log().filter(event => event.code === 'CONFIG_LOADED').length >= 3);
+  rig.child.kill('SIGHUP');
+  rig.child.kill('SIGTERM');
+  const ended = once(rig.child, 'exit');
+  await rig.heard('DIRECTOR_STOPPED');
+  const late = new Promise(resolve => setTimeout(resolve, 3_000, 'late').unref());
+  t.deepEqual(await Promise.race([ended, late]), [0, null]);
+});
+
+for (const [title, stepMs] of [
+  ['an hour back', -3_600_000],
+  ['a week forward', 7 * 86_400_000],
+  ['a year forward', 365 * 86_400_000],
+] as const) {
+  test(`when the wall clock is set ${title}, audits go on, the director never stands still, and the step is told`, async t => {
+    const dir = await directory(t);
+    await writeFile(path.join(dir, 'tandem.yaml'), `${CONFIG}ipvs: { audit: "* * * * * *" }\n`);
+    const rig = await start(t, dir, stepMs);
+    await rig.heard('KERNEL_RULES_IN');
+    const lastAudit = async () => {
+      const { body } = await rig.ask('GET', '/status', 'status.sock');
+      return Date.parse((body.kernel as { lastAuditAt: string }).lastAuditAt);
+    };
+    const before = await lastAudit();
+    rig.child.kill('SIGUSR2');
+    let longestMs = 0;
+    let audit = before;
+    for (const end = performance.now() + 15_000; performance.now() < end && Math.abs(audit - before) < 100_000; ) {
+      const asked = performance.now();
+      audit = await lastAudit();
+      longestMs = Math.max(longestMs, performance.now() - asked);
+      await new Promise(resolve => setTimeout(resolve, 20));
+    }
+    t.true(Math.abs(audit - before - stepMs) < 30_000, 'an audit after the step');
+    t.true(longestMs < 1_500, `an answer took ${longestMs} ms`);
+    await rig.heard('CLOCK_STEPPED');
+    const steps = rig.log().filter(event => event.code === 'CLOCK_STEPPED') as { code: string; stepMs?: number }[];
+    t.is(steps.length, 1);
+    rig.child.kill('SIGTERM');
+    t.deepEqual(await once(rig.child, 'exit'), [0, null]);
+  });
+}

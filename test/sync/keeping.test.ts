@@ -94,7 +94,7 @@ function rigOf(): Rig {
   const { savedAtMs, ...about } = HEADER;
   const keeping = createKeeping({
     store,
-    schedule: '0 0 0 1 1 *',
+    schedule: { type: 'cron', expression: '0 0 0 1 1 *' },
     key: () => KEY,
     about: () => about,
     rows: () => rowsOf(4),
@@ -253,7 +253,7 @@ test('a header that does not fit is a problem like any other, not the end of the
       setAside: async () => '',
       close: async () => undefined,
     },
-    schedule: '0 0 0 1 1 *',
+    schedule: { type: 'cron', expression: '0 0 0 1 1 *' },
     key: () => KEY,
     about: () => ({ ...HEADER, instance: 'x' }),
     rows: () => [],

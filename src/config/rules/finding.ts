@@ -1,6 +1,7 @@
 // What a cross-field rule says: where, how bad, what is wrong and what to write instead. `basis` names the other fields the
 // rule looked at, so that a finding is not shown when one of them is itself a mistake (see document.ts). Pure.
 import { closest, distance } from 'fastest-levenshtein';
+import type { Schedule } from '../../units/schedule.ts';
 
 export type Path = readonly (string | number)[];
 export type Severity = 'error' | 'warning';
@@ -46,9 +47,10 @@ export function unknownName(path: Path, what: string, name: string, known: reado
   return error(path, `there is no ${what} "${name}"`, remedy, [[...basis, name]]);
 }
 
-/** A finding for a field that must be a cron expression. */
-export function cronProblem(path: Path, expression: string, validCron: (expression: string) => boolean): Finding[] {
-  if (validCron(expression)) return [];
-  const remedy = 'write five or six fields like "*/30 * * * * *" (second, minute, hour, day, month, weekday)';
-  return [error(path, `"${expression.slice(0, 60)}" is not a cron expression`, remedy)];
+/** A finding for a schedule that is neither a duration nor a cron expression. */
+export function scheduleProblem(path: Path, schedule: Schedule, validCron: (expression: string) => boolean): Finding[] {
+  if (schedule.type === 'every' || validCron(schedule.expression)) return [];
+  const remedy =
+    'write a duration like 30s, or five or six fields like "0 30 3 * * *" (second, minute, hour, day, month, weekday)';
+  return [error(path, `"${schedule.expression.slice(0, 60)}" is neither a duration nor a cron expression`, remedy)];
 }

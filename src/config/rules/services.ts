@@ -4,7 +4,7 @@ import { type Address, addressOf, contains, familyOf, prefixOf } from '../../uni
 import { formatDuration } from '../../units/duration.ts';
 import { ownAddresses } from '../node.ts';
 import type { Config, ServiceConfig } from '../schema.ts';
-import { choice, cronProblem, error, type Finding, type Path, unknownName, warning } from './finding.ts';
+import { choice, error, type Finding, type Path, scheduleProblem, unknownName, warning } from './finding.ts';
 import { vipLists } from './network.ts';
 
 /** Ports that Linux uses for its own outgoing connections, unless told otherwise. */
@@ -203,5 +203,5 @@ function drainTime({ ipvs: { drain, tcp_timeout } }: Config): Finding[] {
 }
 
 function auditTimes(config: Config, validCron: (expression: string) => boolean): Finding[] {
-  return cronProblem(['ipvs', 'audit'], config.ipvs.audit, validCron);
+  return scheduleProblem(['ipvs', 'audit'], config.ipvs.audit, validCron);
 }

@@ -1,6 +1,6 @@
 // Rules about the connection sync and its store. Pure. What the fields mean: schema.ts; which files must be there: io/secrets.ts.
 import type { Config } from '../schema.ts';
-import { cronProblem, error, type Finding, type Path, warning } from './finding.ts';
+import { error, type Finding, type Path, scheduleProblem, warning } from './finding.ts';
 import { redisRules } from './redis.ts';
 
 const STORE: Path = ['sync', 'store'];
@@ -10,7 +10,7 @@ export function syncRules(config: Config, validCron: (expression: string) => boo
   const { store } = config.sync;
   return [
     ...switchedOff(config),
-    ...cronProblem([...STORE, 'schedule'], store.schedule, validCron),
+    ...scheduleProblem([...STORE, 'schedule'], store.schedule, validCron),
     ...storeType(config),
     ...(store.redis ? redisRules(store.redis, REDIS, 'sessions and password go') : []),
   ];

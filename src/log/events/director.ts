@@ -187,6 +187,12 @@ export const DIRECTOR_EVENTS = {
     fields: { problem: 'what went wrong' },
     identity: [],
   },
+  CLOCK_STEPPED: {
+    severity: 'notice',
+    says: 'The wall clock of this router was set. Checks, audits, leases and deadlines go on by the monotonic clock; what a cron expression names is neither made up for nor done for every time jumped over.',
+    fields: { stepMs: 'by how much, in ms; negative: back' },
+    identity: [],
+  },
   CONTROL_REQUEST: {
     severity: 'info',
     says: 'Somebody asked the director for something over its control socket.',

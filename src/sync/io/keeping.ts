@@ -1,9 +1,10 @@
 // Saves snapshots of the table to a store, as src/sync/keeping.ts decides: one at a time, in the background, never holding up the
-// loop. Not pure: timer, cron, clocks.
-import { schedule as cron } from 'node-cron';
+// loop. Not pure: timers, clocks.
 import type { EventCode } from '../../log/catalogue.ts';
 import type { Fields } from '../../log/event.ts';
+import { startSchedule } from '../../schedule/io/run.ts';
 import type { At } from '../../units/duration.ts';
+import type { Schedule } from '../../units/schedule.ts';
 import { begun, dueAt, ended, FINAL_SAVE, type KeepingState, keepingFrom, retryMs, ticked } from '../keeping.ts';
 import type { SnapshotStore } from '../ports.ts';
 import { type EncodedSnapshot, encodeSteps, type SnapshotHeader, type SnapshotRow } from '../snapshot.ts';
@@ -16,8 +17,8 @@ const LOOK_MS = 250;
 
 export interface KeepingPorts {
   readonly store: SnapshotStore;
-  /** Cron expression, sync.store.schedule. */
-  readonly schedule: string;
+  /** sync.store.schedule. */
+  readonly schedule: Schedule;
   /** Seals snapshots: snapshotKey() of the key that signs. */
   readonly key: () => Buffer;
   /** What the header says besides the time. */
@@ -56,7 +57,7 @@ class Keeper implements Keeping {
   #state: KeepingState = keepingFrom(0);
   #saving: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #cron: ReturnType<typeof cron> | undefined;
+  #stopSchedule: (() => void) | undefined;
   #last: Pick<StoreStatus, 'savedAt' | 'templates' | 'connections'> = { savedAt: null, templates: 0, connections: 0 };
   #problem = '';
   #told = false;
@@ -71,7 +72,7 @@ class Keeper implements Keeping {
     if (this.#timer) return;
     this.#state = keepingFrom(this.#ports.version());
     this.#timer = setInterval(() => this.#look(), LOOK_MS).unref();
-    this.#cron = cron(this.#ports.schedule, () => this.tick());
+    this.#stopSchedule = startSchedule(this.#ports.schedule, () => this.tick(), this.#ports);
   }
 
   tick(): void {
@@ -143,6 +144,7 @@ class Keeper implements Keeping {
     const begun = this.#timer !== undefined;
     clearInterval(this.#timer);
     this.#timer = undefined;
+    this.#stopSchedule?.();
     let limit: NodeJS.Timeout | undefined;
     const late = new Promise<void>(resolve => {
       limit = setTimeout(resolve, FINAL_SAVE);
@@ -152,7 +154,6 @@ class Keeper implements Keeping {
   }
 
   async #finish(begun: boolean): Promise<void> {
-    await this.#cron?.destroy();
     await this.#saving;
     const changed = this.#ports.version() !== this.#state.savedVersion || this.#state.ticked;
     if (begun && changed && this.#ports.mayPersist()) await this.#save('stop');

@@ -14,10 +14,15 @@ import { CLIENT_ADDRESSES, GATEWAY, SERVER_ADDRESSES, VIP } from './topology.ts'
 
 const FOREIGN = '-A -t 192.0.2.50:80 -s rr\n-a -t 192.0.2.50:80 -r 198.51.100.99:8080 -m -w 1\n';
 /** Addresses that no client had before, so that no persistence template is there. */
-const NEW_CLIENTS = [21, 22, 23, 24, 25, 26].map(last => `192.0.2.${last}`);
+export const NEW_CLIENTS = [21, 22, 23, 24, 25, 26].map(last => `192.0.2.${last}`);
 const SERVERS = Object.entries(SERVER_ADDRESSES);
 
-function configText(servers: readonly (readonly [string, string])[], keyFile: string): string {
+/** `check`: its times. */
+export function configText(
+  servers: readonly (readonly [string, string])[],
+  keyFile: string,
+  check = 'interval: 2s, timeout: 20s, stage_timeout: 10s, fetch: whoami',
+): string {
   return `pair: lab
 routers: { r1: { priority: 110 }, r2: {} }
 lans:
@@ -32,13 +37,13 @@ services:
     servers_lan: servers
     mark: 21
     scheduler: rr
-    check: { interval: 2s, timeout: 20s, stage_timeout: 10s, rise: 1, fall: 3, fetch: whoami }
+    check: { ${check}, rise: 1, fall: 3 }
     servers: { ${servers.map(([name, address]) => `${name}: { address: ${address} }`).join(', ')} }
 `;
 }
 
 /** A director on r1; its audits come only when asked for, so that what a test sees is what it asked for. */
-interface DirectorRig {
+export interface DirectorRig {
   readonly process: ChildProcess;
   readonly ask: (socket: 'status' | 'director-control', method: string, target: string) => Promise<unknown>;
   /** Lines of the log so far, parsed. */
@@ -46,7 +51,7 @@ interface DirectorRig {
   readonly stop: (signal: NodeJS.Signals) => Promise<void>;
 }
 
-async function startDirector(lab: Lab, name: string): Promise<DirectorRig> {
+export async function startDirector(lab: Lab, name: string): Promise<DirectorRig> {
   const { topology, dir, results } = lab;
   const logFile = path.join(results, `${name}.log`);
   const runDir = path.join(dir, 'run');
@@ -85,7 +90,7 @@ function parseLog(text: string): { code: string }[] {
   });
 }
 
-async function until(what: string, condition: () => Promise<boolean>, timeoutMs = 60_000): Promise<void> {
+export async function until(what: string, condition: () => Promise<boolean>, timeoutMs = 60_000): Promise<void> {
   const end = performance.now() + timeoutMs;
   while (performance.now() < end) {
     if (await condition()) return;
@@ -114,12 +119,12 @@ async function listedServers({ process: { pid } }: DirectorRig): Promise<Listed[
   );
 }
 
-async function ipvsadm(lab: Lab, args: readonly string[], input?: string): Promise<string> {
+export async function ipvsadm(lab: Lab, args: readonly string[], input?: string): Promise<string> {
   const { stdout } = await lab.topology.exec('r1', 'ipvsadm', args, input === undefined ? {} : { input });
   return stdout;
 }
 
-const keyFileOf = (lab: Lab): string => path.join(lab.dir, 'pair.key');
+export const keyFileOf = (lab: Lab): string => path.join(lab.dir, 'pair.key');
 
 function writeConfig(lab: Lab, servers: typeof SERVERS): Promise<void> {
   return writeFile(path.join(lab.dir, 'tandem.yaml'), configText(servers, keyFileOf(lab)));

@@ -23,6 +23,10 @@ export interface FtpServersOptions {
   readonly announce?: string;
   /** They listen on their IPv6 addresses too. */
   readonly ipv6?: boolean;
+  /** Clients that each server takes at a time, by its own setting; default: no limit. */
+  readonly clientsMax?: number;
+  /** pure-ftpd asks the name server about each client before it greets. */
+  readonly asksNames?: boolean;
 }
 
 /** A file that every server has, and that sessions and transfers compare with what they got. */
@@ -57,6 +61,8 @@ interface Site {
   readonly announce: string;
   readonly rateBytesPerS: number;
   readonly ipv6: boolean;
+  readonly clientsMax?: number | undefined;
+  readonly asksNames?: boolean | undefined;
 }
 
 /** The home of the user ftp in the lab (test/lab/inside): pure-ftpd serves it, vsftpd enters it first. */
@@ -100,7 +106,7 @@ seccomp_sandbox=NO
 isolate=NO
 isolate_network=NO
 xferlog_enable=NO
-`;
+${site.clientsMax === undefined ? '' : `max_clients=${site.clientsMax}\n`}`;
 }
 
 /**
@@ -138,7 +144,7 @@ MaxInstances 30
   Group nogroup
   UserAlias anonymous ftp
   AllowOverwrite on
-</Anonymous>
+${site.clientsMax === undefined ? '' : `  MaxClients ${site.clientsMax}\n`}</Anonymous>
 `;
 }
 
@@ -150,7 +156,8 @@ export function pureFtpdArguments(site: Site): string[] {
     '-I',
     '60',
     '-e',
-    '-H',
+    ...(site.asksNames ? [] : ['-H']),
+    ...(site.clientsMax === undefined ? [] : ['-c', String(site.clientsMax)]),
     '-S',
     ',21',
     '-p',
@@ -226,9 +233,19 @@ async function startFtpServer(
   }
   const announce = options.announce ?? VIP;
   const address = SERVER_ADDRESSES[host];
-  const { rateBytesPerS, ipv6 = false } = options;
+  const { rateBytesPerS, ipv6 = false, clientsMax, asksNames } = options;
   const addresses = [address, ...(ipv6 ? [SERVER_ADDRESSES6[host]] : [])];
-  const site: Site = { root, scratch, tree: treeOf(kind), addresses, announce, rateBytesPerS, ipv6 };
+  const site: Site = {
+    root,
+    scratch,
+    tree: treeOf(kind),
+    addresses,
+    announce,
+    rateBytesPerS,
+    ipv6,
+    clientsMax,
+    asksNames,
+  };
   for (const [index, args] of (await commandLines(kind, site)).entries()) {
     const log = await open(path.join(scratch, 'log'), 'a');
     const child = topology.start(host, path.join(site.tree, 'usr', 'sbin', kind), args, {

@@ -1,7 +1,7 @@
 // Decides when the checks of a whole service say more than each of them: when all its servers fail alike, it is not they that are
 // broken but what they or the check stand on (a name server, the check's account, peak load), and taking all away helps nobody.
 // Pure: the nannies in, which servers keep their weight out.
-import type { At, Ms } from '../units/duration.ts';
+import type { Ms } from '../units/duration.ts';
 import type { Nanny } from './nanny.ts';
 
 export type Members = ReadonlyMap<string, Nanny>;
@@ -49,17 +49,24 @@ function isFailing({ bad }: Nanny): boolean {
 }
 
 /**
- * Servers that answer and began to fail within one round of the last one that did: those keep the weight they had. One that has
- * failed alone before has lost its new clients, and does not get them back by this; unless nobody else answers at all.
+ * Servers that take connections and began to fail within one round of the last one that did: those
+ * keep the weight they had. One that has failed alone before has lost its new clients, and does not
+ * get them back by this; unless nobody else speaks any more.
  */
 function keptOf(before: Together | undefined, members: Members, allFail: boolean, roundMs: Ms): ReadonlySet<string> {
-  // One that passes again stays until it is up: else it would lose its clients on the way there.
-  const isMember = (name: string, nanny: Nanny) =>
-    isFailing(nanny) || (nanny.state !== 'up' && before?.kept.has(name) === true);
-  const answering = [...members].filter(([name, nanny]) => nanny.alive && isMember(name, nanny));
   const lastAt = Math.max(...[...members.values()].map(({ failingSince }) => failingSince ?? Number.NEGATIVE_INFINITY));
-  const began = (since: At | undefined) => (since ?? Number.NEGATIVE_INFINITY) >= lastAt - roundMs;
-  const alike = answering.filter(([name, { failingSince }]) => before?.kept.has(name) || began(failingSince));
-  const chosen = alike.length > 0 || !allFail ? alike : answering;
-  return new Set(chosen.map(([name]) => name));
+  const isAlike = (name: string, nanny: Nanny): boolean => {
+    // One that passes again stays until it is up: else it would lose its clients on the way there.
+    if (before?.kept.has(name)) return isFailing(nanny) || nanny.state !== 'up';
+    return isFailing(nanny) && (nanny.failingSince ?? Number.NEGATIVE_INFINITY) >= lastAt - roundMs;
+  };
+  const alike = [...members].filter(([name, nanny]) => isConnected(nanny) && isAlike(name, nanny));
+  const speaking = [...members].filter(([, nanny]) => isFailing(nanny) && nanny.alive);
+  const isLastResort = allFail && !alike.some(([, nanny]) => nanny.alive) && speaking.length > 0;
+  return new Set((isLastResort ? speaking : alike).map(([name]) => name));
+}
+
+/** A long silence of one server is death; the same of all at once is a name server or the like. */
+function isConnected({ alive, last }: Nanny): boolean {
+  return alive || (last?.ok === false && last.life === 'silent');
 }

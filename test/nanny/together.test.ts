@@ -20,6 +20,9 @@ function nanny(state: Nanny['state'], failingSince?: number, changes: Partial<Na
 const membersOf = (servers: Readonly<Record<string, Nanny>>) => new Map(Object.entries(servers));
 const kept = (state: Together | undefined) => state && [...state.kept].sort();
 const DEAD = { alive: false, lifeless: 3 };
+const failure = { ok: false, tookMs: 1, stage: 'greeting', problem: '', words: '' } as const;
+/** It takes connections, and has said nothing for as long as a patient check waits. */
+const HUNG: Partial<Nanny> = { ...DEAD, last: { ...failure, life: 'silent' } };
 
 const BEGINNINGS: readonly [title: string, servers: Readonly<Record<string, Nanny>>, kept: string[] | undefined][] = [
   ['one of three passes', { a: nanny('down', 5), b: nanny('down', 6), c: nanny('up') }, undefined],
@@ -46,6 +49,12 @@ const BEGINNINGS: readonly [title: string, servers: Readonly<Record<string, Nann
   [
     'the last good one dies, and only one that has failed alone still answers: better that one than none',
     { a: nanny('down', 5), b: nanny('down', 500_000, DEAD) },
+    ['a'],
+  ],
+  ['all hang alike', { a: nanny('down', 5, HUNG), b: nanny('down', 7, HUNG) }, ['a', 'b']],
+  [
+    'the last good one hangs, and only one that has failed alone still answers',
+    { a: nanny('down', 5), b: nanny('down', 500_000, HUNG) },
     ['a'],
   ],
   ['all are dead', { a: nanny('down', 5, DEAD), b: nanny('down', 7, DEAD) }, undefined],

@@ -35,7 +35,10 @@ function duration(about: string, min: number, max: number, fallback: string) {
     .prefault(fallback);
 }
 
-/** A pause ("30s"), kept by the monotonic clock, or a cron expression, for whoever wants times of the day. */
+/**
+ * A pause ("30s"), kept by the monotonic clock, or a cron expression, for whoever wants times of
+ * the day.
+ */
 function schedule(about: string, min: number, max: number, fallback: string) {
   const range = `${formatDuration(ms(min))} to ${formatDuration(ms(max))}`;
   return z
@@ -192,7 +195,10 @@ const heartbeat = z
   })
   .meta({ description: 'Heartbeat and election' });
 
-/** Longer than the 5 s after which a resolver asks the next name server: a greeting may wait for that. */
+/**
+ * Longer than the 5 s after which a resolver asks the next name server: a greeting may wait for
+ * that.
+ */
 export const STAGE_TIMEOUT_DEFAULT = ms(6_000);
 
 const check = z

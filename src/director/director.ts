@@ -162,7 +162,10 @@ export function plan(input: PlanInput): Plan {
   return { changes, problems, ipvs: commands, nft, sysctls: sysctls.changes, draining, quiet, wanted };
 }
 
-/** A server that drains and shows no life any more keeps nobody: its clients come to other servers at once. */
+/**
+ * A server that drains and shows no life any more keeps nobody: its clients come to other servers
+ * at once.
+ */
 function leaveRule({ leavers, owned, now, config }: PlanInput): (key: ServiceKey, address: Address) => Leave {
   const nameOf = new Map([
     ...owned.services.map(({ key, name }) => [key, name] as const),

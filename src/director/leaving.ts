@@ -1,5 +1,6 @@
-// How long a server that takes no new clients may keep those it has, one that left the config or one that fails its check but
-// answers: until the deadline (ipvs.drain), and in its last part only what runs already. Pure; remembered in owned.ts.
+// How long a server that takes no new clients may keep those it has, one that left the config or
+// one that fails its check but answers: until the deadline (ipvs.drain), and in its last part only
+// what runs already. Pure; remembered in owned.ts.
 import type { Config } from '../config/schema.ts';
 import type { Leave } from '../ipvs/table.ts';
 import type { At } from '../units/duration.ts';
@@ -27,8 +28,8 @@ export function noteLeaving(before: LeavingList, now: readonly ServerInKernel[],
 }
 
 /**
- * Where a server stands at `at`. In the end it gets weight 0, so that clients which come back after short breaks go to others; its
- * last connections have the time in which IPVS forgets closed ones.
+ * Where a server stands at `at`. In the end it gets weight 0, so that clients which come back after
+ * short breaks go to others; its last connections have the time in which IPVS forgets closed ones.
  */
 export function leaveOf(
   list: LeavingList,

@@ -18,7 +18,7 @@ import { findings, type Knowledge, NOTHING_KNOWN } from './findings.ts';
 import { type AuditInput, audit, preview } from './io/converge.ts';
 import type { GateFinding } from './io/gate-audit.ts';
 import type { Kernel } from './io/kernel.ts';
-import { isSame, standOf } from './leaving.ts';
+import { isSame, type ServerInKernel, standOf } from './leaving.ts';
 import type { Owned } from './owned.ts';
 import { pulseReport, statusReport } from './report.ts';
 import { NOTHING_SERVED_YET, type ServiceWatch, serviceFailures, watchService } from './service-watch.ts';
@@ -29,7 +29,10 @@ export interface DirectorPorts {
   readonly sync: ConnectionSync;
   readonly log: Log;
   readonly verdicts: () => readonly Verdict[];
-  /** Verdicts on servers that drain, and the way to name those to be watched: by service, all of them. */
+  /**
+   * Verdicts on servers that drain, and the way to name those to be watched: by service, all of
+   * them.
+   */
   readonly leavers: () => readonly Verdict[];
   readonly watchLeaving: (servers: ReadonlyMap<string, readonly Address[]>) => void;
   readonly snapshot: () => Snapshot | null;
@@ -62,7 +65,10 @@ export interface Director {
   setConfig(config: Config, digest: string): Promise<void>;
   /** What would change in the kernel for `config` (absent: the one in use). */
   plan(config?: Config): Promise<PlanView>;
-  /** Reads the connection counts; asks for an audit when a server that takes no new clients has come a step further. */
+  /**
+   * Reads the connection counts; asks for an audit when a server that takes no new clients has come
+   * a step further.
+   */
   poll(): Promise<void>;
   /** Takes notice of what pulse says. */
   pulseSays(snapshot: Snapshot): void;
@@ -147,9 +153,9 @@ class Loop implements Director {
     const { log, now, wall } = this.#ports;
     const began = now();
     try {
-      this.#stand = standOf(this.#owned.leaving ?? [], began, this.#config.ipvs);
       const done = await audit(this.#auditInput(this.#config), this.#ports);
       this.#owned = done.owned;
+      this.#stand = standOf(done.owned.leaving ?? [], began, this.#config.ipvs);
       this.#applied = done.applied;
       if (done.actual.ipvs.ok) this.#table = done.actual.ipvs.value.table;
       this.#counts = countsOf(this.#table);
@@ -207,18 +213,21 @@ class Loop implements Director {
   }
 
   /** Why the servers that take no new clients must be looked at; undefined: all is as it was. */
-  #leavingReason(counts: readonly ServerCounts[]): string | undefined {
-    const idle = this.#known.draining.some(server =>
-      counts.filter(isSame(server)).some(one => connectionsOf(one) === 0),
-    );
-    if (idle) return 'a server has finished draining';
-    const changed = this.#quiet.some(server =>
-      counts.filter(isSame(server)).some(one => isInUse(one) !== server.inUse),
-    );
-    if (changed) return 'clients came to or left a server that fails its check';
-    const { leaving = [] } = this.#owned;
-    const moved = standOf(leaving, this.#ports.now(), this.#config.ipvs) !== this.#stand && leaving.length > 0;
-    return moved ? 'the deadline of a server that takes no new clients' : undefined;
+  #leavingReason(read: readonly ServerCounts[]): string | undefined {
+    const of = (server: ServerInKernel) => read.filter(one => isSame(server)(one));
+    if (this.#known.draining.some(server => of(server).some(one => connectionsOf(one) === 0))) {
+      return 'a server has finished draining';
+    }
+    // One with a real port is not the server that is meant.
+    const isMoved =
+      ({ inUse }: QuietServer) =>
+      (one: ServerCounts) =>
+        one.port === 0 && isInUse(one) !== inUse;
+    if (this.#quiet.some(server => of(server).some(isMoved(server)))) {
+      return 'clients came to or left a server that fails its check';
+    }
+    const stand = standOf(this.#owned.leaving ?? [], this.#ports.now(), this.#config.ipvs);
+    return stand === this.#stand ? undefined : 'the deadline of a server that takes no new clients';
   }
 
   pulseSays(snapshot: Snapshot): void {
@@ -292,6 +301,7 @@ class Loop implements Director {
       generatedAt: this.#ports.wall(),
       pulse: this.#ports.snapshot(),
       verdicts: this.#ports.verdicts(),
+      leavers: this.#ports.leavers(),
       table: this.#table,
       counts: this.#counts,
       known: this.#known,

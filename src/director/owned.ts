@@ -22,7 +22,10 @@ export const ownedSchema = z.strictObject({
       }),
     )
     .max(OWNED_MAX),
-  /** Servers that take no new clients; `sinceMs` on the monotonic clock. Absent when there is none, as before this field. */
+  /**
+   * Servers that take no new clients; `sinceMs` on the monotonic clock. Absent when there is none,
+   * as before this field.
+   */
   leaving: z
     .array(
       z.strictObject({

@@ -20,6 +20,8 @@ export interface ReportInput {
   readonly generatedAt: string;
   readonly pulse: Snapshot | null;
   readonly verdicts: readonly Verdict[];
+  /** Of servers that drain, named by their addresses. */
+  readonly leavers: readonly Verdict[];
   /** As last audited: weights. */
   readonly table: IpvsTable;
   /** As last polled: connections. */
@@ -57,7 +59,8 @@ export function pulseReport(
     (n, service) => n + Object.keys(service.servers).length,
     0,
   );
-  // One that only keeps its weight because all fail alike is no healthy server: the peer may have better ones.
+  // One that only keeps its weight because all fail alike is no healthy server: the peer may have
+  // better ones.
   const up = verdicts.filter(verdict => verdict.state === 'up' && !verdict.kept).length;
   const warm = sync.phase === 'off' || sync.warm;
   const healthyServers = judged ? up : null;
@@ -176,7 +179,10 @@ function serviceReport(name: string, input: ReportInput): ServiceReport {
   const leaving = (present?.servers ?? [])
     .filter(server => !known.has(server.address))
     .map(kernel => ({
-      ...serverReport({ name: kernel.address, address: kernel.address, weight: 0, kernel, verdict: undefined, counts }),
+      ...serverReport({
+        ...{ name: kernel.address, address: kernel.address, weight: 0, kernel, counts },
+        verdict: verdictOf(input.leavers, name, kernel.address),
+      }),
       state: 'draining' as const,
     }));
   return {

@@ -25,7 +25,10 @@ export function verdictOf(verdicts: readonly Verdict[], service: string, server:
   return verdicts.find(verdict => verdict.service === service && verdict.server === server);
 }
 
-/** All services that the config wants, with the weights that the verdicts allow. `leaveOf`: leaving.ts. */
+/**
+ * All services that the config wants, with the weights that the verdicts allow. `leaveOf`:
+ * leaving.ts.
+ */
 export function wantedServices(
   config: Config,
   verdicts: readonly Verdict[],
@@ -52,8 +55,9 @@ export function serverOf(present: IpvsService | undefined, address: Address): Ip
 }
 
 /**
- * A server that is down but answers keeps its clients, and its weight with them, which their templates need; without any it has
- * weight 0, like a dead one. `stays`: it has not been so for too long.
+ * A server that is down but answers keeps its clients, and its weight with them, which their
+ * templates need; without any it has weight 0, like a dead one. `stays`: it has not been so for too
+ * long.
  */
 function wantedWeight(
   verdict: Verdict | undefined,

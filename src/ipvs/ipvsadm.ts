@@ -141,7 +141,10 @@ function readNumber(text: string, line: string): number {
   return Number(text);
 }
 
-/** The counts of every real server, from both lists; a server that only the first one knows has just come: no template yet. */
+/**
+ * The counts of every real server, from both lists; a server that only the first one knows has just
+ * come: no template yet.
+ */
 export function parseCounts(thresholds: string, persistent: string): readonly ServerCounts[] {
   const known = new Map(
     parsePersistentCounts(persistent).map(({ key, address, port, templates }) => [

@@ -1,8 +1,9 @@
-// The IPVS table as the kernel has it and as Tandem wants it, and the commands that lead from one to the other. Pure.
-// The diff knows no flush: services that are not ours are never touched, and a real server that still has connections is
-// quiesced (weight kept, so that its persistence templates stay valid; an upper threshold of 1 keeps new clients away).
-// Source: net/netfilter/ipvs/ip_vs_ctl.c (update_dest), ip_vs_conn.c (ip_vs_check_template ignores the overload flag, but
-// with expire_quiescent_template=1 weight 0 ends a template), ip_vs_sh.c.
+// The IPVS table as the kernel has it and as Tandem wants it, and the commands that lead from one
+// to the other. Pure. The diff knows no flush: services that are not ours are never touched, and a
+// real server that still has connections is quiesced (weight kept, so that its persistence
+// templates stay valid; an upper threshold of 1 keeps new clients away). Source:
+// net/netfilter/ipvs/ip_vs_ctl.c (update_dest), ip_vs_conn.c (ip_vs_check_template ignores the
+// overload flag, but with expire_quiescent_template=1 weight 0 ends a template), ip_vs_sh.c.
 import type { Address, Family } from '../units/address.ts';
 
 export type Forwarding = 'nat' | 'dr' | 'tun';
@@ -99,7 +100,10 @@ export interface Draining {
   readonly leave: Leave;
 }
 
-/** How a server leaves: its clients may stay; they come to other servers, what runs goes on; it goes, whatever it has. */
+/**
+ * How a server leaves: its clients may stay; they come to other servers, what runs goes on; it
+ * goes, whatever it has.
+ */
 export type Leave = 'stays' | 'ends' | 'over';
 
 export interface DiffRules {
@@ -192,7 +196,8 @@ function leaveCommands(key: ServiceKey, server: IpvsServer, leave: Leave): IpvsC
   const { address, port, forwarding } = server;
   const connections = connectionsOf(server);
   if (connections === 0 || leave === 'over') return [{ type: 'delete-server', key, address, port }];
-  // Weight 0 ends its templates: clients that come back go to other servers. It gets no new ones anyway.
+  // Weight 0 ends its templates: clients that come back go to other servers. It gets no new ones
+  // anyway.
   const weight = leave === 'ends' ? 0 : server.weight;
   if (server.weight === 0 || (weight > 0 && server.upperThreshold === 1)) return [];
   return [{ type: 'drain-server', connections, server: { key, address, port, forwarding, weight, upperThreshold: 1 } }];

@@ -301,7 +301,8 @@ function onClosed(dialogue: Dialogue, error: string | undefined, at: At): Step {
     return failMute(dialogue, problem, 'none', at);
   }
   const how = error === undefined ? 'closed the connection' : `broke the connection (${error})`;
-  // One that hangs up in order has decided to: servers at their limit do (proftpd's MaxInstances), without a word.
+  // One that hangs up in order has decided to: servers at their limit do (proftpd's MaxInstances),
+  // without a word.
   const life = dialogue.spoke || error === undefined ? 'speaks' : 'none';
   return failMute(dialogue, `the server ${how}: ${awaited(dialogue)}`, life, at);
 }

@@ -1,5 +1,6 @@
-// Decides when a real server is checked and when enough checks agree that it is up or down (rise and fall counts), and whether
-// one that is down is dead or only busy. Pure: time and chance are arguments; io/nannies.ts runs it.
+// Decides when a real server is checked and when enough checks agree that it is up or down (rise
+// and fall counts), and whether one that is down is dead or only busy. Pure: time and chance are
+// arguments; io/nannies.ts runs it.
 import { type At, after, between, type Ms, ms } from '../units/duration.ts';
 import type { CheckResult, Stage, Verdict } from './verdict.ts';
 
@@ -20,7 +21,9 @@ export interface Nanny {
   /** Good and failed checks in a row; one of them is 0. */
   readonly good: number;
   readonly bad: number;
-  /** Checks in a row that found no sign of life; fall of them make a server that is down a dead one. */
+  /**
+   * Checks in a row that found no sign of life; fall of them make a server that is down a dead one.
+   */
   readonly lifeless: number;
   /** False: fall checks in a row found no sign of life. */
   readonly alive: boolean;
@@ -74,7 +77,9 @@ export function isDue(nanny: Nanny, at: At): boolean {
   return nanny.runningSince === undefined && nanny.nextAt <= at;
 }
 
-/** Whether the next check waits for a late greeting: only once nothing new depends on its quick end. */
+/**
+ * Whether the next check waits for a late greeting: only once nothing new depends on its quick end.
+ */
 export function isPatient(nanny: Nanny): boolean {
   return nanny.state === 'down';
 }
@@ -114,8 +119,8 @@ export function checkEnds(
 }
 
 /**
- * A short silence says nothing: a slow resolver makes the same. A long one, which a patient check has waited for, counts as much as
- * fall refusals.
+ * A short silence says nothing: a slow resolver makes the same. A long one, which a patient check
+ * has waited for, counts as much as fall refusals.
  */
 function lifelessAfter(before: Nanny, pace: Pace, result: CheckResult): number {
   if (result.ok) return 0;

@@ -139,16 +139,23 @@ export function lastWords(reader: ReplyReader): string {
   return reader.partial.length > 0 ? printable(decode(reader.partial)) : reader.lastLine;
 }
 
-/** Six numbers and their commas, as clients find them: blanks are let pass, a seventh number or a sign is not. */
+/**
+ * Six numbers and their commas, as clients find them: blanks are let pass, a seventh number or a
+ * sign is not.
+ */
 const SIX_NUMBERS = /(?<![\d.-]|,[ \t]{0,8})\d{1,3}(?:[ \t]{0,8},[ \t]{0,8}\d{1,3}){5}(?!\d|[ \t]{0,8},[ \t]{0,8}\d)/gu;
 /** RFC 2428's `(|||port|)`, network and address empty; any printable delimiter but a digit. */
 const EXTENDED_PORT = /\(([!-/:-~])\1\1[ \t]{0,8}([1-9]\d{0,4})[ \t]{0,8}\1\)/gu;
-/** The same without parentheses: only with the two delimiters that servers use, as it stands amid text. */
+/**
+ * The same without parentheses: only with the two delimiters that servers use, as it stands amid
+ * text.
+ */
 const BARE_EXTENDED_PORT = /(?<![|!])([|!])\1\1[ \t]{0,8}([1-9]\d{0,4})[ \t]{0,8}\1(?![|!\d])/gu;
 
 /**
- * The one thing in a reply that `pattern` finds: in its last line, else in any other one (servers put it into the first line of a
- * long 227, and clients find it there). Undefined where there is none, or where two differ: clients would, too.
+ * The one thing in a reply that `pattern` finds: in its last line, else in any other one (servers
+ * put it into the first line of a long 227, and clients find it there). Undefined where there is
+ * none, or where two differ: clients would, too.
  */
 function onlyMatch({ lines }: Reply, pattern: RegExp): RegExpExecArray | undefined {
   const last = [...(lines.at(-1) ?? '').matchAll(pattern)];
@@ -159,7 +166,8 @@ function onlyMatch({ lines }: Reply, pattern: RegExp): RegExpExecArray | undefin
 
 /** What a 227 announces: address in dotted form and port; undefined when it is malformed (RFC 959, RFC 1123 4.1.2.6). */
 export function parsePasv(reply: Reply): { readonly address: string; readonly port: number } | undefined {
-  // Numbers of 0 to 255 without leading zeros, which some clients read as octal; text and parentheses around them are not fixed.
+  // Numbers of 0 to 255 without leading zeros, which some clients read as octal; text and
+  // parentheses around them are not fixed.
   const parts = (onlyMatch(reply, SIX_NUMBERS)?.[0] ?? '').split(',').map(part => part.trim());
   const numbers = parts.map(Number);
   if (parts.some((part, index) => part !== `${numbers[index]}`) || numbers.some(number => number > 255))

@@ -27,8 +27,8 @@ export interface CheckPlan {
   /** Bounds each stage as a whole, not each reply in it. */
   readonly stageTimeoutMs: Ms;
   /**
-   * Waits for the greeting for as long as the whole check may take, to tell a slow server from a hung one. A greeting after
-   * stageTimeoutMs is a failure all the same.
+   * Waits for the greeting for as long as the whole check may take, to tell a slow server from a
+   * hung one. A greeting after stageTimeoutMs is a failure all the same.
    */
   readonly patient: boolean;
 }

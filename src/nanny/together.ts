@@ -1,6 +1,7 @@
-// Decides when the checks of a whole service say more than each of them: when all its servers fail alike, it is not they that are
-// broken but what they or the check stand on (a name server, the check's account, peak load), and taking all away helps nobody.
-// Pure: the nannies in, which servers keep their weight out.
+// Decides when the checks of a whole service say more than each of them: when all its servers fail
+// alike, it is not they that are broken but what they or the check stand on (a name server, the
+// check's account, peak load), and taking all away helps nobody. Pure: the nannies in, which
+// servers keep their weight out.
 import type { Ms } from '../units/duration.ts';
 import type { Nanny } from './nanny.ts';
 
@@ -23,8 +24,9 @@ export interface TogetherRules {
 }
 
 /**
- * The next state; undefined: each server is judged alone. It begins when every check fails and some server is down by it. It ends
- * when half of the servers are up, or when each has been checked `rise` times since one of them passed: whoever can recover has.
+ * The next state; undefined: each server is judged alone. It begins when every check fails and some
+ * server is down by it. It ends when half of the servers are up, or when each has been checked
+ * `rise` times since one of them passed: whoever can recover has.
  */
 export function together(before: Together | undefined, members: Members, rules: TogetherRules): Together | undefined {
   if (rules.onAllFailed === 'empty' || members.size === 0) return undefined;

@@ -1,6 +1,6 @@
-// Compares the wall clock with the monotonic one: was it set, and which of its seconds are new? Pure.
-// Whatever the wall clock does, at most SECONDS_MAX seconds are looked at: a jump of a week is no
-// week of missed times.
+// Compares the wall clock with the monotonic one: was it set, and which of its seconds are new?
+// Pure. Whatever the wall clock does, at most SECONDS_MAX seconds are looked at: a jump of a week
+// is no week of missed times.
 
 /** Both clocks at one moment. */
 export interface Clocks {

@@ -1,5 +1,5 @@
-// When something is done again and again, as the config says it: every so often, or at times of the day that a person chose.
-// Pure.
+// When something is done again and again, as the config says it: every so often, or at times of the
+// day that a person chose. Pure.
 import { type Ms, parseDuration } from './duration.ts';
 
 export type Schedule =

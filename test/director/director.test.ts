@@ -209,7 +209,10 @@ test('without services the plan is empty and complete, whatever the kernel lacks
 
 const HOUR_MS = 3_600_000;
 
-/** A kernel whose second server has been down but alive since `sinceMs`, with `use` of it, and a plan for it `at`. */
+/**
+ * A kernel whose second server has been down but alive since `sinceMs`, with `use` of it, and a
+ * plan for it `at`.
+ */
 function busy(use: Partial<IpvsServer>, changes: Partial<Verdict> = {}, about: Partial<PlanInput> = {}) {
   const fake = fakeKernel();
   const counts = { activeConnections: 0, inactiveConnections: 0, templates: 0, upperThreshold: 0 };

@@ -409,6 +409,7 @@ test('a server that drains is watched; one that dies keeps no clients, and one t
   rig.director.verdictChanged();
   await rig.director.audit('after');
   t.like(serverIn(rig.fake, FS2), { weight: 0, upperThreshold: 1 });
+  t.like(rig.director.report().services[0]?.servers[1], { name: FS2, state: 'draining', failedStage: 'login' });
   Object.assign(serverIn(rig.fake, FS2) ?? {}, { activeConnections: 0 });
   await rig.director.poll();
   t.is(serverIn(rig.fake, FS2), undefined);

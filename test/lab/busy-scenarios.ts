@@ -1,6 +1,6 @@
-// Busy is not dead, and clocks may jump: a director on r1, alone (no pulse: VIP and gateway are added
-// by hand), before real FTP servers that are full, that lock the check's account out, whose name server
-// is gone, or that leave; and under steps of the lab's own wall clock. Io.
+// Busy is not dead, and clocks may jump: a director on r1, alone (no pulse: VIP and gateway are
+// added by hand), before real FTP servers that are full, that lock the check's account out, whose
+// name server is gone, or that leave; and under steps of the lab's own wall clock. Io.
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -112,7 +112,9 @@ async function assertUnbroken(placed: readonly Placed[], when: string): Promise<
   }
 }
 
-/** What a client that comes for the first time meets: the name of a server, or curl's exit status. */
+/**
+ * What a client that comes for the first time meets: the name of a server, or curl's exit status.
+ */
 async function newClient(lab: Lab, from: string): Promise<string> {
   const args = ['-s', '-m', '40', '--interface', from, `ftp://${VIP}/whoami`];
   const child = lab.topology.start('client', 'curl', args, { stdio: ['ignore', 'pipe', 'ignore'] });
@@ -225,7 +227,10 @@ async function slowResolver(lab: Lab): Promise<void> {
   }
 }
 
-/** A server leaves the config with a session, and dies; another one leaves, and its session never ends. */
+/**
+ * A server leaves the config with a session, and dies; another one leaves, and its session never
+ * ends.
+ */
 async function drainsWithAnEnd(lab: Lab): Promise<void> {
   const { rig, ftp } = await setUp(lab, {}, 'drain: 150s, ');
   const placed = [await place(lab, ftp, 0), await place(lab, ftp, 1), await place(lab, ftp, 2)];
@@ -261,7 +266,10 @@ async function drainsWithAnEnd(lab: Lab): Promise<void> {
 
 const STEPS_S = [-3_600, 7 * 86_400, 365 * 86_400] as const;
 
-/** The director under steps of the wall clock: drift is repaired, nothing stands still, clients are served. */
+/**
+ * The director under steps of the wall clock: drift is repaired, nothing stands still, clients are
+ * served.
+ */
 async function clockSteps(lab: Lab): Promise<void> {
   // On a host whose kernel has IPVS the lab is only namespaces, and the clock is everybody's.
   if ((process.env.LAB_MACHINE ?? 'direct') === 'direct')

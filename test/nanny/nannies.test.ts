@@ -374,6 +374,16 @@ test('a server that drains is watched by the settings of its service, also when 
   t.deepEqual(nannies.leaving(), []);
 });
 
+test('a server whose whole service leaves is watched, although that is asked for only after the reload', async t => {
+  const server = await hostile(t);
+  const { nannies, changes } = watch(t, quick(configOf(server.port, { a: '127.0.0.1' })));
+  await until('it is up', () => changes.includes('a up'));
+  nannies.update({ services: {} });
+  nannies.watchLeaving(new Map([['ftp', ['127.0.0.1' as never]]]));
+  await until('it is up as one that leaves', () => nannies.leaving()[0]?.state === 'up');
+  t.deepEqual(nannies.verdicts(), []);
+});
+
 test('a server that cannot be checked from the start, for want of our own file, keeps its weight', async t => {
   const server = await hostile(t);
   const { nannies, codes } = watch(

@@ -81,7 +81,8 @@ for (const [results, states, effects] of HISTORIES) {
   });
 }
 
-// As above, with s silent and n no life; the states say whether a server that is down lives (D) or not (d).
+// As above, with s silent and n no life; the states say whether a server that is down lives (D) or
+// not (d).
 const LIVES: readonly [results: string, states: string, effects: string][] = [
   ['ggbbb', '?uuuD', ' up check-failed check-failed down'],
   ['ggnnn', '?uuud', ' up check-failed check-failed down'],

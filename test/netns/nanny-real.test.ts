@@ -38,7 +38,10 @@ const REALS: readonly Real[] = [
   { name: 'pure-ftpd', kind: 'pure-ftpd', address: '198.51.100.13' },
   { name: 'vsftpd on IPv6', kind: 'vsftpd', address: '2001:db8:100::11' },
 ];
-/** Servers at their limit, and what a client that is one too many is told; and one with a slow resolver. */
+/**
+ * Servers at their limit, and what a client that is one too many is told; and one with a slow
+ * resolver.
+ */
 const FULL: readonly (Real & { readonly words: RegExp })[] = [
   { name: 'full vsftpd', kind: 'vsftpd', address: '198.51.100.21', limit: 'clients', words: /^421 / },
   { name: 'full proftpd', kind: 'proftpd', address: '198.51.100.22', limit: 'clients', words: /^530 / },

@@ -193,7 +193,10 @@ function oneVipPerServer(services: readonly Named[]): Finding[] {
   return findings;
 }
 
-/** The longest transfer is what tcp_timeout is set by; a server that drains should be let finish one. */
+/**
+ * The longest transfer is what tcp_timeout is set by; a server that drains should be let finish
+ * one.
+ */
 function drainTime({ ipvs: { drain, tcp_timeout } }: Config): Finding[] {
   if (drain >= tcp_timeout) return [];
   const problem = `drain ${formatDuration(drain)} is shorter than tcp_timeout ${formatDuration(tcp_timeout)}: transfers of a server that leaves may be cut`;

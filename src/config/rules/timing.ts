@@ -48,7 +48,8 @@ function heartbeatTimes({ interval, lease, dead }: Config['heartbeat']): Finding
 
 function checkTimes([name, service]: [string, ServiceConfig]): Finding[] {
   const { timeout, stage_timeout } = service.check;
-  // Whoever wrote only a short timeout is not to blame for the default of the other: the check goes by the shorter one.
+  // Whoever wrote only a short timeout is not to blame for the default of the other: the check goes
+  // by the shorter one.
   if (stage_timeout <= timeout || stage_timeout === STAGE_TIMEOUT_DEFAULT) return [];
   const at: Path = ['services', name, 'check'];
   return [

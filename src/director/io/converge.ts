@@ -126,7 +126,10 @@ async function apply(
   return listing.ok ? { text: made.nft, listing: listing.value } : undefined;
 }
 
-/** After the changes: services that are gone are ours no more, and those that leave have a beginning. */
+/**
+ * After the changes: services that are gone are ours no more, and those that leave have a
+ * beginning.
+ */
 async function settleOwned(
   owned: Owned,
   made: Plan,

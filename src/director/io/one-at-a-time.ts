@@ -1,5 +1,6 @@
-// Runs one piece of work at a time, however often it is asked for: whoever asks while it runs shares
-// the next run, so that everybody gets one that began no earlier than the call. Not pure: it waits.
+// Runs one piece of work at a time, however often it is asked for: whoever asks while it runs
+// shares the next run, so that everybody gets one that began no earlier than the call. Not pure: it
+// waits.
 
 export interface OneAtATime<T> {
   run(): Promise<T>;

@@ -1,5 +1,6 @@
-// Runs the nannies of all services: one timer, a bounded number of checks at once, never two of one server. What results mean is
-// decided in ../nanny.ts and ../together.ts. Not pure: timer, sockets (check.ts), password files, log.
+// Runs the nannies of all services: one timer, a bounded number of checks at once, never two of one
+// server. What results mean is decided in ../nanny.ts and ../together.ts. Not pure: timer, sockets
+// (check.ts), password files, log.
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, ServiceConfig } from '../../config/schema.ts';
 import type { Log } from '../../log/log.ts';
@@ -43,7 +44,10 @@ export interface NanniesOptions {
   readonly config: Pick<Config, 'services'>;
   readonly clock: NannyClock;
   readonly log: Log;
-  /** Called when what a verdict means for clients changes; {@link Nannies.verdicts} has the results in between. */
+  /**
+   * Called when what a verdict means for clients changes; {@link Nannies.verdicts} has the results
+   * in between.
+   */
   readonly onVerdict: (verdict: Verdict) => void;
   /** 0 to below 1; spreads the first checks. */
   readonly random: () => number;
@@ -56,7 +60,10 @@ export interface Nannies {
   verdicts(): Verdict[];
   /** One for each server that is watched while it drains; its name is its address. */
   leaving(): Verdict[];
-  /** Servers that have left their service and still have connections: watched until they are done, replaced as a whole. */
+  /**
+   * Servers that have left their service and still have connections: watched until they are done,
+   * replaced as a whole.
+   */
   watchLeaving(servers: ReadonlyMap<string, readonly Address[]>): void;
   /** Takes over a new config. A server at the same address and port keeps its state and counts, whatever else changed. */
   update(config: Pick<Config, 'services'>): void;
@@ -89,7 +96,10 @@ class NannySet implements Nannies {
   readonly #options: NanniesOptions;
   #wards = new Map<string, Ward>();
   #services: Config['services'] = {};
-  /** Settings of services that have left the config, for those of their servers that drain. */
+  /**
+   * Settings of services that have left the config, for those of their servers that drain; which do
+   * is known later.
+   */
   #formerServices: Config['services'] = {};
   #leaving: ReadonlyMap<string, readonly Address[]> = new Map();
   readonly #together = new Map<string, Together>();
@@ -126,7 +136,8 @@ class NannySet implements Nannies {
   }
 
   update(config: Pick<Config, 'services'>): void {
-    this.#formerServices = { ...this.#formerServices, ...this.#services };
+    const draining = Object.entries(this.#formerServices).filter(([service]) => this.#leaving.has(service));
+    this.#formerServices = { ...Object.fromEntries(draining), ...this.#services };
     this.#services = config.services;
     this.#regroup();
   }
@@ -145,15 +156,13 @@ class NannySet implements Nannies {
       for (const [server, { address }] of Object.entries(settings.servers))
         keep(service, server, address, settings, false);
     }
-    const former: Record<string, ServiceConfig> = {};
     for (const [service, addresses] of this.#leaving) {
       const settings = this.#services[service] ?? this.#formerServices[service];
-      // After a restart of the director nobody knows how a service was checked that is gone: then only the deadline ends it.
+      // After a restart of the director nobody knows how a service was checked that is gone: then
+      // only the deadline ends it.
       if (settings === undefined) continue;
-      former[service] = settings;
       for (const address of addresses) keep(service, address, address, settings, true);
     }
-    this.#formerServices = former;
     for (const service of this.#together.keys()) if (!this.#services[service]) this.#together.delete(service);
     const before = this.#wards;
     this.#wards = wards;

@@ -1,6 +1,6 @@
-// Runs what is scheduled, and notices when somebody sets the wall clock. Not pure: timers and clocks.
-// node-cron only says whether a second matches: its own timers go by the wall clock, so that a step
-// back silenced them and one forward made them walk every missed time in one loop.
+// Runs what is scheduled, and notices when somebody sets the wall clock. Not pure: timers and
+// clocks. node-cron only says whether a second matches: its own timers go by the wall clock, so
+// that a step back silenced them and one forward made them walk every missed time in one loop.
 import { createTask } from 'node-cron';
 import type { Schedule } from '../../units/schedule.ts';
 import { type Clocks, newSeconds, stepBetween } from '../clock.ts';

@@ -16,7 +16,6 @@ import {
   type WantedService,
 } from '../ipvs/table.ts';
 import type { Verdict } from '../nanny/verdict.ts';
-import type { EnsureResult } from '../sync/ports.ts';
 import type { Address } from '../units/address.ts';
 import type { At } from '../units/duration.ts';
 import { leaveOf } from './leaving.ts';
@@ -29,6 +28,8 @@ export type Reading<T> = { readonly ok: true; readonly value: T } | { readonly o
 
 export interface Actual {
   readonly ipvs: Reading<{ readonly table: IpvsTable; readonly timeouts: IpvsTimeouts }>;
+  /** Of the IPVS table, read no later than that: see ipvs/signature.ts. */
+  readonly ipvsSignature: string;
   /** Our table as nft lists it; undefined: not there. */
   readonly nft: Reading<string | undefined>;
   readonly sysctls: SysctlValues;
@@ -128,7 +129,6 @@ export interface Audit {
   readonly refused: readonly Refusal[];
   readonly owned: Owned;
   readonly applied: AppliedRules | undefined;
-  readonly sync: EnsureResult;
 }
 
 /** Whether this config, or what an earlier one left behind, needs IPVS and nftables at all. */

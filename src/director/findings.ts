@@ -52,6 +52,7 @@ export function signatureOf(made: Plan): string {
 export function findings(
   before: Knowledge,
   done: Audit,
+  sync: EnsureResult,
   about: { readonly reason: string; readonly tookMs: number },
 ): { readonly next: Knowledge; readonly events: readonly Event[] } {
   const complete = isComplete(done.last);
@@ -60,7 +61,7 @@ export function findings(
   const overlooked = before.rulesIn && unreadable && unread <= UNREAD_MAX;
   const rulesIn = complete || overlooked;
   const drifted = done.done.filter(change => isDrift(change, before, done));
-  const syncDrift = syncDrifted(before.sync, done.sync);
+  const syncDrift = syncDrifted(before.sync, sync);
   const errors = [...done.refused.map(refusal => refusal.problem), ...blocking(done.last)];
   const next: Knowledge = {
     rulesIn,
@@ -68,8 +69,8 @@ export function findings(
     completeFor: complete ? signatureOf(done.last) : before.completeFor,
     problems: done.last.problems,
     draining: done.last.draining.map(({ key, address }) => ({ key, address })),
-    sync: done.sync,
-    repairs: before.repairs + drifted.length + (syncDrift ? done.sync.changes.length : 0),
+    sync: sync,
+    repairs: before.repairs + drifted.length + (syncDrift ? sync.changes.length : 0),
     errors: [...new Set(errors)].slice(0, 32),
   };
   const changes = done.done.map(({ target, change }) => ({ target, change }));
@@ -82,10 +83,10 @@ export function findings(
         about.reason,
       ),
     ),
-    ...done.sync.changes.map(change => changed({ target: 'sync', change }, syncDrift, about.reason)),
+    ...sync.changes.map(change => changed({ target: 'sync', change }, syncDrift, about.reason)),
     ...drainEvents(before, done),
     ...problemEvents(before.problems, next.problems),
-    ...syncEvents(before.sync, done.sync),
+    ...syncEvents(before.sync, sync),
     ...rulesEvents(before, next, done, about),
   ];
   return { next, events };

@@ -7,6 +7,7 @@ import { connectionsOf, type IpvsTable, isInUse } from '../ipvs/table.ts';
 import type { Log } from '../log/log.ts';
 import type { Verdict } from '../nanny/verdict.ts';
 import type { StatusReport } from '../status/report.ts';
+import type { EnsureResult } from '../sync/ports.ts';
 import { owns } from '../sync/role.ts';
 import type { SyncStatus } from '../sync/status.ts';
 import type { ConnectionSync } from '../sync/sync.ts';
@@ -14,9 +15,10 @@ import type { Address } from '../units/address.ts';
 import type { At } from '../units/duration.ts';
 import { conntrackTargets, isTakeover } from './demotion.ts';
 import { type AppliedRules, type Change, needsKernel, type QuietServer } from './director.ts';
+import { type DriftWatch, mayRepair, NO_DRIFT, pauseMs, repaired, settled } from './drift.ts';
 import { findings, type Knowledge, NOTHING_KNOWN } from './findings.ts';
 import { type AuditInput, audit, preview } from './io/converge.ts';
-import type { GateFinding } from './io/gate-audit.ts';
+import type { GateAudit, GateFinding } from './io/gate-audit.ts';
 import type { Kernel } from './io/kernel.ts';
 import { isSame, type ServerInKernel, standOf } from './leaving.ts';
 import type { Owned } from './owned.ts';
@@ -38,7 +40,9 @@ export interface DirectorPorts {
   readonly snapshot: () => Snapshot | null;
   readonly saveOwned: (owned: Owned) => Promise<void>;
   /** Puts the rules of the packet lease back if somebody changed them. */
-  readonly auditGate: () => Promise<GateFinding>;
+  readonly auditGate: GateAudit;
+  /** Why nftables' events are not followed; undefined: they are. */
+  readonly watchProblem: () => string | undefined;
   /** Monotonic. */
   readonly now: () => At;
   /** Wall time, ISO 8601. */
@@ -70,6 +74,10 @@ export interface Director {
    * a step further.
    */
   poll(): Promise<void>;
+  /** nftables told of a change to our tables, or may have: looks at once, or when the pause after the last repair is over. */
+  nftChanged(what: string): void;
+  /** To be called often: looks whether IPVS was changed, and at what nftChanged() has left for later. */
+  look(): Promise<void>;
   /** Takes notice of what pulse says. */
   pulseSays(snapshot: Snapshot): void;
   verdictChanged(): void;
@@ -112,6 +120,14 @@ class Loop implements Director {
   #owns: boolean | undefined;
   #judged = false;
   #closed = false;
+  #drift: DriftWatch = NO_DRIFT;
+  /** Why to look; undefined: no need. */
+  #nftChange: string | undefined;
+  #looking = false;
+  /** The audit that runs is done with the rules and waits for the sync. */
+  #ensuring = false;
+  /** IPVS as the last audit left it; undefined: not known. */
+  #signature: string | undefined;
   #syncWatch: SyncWatch = NOTHING_WATCHED;
   #serviceWatch: ServiceWatch = NOTHING_SERVED_YET;
   #running: Promise<void> | undefined;
@@ -131,10 +147,12 @@ class Loop implements Director {
   audit(reason: string): Promise<void> {
     if (this.#closed) return this.#running ?? Promise.resolve();
     if (this.#running === undefined) {
-      this.#running = this.#run(reason).finally(() => {
-        this.#running = undefined;
+      const work = this.#run(reason).finally(() => {
+        // A repair beside it goes on.
+        if (this.#running === work) this.#running = undefined;
       });
-      return this.#running;
+      this.#running = work;
+      return work;
     }
     if (this.#waiting) {
       this.#waiting.reasons.add(reason);
@@ -149,30 +167,108 @@ class Loop implements Director {
     return done;
   }
 
-  async #run(reason: string): Promise<void> {
+  /** `repair`: others have changed IPVS or nftables, the sync has no part in it and need not be asked. */
+  async #run(reason: string, repair = false): Promise<void> {
     const { log, now, wall } = this.#ports;
     const began = now();
+    this.#nftChange = undefined;
     try {
       const done = await audit(this.#auditInput(this.#config), this.#ports);
       this.#owned = done.owned;
       this.#stand = standOf(done.owned.leaving ?? [], began, this.#config.ipvs);
       this.#applied = done.applied;
+      this.#signature = done.actual.ipvsSignature;
       if (done.actual.ipvs.ok) this.#table = done.actual.ipvs.value.table;
       this.#counts = countsOf(this.#table);
       this.#quiet = done.last.quiet;
-      const { next, events } = findings(this.#known, done, { reason, tookMs: Math.round(now() - began) });
+      const known = this.#known.sync;
+      const sync = repair && known ? { ...known, changes: [] } : await this.#ensureSync();
+      const { next, events } = findings(this.#known, done, sync, { reason, tookMs: Math.round(now() - began) });
+      const repairs = next.repairs - this.#known.repairs;
       this.#known = next;
       this.#lastAuditAt = wall();
       for (const event of events) log.event(event.code, event.fields);
-      const draining = drainingByService(next.draining, done.owned);
+      const draining = drainingByService(next.draining, this.#owned);
       this.#ports.sync.draining(draining);
       this.#ports.watchLeaving(draining);
-      this.#tellGate(await this.#ports.auditGate(), reason);
+      const standing = { pulseHeard: this.#ports.snapshot() !== null, owner: this.#owns === true };
+      const gate = await this.#ports.auditGate(standing);
+      this.#tellGate(gate, reason);
+      if (repairs > 0 || gate.change !== undefined) this.#noteRepair(reason);
     } catch (error) {
       const problem = error instanceof Error ? (error.stack ?? error.message) : String(error);
       log.event('DIRECTOR_FAULT', { reason: `audit: ${reason}`, problem });
     }
     this.changed('audit');
+  }
+
+  /**
+   * After the rules: a synced connection is bound to its real server when it arrives, so the servers must be there. It may try
+   * things out for seconds, and repairs of the rules do not wait for that.
+   */
+  async #ensureSync(): Promise<EnsureResult> {
+    this.#ensuring = true;
+    const sync = await this.#ports.sync.ensure().finally(() => {
+      this.#ensuring = false;
+    });
+    // Daemons of Tandem 0.1: gone once the sync had nothing to complain of.
+    if (sync.problems.length === 0 && this.#owned.sync !== null) {
+      this.#owned = { ...this.#owned, sync: null };
+      await this.#ports.saveOwned(this.#owned);
+    }
+    return sync;
+  }
+
+  #noteRepair(reason: string): void {
+    const before = this.#drift;
+    this.#drift = repaired(before, this.#ports.now());
+    if (!this.#drift.alarmed) return;
+    const { repairs } = this.#drift;
+    this.#ports.log.event('DRIFT_REPEATS', { repairs, pauseMs: pauseMs(this.#drift), reason });
+  }
+
+  nftChanged(what: string): void {
+    this.#nftChange = what;
+    void this.look();
+  }
+
+  async look(): Promise<void> {
+    const { kernel, log, now } = this.#ports;
+    const before = this.#drift;
+    this.#drift = settled(before, now());
+    if (before.alarmed && !this.#drift.alarmed) {
+      log.event('DRIFT_CALM', {});
+      this.changed('drift');
+    }
+    if (this.#closed || this.#looking || this.#isBusy || !mayRepair(this.#drift, now())) return;
+    this.#looking = true;
+    try {
+      const why = this.#nftChange ?? (await this.#ipvsChange(kernel));
+      if (why !== undefined && !this.#isBusy && !this.#closed) await this.#repair(why);
+    } finally {
+      this.#looking = false;
+    }
+  }
+
+  /** An audit works on the rules now, or they are not all in yet. */
+  get #isBusy(): boolean {
+    return this.#running !== undefined && !(this.#ensuring && this.#known.sync !== undefined);
+  }
+
+  /** Beside an audit that waits for the sync; every other one waits for this. */
+  #repair(why: string): Promise<void> {
+    const before = this.#running;
+    const work = this.#run(why, true);
+    const both = Promise.all([before, work]).then(() => {
+      if (this.#running === both) this.#running = undefined;
+    });
+    this.#running = both;
+    return work;
+  }
+
+  async #ipvsChange(kernel: Kernel): Promise<string | undefined> {
+    if (this.#signature === undefined || !needsKernel(this.#config, this.#owned, undefined)) return undefined;
+    return (await kernel.ipvsSignature()) === this.#signature ? undefined : 'IPVS was changed';
   }
 
   #tellGate({ change, problem }: GateFinding, reason: string): void {
@@ -306,6 +402,7 @@ class Loop implements Director {
       counts: this.#counts,
       known: this.#known,
       lastAuditAt: this.#lastAuditAt,
+      watchProblems: this.#watchProblems(),
       sync: sync.status,
       failures: this.#failures(),
       syncProblems: sync.problems,
@@ -318,6 +415,16 @@ class Loop implements Director {
     const { rulesIn } = this.#known;
     const deadMs = this.#config.heartbeat.dead;
     return serviceFailures({ watch: this.#serviceWatch, pulse: snapshot(), rulesIn, deadMs, now: now() });
+  }
+
+  #watchProblems(): readonly string[] {
+    const fight = this.#drift.alarmed
+      ? [
+          `somebody keeps changing IPVS or nftables rules of Tandem, and is undone later each time: find out who (another firewall or balancer), see DRIFT_REPAIRED in the log`,
+        ]
+      : [];
+    const blind = needsKernel(this.#config, this.#owned, undefined) ? this.#ports.watchProblem() : undefined;
+    return blind === undefined ? fight : [...fight, blind];
   }
 
   subscribe(listener: (reason: string) => void): () => void {

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadConfig } from '../config/io/load.ts';
+import { createNftWatch } from '../firewall/io/nft-watch.ts';
 import { type ClosableLog, createLog, type Log } from '../log/log.ts';
 import { type Nannies, startNannies, systemClock } from '../nanny/io/nannies.ts';
 import { type ClockReader, startSchedule, watchClock } from '../schedule/io/run.ts';
@@ -35,6 +36,8 @@ export interface DirectorOptions {
 const CLOCK: ClockReader = { now: systemClock.now, wallMs: Date.now };
 /** How often connections are counted. */
 const POLL_MS = 5_000;
+/** How often it is looked whether others have changed IPVS, which has no events. */
+const LOOK_MS = 500;
 
 /** Runs until SIGTERM or SIGINT. Rejects when the config cannot be used or another director runs. */
 export async function runDirector(options: DirectorOptions): Promise<void> {
@@ -105,6 +108,7 @@ async function assemble(options: DirectorOptions, loaded: Loaded, log: Log, noti
     old: () => (late.director?.owned() ?? owned).sync,
     now: systemClock.now,
   });
+  const watch = createNftWatch(what => late.director?.nftChanged(what));
   const director = createDirector(
     { config: loaded.config, digest: loaded.digest, node, version: readVersion(), owned },
     {
@@ -117,6 +121,7 @@ async function assemble(options: DirectorOptions, loaded: Loaded, log: Log, noti
       snapshot: () => feed.snapshot(),
       saveOwned: next => writeOwned(runDir, log, next),
       auditGate: createGateAudit(runDir),
+      watchProblem: () => watch.problem(),
       now: systemClock.now,
       wall: systemClock.wall,
     },
@@ -127,6 +132,7 @@ async function assemble(options: DirectorOptions, loaded: Loaded, log: Log, noti
     director,
     close: async () => {
       feed.close();
+      watch.close();
       await surroundings.close();
       await nannies.stop();
       await director.close();
@@ -177,11 +183,13 @@ async function surround(
     },
   });
   const poll = setInterval(() => void director.poll(), POLL_MS);
+  const look = setInterval(() => void director.look(), LOOK_MS);
   return {
     close: async () => {
       closing = true;
       clearInterval(poll);
       unwatchClock();
+      clearInterval(look);
       unsubscribe();
       stopAudits();
       await reloads.close({ status: 503, body: { reloaded: false, mistakes: ['the director is stopping'] } });

@@ -28,6 +28,8 @@ export interface ReportInput {
   readonly counts: readonly ServerCounts[];
   readonly known: Knowledge;
   readonly lastAuditAt: string | null;
+  /** Sentences about changes by others, and about not noticing them. */
+  readonly watchProblems: readonly string[];
   readonly sync: SyncStatus;
   /** Sentences of service-watch.ts. */
   readonly failures: readonly string[];
@@ -75,6 +77,7 @@ export function statusReport(input: ReportInput): StatusReport {
     ...input.failures,
     ...pulseProblems(pulse, digest),
     ...kernelProblems(known),
+    ...input.watchProblems,
     ...input.syncProblems,
     ...serverProblems(input),
   ];

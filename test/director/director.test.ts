@@ -16,6 +16,7 @@ function actualOf(fake: FakeKernel): Actual {
       ok: true,
       value: { table: tableOf(fake.ipvs), timeouts: { tcpS: fake.ipvs.timeouts[0], tcpFinS: fake.ipvs.timeouts[1] } },
     },
+    ipvsSignature: '',
     nft: { ok: true, value: fake.nft },
     sysctls: fake.sysctls,
     ftpHelper: fake.ftpHelper,

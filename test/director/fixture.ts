@@ -126,6 +126,10 @@ export function fakeKernel(): FakeKernel {
   const real = createKernel(runCommand, ipvsadm);
   const kernel: Kernel = {
     ...real,
+    ipvsSignature: async () =>
+      JSON.stringify(
+        [...ipvs.services.values()].map(({ key, servers }) => [key, servers.map(s => [s.address, s.weight])]),
+      ),
     readSysctls: async names => new Map(names.map(name => [name, fake.sysctls.get(name)])),
     writeSysctl: async (name, value) => {
       fake.sysctls.set(name, value);

@@ -4,13 +4,27 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Run } from '../../src/command/io/run.ts';
-import { createGateAudit } from '../../src/director/io/gate-audit.ts';
-import { writeGateRecord } from '../../src/firewall/io/gate-file.ts';
+import { createGateAudit, type GateStanding } from '../../src/director/io/gate-audit.ts';
+import { removeGateRecord, writeGateRecord } from '../../src/firewall/io/gate-file.ts';
 
 const GOOD = 'table netdev tandem_gate {\n\tset lease {\n\t}\n}\n';
 const WITH_ELEMENT = GOOD.replace('lease {\n', 'lease {\n\t\telements = { 0x0 timeout 220ms expires 9ms }\n');
 
-async function audited(t: ExecutionContext, listings: (string | undefined)[], recorded = true) {
+const OWNER: GateStanding = { pulseHeard: true, owner: true };
+const STANDBY: GateStanding = { pulseHeard: true, owner: false };
+
+interface Case {
+  readonly recorded?: boolean;
+  readonly standing?: GateStanding;
+  /** pulse ends while nft works. */
+  readonly ends?: boolean;
+}
+
+async function audited(
+  t: ExecutionContext,
+  listings: (string | undefined)[],
+  { recorded = true, standing = OWNER, ends = false }: Case = {},
+) {
   const runDir = await mkdtemp(join(tmpdir(), 'tandem-gate-'));
   t.teardown(() => rm(runDir, { recursive: true }));
   if (recorded) await writeGateRecord(runDir, { rules: 'the rules', listing: GOOD });
@@ -18,12 +32,13 @@ async function audited(t: ExecutionContext, listings: (string | undefined)[], re
   const nft: Run = async (_, args, options) => {
     if (!args.includes('list')) {
       applied.push(options?.input ?? '');
+      if (ends) await removeGateRecord(runDir);
       return { status: 0, stdout: '', stderr: '' };
     }
     const listing = listings.shift();
     return { status: listing === undefined ? 1 : 0, stdout: listing ?? '', stderr: '' };
   };
-  return { finding: await createGateAudit(runDir, nft)(), applied };
+  return { finding: await createGateAudit(runDir, nft)(standing), applied };
 }
 
 test('rules as pulse put them in need nothing, whatever the lease does meanwhile', async t => {
@@ -41,7 +56,24 @@ test('rules that cannot be put back are a problem', async t => {
   t.regex(finding.problem ?? '', /did not put them back/);
 });
 
-test('a table that is gone is left to vipd and pulse, and where pulse put none in there is nothing to look at', async t => {
+test('on the owner a table that is gone is left to vipd and pulse; where pulse put none in there is nothing to look at', async t => {
   t.deepEqual(await audited(t, [undefined]), { finding: {}, applied: [] });
-  t.deepEqual(await audited(t, [], false), { finding: {}, applied: [] });
+  t.deepEqual(await audited(t, [], { recorded: false }), { finding: {}, applied: [] });
+});
+
+test('on a standby a table that is gone is put back: nobody renews there who would notice', async t => {
+  const { finding, applied } = await audited(t, [undefined, GOOD], { standing: STANDBY });
+  t.deepEqual(applied, ['the rules']);
+  t.regex(finding.change ?? '', /put back/);
+});
+
+test('a table that somebody deleted after pulse had died stays deleted: nobody would open it', async t => {
+  const standing = { pulseHeard: false, owner: false };
+  t.deepEqual(await audited(t, [undefined, GOOD], { standing }), { finding: {}, applied: [] });
+});
+
+test('a table put back while pulse was ending is taken away again', async t => {
+  const { finding, applied } = await audited(t, [undefined, GOOD], { standing: STANDBY, ends: true });
+  t.deepEqual(finding, {});
+  t.deepEqual(applied, ['the rules', 'add table netdev tandem_gate\ndelete table netdev tandem_gate\n']);
 });

@@ -1,5 +1,6 @@
 import test from 'ava';
 import type { Config } from '../../src/config/schema.ts';
+import type { GateFinding } from '../../src/director/io/gate-audit.ts';
 import { createDirector, type Director } from '../../src/director/loop.ts';
 import { NOTHING_OWNED, type Owned } from '../../src/director/owned.ts';
 import type { Snapshot } from '../../src/feed/message.ts';
@@ -22,7 +23,11 @@ interface Rig {
   sync: SyncStatus;
   /** What the sync's part of the kernel will say at the next audit. */
   ensured: EnsureResult;
+  /** Until then the sync's part of an audit lasts. */
+  syncTakes: Promise<void>;
   pulse: Snapshot | null;
+  /** What the next look at the packet lease finds. */
+  gate: GateFinding;
   saved: Owned | undefined;
   now: number;
   /** Codes of the events since the last call, without those of every change. */
@@ -43,12 +48,17 @@ function rigOf(options: { config?: Config; fake?: FakeKernel; owned?: Owned } = 
   } as unknown as Rig;
   rig.ensured = { running: true, changes: [], problems: [], found: { expiry: 'by time-out 1' } };
   rig.sync = syncStatus();
+  rig.gate = {};
+  rig.syncTakes = Promise.resolve();
   const director = createDirector(
     { config, digest: 'd1', node: NODE, version: '0.1.0', owned },
     {
       kernel: fake.kernel,
       sync: {
-        ensure: async () => rig.ensured,
+        ensure: async () => {
+          await rig.syncTakes;
+          return rig.ensured;
+        },
         preview: async () => [],
         status: () => rig.sync,
         found: () => rig.ensured.found,
@@ -69,7 +79,8 @@ function rigOf(options: { config?: Config; fake?: FakeKernel; owned?: Owned } = 
       saveOwned: async next => {
         rig.saved = next;
       },
-      auditGate: async () => ({}),
+      auditGate: async () => rig.gate,
+      watchProblem: () => undefined,
       now: () => rig.now as At,
       wall: () => '2026-11-22T16:00:00.000Z',
     },
@@ -89,6 +100,13 @@ const role = (name: Snapshot['role'], held = false): Snapshot =>
     role: name,
     vips: [{ address: '192.0.2.100', interface: 'c0', kind: 'vip', held, linkUp: true }],
   });
+
+/** Lets what nftChanged() began come to its end. */
+async function settledOf(rig: Rig): Promise<void> {
+  await new Promise(resolve => setImmediate(resolve));
+  await rig.director.plan();
+  await new Promise(resolve => setTimeout(resolve, 20));
+}
 
 const serverIn = (fake: FakeKernel, address: string) =>
   fake.ipvs.services.get('-f 21')?.servers.find(server => server.address === address);
@@ -128,28 +146,122 @@ test('a service, a server, a table and a setting changed by hand come back, each
   await rig.director.audit('start');
   rig.news();
   const { fake } = rig;
+  const audit = () => {
+    // Longer than a row of repairs lasts.
+    rig.now += 100_000;
+    return rig.director.audit('timer');
+  };
   fake.ipvs.services.delete('-f 21');
-  await rig.director.audit('timer');
+  await audit();
   t.deepEqual(rig.news(), ['DRIFT_REPAIRED', 'DRIFT_REPAIRED', 'DRIFT_REPAIRED']);
   t.is(serverIn(fake, '198.51.100.12')?.weight, 2);
   fake.ipvs.services.get('-f 21')?.servers.splice(0, 1);
-  await rig.director.audit('timer');
+  await audit();
   t.deepEqual(rig.news(), ['DRIFT_REPAIRED']);
   fake.nft = fake.nft?.replace(/.* counter drop\n/, '');
-  await rig.director.audit('timer');
+  await audit();
   t.deepEqual(rig.news(), ['DRIFT_REPAIRED']);
   t.regex(fake.nft ?? '', /daddr 192\.0\.2\.100 .* counter drop/);
   fake.nft = undefined;
-  await rig.director.audit('timer');
+  await audit();
   t.deepEqual(rig.news(), ['DRIFT_REPAIRED']);
   fake.sysctls.set('net.ipv4.vs.sloppy_tcp', '0');
-  await rig.director.audit('timer');
+  await audit();
   t.deepEqual(rig.news(), ['DRIFT_REPAIRED']);
   rig.ensured = { ...rig.ensured, changes: ['start the sync master daemon'] };
-  await rig.director.audit('timer');
+  await audit();
   t.deepEqual(rig.news(), ['DRIFT_REPAIRED']);
   t.is(rig.director.report().kernel.repairs, 8);
   t.true(rig.director.reportForPulse().rulesIn);
+});
+
+test('IPVS changed by others is put right at the next look, which starts no audit while nothing changed', async t => {
+  const rig = rigOf();
+  await rig.director.audit('start');
+  rig.news();
+  await rig.director.look();
+  t.deepEqual(rig.news(), []);
+  rig.fake.ipvs.services.clear();
+  await rig.director.look();
+  t.deepEqual(rig.news(), ['DRIFT_REPAIRED', 'DRIFT_REPAIRED', 'DRIFT_REPAIRED']);
+  t.is(serverIn(rig.fake, '198.51.100.12')?.weight, 2);
+  const { batches } = rig.fake.ipvs;
+  const before = batches.length;
+  await rig.director.look();
+  t.is(batches.length, before);
+});
+
+test('rules that nftables says were changed are put right at once, and nobody waits for the sync', async t => {
+  const rig = rigOf();
+  await rig.director.audit('start');
+  rig.news();
+  rig.fake.nft = undefined;
+  rig.ensured = { ...rig.ensured, changes: ['asked'] };
+  rig.director.nftChanged('nftables was changed');
+  await settledOf(rig);
+  t.deepEqual(rig.news(), ['DRIFT_REPAIRED']);
+  t.regex(rig.fake.nft ?? '', /guard_in/);
+});
+
+test('an audit that waits for the sync keeps no repair waiting', async t => {
+  const rig = rigOf();
+  await rig.director.audit('start');
+  rig.news();
+  let over = () => {};
+  rig.syncTakes = new Promise(resolve => {
+    over = resolve;
+  });
+  const slow = rig.director.audit('timer');
+  await settledOf(rig);
+  rig.fake.nft = undefined;
+  rig.director.nftChanged('nftables was changed');
+  await settledOf(rig);
+  t.regex(rig.fake.nft ?? '', /guard_in/);
+  t.deepEqual(rig.news(), ['DRIFT_REPAIRED']);
+  over();
+  await slow;
+  rig.fake.ipvs.services.clear();
+  await rig.director.audit('timer');
+  t.is(rig.fake.ipvs.services.size, 1);
+});
+
+test('repairs that repeat come later and later, raise the alarm once, and a calm minute ends it', async t => {
+  const rig = rigOf();
+  await rig.director.audit('start');
+  rig.news();
+  const flush = async () => {
+    rig.fake.nft = undefined;
+    rig.director.nftChanged('nftables was changed');
+    await settledOf(rig);
+    return rig.fake.nft !== undefined;
+  };
+  t.deepEqual([await flush(), await flush(), await flush()], [true, true, true]);
+  t.deepEqual(rig.news(), ['DRIFT_REPAIRED', 'DRIFT_REPAIRED', 'DRIFT_REPAIRED', 'DRIFT_REPEATS']);
+  t.true(rig.director.report().problems.some(problem => /keeps changing/.test(problem)));
+  t.false(await flush());
+  rig.now += 999;
+  await rig.director.look();
+  t.is(rig.fake.nft, undefined);
+  rig.now += 1;
+  await rig.director.look();
+  t.not(rig.fake.nft, undefined);
+  t.deepEqual(rig.news(), ['DRIFT_REPAIRED', 'DRIFT_REPEATS']);
+  rig.now += 60_000;
+  await rig.director.look();
+  t.deepEqual(rig.news(), ['DRIFT_CALM']);
+  t.false(rig.director.report().problems.some(problem => /keeps changing/.test(problem)));
+});
+
+test('a packet lease that is taken away again and again raises the alarm, too', async t => {
+  const rig = rigOf();
+  await rig.director.audit('start');
+  rig.news();
+  rig.gate = { change: 'rules of the packet lease put back' };
+  for (let i = 0; i < 3; i += 1) {
+    rig.director.nftChanged('nftables was changed');
+    await settledOf(rig);
+  }
+  t.deepEqual(rig.news(), ['DRIFT_REPAIRED', 'DRIFT_REPAIRED', 'DRIFT_REPAIRED', 'DRIFT_REPEATS']);
 });
 
 test('a verdict changes a weight, and that is no drift', async t => {

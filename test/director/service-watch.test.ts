@@ -57,6 +57,7 @@ function after(seen: readonly (readonly [number, Snapshot | null])[], rulesIn = 
       pulse,
       verdicts: [],
       leavers: [],
+      watchProblems: [],
       table: { services: [] },
       counts: [],
     },

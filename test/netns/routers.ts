@@ -13,7 +13,7 @@ import { signalAll } from '../lab/netns.ts';
 import { buildTopology, ROUTERS, type Router, type Topology, wallNow } from '../lab/topology.ts';
 import { beginStep } from '../runner/step.ts';
 
-const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+export const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const VIPD = fileURLToPath(new URL('../../../dist/vipd-asan', import.meta.url));
 
 /** A change of the VIP in one router's kernel, as `ip monitor` saw it; wall time in ms. */
@@ -165,7 +165,7 @@ function microseconds(time: string): number {
   return Number(`0.${/\.\d{3}(\d{3})/.exec(time)?.[1] ?? '0'}`);
 }
 
-function follow(child: ChildProcess): PulseProcess {
+export function follow(child: ChildProcess): PulseProcess {
   const log: Record<string, unknown>[] = [];
   let pending = '';
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {

@@ -2,8 +2,6 @@
 // first round brings settings that the second one sets). Not pure: the kernel, through its port. Decides nothing itself.
 import type { Config } from '../../config/schema.ts';
 import type { Verdict } from '../../nanny/verdict.ts';
-import type { EnsureResult } from '../../sync/ports.ts';
-import type { ConnectionSync } from '../../sync/sync.ts';
 import type { At } from '../../units/duration.ts';
 import {
   type Actual,
@@ -38,7 +36,6 @@ export interface AuditInput {
 
 export interface AuditPorts {
   readonly kernel: Kernel;
-  readonly sync: Pick<ConnectionSync, 'ensure'>;
   /** Remembers what is ours; awaited before it goes into the kernel. */
   readonly saveOwned: (owned: Owned) => Promise<void>;
 }
@@ -62,13 +59,11 @@ export async function audit(input: AuditInput, ports: AuditPorts): Promise<Audit
     actual = await readActual(input, ports.kernel, owned);
     current = made();
   }
-  // Last: a synced connection is bound to its real server when it arrives, so the servers must be there.
-  const sync = await ports.sync.ensure();
-  owned = await settleOwned(owned, current, actual, sync, { ...ports, now: input.now });
+  owned = await settleOwned(owned, current, actual, { ...ports, now: input.now });
   const pending = new Set(current.changes.map(change => change.change));
   const done = attempted.filter((change, i) => !pending.has(change.change) && firstIndex(attempted, change) === i);
   const nftDrifted = first.nft !== undefined && first.nft === input.applied?.text;
-  return { first, last: current, actual, done, nftDrifted, refused, owned, applied, sync };
+  return { first, last: current, actual, done, nftDrifted, refused, owned, applied };
 }
 
 /** What would be changed now, without changing anything. */
@@ -95,16 +90,19 @@ async function readActual({ config, applied }: AuditInput, kernel: Kernel, owned
     const empty = { table: { services: [] }, timeouts: { tcpS: 0, tcpFinS: 0 } };
     return {
       ipvs: { ok: true, value: empty },
+      ipvsSignature: '',
       nft: { ok: true, value: undefined },
       sysctls: new Map(),
       ftpHelper: false,
     };
   }
-  // IPVS first: reading it loads the module, which brings its settings.
+  // IPVS first: reading it loads the module, which brings its settings. The signature before that: what changes in between
+  // is then noticed at the next look.
+  const ipvsSignature = await kernel.ipvsSignature();
   const ipvs = await kernel.readIpvs();
   const nft = await kernel.readNft();
   const sysctls = await kernel.readSysctls(wantedSysctls(config).map(rule => rule.name));
-  return { ipvs, nft, sysctls, ftpHelper: await kernel.ftpHelperLoaded() };
+  return { ipvs, ipvsSignature, nft, sysctls, ftpHelper: await kernel.ftpHelperLoaded() };
 }
 
 async function apply(
@@ -134,7 +132,6 @@ async function settleOwned(
   owned: Owned,
   made: Plan,
   actual: Actual,
-  sync: EnsureResult,
   ports: AuditPorts & Pick<AuditInput, 'now'>,
 ): Promise<Owned> {
   let settled = owned;
@@ -146,8 +143,6 @@ async function settleOwned(
       noteLeaving(owned.leaving ?? [], leaving, ports.now()),
     );
   }
-  // Daemons of Tandem 0.1: gone once the sync had nothing to complain of.
-  if (sync.problems.length === 0) settled = { ...settled, sync: null };
   if (JSON.stringify(settled) !== JSON.stringify(owned)) await ports.saveOwned(settled);
   return settled;
 }

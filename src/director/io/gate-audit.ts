@@ -1,8 +1,8 @@
 // The director's look at the packet lease: are the rules in the kernel still those that pulse put in? Not pure: nft and the run
-// directory. A table that is gone altogether is vipd's to notice, within one renewal; here it is about a chain or a rule that
-// somebody took out or put in.
+// directory. On the owner a table that is gone altogether is vipd's to notice, within one renewal, and pulse's to put back, because
+// it is shut until vipd has renewed it. A standby renews nothing and would notice when it claims: there it is put back here.
 import { type Run, run } from '../../command/io/run.ts';
-import { GATE_FAMILY, GATE_TABLE, withoutElements } from '../../firewall/gate.ts';
+import { GATE_FAMILY, GATE_TABLE, gateRemoval, withoutElements } from '../../firewall/gate.ts';
 import { readGateRecord } from '../../firewall/io/gate-file.ts';
 
 /** What an audit did: `change` was made, or `problem` kept it from that. */
@@ -11,19 +11,33 @@ export interface GateFinding {
   readonly problem?: string;
 }
 
-export function createGateAudit(runDir: string, runCommand: Run = run): () => Promise<GateFinding> {
+export interface GateStanding {
+  /** pulse is heard: its record is what it wants now, and it will open the gate when it claims. */
+  readonly pulseHeard: boolean;
+  readonly owner: boolean;
+}
+
+export type GateAudit = (standing: GateStanding) => Promise<GateFinding>;
+
+export function createGateAudit(runDir: string, runCommand: Run = run): GateAudit {
   const list = async (): Promise<string | undefined> => {
     const { status, stdout } = await runCommand('nft', ['-s', 'list', 'table', GATE_FAMILY, GATE_TABLE]);
     return status === 0 ? withoutElements(stdout) : undefined;
   };
-  return async () => {
+  return async ({ pulseHeard, owner }) => {
     const record = await readGateRecord(runDir);
     if (!record) return {};
     try {
       const listing = await list();
-      if (listing === undefined || listing === record.listing) return {};
+      if (listing === record.listing) return {};
+      if (listing === undefined && (owner || !pulseHeard)) return {};
       const { status, stderr } = await runCommand('nft', ['-f', '-'], { input: record.rules });
       const after = await list();
+      // pulse has taken its rules away meanwhile: it ends, and nobody would open this gate.
+      if (!(await readGateRecord(runDir))) {
+        await runCommand('nft', ['-f', '-'], { input: gateRemoval(GATE_TABLE) });
+        return {};
+      }
       if (status === 0 && after === record.listing) return { change: 'rules of the packet lease put back' };
       return {
         problem: `the rules of the packet lease were changed, and nft did not put them back: ${stderr.trim().slice(0, 300)}`,

@@ -5,6 +5,7 @@ import { CommandError, type Run, run } from '../../command/io/run.ts';
 import { createNft, type Nft } from '../../firewall/io/nft.ts';
 import { createIpvsadm, type Ipvsadm } from '../../ipvs/io/ipvsadm.ts';
 import type { ServerCounts } from '../../ipvs/ipvsadm.ts';
+import { tableSignature } from '../../ipvs/signature.ts';
 import type { IpvsCommand, IpvsTable, IpvsTimeouts } from '../../ipvs/table.ts';
 import { type Address, familyOf } from '../../units/address.ts';
 import type { ConntrackTarget } from '../demotion.ts';
@@ -14,6 +15,8 @@ import { normalValue, type SysctlValues, sysctlPath } from '../sysctl.ts';
 export interface Kernel {
   readIpvs(): Promise<Reading<{ readonly table: IpvsTable; readonly timeouts: IpvsTimeouts }>>;
   readCounts(): Promise<Reading<readonly ServerCounts[]>>;
+  /** What changes when somebody changes IPVS' services or servers (ipvs/signature.ts); cheap, for often. '' without IPVS. */
+  ipvsSignature(): Promise<string>;
   /** Complaints, each a sentence; empty when all went in. */
   applyIpvs(commands: readonly IpvsCommand[]): Promise<readonly string[]>;
   readNft(): Promise<Reading<string | undefined>>;
@@ -35,6 +38,7 @@ export function createKernel(
   return {
     readIpvs: () => reading(async () => ({ table: await ipvsadm.readTable(), timeouts: await ipvsadm.readTimeouts() })),
     readCounts: () => reading(() => ipvsadm.readCounts()),
+    ipvsSignature: async () => tableSignature(await readFile('/proc/self/net/ip_vs', 'latin1').catch(() => '')),
     applyIpvs: async commands => {
       const done = await reading(() => ipvsadm.apply(commands));
       return done.ok ? done.value.map(words => `ipvsadm: ${words}`) : [done.problem];

@@ -52,6 +52,24 @@ export const DIRECTOR_EVENTS = {
     },
     identity: ['target', 'change'],
   },
+  DRIFT_REPEATS: {
+    severity: 'err',
+    says: 'Somebody changes again and again what Tandem has set in the kernel. It is put back each time, but later and later: until then FTP may not work.',
+    remedy:
+      'Find the other program (kube-proxy, a firewall manager, a cron job, a person) and make it leave alone the nftables tables "inet tandem" and "netdev tandem_gate" and the IPVS services of the config. DRIFT_REPAIRED says what was changed.',
+    fields: {
+      repairs: 'repairs in a row',
+      pauseMs: 'least time until the next one, in ms; the audits of the timer come all the same',
+      reason: 'what the audit was for',
+    },
+    identity: [],
+    endedBy: 'DRIFT_CALM',
+  },
+  DRIFT_CALM: {
+    severity: 'notice',
+    says: 'Nobody has changed the kernel rules of Tandem for a minute.',
+    fields: {},
+  },
   KERNEL_REFUSED: {
     severity: 'err',
     says: 'The kernel, or the tool that talks to it, refused a change.',

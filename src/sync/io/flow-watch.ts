@@ -1,12 +1,10 @@
 // Follows conntrack's events through `conntrack -E`, one child for each question. Not pure. A child that ends is started again, later
 // each time; it dies with us. When we read slowly it waits, and what the kernel could not give it meanwhile it says itself.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readdir, readFile, readlink } from 'node:fs/promises';
-import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createFlowParser } from '../conntrack-events.ts';
 import { addressOfRaw, type Entry } from '../entry.ts';
 import { FTP_DATA_PORT, type Scope } from '../scope.ts';
+import { areSubscribed } from './netlink-sockets.ts';
 
 export interface FlowWatchOptions {
   readonly scope: () => Scope;
@@ -37,8 +35,6 @@ const PROVEN_MS = 20_000;
 const CHILDREN_MAX = 6;
 /** A child that lives longer than this has understood its arguments. */
 const CALM_MS = 3_000;
-const NETLINK_TABLE = '/proc/self/net/netlink';
-const READY_POLL_MS = 20;
 const WORDS_MAX = 400;
 const LOST_AGAIN_MS = 1_000;
 
@@ -69,31 +65,13 @@ export function createFlowWatch(options: FlowWatchOptions): FlowWatch {
         if (!watchers.has(name)) watchers.set(name, new Watcher(question, options));
       }
     },
-    ready: async timeoutMs => {
-      const end = performance.now() + timeoutMs;
-      for (;;) {
-        const subscribed = subscribedInodes(await readFile(NETLINK_TABLE, 'latin1').catch(() => ''));
-        const heard = await Promise.all([...watchers.values()].map(watcher => watcher.hasSocketOf(subscribed)));
-        if (heard.every(Boolean)) return true;
-        if (performance.now() > end) return false;
-        await sleep(READY_POLL_MS);
-      }
-    },
+    ready: timeoutMs => areSubscribed(() => [...watchers.values()].map(watcher => watcher.pid), timeoutMs),
     problems: () => [...new Set([...watchers.values()].flatMap(watcher => watcher.problem ?? []))],
     close: () => {
       for (const watcher of watchers.values()) watcher.close();
       watchers.clear();
     },
   };
-}
-
-/**
- * The netfilter sockets that are in a group of events, as /proc/PID/fd names them. Columns: sk Eth Pid Groups … Inode. The port
- * ("Pid") does not tell whose it is: a program's second socket gets a random one.
- */
-function subscribedInodes(netlinkTable: string): ReadonlySet<string> {
-  const lines = netlinkTable.matchAll(/^[0-9a-f]+ +12 +\d+ +(?!0+ )[0-9a-f]+ .* (\d+) *$/gm);
-  return new Set([...lines].map(([, inode]) => `socket:[${inode}]`));
 }
 
 class Watcher {
@@ -117,12 +95,8 @@ class Watcher {
     return this.#problem;
   }
 
-  /** Whether one of the child's descriptors is one of these sockets. */
-  async hasSocketOf(inodes: ReadonlySet<string>): Promise<boolean> {
-    const directory = `/proc/${this.#child?.pid}/fd`;
-    const names = await readdir(directory).catch(() => []);
-    const links = await Promise.all(names.map(name => readlink(path.join(directory, name)).catch(() => '')));
-    return links.some(link => inodes.has(link));
+  get pid(): number | undefined {
+    return this.#child?.pid;
   }
 
   close(): void {

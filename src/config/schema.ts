@@ -424,6 +424,12 @@ const ipvs = z
       604_800_000,
       '24h',
     ),
+    adopt_for: duration(
+      "How long after a takeover data of active mode that this router does not know is taken in mid-stream, by its client's real server",
+      1_000,
+      3_600_000,
+      '1m',
+    ),
     audit: schedule('How often the kernel is compared with the config and repaired', 1_000, 3_600_000, '30s'),
   })
   .meta({ description: 'Kernel settings shared by all services' });

@@ -1,7 +1,8 @@
 // The director's decision: config, verdicts and what the kernel really has → a plan of changes, and what is wrong. Pure.
 // The plan is empty when the kernel is as wanted; it never flushes, and touches only services and the table that are ours.
 import type { Config } from '../config/schema.ts';
-import { firewallServices, removal, ruleset } from '../firewall/ruleset.ts';
+import { type KernelInterface, lanInterfaces, realNames, withRealNames } from '../firewall/interfaces.ts';
+import { firewallOf, removal, ruleset } from '../firewall/ruleset.ts';
 import { formatCommand } from '../ipvs/ipvsadm.ts';
 import {
   type Draining,
@@ -30,6 +31,8 @@ export interface Actual {
   readonly ipvs: Reading<{ readonly table: IpvsTable; readonly timeouts: IpvsTimeouts }>;
   /** Of the IPVS table, read no later than that: see ipvs/signature.ts. */
   readonly ipvsSignature: string;
+  /** The kernel's interfaces, for their names. */
+  readonly interfaces: readonly KernelInterface[];
   /** Our table as nft lists it; undefined: not there. */
   readonly nft: Reading<string | undefined>;
   readonly sysctls: SysctlValues;
@@ -108,6 +111,8 @@ export interface PlanInput {
   readonly actual: Actual;
   readonly owned: Owned;
   readonly applied: AppliedRules | undefined;
+  /** Unknown data of active mode is taken in mid-stream (firewall/ruleset.ts). */
+  readonly adopting: boolean;
 }
 
 export interface Refusal {
@@ -237,7 +242,11 @@ function planNft(input: PlanInput, draining: readonly Draining[], problems: Prob
   const listing = actual.nft.value;
   if (!services) return listing === undefined ? undefined : removal();
   try {
-    const text = ruleset(firewallServices(config, node, drainingByName(draining, owned)));
+    const names = realNames(lanInterfaces(config, node), actual.interfaces);
+    const here = withRealNames(config, node, names);
+    const text = ruleset(
+      firewallOf(here, node, { draining: drainingByName(draining, owned), adopting: input.adopting }),
+    );
     return applied?.text === text && applied.listing === listing && listing !== undefined ? undefined : text;
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);

@@ -98,8 +98,8 @@ function blocking(made: Plan): string[] {
 
 /** Drift: nothing else was wanted than at the last complete audit, and still the kernel was different. */
 function isDrift(change: Change, before: Knowledge, { first, nftDrifted }: Audit): boolean {
-  if (!first.changes.some(candidate => candidate.change === change.change)) return false;
   if (change.target === 'nft') return nftDrifted;
+  if (!first.changes.some(candidate => candidate.change === change.change)) return false;
   // A server that drains is cleared away in its own time, without anybody's doing.
   if (change.leaving && before.draining.length > 0) return false;
   return before.completeFor === signatureOf(first);

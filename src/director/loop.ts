@@ -2,6 +2,7 @@
 // is known between audits and logs; what to do is decided in director.ts, what it means in findings.ts.
 import type { Config } from '../config/schema.ts';
 import type { DirectorReport, Role, Snapshot } from '../feed/message.ts';
+import { type KernelInterface, lanInterfaces, realNames, relevantNames } from '../firewall/interfaces.ts';
 import type { ServerCounts } from '../ipvs/ipvsadm.ts';
 import { connectionsOf, type IpvsTable, isInUse } from '../ipvs/table.ts';
 import type { Log } from '../log/log.ts';
@@ -12,7 +13,7 @@ import { owns } from '../sync/role.ts';
 import type { SyncStatus } from '../sync/status.ts';
 import type { ConnectionSync } from '../sync/sync.ts';
 import type { Address } from '../units/address.ts';
-import type { At } from '../units/duration.ts';
+import { type At, between } from '../units/duration.ts';
 import { conntrackTargets, isTakeover } from './demotion.ts';
 import { type AppliedRules, type Change, needsKernel, type QuietServer } from './director.ts';
 import { type DriftWatch, mayRepair, NO_DRIFT, pauseMs, repaired, settled } from './drift.ts';
@@ -118,6 +119,9 @@ class Loop implements Director {
   #role: Role | undefined;
   /** Whether the VIPs are here; undefined: not known yet. */
   #owns: boolean | undefined;
+  #ownsSince: At | undefined;
+  /** As the last audit had it. */
+  #adopting = true;
   #judged = false;
   #closed = false;
   #drift: DriftWatch = NO_DRIFT;
@@ -128,6 +132,9 @@ class Loop implements Director {
   #ensuring = false;
   /** IPVS as the last audit left it; undefined: not known. */
   #signature: string | undefined;
+  /** The kernel's names of the interfaces, by those of the config, and which of all of them there were. */
+  #names: ReadonlyMap<string, string> = new Map();
+  #namesSeen = '';
   #syncWatch: SyncWatch = NOTHING_WATCHED;
   #serviceWatch: ServiceWatch = NOTHING_SERVED_YET;
   #running: Promise<void> | undefined;
@@ -172,12 +179,16 @@ class Loop implements Director {
     const { log, now, wall } = this.#ports;
     const began = now();
     this.#nftChange = undefined;
+    const standing = { pulseHeard: this.#ports.snapshot() !== null, owner: this.#owns === true };
+    // Beside the rest, which takes longer.
+    const gateAudit = this.#ports.auditGate(standing);
     try {
       const done = await audit(this.#auditInput(this.#config), this.#ports);
       this.#owned = done.owned;
       this.#stand = standOf(done.owned.leaving ?? [], began, this.#config.ipvs);
       this.#applied = done.applied;
       this.#signature = done.actual.ipvsSignature;
+      this.#noteNames(done.actual.interfaces);
       if (done.actual.ipvs.ok) this.#table = done.actual.ipvs.value.table;
       this.#counts = countsOf(this.#table);
       this.#quiet = done.last.quiet;
@@ -191,8 +202,7 @@ class Loop implements Director {
       const draining = drainingByService(next.draining, this.#owned);
       this.#ports.sync.draining(draining);
       this.#ports.watchLeaving(draining);
-      const standing = { pulseHeard: this.#ports.snapshot() !== null, owner: this.#owns === true };
-      const gate = await this.#ports.auditGate(standing);
+      const gate = await gateAudit;
       this.#tellGate(gate, reason);
       if (repairs > 0 || gate.change !== undefined) this.#noteRepair(reason);
     } catch (error) {
@@ -243,7 +253,11 @@ class Loop implements Director {
     if (this.#closed || this.#looking || this.#isBusy || !mayRepair(this.#drift, now())) return;
     this.#looking = true;
     try {
-      const why = this.#nftChange ?? (await this.#ipvsChange(kernel));
+      const why =
+        this.#nftChange ??
+        (await this.#ipvsChange(kernel)) ??
+        (await this.#namesChange(kernel)) ??
+        this.#standingChange();
       if (why !== undefined && !this.#isBusy && !this.#closed) await this.#repair(why);
     } finally {
       this.#looking = false;
@@ -266,6 +280,32 @@ class Loop implements Director {
     return work;
   }
 
+  #noteNames(interfaces: readonly KernelInterface[]): void {
+    if (interfaces.length === 0) return;
+    const before = this.#names;
+    this.#names = realNames(lanInterfaces(this.#config, this.#node), interfaces);
+    this.#namesSeen = relevantNames(
+      this.#names,
+      interfaces.map(({ name }) => name),
+    );
+    for (const [name, real] of this.#names) {
+      const was = before.get(name) ?? name;
+      if (real !== was) this.#ports.log.event('INTERFACE_NAMED', { interface: name, name: real });
+    }
+  }
+
+  #standingChange(): string | undefined {
+    const adopts = this.#adopts();
+    if (this.#signature === undefined || adopts === this.#adopting) return undefined;
+    return adopts ? 'this router may have to take over' : 'the takeover is over';
+  }
+
+  async #namesChange(kernel: Kernel): Promise<string | undefined> {
+    if (this.#signature === undefined || !needsKernel(this.#config, this.#owned, undefined)) return undefined;
+    const seen = relevantNames(this.#names, await kernel.interfaceNames());
+    return seen === this.#namesSeen ? undefined : 'an interface has come, gone or changed its name';
+  }
+
   async #ipvsChange(kernel: Kernel): Promise<string | undefined> {
     if (this.#signature === undefined || !needsKernel(this.#config, this.#owned, undefined)) return undefined;
     return (await kernel.ipvsSignature()) === this.#signature ? undefined : 'IPVS was changed';
@@ -277,9 +317,18 @@ class Loop implements Director {
     if (problem !== undefined) log.event('KERNEL_REFUSED', { target: 'packet lease', problem });
   }
 
+  /** On a standby, and on an owner that has just become it. */
+  #adopts(): boolean {
+    if (this.#owns !== true || this.#ownsSince === undefined) return true;
+    return between(this.#ownsSince, this.#ports.now()) < this.#config.ipvs.adopt_for;
+  }
+
   #auditInput(config: Config): AuditInput {
     const { verdicts, leavers, now } = this.#ports;
-    return { config, node: this.#node, verdicts, leavers, now, owned: this.#owned, applied: this.#applied };
+    const adopting = this.#adopts();
+    this.#adopting = adopting;
+    const kernel = { owned: this.#owned, applied: this.#applied };
+    return { ...kernel, config, node: this.#node, verdicts, leavers, now, adopting };
   }
 
   async setConfig(config: Config, digest: string): Promise<void> {
@@ -332,7 +381,9 @@ class Loop implements Director {
     const takesOver = isTakeover(this.#role, snapshot.role);
     const lost = this.#owns === true && !owns(snapshot);
     this.#role = snapshot.role;
+    const had = this.#owns;
     this.#owns = owns(snapshot);
+    if (had !== this.#owns) this.#ownsSince = this.#ports.now();
     if (takesOver) void this.audit(`role is ${snapshot.role}`);
     if (lost) void this.#forgetConnections();
     this.changed('pulse');

@@ -20,6 +20,8 @@ export interface GatePlan {
   readonly leaseMs: number;
   /** What a renewal adds to it while no peer can take over, in ms. */
   readonly keepMs: number;
+  /** Interfaces of the other LANs: whoever comes in there for an address that is here is under the lease too. */
+  readonly others: readonly string[];
   /** Interfaces that exist now; a chain cannot be hooked to another (before Linux 6.16). */
   readonly present: readonly string[];
   /** Chains that the table has now; those of interfaces that are ours no more are removed. */
@@ -60,7 +62,7 @@ const TRIAL: Listener = { table: GATE_TRIAL_TABLE, code: '54' };
  * that runs goes on through a restart of pulse.
  */
 export function gateRules(plan: GatePlan): string {
-  const names = interfacesOf(plan.addresses);
+  const names = [...new Set([...interfacesOf(plan.addresses), ...plan.others])].sort();
   for (const name of names) {
     if (/["\\*]/.test(name))
       throw new RangeError(`interface "${name}" cannot be written in an nftables rule; rename it`);
@@ -73,14 +75,7 @@ export function gateRules(plan: GatePlan): string {
     ...frame(LIVE, { leaseMs, keepMs, askMs }),
     ...stale.flatMap(chain => [on(LIVE, 'flush chain', chain), on(LIVE, 'delete chain', chain)]),
     ...baseChain(LIVE, 'check', undefined, [`${KEY} @lease accept`, 'counter drop']),
-    ...gated.flatMap(name =>
-      baseChain(
-        LIVE,
-        chainOf(name),
-        name,
-        gateOf(plan.addresses.filter(({ interface: other }) => other === name).map(({ address }) => address)),
-      ),
-    ),
+    ...gated.flatMap(name => baseChain(LIVE, chainOf(name), name, rulesOn(name, plan))),
   ]);
 }
 
@@ -143,18 +138,28 @@ function frame(listener: Listener, { leaseMs, keepMs, askMs }: Times): string[] 
 }
 
 /**
- * What is for the addresses of this interface goes through the lease; not for those of another, because a standby may be
- * somebody's way to them and must forward. Gratuitous ARP passes: nobody answers it, and the standby must hear it. The
- * target of a neighbour solicitation by its place in the message: nft before 1.0.8 has no name for it.
+ * What is for the addresses of this interface goes through the lease. What is for those of another one does so only while they are
+ * in this kernel, because a standby may be somebody's way to them and must forward.
  */
-function gateOf(addresses: readonly Address[]): string[] {
+function rulesOn(name: string, { addresses, others }: GatePlan): string[] {
+  const here = ({ interface: other }: GateAddress) => other === name;
+  const own = addresses.filter(here).map(({ address }) => address);
+  const elsewhere = addresses.filter(address => !here(address)).map(({ address }) => address);
+  return [...gateOf(own, ''), ...(others.includes(name) ? gateOf(elsewhere, 'fib daddr type local ') : [])];
+}
+
+/**
+ * Gratuitous ARP passes: nobody answers it, and the standby must hear it. Requests have no "local": who does not have the address
+ * does not answer anyway. The target of a neighbour solicitation by its place in the message: nft before 1.0.8 has no name for it.
+ */
+function gateOf(addresses: readonly Address[], local: string): string[] {
   const four = addresses.filter(address => familyOf(address) === 4).join(', ');
   const six = addresses.filter(address => familyOf(address) === 6);
   return [
     ...(four
-      ? [`ip daddr { ${four} } goto check`, `arp saddr ip != { ${four} } arp daddr ip { ${four} } goto check`]
+      ? [`ip daddr { ${four} } ${local}goto check`, `arp saddr ip != { ${four} } arp daddr ip { ${four} } goto check`]
       : []),
-    ...(six.length > 0 ? [`ip6 daddr { ${six.join(', ')} } goto check`] : []),
+    ...(six.length > 0 ? [`ip6 daddr { ${six.join(', ')} } ${local}goto check`] : []),
     ...six.map(address => `icmpv6 type nd-neighbor-solicit @th,64,128 0x${hexOf(address)} goto check`),
   ];
 }

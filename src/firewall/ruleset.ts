@@ -2,7 +2,7 @@
 // silent, and one that keeps local users out of the sync. One table of our own, replaced as a whole in one transaction. Pure: config and node in, text out.
 // Source: shared/LAB.md "Guard" (hooks and priorities), nft(8). IPVS takes packets at input priority 98 and 99.
 import { interfaceOf } from '../config/node.ts';
-import type { Config, ServiceConfig } from '../config/schema.ts';
+import type { Config, LanConfig, ServiceConfig } from '../config/schema.ts';
 import { EVENT_PORT, INJECTION_PORT, SYNC_GROUP } from '../sync/daemon-plan.ts';
 import { type Address, familyOf } from '../units/address.ts';
 
@@ -14,8 +14,11 @@ export const TABLE_NAME = 'tandem';
 export interface FirewallService {
   readonly name: string;
   readonly vip: Address;
-  /** This router's interface on the VIP's LAN. */
-  readonly interface: string;
+  /**
+   * This router's interfaces by which clients are served: that of the VIP's LAN and of every other one, but not of the servers' own,
+   * whose answers would not come back through this router.
+   */
+  readonly interfaces: readonly string[];
   readonly mark: number;
   readonly controlPort: number;
   readonly passivePorts: { readonly first: number; readonly last: number };
@@ -25,22 +28,43 @@ export interface FirewallService {
   readonly servers: readonly Address[];
 }
 
-/**
- * The services of the config as `node` sees them. `draining` names real servers that left the config but still have
- * connections: their sessions open new data connections, which need the source NAT and the guard until the end.
- */
-export function firewallServices(
+/** All that the rules are made from. */
+export interface Firewall {
+  readonly services: readonly FirewallService[];
+  /** This router's interfaces on all LANs. */
+  readonly interfaces: readonly string[];
+  /** VIPs and gateways. */
+  readonly virtual: readonly Address[];
+  /**
+   * Data of active mode that is unknown here is taken in mid-stream: on a standby, which may have to take over at any moment, and
+   * for a while after a takeover. Later it would only let strangers fill IPVS' table.
+   */
+  readonly adopting: boolean;
+}
+
+export interface Standing {
+  /**
+   * Real servers by service that left the config but still have connections: their sessions open new data connections, which need
+   * the source NAT and the guard until the end.
+   */
+  readonly draining?: ReadonlyMap<string, readonly Address[]>;
+  readonly adopting?: boolean;
+}
+
+/** The config as the firewall of `node` sees it. */
+export function firewallOf(
   config: Config,
   node: string,
-  draining: ReadonlyMap<string, readonly Address[]> = new Map(),
-): readonly FirewallService[] {
-  return Object.entries(config.services).map(([name, service]) => {
+  { draining = new Map(), adopting = true }: Standing = {},
+): Firewall {
+  const lans = Object.values(config.lans);
+  const services = Object.entries(config.services).map(([name, service]) => {
     const own = Object.values(service.servers).map(server => server.address);
     const servers = [...new Set([...own, ...(draining.get(name) ?? [])])].sort();
     return {
       name,
       vip: service.vip,
-      interface: interfaceOfVip(config, node, name, service),
+      interfaces: servedInterfaces(config, node, name, service),
       mark: service.mark,
       controlPort: service.control_port,
       passivePorts: service.passive_ports,
@@ -48,31 +72,50 @@ export function firewallServices(
       servers,
     };
   });
+  const virtual = lans.flatMap(lan => [...lan.vips, ...lan.gateways]);
+  return { services, interfaces: namesOf(lans, node), virtual, adopting };
 }
 
-function interfaceOfVip(config: Config, node: string, name: string, service: ServiceConfig): string {
-  const lan = Object.values(config.lans).find(candidate => candidate.vips.includes(service.vip));
-  const found = lan && interfaceOf(lan, node);
-  if (found === undefined) {
+function servedInterfaces(config: Config, node: string, name: string, service: ServiceConfig): string[] {
+  const lans = Object.entries(config.lans);
+  const home = lans.find(([, lan]) => lan.vips.includes(service.vip));
+  if (home === undefined || interfaceOf(home[1], node) === undefined) {
     throw new RangeError(
       `services.${name}.vip ${service.vip}: router ${node} has no LAN with this VIP; add it to a LAN's vips`,
     );
   }
-  // nft's strings have no escapes, and a trailing star would match other interfaces too.
-  if (/["\\*]/.test(found))
-    throw new RangeError(`interface "${found}" cannot be written in an nftables rule; rename it`);
-  return found;
+  return namesOf(
+    lans.filter(lan => lan === home || lan[0] !== service.servers_lan).map(([, lan]) => lan),
+    node,
+  );
+}
+
+/** Each once, sorted. nft's strings have no escapes, and a trailing star would match other interfaces too. */
+function namesOf(lans: readonly LanConfig[], node: string): string[] {
+  const names = [...new Set(lans.flatMap(lan => interfaceOf(lan, node) ?? []))].sort();
+  for (const name of names) {
+    if (/["\\*]/.test(name))
+      throw new RangeError(`interface "${name}" cannot be written in an nftables rule; rename it`);
+  }
+  return names;
 }
 
 /** The text for `nft -f`: removes our table if it is there and puts the new one in its place, atomically. */
-export function ruleset(services: readonly FirewallService[]): string {
+export function ruleset(firewall: Firewall): string {
+  const { services, adopting } = firewall;
   const each = (rules: (service: FirewallService) => readonly string[]) => services.flatMap(rules);
   return [
     removal().trimEnd(),
     `table ${TABLE_FAMILY} ${TABLE_NAME} {`,
     '\tcomment "written by tandem-director; changes by hand are undone"',
-    ...chain('ftp_marks', 'type filter hook prerouting priority mangle; policy accept;', each(markRules)),
+    ...chain('elsewhere', 'type filter hook prerouting priority raw; policy accept;', elsewhereRules(firewall)),
+    ...chain(
+      'ftp_marks',
+      'type filter hook prerouting priority mangle; policy accept;',
+      each(service => markRules(service, adopting)),
+    ),
     ...chain('active_data', 'type nat hook postrouting priority srcnat; policy accept;', each(natRules)),
+    ...chain('not_served', 'type filter hook input priority 96; policy accept;', each(notServedRules)),
     ...chain('guard_in', 'type filter hook input priority 101; policy accept;', each(guardInRules)),
     ...chain('guard_out', 'type filter hook postrouting priority 110; policy accept;', each(guardOutRules)),
     ...chain('sync_guard', 'type filter hook output priority filter; policy accept;', syncGuardRules(services)),
@@ -96,21 +139,62 @@ function passive({ passivePorts: { first, last } }: FirewallService): string {
   return first === last ? `${first}` : `${first}-${last}`;
 }
 
+function namesSet(names: readonly string[]): string {
+  return names.length === 1 ? `"${names[0]}"` : `{ ${names.map(name => `"${name}"`).join(', ')} }`;
+}
+
+/**
+ * Who comes in by an interface of no LAN is not under the packet lease, which guards the LANs' interfaces: he would be served by a
+ * router whose every process is dead. So he is refused, and told. A packet of a VRF comes by a second time, from the VRF itself.
+ */
+function elsewhereRules({ interfaces, virtual, services }: Firewall): string[] {
+  if (services.length === 0) return [];
+  const refuse = (match: string, addresses: readonly Address[]) =>
+    addresses.length === 0
+      ? []
+      : [`${match} daddr { ${addresses.join(', ')} } fib daddr type local counter reject with icmpx admin-prohibited`];
+  return [
+    `iifname ${namesSet(['lo', ...interfaces])} accept`,
+    'meta iifkind "vrf" accept',
+    ...refuse(
+      'ip',
+      virtual.filter(address => familyOf(address) === 4),
+    ),
+    ...refuse(
+      'ip6',
+      virtual.filter(address => familyOf(address) === 6),
+    ),
+  ];
+}
+
+/** Clients on the servers' own LAN, and this router itself: an answer at once is better than silence. */
+function notServedRules(service: FirewallService): string[] {
+  const from = `iifname != ${namesSet(service.interfaces)} ${ip(service)} daddr ${service.vip}`;
+  const ports = `tcp dport { ${service.controlPort}, ${passive(service)} }`;
+  return [`${from} ${ports} ${SYN} counter reject with tcp reset`];
+}
+
+const FLAGS = 'tcp flags & (fin | syn | rst | ack)';
+const SYN = `${FLAGS} == syn`;
+/** Each client in mid-stream needs one packet; what is more than that is nobody's transfer. */
+const ADOPTION_LIMIT = 'limit rate 100/second burst 200 packets';
+
 /** Only initial SYNs: a marked mid-stream packet would be scheduled before its synced state is there, perhaps wrongly. */
-function markRules(service: FirewallService): string[] {
-  const to = `iifname "${service.interface}" ${ip(service)} daddr ${service.vip}`;
+function markRules(service: FirewallService, adopting: boolean): string[] {
+  const to = `iifname ${namesSet(service.interfaces)} ${ip(service)} daddr ${service.vip}`;
   const mark = `meta mark set ${service.mark}`;
   const ports = `tcp dport { ${service.controlPort}, ${passive(service)} }`;
-  const rules = [`${to} ${ports} tcp flags & (fin | syn | rst | ack) == syn ${mark}`];
+  const rules = [`${to} ${ports} ${SYN} ${mark}`];
   // Data of active mode arrives mid-stream on a new owner; with sloppy_tcp IPVS adopts it by the client's template.
-  if (service.active) rules.push(`${to} tcp dport 20 ${mark}`);
+  if (service.active && adopting)
+    rules.push(`${to} tcp dport 20 ${FLAGS} != syn ct state { invalid, new, untracked } ${ADOPTION_LIMIT} ${mark}`);
   return rules;
 }
 
 /** To the VIP, not masquerade: the interface's own address is not what the client talks to, and changes at takeover. */
 function natRules(service: FirewallService): string[] {
   if (!service.active || service.servers.length === 0) return [];
-  const from = `oifname "${service.interface}" ${ip(service)} saddr { ${service.servers.join(', ')} }`;
+  const from = `oifname ${namesSet(service.interfaces)} ${ip(service)} saddr { ${service.servers.join(', ')} }`;
   return [`${from} tcp sport 20 snat ${ip(service)} to ${service.vip}`];
 }
 
@@ -131,7 +215,7 @@ function guardInRules(service: FirewallService): string[] {
 function guardOutRules(service: FirewallService): string[] {
   if (service.servers.length === 0) return [];
   const saddr = `${ip(service)} saddr { ${service.servers.join(', ')} }`;
-  const from = `oifname "${service.interface}" ${saddr} tcp sport ${guarded(service)}`;
+  const from = `oifname ${namesSet(service.interfaces)} ${saddr} tcp sport ${guarded(service)}`;
   return [
     `${from} ct original ${ip(service)} daddr ${service.vip} counter drop`,
     `${from} ct reply ${ip(service)} daddr ${service.vip} counter drop`,

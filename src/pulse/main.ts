@@ -11,6 +11,7 @@ import { loadConfig } from '../config/io/load.ts';
 import { type NodeView, nodeView } from '../config/node.ts';
 import type { Config } from '../config/schema.ts';
 import { CONTROL_SOCKET } from '../feed/message.ts';
+import { lanInterfaces } from '../firewall/interfaces.ts';
 import { createLog, type Log } from '../log/log.ts';
 import { type At, after, ms } from '../units/duration.ts';
 import { EPOCH_BLOCK } from '../units/epoch.ts';
@@ -115,6 +116,7 @@ async function open(
   const gate = await openGate({
     wanted: config.heartbeat.packet_lease === 'auto',
     addresses: view.addresses,
+    lans: lanInterfaces(config, options.node),
     leaseMs: config.heartbeat.lease,
     keepMs: config.heartbeat.alone_keep,
     runDir: options.runDir,

@@ -17,6 +17,7 @@ function actualOf(fake: FakeKernel): Actual {
       value: { table: tableOf(fake.ipvs), timeouts: { tcpS: fake.ipvs.timeouts[0], tcpFinS: fake.ipvs.timeouts[1] } },
     },
     ipvsSignature: '',
+    interfaces: [],
     nft: { ok: true, value: fake.nft },
     sysctls: fake.sysctls,
     ftpHelper: fake.ftpHelper,
@@ -25,7 +26,7 @@ function actualOf(fake: FakeKernel): Actual {
 
 function inputOf(fake: FakeKernel, changes: Partial<PlanInput> = {}): PlanInput {
   const base = { config: configOf(), node: NODE, verdicts: UP, owned: NOTHING_OWNED, applied: undefined };
-  const others = { leavers: [], now: 0 as At };
+  const others = { leavers: [], now: 0 as At, adopting: true };
   return { ...base, ...others, actual: actualOf(fake), ...changes };
 }
 

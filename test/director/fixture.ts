@@ -4,6 +4,7 @@ import type { CommandResult, Run } from '../../src/command/io/run.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import type { Problem } from '../../src/director/director.ts';
 import { createKernel, type Kernel } from '../../src/director/io/kernel.ts';
+import type { KernelInterface } from '../../src/firewall/interfaces.ts';
 import { createIpvsadm, type Ipvsadm } from '../../src/ipvs/io/ipvsadm.ts';
 import type { Verdict } from '../../src/nanny/verdict.ts';
 import type { SyncStatus } from '../../src/sync/status.ts';
@@ -79,6 +80,7 @@ export interface FakeKernel {
   /** Arguments of conntrack. */
   readonly conntrack: string[];
   ftpHelper: boolean;
+  interfaces: readonly KernelInterface[];
   /** Makes a program fail with these words. */
   readonly broken: Map<string, string>;
 }
@@ -112,6 +114,7 @@ export function fakeKernel(): FakeKernel {
     nftApplied: [] as string[],
     conntrack: [] as string[],
     ftpHelper: false,
+    interfaces: ['c0', 's0', 'x0'].map(name => ({ name, altnames: [], addresses: [] })) as readonly KernelInterface[],
     broken: new Map<string, string>(),
   };
   const runCommand: Run = async (program, args, options) => {
@@ -130,6 +133,8 @@ export function fakeKernel(): FakeKernel {
       JSON.stringify(
         [...ipvs.services.values()].map(({ key, servers }) => [key, servers.map(s => [s.address, s.weight])]),
       ),
+    readInterfaces: async () => fake.interfaces,
+    interfaceNames: async () => fake.interfaces.map(({ name }) => name),
     readSysctls: async names => new Map(names.map(name => [name, fake.sysctls.get(name)])),
     writeSysctl: async (name, value) => {
       fake.sysctls.set(name, value);

@@ -592,3 +592,42 @@ test('servers that all fail alike keep their weights, with an alarm, and count a
   t.deepEqual(rig.news(), ['ALL_SERVERS_FAIL_OVER']);
   t.is(rig.director.reportForPulse().healthyServers, 2);
 });
+
+test('data of active mode that nobody knows is adopted on a standby and for a while after a takeover, not later', async t => {
+  const rig = rigOf();
+  await rig.director.audit('start');
+  const adopts = async () => {
+    await rig.director.look();
+    return /dport 20 .* meta mark set/.test(rig.fake.nft ?? '');
+  };
+  t.true(await adopts(), 'nobody has said yet whose the VIPs are');
+  rig.pulse = role('standby');
+  rig.director.pulseSays(rig.pulse);
+  rig.now += 3_600_000;
+  t.true(await adopts(), 'a standby is ready at any moment, also without a director');
+  rig.pulse = role('active', true);
+  rig.director.pulseSays(rig.pulse);
+  await settledOf(rig);
+  rig.now += 59_999;
+  t.true(await adopts());
+  rig.news();
+  rig.now += 1;
+  t.false(await adopts());
+  t.deepEqual(rig.news(), [], 'and that is no drift');
+  rig.pulse = role('standby');
+  rig.director.pulseSays(rig.pulse);
+  t.true(await adopts());
+});
+
+test('rules follow an interface that gets another name', async t => {
+  const rig = rigOf();
+  await rig.director.audit('start');
+  rig.news();
+  const [, ...others] = rig.fake.interfaces;
+  rig.fake.interfaces = [{ name: 'wan0', altnames: [], addresses: ['192.0.2.2'] }, ...others];
+  await rig.director.look();
+  t.regex(rig.fake.nft ?? '', /iifname \{ "wan0", "x0" \} ip daddr/);
+  t.deepEqual(rig.news(), ['INTERFACE_NAMED']);
+  await rig.director.look();
+  t.deepEqual(rig.news(), []);
+});

@@ -8,6 +8,7 @@ const PLAN = {
   addresses: [...on('c0', '192.0.2.100', '2001:db8:1::100', '192.0.2.101'), ...on('s0', '198.51.100.1')],
   leaseMs: 220,
   keepMs: 5_000,
+  others: [] as string[],
   present: ['lo', 'c0', 's0'],
   chains: [],
 };
@@ -30,6 +31,21 @@ test('every interface gates packets, ARP requests and neighbour solicitations fo
     'arp saddr ip != { 198.51.100.1 } arp daddr ip { 198.51.100.1 } goto check',
   ]);
   t.deepEqual(chainOf(text, 'check'), ['meta mark & 0x0 @lease accept', 'counter drop']);
+});
+
+test('on another LAN the lease counts for addresses that are in this kernel; what is for the peer goes on', t => {
+  const text = gateRules({ ...PLAN, others: ['c0', 's0', 'x0'], present: ['lo', 'c0', 's0', 'x0'] });
+  t.deepEqual(chainOf(text, 'gate_s0').slice(2), [
+    'ip daddr { 192.0.2.100, 192.0.2.101 } fib daddr type local goto check',
+    'arp saddr ip != { 192.0.2.100, 192.0.2.101 } arp daddr ip { 192.0.2.100, 192.0.2.101 } goto check',
+    'ip6 daddr { 2001:db8:1::100 } fib daddr type local goto check',
+    'icmpv6 type nd-neighbor-solicit @th,64,128 0x20010db8000100000000000000000100 goto check',
+  ]);
+  t.is(
+    chainOf(text, 'gate_x0')[0],
+    'ip daddr { 192.0.2.100, 192.0.2.101, 198.51.100.1 } fib daddr type local goto check',
+  );
+  t.deepEqual(chainOf(text, 'gate_c0')[0], 'ip daddr { 192.0.2.100, 192.0.2.101 } goto check', 'its own at any time');
 });
 
 test('a grant opens the gate for as many sixteenths of the lease as it names, and the tick that the kernel takes off', t => {

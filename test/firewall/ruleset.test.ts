@@ -1,27 +1,39 @@
 import test from 'ava';
-import { firewallServices, removal, ruleset } from '../../src/firewall/ruleset.ts';
+import { firewallOf, removal, ruleset } from '../../src/firewall/ruleset.ts';
 import type { Address } from '../../src/units/address.ts';
 import { configOf, FTP, FTP6, NODE } from '../director/fixture.ts';
 
 test('the rules of an IPv4 and an IPv6 service read as follows', t => {
   const config = configOf({ services: { ftp: FTP, ftp6: FTP6 } });
   t.is(
-    ruleset(firewallServices(config, NODE)),
+    ruleset(firewallOf(config, NODE)),
     `add table inet tandem
 delete table inet tandem
 table inet tandem {
 	comment "written by tandem-director; changes by hand are undone"
+	chain elsewhere {
+		type filter hook prerouting priority raw; policy accept;
+		iifname { "lo", "c0", "s0", "x0" } accept
+		meta iifkind "vrf" accept
+		ip daddr { 192.0.2.100, 192.0.2.101, 198.51.100.1 } fib daddr type local counter reject with icmpx admin-prohibited
+		ip6 daddr { 2001:db8:1::100 } fib daddr type local counter reject with icmpx admin-prohibited
+	}
 	chain ftp_marks {
 		type filter hook prerouting priority mangle; policy accept;
-		iifname "c0" ip daddr 192.0.2.100 tcp dport { 21, 10000-20000 } tcp flags & (fin | syn | rst | ack) == syn meta mark set 21
-		iifname "c0" ip daddr 192.0.2.100 tcp dport 20 meta mark set 21
-		iifname "c0" ip6 daddr 2001:db8:1::100 tcp dport { 21, 10000-20000 } tcp flags & (fin | syn | rst | ack) == syn meta mark set 26
-		iifname "c0" ip6 daddr 2001:db8:1::100 tcp dport 20 meta mark set 26
+		iifname { "c0", "x0" } ip daddr 192.0.2.100 tcp dport { 21, 10000-20000 } tcp flags & (fin | syn | rst | ack) == syn meta mark set 21
+		iifname { "c0", "x0" } ip daddr 192.0.2.100 tcp dport 20 tcp flags & (fin | syn | rst | ack) != syn ct state { invalid, new, untracked } limit rate 100/second burst 200 packets meta mark set 21
+		iifname { "c0", "x0" } ip6 daddr 2001:db8:1::100 tcp dport { 21, 10000-20000 } tcp flags & (fin | syn | rst | ack) == syn meta mark set 26
+		iifname { "c0", "x0" } ip6 daddr 2001:db8:1::100 tcp dport 20 tcp flags & (fin | syn | rst | ack) != syn ct state { invalid, new, untracked } limit rate 100/second burst 200 packets meta mark set 26
 	}
 	chain active_data {
 		type nat hook postrouting priority srcnat; policy accept;
-		oifname "c0" ip saddr { 198.51.100.11, 198.51.100.12 } tcp sport 20 snat ip to 192.0.2.100
-		oifname "c0" ip6 saddr { 2001:db8:2::11 } tcp sport 20 snat ip6 to 2001:db8:1::100
+		oifname { "c0", "x0" } ip saddr { 198.51.100.11, 198.51.100.12 } tcp sport 20 snat ip to 192.0.2.100
+		oifname { "c0", "x0" } ip6 saddr { 2001:db8:2::11 } tcp sport 20 snat ip6 to 2001:db8:1::100
+	}
+	chain not_served {
+		type filter hook input priority 96; policy accept;
+		iifname != { "c0", "x0" } ip daddr 192.0.2.100 tcp dport { 21, 10000-20000 } tcp flags & (fin | syn | rst | ack) == syn counter reject with tcp reset
+		iifname != { "c0", "x0" } ip6 daddr 2001:db8:1::100 tcp dport { 21, 10000-20000 } tcp flags & (fin | syn | rst | ack) == syn counter reject with tcp reset
 	}
 	chain guard_in {
 		type filter hook input priority 101; policy accept;
@@ -32,14 +44,14 @@ table inet tandem {
 	}
 	chain guard_out {
 		type filter hook postrouting priority 110; policy accept;
-		oifname "c0" ip saddr { 198.51.100.11, 198.51.100.12 } tcp sport { 20, 21, 10000-20000 } ct original ip daddr 192.0.2.100 counter drop
-		oifname "c0" ip saddr { 198.51.100.11, 198.51.100.12 } tcp sport { 20, 21, 10000-20000 } ct reply ip daddr 192.0.2.100 counter drop
-		oifname "c0" ip saddr { 198.51.100.11, 198.51.100.12 } tcp sport { 20, 21, 10000-20000 } ct direction reply accept
-		oifname "c0" ip saddr { 198.51.100.11, 198.51.100.12 } tcp sport { 20, 21, 10000-20000 } ct state { invalid, new, untracked } tcp flags & (fin | syn | rst | ack) != syn counter drop
-		oifname "c0" ip6 saddr { 2001:db8:2::11 } tcp sport { 20, 21, 10000-20000 } ct original ip6 daddr 2001:db8:1::100 counter drop
-		oifname "c0" ip6 saddr { 2001:db8:2::11 } tcp sport { 20, 21, 10000-20000 } ct reply ip6 daddr 2001:db8:1::100 counter drop
-		oifname "c0" ip6 saddr { 2001:db8:2::11 } tcp sport { 20, 21, 10000-20000 } ct direction reply accept
-		oifname "c0" ip6 saddr { 2001:db8:2::11 } tcp sport { 20, 21, 10000-20000 } ct state { invalid, new, untracked } tcp flags & (fin | syn | rst | ack) != syn counter drop
+		oifname { "c0", "x0" } ip saddr { 198.51.100.11, 198.51.100.12 } tcp sport { 20, 21, 10000-20000 } ct original ip daddr 192.0.2.100 counter drop
+		oifname { "c0", "x0" } ip saddr { 198.51.100.11, 198.51.100.12 } tcp sport { 20, 21, 10000-20000 } ct reply ip daddr 192.0.2.100 counter drop
+		oifname { "c0", "x0" } ip saddr { 198.51.100.11, 198.51.100.12 } tcp sport { 20, 21, 10000-20000 } ct direction reply accept
+		oifname { "c0", "x0" } ip saddr { 198.51.100.11, 198.51.100.12 } tcp sport { 20, 21, 10000-20000 } ct state { invalid, new, untracked } tcp flags & (fin | syn | rst | ack) != syn counter drop
+		oifname { "c0", "x0" } ip6 saddr { 2001:db8:2::11 } tcp sport { 20, 21, 10000-20000 } ct original ip6 daddr 2001:db8:1::100 counter drop
+		oifname { "c0", "x0" } ip6 saddr { 2001:db8:2::11 } tcp sport { 20, 21, 10000-20000 } ct reply ip6 daddr 2001:db8:1::100 counter drop
+		oifname { "c0", "x0" } ip6 saddr { 2001:db8:2::11 } tcp sport { 20, 21, 10000-20000 } ct direction reply accept
+		oifname { "c0", "x0" } ip6 saddr { 2001:db8:2::11 } tcp sport { 20, 21, 10000-20000 } ct state { invalid, new, untracked } tcp flags & (fin | syn | rst | ack) != syn counter drop
 	}
 	chain sync_guard {
 		type filter hook output priority filter; policy accept;
@@ -51,27 +63,36 @@ table inet tandem {
 });
 
 test('a service without active mode gets no mark and no source NAT for port 20, but the guard', t => {
-  const text = ruleset(firewallServices(configOf({ services: { ftp: { ...FTP, active: false } } }), NODE));
-  t.notRegex(text, /dport 20 meta mark/);
+  const text = ruleset(firewallOf(configOf({ services: { ftp: { ...FTP, active: false } } }), NODE));
+  t.notRegex(text, /dport 20 .* meta mark/);
   t.notRegex(text, /snat/);
   t.regex(text, /guard_in[^}]*\n\t\tip daddr 192\.0\.2\.100 tcp dport \{ 20, 21, 10000-20000 \}/);
 });
 
+test('on an owner that has long been it nothing in mid-stream is adopted: strangers would fill the table', t => {
+  const config = configOf({ services: { ftp: FTP, ftp6: FTP6 } });
+  t.notRegex(ruleset(firewallOf(config, NODE, { adopting: false })), /dport 20 .*meta mark/);
+});
+
+test('clients of the servers own LAN are not served, nor does a router without services refuse anything', t => {
+  const [service] = firewallOf(configOf(), NODE).services;
+  t.deepEqual(service?.interfaces, ['c0', 'x0']);
+  t.notRegex(ruleset(firewallOf(configOf({ services: {} }), NODE)), /daddr/);
+});
+
 test('a service without servers makes no rule with an empty set, which nft would refuse', t => {
-  const text = ruleset(firewallServices(configOf({ services: { ftp: { ...FTP, servers: {} } } }), NODE));
+  const text = ruleset(firewallOf(configOf({ services: { ftp: { ...FTP, servers: {} } } }), NODE));
   t.notRegex(text, /\{\s*\}/);
 });
 
 test('servers that drain keep their source NAT and their guard', t => {
   const draining = new Map([['ftp', ['198.51.100.19' as Address]]]);
-  const text = ruleset(firewallServices(configOf(), NODE, draining));
+  const text = ruleset(firewallOf(configOf(), NODE, { draining }));
   t.is(text.match(/198\.51\.100\.11, 198\.51\.100\.12, 198\.51\.100\.19/g)?.length, 5);
 });
 
 test('a passive range of one port is written as a port', t => {
-  const text = ruleset(
-    firewallServices(configOf({ services: { ftp: { ...FTP, passive_ports: '10000-10000' } } }), NODE),
-  );
+  const text = ruleset(firewallOf(configOf({ services: { ftp: { ...FTP, passive_ports: '10000-10000' } } }), NODE));
   t.regex(text, /tcp dport \{ 21, 10000 \}/);
 });
 
@@ -81,7 +102,7 @@ test("a router uses its own interface's name", t => {
     ...config,
     lans: { ...config.lans, client: { ...config.lans.client, interface: { r1: 'c0', r2: 'eth7' } } },
   };
-  t.regex(ruleset(firewallServices(own as typeof config, 'r2')), /iifname "eth7"/);
+  t.regex(ruleset(firewallOf(own as typeof config, 'r2')), /iifname \{ "eth7", "x0" \}/);
 });
 
 for (const bad of ['c"0', 'eth*', 'a\\b']) {
@@ -91,12 +112,12 @@ for (const bad of ['c"0', 'eth*', 'a\\b']) {
       ...config,
       lans: { ...config.lans, client: { ...config.lans.client, interface: bad } },
     } as typeof config;
-    t.throws(() => firewallServices(odd, NODE), { message: /cannot be written in an nftables rule/ });
+    t.throws(() => firewallOf(odd, NODE), { message: /cannot be written in an nftables rule/ });
   });
 }
 
 test('a VIP that is on no LAN is an error that names the field', t => {
-  t.throws(() => firewallServices(configOf({ services: { ftp: { ...FTP, vip: '203.0.113.77' } } }), NODE), {
+  t.throws(() => firewallOf(configOf({ services: { ftp: { ...FTP, vip: '203.0.113.77' } } }), NODE), {
     message: /services\.ftp\.vip 203\.0\.113\.77/,
   });
 });

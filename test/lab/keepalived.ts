@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseConfig } from '../../src/config/document.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { wantedSysctls } from '../../src/director/sysctl.ts';
-import { firewallServices, ruleset } from '../../src/firewall/ruleset.ts';
+import { firewallOf, ruleset } from '../../src/firewall/ruleset.ts';
 import { labConfig, labTimes } from './config.ts';
 import type { Lab } from './scenario.ts';
 import { GATEWAY, ROUTERS, type Router, SERVER_ADDRESSES, VIP } from './topology.ts';
@@ -105,7 +105,7 @@ async function startOn({ topology, dir, results }: Lab, router: Router, options:
     : ['net.ipv4.ip_forward=1'];
   // -e: some are the host's alone (net.core.rmem_max), and not there in a namespace.
   await topology.exec(router, 'sysctl', ['-eqw', ...sysctls]);
-  const rules = ruleset(firewallServices(config, router));
+  const rules = ruleset(firewallOf(config, router));
   const guard = ['guard_in', 'guard_out'].map(chain => `flush chain inet tandem ${chain}\n`);
   await topology.exec(router, 'nft', ['-f', '-'], { input: options.tuned ? rules : `${rules}${guard.join('')}` });
   const place = path.join(dir, `keepalived-${router}`);

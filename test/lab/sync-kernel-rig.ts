@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
 import { configSchema } from '../../src/config/schema.ts';
 import { wantedSysctls } from '../../src/director/sysctl.ts';
-import { firewallServices, ruleset } from '../../src/firewall/ruleset.ts';
+import { firewallOf, ruleset } from '../../src/firewall/ruleset.ts';
 import type { Entry } from '../../src/sync/entry.ts';
 import type { EnsureResult, ServerEntryCounts } from '../../src/sync/ports.ts';
 import { EMULATION_TIMES, labConfig } from './config.ts';
@@ -66,7 +66,7 @@ export async function makeRouter({ topology, dir }: Lab): Promise<void> {
   const six = [`-A -f ${MARK6} -6 -s wlc -p 360`, `-a -f ${MARK6} -6 -r [${SERVER6}]:0 -m -w 1`];
   const table = ['-A -f 21 -s rr -p 360', ...servers, ...six, '--set 7200 120 0'];
   await topology.exec('r1', 'ipvsadm', ['-R'], { input: `${table.join('\n')}\n` });
-  await topology.exec('r1', 'nft', ['-f', '-'], { input: ruleset(firewallServices(config, 'r1')) });
+  await topology.exec('r1', 'nft', ['-f', '-'], { input: ruleset(firewallOf(config, 'r1')) });
   const settings = wantedSysctls(config).filter(rule => rule.mode === 'set' && !rule.name.startsWith('net.core.'));
   await topology.exec('r1', 'sysctl', ['-qw', ...settings.map(({ name, value }) => `${name}=${value}`)]);
   const addresses = [`address add ${VIP}/32 dev c0`, `address add ${GATEWAY}/24 dev s0`];

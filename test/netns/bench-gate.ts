@@ -47,7 +47,7 @@ function rules(vips: number): string {
     address: `192.0.2.${100 + i}` as Address,
     interface: 'lan0',
   }));
-  return gateRules({ addresses, leaseMs: LEASE_MS, keepMs: KEEP_MS, present: ['lo', 'lan0'], chains: [] });
+  return gateRules({ addresses, leaseMs: LEASE_MS, keepMs: KEEP_MS, others: [], present: ['lo', 'lan0'], chains: [] });
 }
 
 /** Puts a case's rules in; vipd renews at once, so that the gate is open when it should be. */

@@ -4,7 +4,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
-import { firewallServices, removal, ruleset } from '../../src/firewall/ruleset.ts';
+import { firewallOf, removal, ruleset } from '../../src/firewall/ruleset.ts';
 import { configOf, FTP, FTP6, NODE } from '../director/fixture.ts';
 
 const exec = promisify(execFile);
@@ -12,7 +12,7 @@ const PEER = fileURLToPath(new URL('./tcp-peer.js', import.meta.url));
 const VIP = '192.0.2.100';
 const CLIENT = '192.0.2.10';
 const SERVER = '198.51.100.11';
-const RULES = ruleset(firewallServices(configOf({ services: { ftp: FTP, ftp6: FTP6 } }), NODE));
+const RULES = ruleset(firewallOf(configOf({ services: { ftp: FTP, ftp6: FTP6 } }), NODE));
 /** Long enough for several retransmissions (200 ms, doubling), short enough for a test. */
 const SILENCE_MS = 900;
 let serial = 0;
@@ -279,7 +279,7 @@ for (const opened of ['by the client', 'by the server'] as const) {
   });
 }
 
-test('marks are on initial SYNs of the control port and the passive range only, and on all packets to port 20', async t => {
+test('marks are on initial SYNs of the control port and the passive range only', async t => {
   const net = await netOf(t);
   await net.nft(RULES);
   await net.nft(`table inet probe {
@@ -291,10 +291,6 @@ test('marks are on initial SYNs of the control port and the passive range only, 
       meta mark 21 tcp dport { 22, 20001 } counter
     }
   }`);
-  const marked = async () => {
-    const text = await net.in('router', 'nft', 'list', 'table', 'inet', 'probe');
-    return [...text.matchAll(/counter packets (\d+)/g)].map(match => Number(match[1]) > 0);
-  };
   await net.nft('delete chain inet tandem guard_in\n');
   const router = net.peer('router');
   router.say({ listen: [VIP, 15_000] });
@@ -309,5 +305,41 @@ test('marks are on initial SYNs of the control port and the passive range only, 
     other.say({ connect: [VIP, port, CLIENT, 0] });
     await other.next('error');
   }
-  t.deepEqual(await marked(), [true, true, false, false]);
+  t.deepEqual(await marked(net), [false, true, false, false]);
 });
+
+/** For each rule of the probing table, whether it has seen a packet. */
+async function marked(net: Net): Promise<boolean[]> {
+  const text = await net.in('router', 'nft', 'list', 'table', 'inet', 'probe');
+  return [...text.matchAll(/counter packets (\d+)/g)].map(match => Number(match[1]) > 0);
+}
+
+for (const adopting of [true, false]) {
+  const who = adopting ? 'a standby or a new owner marks' : 'an owner that has long been it does not mark';
+  test(`${who} a packet to port 20 in mid-stream that nobody knows`, async t => {
+    const net = await netOf(t);
+    await net.nft(ruleset(firewallOf(configOf({ services: { ftp: FTP } }), NODE, { adopting })));
+    await net.nft(`table inet probe {
+      chain c {
+        type filter hook prerouting priority filter; policy accept;
+        meta mark 21 tcp dport 20 counter
+        tcp dport 20 tcp flags & (syn | ack) == ack counter
+      }
+    }`);
+    await net.nft('delete chain inet tandem guard_in\n');
+    const router = net.peer('router');
+    router.say({ listen: [VIP, 20] });
+    await router.next('listening');
+    const client = net.peer('client');
+    client.say({ connect: [VIP, 20, CLIENT, 0] });
+    await client.next('connected');
+    await router.next('accepted');
+    client.say({ send: 'known' });
+    await router.next('data');
+    t.deepEqual(await marked(net), [false, true], 'what conntrack knows needs no mark');
+    await net.in('router', 'conntrack', '-F');
+    client.say({ send: 'unknown' });
+    await router.next('data');
+    t.deepEqual(await marked(net), [adopting, true]);
+  });
+}

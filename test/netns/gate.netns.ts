@@ -39,7 +39,8 @@ export async function nft(ns: string, args: readonly string[], input = ''): Prom
 /** Puts the gate in on router a, or brings it up to date. */
 export async function installGate(pair: Pair, leaseMs = LEASE_MS, keepMs = KEEP_MS, ns = pair.a): Promise<void> {
   const listing = await nft(ns, ['list', 'table', 'netdev', GATE_TABLE]).catch(() => '');
-  const plan = { addresses: ADDRESSES, leaseMs, keepMs, present: ['lo', 'lan0', 'lan1'], chains: chainsIn(listing) };
+  const interfaces = { others: ['lan0', 'lan1'], present: ['lo', 'lan0', 'lan1'] };
+  const plan = { addresses: ADDRESSES, leaseMs, keepMs, ...interfaces, chains: chainsIn(listing) };
   await nft(ns, ['-f', '-'], gateRules(plan));
 }
 

@@ -35,7 +35,8 @@ export function eventsOf(process: PulseProcess | undefined, code: string): Recor
 /** The director's table on a router, as nft lists it; '' when it is not there. */
 export async function tableOf(routers: Routers, router: Router, table = 'inet tandem'): Promise<string> {
   return await routers.topology.exec(router, 'nft', ['-s', 'list', 'table', ...table.split(' ')]).then(
-    ({ stdout }) => stdout,
+    // A set is listed in the order of the kernel's hash, another one each time it is made.
+    ({ stdout }) => stdout.replace(/\{ ([^{}\n]*) \}/g, (_, set: string) => `{ ${set.split(', ').sort().join(', ')} }`),
     () => '',
   );
 }

@@ -67,6 +67,8 @@ export interface RouterOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Further lines of the config. */
   readonly more?: string;
+  /** Changes the config's text. */
+  readonly edit?: (text: string) => string;
   /** With a host for Redis on the cross LAN. */
   readonly store?: boolean;
   /** What the config says beyond the default; with `ipv6` the topology has it too. */
@@ -79,7 +81,7 @@ export async function buildRouters(options: RouterOptions): Promise<Routers> {
   writeFileSync(keyFile, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600 });
   const configFile = join(directory, 'tandem.yaml');
   const text = pairConfig({ keyFile, ...(options.times ?? HOST_TIMES), ...options.config });
-  writeFileSync(configFile, `${text}${options.more ?? ''}`);
+  writeFileSync(configFile, (options.edit ?? (same => same))(`${text}${options.more ?? ''}`));
   const { ipv6 = false } = options.config ?? {};
   const topology = await buildTopology({ prefix: options.prefix, ipv6, store: options.store ?? false });
   const events: AddressEvent[] = [];

@@ -41,6 +41,7 @@ async function rigFor(t: ExecutionContext): Promise<Rig> {
       openGate({
         wanted,
         addresses: [{ address: '192.0.2.100' as Address, interface: 'lo' }],
+        lans: [{ interface: 'lo', own: [] }],
         leaseMs: 220,
         keepMs: 5_000,
         runDir,

@@ -32,6 +32,7 @@ export interface AuditInput {
   readonly now: () => At;
   readonly owned: Owned;
   readonly applied: AppliedRules | undefined;
+  readonly adopting: boolean;
 }
 
 export interface AuditPorts {
@@ -50,8 +51,11 @@ export async function audit(input: AuditInput, ports: AuditPorts): Promise<Audit
   const made = () => plan(planInput(input, actual, owned, applied));
   let current = made();
   const first = current;
+  let nftDrifted = false;
   for (let round = 0; round < ROUNDS_MAX && current.changes.length > 0; round += 1) {
     attempted.push(...current.changes);
+    // Also when it was taken away only now, between two rounds.
+    nftDrifted ||= current.nft !== undefined && current.nft === applied?.text;
     const claimed = claimOwned(owned, current);
     if (JSON.stringify(claimed) !== JSON.stringify(owned)) await ports.saveOwned(claimed);
     owned = claimed;
@@ -62,7 +66,6 @@ export async function audit(input: AuditInput, ports: AuditPorts): Promise<Audit
   owned = await settleOwned(owned, current, actual, { ...ports, now: input.now });
   const pending = new Set(current.changes.map(change => change.change));
   const done = attempted.filter((change, i) => !pending.has(change.change) && firstIndex(attempted, change) === i);
-  const nftDrifted = first.nft !== undefined && first.nft === input.applied?.text;
   return { first, last: current, actual, done, nftDrifted, refused, owned, applied };
 }
 
@@ -73,12 +76,12 @@ export async function preview(input: AuditInput, kernel: Kernel): Promise<Plan> 
 }
 
 function planInput(
-  { config, node, verdicts, leavers, now }: AuditInput,
+  { config, node, verdicts, leavers, now, adopting }: AuditInput,
   actual: Actual,
   owned: Owned,
   applied: AppliedRules | undefined,
 ): PlanInput {
-  return { config, node, verdicts: verdicts(), leavers: leavers(), now: now(), actual, owned, applied };
+  return { config, node, verdicts: verdicts(), leavers: leavers(), now: now(), actual, owned, applied, adopting };
 }
 
 function firstIndex(changes: readonly Change[], { change }: Change): number {
@@ -91,6 +94,7 @@ async function readActual({ config, applied }: AuditInput, kernel: Kernel, owned
     return {
       ipvs: { ok: true, value: empty },
       ipvsSignature: '',
+      interfaces: [],
       nft: { ok: true, value: undefined },
       sysctls: new Map(),
       ftpHelper: false,
@@ -100,9 +104,10 @@ async function readActual({ config, applied }: AuditInput, kernel: Kernel, owned
   // is then noticed at the next look.
   const ipvsSignature = await kernel.ipvsSignature();
   const ipvs = await kernel.readIpvs();
+  const interfaces = await kernel.readInterfaces();
   const nft = await kernel.readNft();
   const sysctls = await kernel.readSysctls(wantedSysctls(config).map(rule => rule.name));
-  return { ipvs, ipvsSignature, nft, sysctls, ftpHelper: await kernel.ftpHelperLoaded() };
+  return { ipvs, ipvsSignature, interfaces, nft, sysctls, ftpHelper: await kernel.ftpHelperLoaded() };
 }
 
 async function apply(

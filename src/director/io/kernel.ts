@@ -2,6 +2,8 @@
 // what goes wrong comes back as a sentence, because the director goes on with whatever part works.
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { CommandError, type Run, run } from '../../command/io/run.ts';
+import type { KernelInterface } from '../../firewall/interfaces.ts';
+import { interfaceNames, readInterfaces } from '../../firewall/io/interfaces.ts';
 import { createNft, type Nft } from '../../firewall/io/nft.ts';
 import { createIpvsadm, type Ipvsadm } from '../../ipvs/io/ipvsadm.ts';
 import type { ServerCounts } from '../../ipvs/ipvsadm.ts';
@@ -17,6 +19,10 @@ export interface Kernel {
   readCounts(): Promise<Reading<readonly ServerCounts[]>>;
   /** What changes when somebody changes IPVS' services or servers (ipvs/signature.ts); cheap, for often. '' without IPVS. */
   ipvsSignature(): Promise<string>;
+  /** Interfaces with names, alternative names and addresses; as last read when ip cannot tell. */
+  readInterfaces(): Promise<readonly KernelInterface[]>;
+  /** Their names alone; cheap, for often. */
+  interfaceNames(): Promise<readonly string[]>;
   /** Complaints, each a sentence; empty when all went in. */
   applyIpvs(commands: readonly IpvsCommand[]): Promise<readonly string[]>;
   readNft(): Promise<Reading<string | undefined>>;
@@ -35,10 +41,17 @@ export function createKernel(
   ipvsadm: Ipvsadm = createIpvsadm(runCommand),
   nft: Nft = createNft(runCommand),
 ): Kernel {
+  let interfaces: readonly KernelInterface[] = [];
   return {
     readIpvs: () => reading(async () => ({ table: await ipvsadm.readTable(), timeouts: await ipvsadm.readTimeouts() })),
     readCounts: () => reading(() => ipvsadm.readCounts()),
     ipvsSignature: async () => tableSignature(await readFile('/proc/self/net/ip_vs', 'latin1').catch(() => '')),
+    readInterfaces: async () => {
+      // Names that were right a moment ago are better than none.
+      interfaces = await readInterfaces(runCommand).catch(() => interfaces);
+      return interfaces;
+    },
+    interfaceNames,
     applyIpvs: async commands => {
       const done = await reading(() => ipvsadm.apply(commands));
       return done.ok ? done.value.map(words => `ipvsadm: ${words}`) : [done.problem];

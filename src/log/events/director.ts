@@ -70,6 +70,12 @@ export const DIRECTOR_EVENTS = {
     says: 'Nobody has changed the kernel rules of Tandem for a minute.',
     fields: {},
   },
+  INTERFACE_NAMED: {
+    severity: 'notice',
+    says: 'The kernel knows an interface by another name than the config (an alternative name, or it was renamed): the rules follow it.',
+    fields: { interface: 'name in the config', name: "the kernel's name of it now" },
+    identity: ['interface', 'name'],
+  },
   KERNEL_REFUSED: {
     severity: 'err',
     says: 'The kernel, or the tool that talks to it, refused a change.',

@@ -130,7 +130,10 @@ export const PULSE_EVENTS = {
     severity: 'warning',
     says: 'The rules of the packet lease were gone or changed, and are in again.',
     remedy: 'Find out who changes nftables (`nft monitor`): `flush ruleset` takes our table too.',
-    fields: { what: 'table, shut, lo, or an interface that came (back)', tookMs: 'time of putting them in, ms' },
+    fields: {
+      what: 'table, shut, lo, names (an interface has another name now), or an interface that came (back)',
+      tookMs: 'time of putting them in, ms',
+    },
   },
   LINKS_BROKEN: {
     severity: 'err',

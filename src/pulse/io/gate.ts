@@ -1,7 +1,6 @@
 // The packet lease of pulse: puts the gate's rules in, finds out before the first heartbeat whether this kernel does what they ask
 // for, and puts them back when vipd says that they are gone. Not pure. Every step is bounded; nothing of it is waited for once
 // the election runs. Without it the router works as ever, and says so.
-import { readFile } from 'node:fs/promises';
 import { type Run, run } from '../../command/io/run.ts';
 import {
   chainsIn,
@@ -9,6 +8,7 @@ import {
   GATE_TABLE,
   GATE_TRIAL_TABLE,
   type GateAddress,
+  type GatePlan,
   gateRemoval,
   gateRules,
   interfacesOf,
@@ -16,7 +16,9 @@ import {
   trialRules,
   withoutElements,
 } from '../../firewall/gate.ts';
+import { type LanInterface, realNames, relevantNames } from '../../firewall/interfaces.ts';
 import { removeGateRecord, writeGateRecord } from '../../firewall/io/gate-file.ts';
+import { interfaceNames, readInterfaces } from '../../firewall/io/interfaces.ts';
 import type { Log } from '../../log/log.ts';
 import type { VipdMessage } from '../../vip/protocol.ts';
 
@@ -24,13 +26,18 @@ import type { VipdMessage } from '../../vip/protocol.ts';
 const WORK_MS_MAX = 1_800;
 /** Trials that must fail before the kernel counts as one that cannot. */
 const TRIES_MAX = 3;
+/** How often it is looked whether an interface of ours has come, gone or changed its name. */
+const NAMES_EVERY_MS = 1_000;
 /** Cleaning up gets at least this, in ms. */
 const REMOVE_MS_MIN = 200;
 
 export interface GateOptions {
   /** `heartbeat.packet_lease` is not off. */
   readonly wanted: boolean;
+  /** By the names of the config. */
   readonly addresses: readonly GateAddress[];
+  /** The interfaces of all LANs, with this router's own addresses there. */
+  readonly lans: readonly LanInterface[];
   readonly leaseMs: number;
   readonly keepMs: number;
   /** Where the director reads what was put in. */
@@ -82,10 +89,12 @@ class RunningGate implements Gate {
   #off = false;
   #repairing = false;
   #repair: Promise<void> = Promise.resolve();
+  readonly #names: NodeJS.Timeout;
 
   constructor(shell: Shell, options: GateOptions) {
     this.#shell = shell;
     this.#options = options;
+    this.#names = setInterval(() => void this.#followNames(), NAMES_EVERY_MS).unref();
   }
 
   get inForce(): boolean {
@@ -100,6 +109,19 @@ class RunningGate implements Gate {
     this.#repair = this.#repairNow(message.lost, say).finally(() => {
       this.#repairing = false;
     });
+  }
+
+  /** A chain stays with the interface, or with the name, as the kernel's version has it: it is put in anew under the new name. */
+  async #followNames(): Promise<void> {
+    if (this.#repairing || this.#off) return;
+    this.#repairing = true;
+    this.#repair = (async () => {
+      // The sets are kept, so that the lease that runs goes on: nothing is to be said to vipd.
+      if (await this.#shell.namesChanged().catch(() => false)) await this.#repairNow('names', () => undefined);
+    })().finally(() => {
+      this.#repairing = false;
+    });
+    await this.#repair;
   }
 
   async #repairNow(what: string, say: (line: string) => void): Promise<void> {
@@ -124,6 +146,7 @@ class RunningGate implements Gate {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#names);
     await this.#repair;
     if (!this.#holding) await this.#shell.remove(timeLeft());
   }
@@ -132,6 +155,8 @@ class RunningGate implements Gate {
 /** Each of these is given the time that is left. */
 interface Shell {
   install(left: TimeLeft): Promise<void>;
+  /** Whether the names that the rules were made with are not those of now. */
+  namesChanged(): Promise<boolean>;
   trial(left: TimeLeft): Promise<void>;
   remove(left: TimeLeft): Promise<void>;
 }
@@ -144,7 +169,7 @@ function timeLeft(): TimeLeft {
   return (floor = 1) => Math.max(floor, Math.ceil(end - performance.now()));
 }
 
-function shellOf({ addresses, leaseMs, keepMs, runDir, vipd, runCommand = run }: GateOptions): Shell {
+function shellOf({ addresses, lans, leaseMs, keepMs, runDir, vipd, runCommand = run }: GateOptions): Shell {
   const nft = async (args: readonly string[], timeoutMs: number, input?: string): Promise<string> => {
     const result = await runCommand('nft', args, { timeoutMs, ...(input !== undefined && { input }) });
     if (result.status === 0) return result.stdout;
@@ -154,19 +179,40 @@ function shellOf({ addresses, leaseMs, keepMs, runDir, vipd, runCommand = run }:
     await nft(['-f', '-'], timeoutMs, text);
   };
   const list = (left: TimeLeft) => nft(['-s', 'list', 'table', GATE_FAMILY, GATE_TABLE], left());
+  let names = realNames(lans, []);
+  let seen = '';
   return {
     install: async left => {
-      const listing = await list(left).catch(() => '');
-      const plan = { addresses, leaseMs, keepMs, present: await interfacesPresent() };
-      const kept = gateRules({ ...plan, chains: chainsIn(listing) });
-      // Sets of another version of ours do not fit: then all of it is made anew.
-      await apply(kept, left()).catch(() =>
-        apply(`${gateRemoval(GATE_TABLE)}${gateRules({ ...plan, chains: [] })}`, left()),
+      names = await readInterfaces(runCommand, left()).then(
+        interfaces => realNames(lans, interfaces),
+        () => names,
       );
-      const record = { rules: gateRules({ ...plan, chains: [] }), listing: withoutElements(await list(left)) };
+      const real = (name: string) => names.get(name) ?? name;
+      const present = await interfaceNames();
+      seen = relevantNames(names, present);
+      const listing = await list(left).catch(() => '');
+      const plan: GatePlan = {
+        ...{ leaseMs, keepMs, present, chains: chainsIn(listing), others: [...names.values()] },
+        addresses: addresses.map(({ address, interface: name }) => ({ address, interface: real(name) })),
+      };
+      const used = await firstThatWorks(
+        [
+          { plan, text: gateRules(plan) },
+          // Sets of another version of ours do not fit: then all of it is made anew.
+          { plan, text: `${gateRemoval(GATE_TABLE)}${gateRules({ ...plan, chains: [] })}` },
+          // A kernel without nft_fib_netdev: whoever comes in by another LAN is not under the lease then.
+          {
+            plan: { ...plan, others: [] },
+            text: `${gateRemoval(GATE_TABLE)}${gateRules({ ...plan, others: [], chains: [] })}`,
+          },
+        ],
+        text => apply(text, left()),
+      );
+      const record = { rules: gateRules({ ...used, chains: [] }), listing: withoutElements(await list(left)) };
       // Without it the director audits nothing of this, and that is all.
       await writeGateRecord(runDir, record).catch(() => undefined);
     },
+    namesChanged: async () => relevantNames(names, await interfaceNames()) !== seen,
     trial: async left => {
       try {
         await apply(trialRules(), left());
@@ -189,10 +235,23 @@ function shellOf({ addresses, leaseMs, keepMs, runDir, vipd, runCommand = run }:
   };
 }
 
-/** Not /sys: that shows the namespace it was mounted in. */
-async function interfacesPresent(): Promise<string[]> {
-  const text = await readFile('/proc/net/dev', 'utf8');
-  return [...text.matchAll(/^\s*(\S+):/gm)].map(match => match[1] as string);
+interface Attempt {
+  readonly plan: GatePlan;
+  readonly text: string;
+}
+
+/** The plan of the first text that nft takes; rejects with what it said of the last one. */
+async function firstThatWorks(attempts: readonly Attempt[], apply: (text: string) => Promise<void>): Promise<GatePlan> {
+  let last: unknown;
+  for (const { plan, text } of attempts) {
+    try {
+      await apply(text);
+      return plan;
+    } catch (error) {
+      last = error;
+    }
+  }
+  throw last;
 }
 
 function reasonOf(error: unknown): string {

@@ -24,7 +24,11 @@ void iface_read(struct iface *iface)
 	if (fd < 0 || index == 0 || ioctl(fd, SIOCGIFNAME, &request) < 0) {
 		memcpy(request.ifr_name, iface->name, sizeof(request.ifr_name));
 		index = fd >= 0 && ioctl(fd, SIOCGIFINDEX, &request) == 0 ? request.ifr_ifindex : 0;
+		/* Found by an alternative name: what /proc and /sys call it. */
+		if (index != 0)
+			ioctl(fd, SIOCGIFNAME, &request);
 	}
+	memcpy(iface->real, request.ifr_name, sizeof(iface->real));
 	atomic_store(&iface->index, index);
 	if (index != 0 && ioctl(fd, SIOCGIFFLAGS, &request) == 0)
 		iface->up = (request.ifr_flags & IFF_UP) && (request.ifr_flags & IFF_RUNNING);

@@ -205,7 +205,7 @@ static bool forwards(const struct iface *iface)
 	char path[80], value = '0';
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/forwarding", iface->name);
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/forwarding", iface->real);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;

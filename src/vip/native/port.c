@@ -66,22 +66,22 @@ static unsigned number_of(const char *bridge, const char *port)
 /* "IFACE", or "BRIDGE/PORT". */
 void port_of(const struct iface *iface, const uint8_t mac[6], char out[PORT_BYTES])
 {
-	unsigned number = port_number(iface->name, mac);
+	unsigned number = port_number(iface->real, mac);
 	char path[PATH_BYTES];
 	const struct dirent *entry;
 
-	snprintf(out, PORT_BYTES, "%s", iface->name);
+	snprintf(out, PORT_BYTES, "%s", iface->real);
 	if (number == 0)
 		return;
-	snprintf(path, sizeof(path), "/sys/class/net/%s/brif", iface->name);
+	snprintf(path, sizeof(path), "/sys/class/net/%s/brif", iface->real);
 	DIR *ports = opendir(path);
 
 	if (!ports)
 		return;
 	for (unsigned i = 0; i < PORTS_MAX && (entry = readdir(ports)) != NULL; i++) {
-		if (entry->d_name[0] == '.' || number_of(iface->name, entry->d_name) != number)
+		if (entry->d_name[0] == '.' || number_of(iface->real, entry->d_name) != number)
 			continue;
-		snprintf(out, PORT_BYTES, "%s/%.15s", iface->name, entry->d_name);
+		snprintf(out, PORT_BYTES, "%s/%.15s", iface->real, entry->d_name);
 		break;
 	}
 	closedir(ports);

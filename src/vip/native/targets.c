@@ -133,7 +133,7 @@ static void look_at_traffic(us_t now)
 		struct iface *iface = &ifaces[i];
 		uint64_t packets;
 
-		if (iface->up && packets_in(text, iface->name, &packets) && packets != iface->packets) {
+		if (iface->up && packets_in(text, iface->real, &packets) && packets != iface->packets) {
 			/* The first look only learns the number. */
 			if (iface->counted) {
 				iface->traffic_at = now;

@@ -49,7 +49,8 @@ struct inet {
 };
 
 struct iface {
-	char name[IF_NAMESIZE];
+	char name[IF_NAMESIZE]; /* as we were told; may be an alternative name */
+	char real[IF_NAMESIZE]; /* the kernel's own name of it now */
 	_Atomic int index; /* 0: no such interface now; the keeper reads it */
 	bool up, ethernet;
 	uint8_t mac[6];

@@ -31,7 +31,7 @@ export const configTarget: Target = {
   async load() {
     const { parseConfig } = await import('../../../src/config/document.ts');
     const { nodeView } = await import('../../../src/config/node.ts');
-    const { firewallServices, ruleset } = await import('../../../src/firewall/ruleset.ts');
+    const { firewallOf, ruleset } = await import('../../../src/firewall/ruleset.ts');
     const example = readFileSync(EXAMPLE, 'utf8');
     // Without its comments it is a quarter of the size, and tried the more often.
     const bare = example.split('\n').filter(line => !/^\s*(#|$)/.test(line));
@@ -57,7 +57,7 @@ export const configTarget: Target = {
           );
         for (const node of Object.keys(parsed.config.routers)) {
           nodeView(parsed.config, node);
-          ruleset(firewallServices(parsed.config, node));
+          ruleset(firewallOf(parsed.config, node));
         }
       },
     };

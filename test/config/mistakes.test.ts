@@ -691,6 +691,18 @@ const CASES: readonly Case[] = [
     ],
   },
   {
+    mistake: 'NAT within one LAN: VIP, gateway, servers and clients in one network',
+    edits: [
+      ['    vips: [192.0.2.100, 192.0.2.101]', '    vips: [192.0.2.100, 192.0.2.101]\n    gateways: [192.0.2.254]'],
+      ['servers_lan: servers', 'servers_lan: client'],
+      ['address: 198.51.100.11', 'address: 192.0.2.11'],
+      ['address: 198.51.100.12', 'address: 192.0.2.12'],
+    ],
+    told: [
+      '36:10: warning: VIP 192.0.2.100 and the real servers are in one network: with nat their answers to clients of that network bypass the pair, and those clients get nothing; put the real servers into a network of their own, or serve only clients that come by a gateway which routes back through the pair',
+    ],
+  },
+  {
     mistake: 'a check user without a password file',
     edits: [['timeout: 8s', 'timeout: 8s\n      user: probe']],
     told: [

@@ -29,6 +29,7 @@ export function serviceRules(config: Config, validCron: (expression: string) => 
       ...serverList(named),
       ...serversOnLan(config, named),
       ...natGateway(config, named),
+      ...oneLan(config, named),
       ...checkUser(named),
     ]),
     ...marksOnce(services),
@@ -113,6 +114,19 @@ function natGateway(config: Config, [name, service]: Named): Finding[] {
   const remedy = `add one to lans.${service.servers_lan}.gateways, and make it the servers' default gateway`;
   const basis: Path[] = [['lans', service.servers_lan, 'gateways'], at(name, 'vip')];
   return [error(at(name, 'servers_lan'), problem, remedy, basis)];
+}
+
+/** A client in the servers' own network is answered straight away, from the wrong address, past the pair. */
+function oneLan(config: Config, [name, service]: Named): Finding[] {
+  const { servers_lan: serversLan, vip } = service;
+  const lan = config.lans[serversLan];
+  if (!lan) return [];
+  const networks = Object.keys(config.routers).flatMap(router => ownAddresses(lan, router));
+  if (!networks.some(own => contains(own, vip))) return [];
+  const problem = `VIP ${vip} and the real servers are in one network: with nat their answers to clients of that network bypass the pair, and those clients get nothing`;
+  const remedy = `put the real servers into a network of their own, or serve only clients that come by a gateway which routes back through the pair`;
+  const basis: Path[] = [at(name, 'servers_lan'), ['lans', serversLan, 'addresses']];
+  return [warning(at(name, 'vip'), problem, remedy, basis)];
 }
 
 function checkUser([name, { check }]: Named): Finding[] {

@@ -21,7 +21,7 @@ import type { Address } from '../units/address.ts';
 import type { At } from '../units/duration.ts';
 import { leaveOf } from './leaving.ts';
 import { type Owned, ownedKeys } from './owned.ts';
-import { diffSysctls, type SysctlChange, type SysctlValues, wantedSysctls } from './sysctl.ts';
+import { defenceAtWork, diffSysctls, type SysctlChange, type SysctlValues, wantedSysctls } from './sysctl.ts';
 import { keyOf, serverOf, verdictOf, wantedServices, wantedTimeouts } from './wanted.ts';
 
 /** A part of the kernel, as read; or why it could not be read (a sentence with what to do). */
@@ -36,6 +36,8 @@ export interface Actual {
   /** Our table as nft lists it; undefined: not there. */
   readonly nft: Reading<string | undefined>;
   readonly sysctls: SysctlValues;
+  /** Interfaces with settings of IPv6. */
+  readonly interfaces6: readonly string[];
   /** Whether ip_vs_ftp is loaded. */
   readonly ftpHelper: boolean;
 }
@@ -63,6 +65,7 @@ export const PROBLEM_CODES = [
   'nft-unavailable',
   'sysctl-missing',
   'sysctl-off',
+  'memory-short',
   'ftp-helper',
   'foreign-services',
   'no-server-up',
@@ -149,8 +152,12 @@ export function plan(input: PlanInput): Plan {
   const wanted = wantedServices(config, input.verdicts, table ?? { services: [] }, leaveRule(input));
   const ipvs = planIpvs(input, wanted, problems);
   const nft = planNft(input, ipvs.draining, problems);
-  const sysctls = diffSysctls(wantedSysctls(config), actual.sysctls);
-  problems.push(...sysctlProblems(sysctls), ...serviceProblems(input, wanted, table));
+  const sysctls = diffSysctls(wantedSysctls(config, actual.interfaces6), actual.sysctls);
+  problems.push(
+    ...sysctlProblems(sysctls),
+    ...defenceProblems(actual.sysctls),
+    ...serviceProblems(input, wanted, table),
+  );
   if (actual.ftpHelper && wanted.length > 0) problems.push(FTP_HELPER_PROBLEM);
   const changes: Change[] = [
     ...ipvs.commands.map(command => describe(command, owned, wanted)),
@@ -320,6 +327,15 @@ function sysctlProblems({ missing, off }: ReturnType<typeof diffSysctls>): Probl
       blocking: false,
     })),
   ];
+}
+
+function defenceProblems(values: SysctlValues): Problem[] {
+  return defenceAtWork(values).map(name => ({
+    code: 'memory-short' as const,
+    about: name,
+    text: `${name} is at work: memory is short, and IPVS drops half-open and idle connections; give the router more memory, or find out who floods it`,
+    blocking: false,
+  }));
 }
 
 /** Services without a usable server; one whose servers have not all been judged yet is not accused. */

@@ -15,6 +15,10 @@ export interface SysctlRule {
   readonly atLeast?: boolean;
   /** The rules count as in without it, and a kernel that lacks it is none to complain of. */
   readonly soft?: boolean;
+  /** Written only over this value. */
+  readonly onlyFrom?: string;
+  /** Right as it is while another setting has this value. */
+  readonly unless?: { readonly name: string; readonly value: string };
 }
 
 export interface SysctlChange {
@@ -26,17 +30,21 @@ export interface SysctlChange {
 /** Values by name, as read; undefined: the kernel has no such setting (its module is not loaded). */
 export type SysctlValues = ReadonlyMap<string, string | undefined>;
 
-/** What this config needs; nothing when it has no services. */
-export function wantedSysctls(config: Config): readonly SysctlRule[] {
+const FORWARDING6 = 'net.ipv6.conf.all.forwarding';
+
+/**
+ * What this config needs; nothing when it has no services. In this order. `interfaces6`: what the kernel has below net.ipv6.conf.
+ */
+export function wantedSysctls(config: Config, interfaces6: readonly string[] = []): readonly SysctlRule[] {
   const families = new Set(Object.values(config.services).map(service => familyOf(service.vip)));
   if (families.size === 0) return [];
   return [
+    ...(families.has(6) ? interfaces6.flatMap(routerAdvertisements) : []),
     ...(families.has(4) ? [set('net.ipv4.ip_forward', '1', "the real servers' answers pass through this router")] : []),
-    ...(families.has(6)
-      ? [set('net.ipv6.conf.all.forwarding', '1', "the real servers' answers pass through this router")]
-      : []),
+    ...(families.has(6) ? [set(FORWARDING6, '1', "the real servers' answers pass through this router")] : []),
     set('net.ipv4.vs.sloppy_tcp', '1', 'data of active mode is adopted in mid-stream after a takeover'),
     set('net.ipv4.vs.expire_quiescent_template', '1', 'clients of a server that is down get another one'),
+    ...defenceRules(),
     ...(config.sync.enabled ? syncRules() : []),
     set(
       'net.netfilter.nf_conntrack_tcp_be_liberal',
@@ -50,6 +58,31 @@ export function wantedSysctls(config: Config): readonly SysctlRule[] {
       mode: 'check',
     },
   ];
+}
+
+/**
+ * A host that becomes a router forgets the default routes that it has from router advertisements, unless accept_ra is 2 already
+ * (rt6_purge_dflt_routers in net/ipv6/route.c). Only when it is us who switch forwarding on: who had it on meant what he wrote.
+ */
+function routerAdvertisements(name: string): SysctlRule[] {
+  // "all" has no effect; "default" is for interfaces that come later.
+  if (name === 'all' || name === 'lo') return [];
+  const why = "the router's own default route comes from router advertisements, and forwarding would delete it";
+  const setting = `net.ipv6.conf.${name.replaceAll('.', '/')}.accept_ra`;
+  return [{ ...set(setting, '2', why), soft: true, onlyFrom: '1', unless: { name: FORWARDING6, value: '1' } }];
+}
+
+/**
+ * IPVS' own defence when memory runs short: 1 switches it on by itself, and the kernel then shows 2. What has been idle or half open
+ * goes first, instead of the next client.
+ */
+function defenceRules(): SysctlRule[] {
+  const why = 'a flood of half-open connections must not take the memory that clients need';
+  return ['drop_entry', 'drop_packet', 'secure_tcp'].map(name => ({
+    ...set(`net.ipv4.vs.${name}`, '1', why),
+    atLeast: true,
+    soft: true,
+  }));
 }
 
 function syncRules(): SysctlRule[] {
@@ -100,9 +133,9 @@ function set(name: string, value: string, why: string): SysctlRule {
   return { name, value, why, mode: 'set' };
 }
 
-/** Where the kernel shows a setting. */
+/** Where the kernel shows a setting. As sysctl(8) has it, a dot in the name of an interface is written as a slash. */
 export function sysctlPath(name: string): string {
-  return `/proc/sys/${name.replaceAll('.', '/')}`;
+  return `/proc/sys/${name.replace(/[./]/g, sign => (sign === '.' ? '/' : '.'))}`;
 }
 
 /** One spelling for values: tabs and runs of blanks become one blank. */
@@ -122,7 +155,7 @@ export function diffSysctls(
   const present = rules.filter(rule => values.get(rule.name) !== undefined);
   const wrong = present
     .map(rule => ({ rule, from: normalValue(values.get(rule.name) ?? '') }))
-    .filter(({ rule, from }) => !isRight(rule, from));
+    .filter(({ rule, from }) => !isRight(rule, from, values));
   return {
     changes: wrong.filter(({ rule }) => rule.mode === 'set'),
     missing: rules.filter(rule => values.get(rule.name) === undefined && rule.mode === 'set' && !rule.soft),
@@ -130,6 +163,15 @@ export function diffSysctls(
   };
 }
 
-function isRight({ value, atLeast }: SysctlRule, from: string): boolean {
+function isRight({ value, atLeast, onlyFrom, unless }: SysctlRule, from: string, values: SysctlValues): boolean {
+  if (onlyFrom !== undefined && from !== onlyFrom) return true;
+  if (unless !== undefined && values.get(unless.name) === unless.value) return true;
   return from === value || (atLeast === true && Number(from) >= Number(value));
+}
+
+/** Of IPVS' defence, what is at work now: it means that memory is short (net.ipv4.vs.amemthresh). */
+export function defenceAtWork(values: SysctlValues): readonly string[] {
+  return defenceRules()
+    .map(rule => rule.name)
+    .filter(name => Number(values.get(name) ?? '0') >= 2);
 }

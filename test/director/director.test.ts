@@ -1,6 +1,7 @@
 import test from 'ava';
 import { type Actual, isComplete, type PlanInput, plan } from '../../src/director/director.ts';
 import { NOTHING_OWNED } from '../../src/director/owned.ts';
+import { sysctlPath } from '../../src/director/sysctl.ts';
 import { formatCommand } from '../../src/ipvs/ipvsadm.ts';
 import type { IpvsServer } from '../../src/ipvs/table.ts';
 import type { Verdict } from '../../src/nanny/verdict.ts';
@@ -20,6 +21,7 @@ function actualOf(fake: FakeKernel): Actual {
     interfaces: [],
     nft: { ok: true, value: fake.nft },
     sysctls: fake.sysctls,
+    interfaces6: fake.interfaces6,
     ftpHelper: fake.ftpHelper,
   };
 }
@@ -43,6 +45,9 @@ test('an empty kernel gets time-outs, service, servers, table and settings, each
       "sysctl: net.ipv4.ip_forward = 1 (now 0): the real servers' answers pass through this router",
       'sysctl: net.ipv4.vs.sloppy_tcp = 1 (now 0): data of active mode is adopted in mid-stream after a takeover',
       'sysctl: net.ipv4.vs.expire_quiescent_template = 1 (now 0): clients of a server that is down get another one',
+      'sysctl: net.ipv4.vs.drop_entry = 1 (now 0): a flood of half-open connections must not take the memory that clients need',
+      'sysctl: net.ipv4.vs.drop_packet = 1 (now 0): a flood of half-open connections must not take the memory that clients need',
+      'sysctl: net.ipv4.vs.secure_tcp = 1 (now 0): a flood of half-open connections must not take the memory that clients need',
       'sysctl: net.ipv4.vs.conntrack = 1 (now 0): conntrack tells of new connections at once, the sync master up to 2 s later',
       'sysctl: net.ipv4.vs.sync_threshold = 0 0 (now 3 50): every connection is reported once, at its first packet',
       'sysctl: net.ipv4.vs.sync_refresh_period = 10 (now 0): quiet connections are reported again every 10 s, not per packet',
@@ -266,4 +271,42 @@ test('servers that are quiesced take no new clients: with no other one that is a
   t.true(codes(quiesced.made.problems).includes('no-server-up ftp'));
   const kept = ['fs1', 'fs2'].map(name => ({ ...verdict(name, 'down'), alive: true, kept: true }));
   t.deepEqual(codes(busy({}, {}, { verdicts: kept }).made.problems), ['all-servers-fail ftp']);
+});
+
+const SIX = configOf({ services: { ftp6: { ...FTP, vip: '2001:db8:1::100', servers: {} } } });
+
+test("forwarding for IPv6 leaves the router's own default route: accept_ra is 2 before, where it was 1", t => {
+  const fake = fakeKernel();
+  const ra = (name: string) => `net.ipv6.conf.${name}.accept_ra`;
+  fake.interfaces6 = ['all', 'default', 'lo', 'c0', 's0', 'c0.7'];
+  for (const [name, value] of [
+    ['all', '1'],
+    ['default', '1'],
+    ['lo', '1'],
+    ['c0', '1'],
+    ['s0', '0'],
+    ['c0/7', '2'],
+  ] as const)
+    fake.sysctls.set(ra(name), value);
+  const changes = () =>
+    plan(inputOf(fake, { config: SIX, verdicts: [] })).sysctls.map(({ rule }) => `${rule.name}=${rule.value}`);
+  t.deepEqual(changes().slice(0, 3), [`${ra('default')}=2`, `${ra('c0')}=2`, 'net.ipv6.conf.all.forwarding=1']);
+  fake.sysctls.set('net.ipv6.conf.all.forwarding', '1');
+  t.false(
+    changes().some(change => change.includes('accept_ra')),
+    'who had forwarding on meant what he wrote',
+  );
+});
+
+test("IPVS' defence that the kernel has switched on is left on, and told", t => {
+  const fake = fakeKernel();
+  fake.sysctls.set('net.ipv4.vs.drop_entry', '2');
+  const made = plan(inputOf(fake));
+  t.false(made.sysctls.some(({ rule }) => rule.name.endsWith('drop_entry')));
+  t.deepEqual(codes(made.problems), ['memory-short net.ipv4.vs.drop_entry']);
+  t.false(made.problems[0]?.blocking);
+});
+
+test('a dot in the name of an interface is no slash of a path', t => {
+  t.is(sysctlPath('net.ipv6.conf.c0/7.accept_ra'), '/proc/sys/net/ipv6/conf/c0.7/accept_ra');
 });

@@ -80,6 +80,8 @@ export interface FakeKernel {
   /** Arguments of conntrack. */
   readonly conntrack: string[];
   ftpHelper: boolean;
+  /** Below net.ipv6.conf. */
+  interfaces6: readonly string[];
   interfaces: readonly KernelInterface[];
   /** Makes a program fail with these words. */
   readonly broken: Map<string, string>;
@@ -90,6 +92,9 @@ export const FRESH_SYSCTLS: readonly (readonly [string, string])[] = [
   ['net.ipv6.conf.all.forwarding', '0'],
   ['net.ipv4.vs.sloppy_tcp', '0'],
   ['net.ipv4.vs.expire_quiescent_template', '0'],
+  ['net.ipv4.vs.drop_entry', '0'],
+  ['net.ipv4.vs.drop_packet', '0'],
+  ['net.ipv4.vs.secure_tcp', '0'],
   ['net.ipv4.vs.conntrack', '0'],
   ['net.netfilter.nf_conntrack_events', '2'],
   ['net.ipv4.vs.sync_threshold', '3 50'],
@@ -114,6 +119,7 @@ export function fakeKernel(): FakeKernel {
     nftApplied: [] as string[],
     conntrack: [] as string[],
     ftpHelper: false,
+    interfaces6: [] as readonly string[],
     interfaces: ['c0', 's0', 'x0'].map(name => ({ name, altnames: [], addresses: [] })) as readonly KernelInterface[],
     broken: new Map<string, string>(),
   };
@@ -135,6 +141,7 @@ export function fakeKernel(): FakeKernel {
       ),
     readInterfaces: async () => fake.interfaces,
     interfaceNames: async () => fake.interfaces.map(({ name }) => name),
+    ipv6Interfaces: async () => fake.interfaces6,
     readSysctls: async names => new Map(names.map(name => [name, fake.sysctls.get(name)])),
     writeSysctl: async (name, value) => {
       fake.sysctls.set(name, value);

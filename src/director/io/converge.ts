@@ -97,6 +97,7 @@ async function readActual({ config, applied }: AuditInput, kernel: Kernel, owned
       interfaces: [],
       nft: { ok: true, value: undefined },
       sysctls: new Map(),
+      interfaces6: [],
       ftpHelper: false,
     };
   }
@@ -106,8 +107,9 @@ async function readActual({ config, applied }: AuditInput, kernel: Kernel, owned
   const ipvs = await kernel.readIpvs();
   const interfaces = await kernel.readInterfaces();
   const nft = await kernel.readNft();
-  const sysctls = await kernel.readSysctls(wantedSysctls(config).map(rule => rule.name));
-  return { ipvs, ipvsSignature, interfaces, nft, sysctls, ftpHelper: await kernel.ftpHelperLoaded() };
+  const interfaces6 = await kernel.ipv6Interfaces();
+  const sysctls = await kernel.readSysctls(wantedSysctls(config, interfaces6).map(rule => rule.name));
+  return { ipvs, ipvsSignature, interfaces, nft, sysctls, interfaces6, ftpHelper: await kernel.ftpHelperLoaded() };
 }
 
 async function apply(

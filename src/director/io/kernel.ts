@@ -1,6 +1,6 @@
 // The kernel as the director sees it: IPVS, our nftables table, settings, modules, conntrack. Not pure. Nothing here rejects:
 // what goes wrong comes back as a sentence, because the director goes on with whatever part works.
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { CommandError, type Run, run } from '../../command/io/run.ts';
 import type { KernelInterface } from '../../firewall/interfaces.ts';
 import { interfaceNames, readInterfaces } from '../../firewall/io/interfaces.ts';
@@ -28,6 +28,8 @@ export interface Kernel {
   readNft(): Promise<Reading<string | undefined>>;
   /** What went wrong; undefined when the rules are in. */
   applyNft(text: string): Promise<string | undefined>;
+  /** What is below net.ipv6.conf: interfaces, `all` and `default`. */
+  ipv6Interfaces(): Promise<readonly string[]>;
   readSysctls(names: readonly string[]): Promise<SysctlValues>;
   writeSysctl(name: string, value: string): Promise<string | undefined>;
   ftpHelperLoaded(): Promise<boolean>;
@@ -58,6 +60,7 @@ export function createKernel(
     },
     readNft: () => reading(() => nft.listTable()),
     applyNft: async text => problemOf(await reading(() => nft.apply(text))),
+    ipv6Interfaces: () => readdir('/proc/sys/net/ipv6/conf').catch(() => []),
     readSysctls: async names =>
       new Map(await Promise.all(names.map(async name => [name, await readSysctl(name)] as const))),
     writeSysctl: async (name, value) => {

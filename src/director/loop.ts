@@ -2,7 +2,10 @@
 // is known between audits and logs; what to do is decided in director.ts, what it means in findings.ts.
 import type { Config } from '../config/schema.ts';
 import type { DirectorReport, Role, Snapshot } from '../feed/message.ts';
+import { type Evidence, type Loss, NO_EVIDENCE, weigh } from '../firewall/evidence.ts';
 import { type KernelInterface, lanInterfaces, realNames, relevantNames } from '../firewall/interfaces.ts';
+import { acceptMatch, firewallOf } from '../firewall/ruleset.ts';
+import { lossText, suspects } from '../firewall/suspects.ts';
 import type { ServerCounts } from '../ipvs/ipvsadm.ts';
 import { connectionsOf, type IpvsTable, isInUse } from '../ipvs/table.ts';
 import type { Log } from '../log/log.ts';
@@ -12,7 +15,7 @@ import type { EnsureResult } from '../sync/ports.ts';
 import { owns } from '../sync/role.ts';
 import type { SyncStatus } from '../sync/status.ts';
 import type { ConnectionSync } from '../sync/sync.ts';
-import type { Address } from '../units/address.ts';
+import { type Address, familyOf } from '../units/address.ts';
 import { type At, between } from '../units/duration.ts';
 import { conntrackTargets, isTakeover } from './demotion.ts';
 import { type AppliedRules, type Change, needsKernel, type QuietServer } from './director.ts';
@@ -120,6 +123,9 @@ class Loop implements Director {
   /** Whether the VIPs are here; undefined: not known yet. */
   #owns: boolean | undefined;
   #ownsSince: At | undefined;
+  #evidence: Evidence = NO_EVIDENCE;
+  readonly #losses = new Map<string, { readonly loss: Loss; readonly problem: string }>();
+  readonly #refused = { seen: 0, total: 0 };
   /** As the last audit had it. */
   #adopting = true;
   #judged = false;
@@ -347,6 +353,7 @@ class Loop implements Director {
   }
 
   async poll(): Promise<void> {
+    await this.#weighEvidence();
     if (this.#running !== undefined || !needsKernel(this.#config, this.#owned, undefined)) return;
     const read = await this.#ports.kernel.readCounts();
     if (!read.ok || this.#running !== undefined) return;
@@ -373,6 +380,46 @@ class Loop implements Director {
     }
     const stand = standOf(this.#owned.leaving ?? [], this.#ports.now(), this.#config.ipvs);
     return stand === this.#stand ? undefined : 'the deadline of a server that takes no new clients';
+  }
+
+  /** Whether other firewalls let through what is ours, by the counters of our own rules. */
+  async #weighEvidence(): Promise<void> {
+    const { kernel, log } = this.#ports;
+    const services = Object.keys(this.#config.services);
+    if (services.length === 0) return;
+    const read = await kernel.readCounters();
+    if (!read.ok) return;
+    const refused = [...read.value].filter(([name]) => name.startsWith('refused_')).reduce((sum, [, n]) => sum + n, 0);
+    // Rules that were put in anew count from zero.
+    this.#refused.total += refused < this.#refused.seen ? refused : refused - this.#refused.seen;
+    this.#refused.seen = refused;
+    this.#evidence = weigh(this.#evidence, read.value, services);
+    const keyOf = ({ service, way }: Loss) => `${way} ${service}`;
+    const now = new Set(this.#evidence.losses.map(keyOf));
+    for (const [key, { loss }] of this.#losses) {
+      if (now.has(key)) continue;
+      this.#losses.delete(key);
+      log.event('FOREIGN_DROP_OVER', { service: loss.service, way: loss.way });
+      this.changed('firewall');
+    }
+    for (const loss of this.#evidence.losses) {
+      if (this.#losses.has(keyOf(loss))) continue;
+      const problem = await this.#explain(loss);
+      this.#losses.set(keyOf(loss), { loss, problem });
+      log.event('FOREIGN_DROP', { service: loss.service, way: loss.way, problem });
+      this.changed('firewall');
+    }
+  }
+
+  async #explain(loss: Loss): Promise<string> {
+    const service = firewallOf(this.#config, this.#node).services.find(({ name }) => name === loss.service);
+    const rules = await this.#ports.kernel.readAllRules();
+    const family = service && familyOf(service.vip) === 6 ? 'ip6' : 'ip';
+    return lossText(
+      loss,
+      rules.ok ? suspects(rules.value, loss.way, family) : [],
+      service ? acceptMatch(loss.way, service) : '',
+    );
   }
 
   pulseSays(snapshot: Snapshot): void {
@@ -454,6 +501,7 @@ class Loop implements Director {
       known: this.#known,
       lastAuditAt: this.#lastAuditAt,
       watchProblems: this.#watchProblems(),
+      refused: this.#refused.total,
       sync: sync.status,
       failures: this.#failures(),
       syncProblems: sync.problems,
@@ -475,7 +523,8 @@ class Loop implements Director {
         ]
       : [];
     const blind = needsKernel(this.#config, this.#owned, undefined) ? this.#ports.watchProblem() : undefined;
-    return blind === undefined ? fight : [...fight, blind];
+    const lost = [...this.#losses.values()].map(({ problem }) => problem);
+    return [...fight, ...lost, ...(blind === undefined ? [] : [blind])];
   }
 
   subscribe(listener: (reason: string) => void): () => void {

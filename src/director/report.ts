@@ -30,6 +30,8 @@ export interface ReportInput {
   readonly lastAuditAt: string | null;
   /** Sentences about changes by others, and about not noticing them. */
   readonly watchProblems: readonly string[];
+  /** Packets refused because they came where nobody is served. */
+  readonly refused: number;
   readonly sync: SyncStatus;
   /** Sentences of service-watch.ts. */
   readonly failures: readonly string[];
@@ -95,6 +97,7 @@ export function statusReport(input: ReportInput): StatusReport {
       rulesIn: known.rulesIn,
       lastAuditAt,
       repairs: known.repairs,
+      refused: input.refused,
       errors: [...known.errors],
       found: { ...input.kernelFound },
     },

@@ -5,6 +5,7 @@ import { interfaceOf } from '../config/node.ts';
 import type { Config, LanConfig, ServiceConfig } from '../config/schema.ts';
 import { EVENT_PORT, INJECTION_PORT, SYNC_GROUP } from '../sync/daemon-plan.ts';
 import { type Address, familyOf } from '../units/address.ts';
+import { counterName, type End, WAYS, type Way, wayMatch } from './evidence.ts';
 
 /** Our table, `inet tandem`; no other is ever touched. */
 export const TABLE_FAMILY = 'inet';
@@ -108,6 +109,14 @@ export function ruleset(firewall: Firewall): string {
     removal().trimEnd(),
     `table ${TABLE_FAMILY} ${TABLE_NAME} {`,
     '\tcomment "written by tandem-director; changes by hand are undone"',
+    ...counterNames(firewall).map(name => `\tcounter ${name} {\n\t}`),
+    ...EVIDENCE_CHAINS.flatMap(({ name, head, points }) =>
+      chain(
+        name,
+        head,
+        each(service => evidenceRules(service, points)),
+      ),
+    ),
     ...chain('elsewhere', 'type filter hook prerouting priority raw; policy accept;', elsewhereRules(firewall)),
     ...chain(
       'ftp_marks',
@@ -152,7 +161,9 @@ function elsewhereRules({ interfaces, virtual, services }: Firewall): string[] {
   const refuse = (match: string, addresses: readonly Address[]) =>
     addresses.length === 0
       ? []
-      : [`${match} daddr { ${addresses.join(', ')} } fib daddr type local counter reject with icmpx admin-prohibited`];
+      : [
+          `${match} daddr { ${addresses.join(', ')} } fib daddr type local counter name refused_elsewhere reject with icmpx admin-prohibited`,
+        ];
   return [
     `iifname ${namesSet(['lo', ...interfaces])} accept`,
     'meta iifkind "vrf" accept',
@@ -167,11 +178,92 @@ function elsewhereRules({ interfaces, virtual, services }: Firewall): string[] {
   ];
 }
 
+interface EvidenceChain {
+  readonly name: string;
+  readonly head: string;
+  readonly points: readonly { readonly way: Way; readonly end: End; readonly also: string }[];
+}
+
+/** Where new connections are counted; nothing is ever decided there. "also": only what is on this way and not the router's own. */
+const EVIDENCE_CHAINS: readonly EvidenceChain[] = [
+  {
+    name: 'seen_prerouting',
+    head: 'type filter hook prerouting priority -310; policy accept;',
+    points: [
+      { way: 'from-clients', end: 'early', also: 'fib daddr type local' },
+      { way: 'from-servers', end: 'early', also: 'fib daddr type != local' },
+      { way: 'active-data', end: 'early', also: 'fib daddr type != local' },
+    ],
+  },
+  {
+    name: 'seen_input',
+    head: 'type filter hook input priority 97; policy accept;',
+    points: [{ way: 'from-clients', end: 'late', also: '' }],
+  },
+  {
+    name: 'seen_forward',
+    head: 'type filter hook forward priority 97; policy accept;',
+    points: [
+      { way: 'from-servers', end: 'late', also: '' },
+      { way: 'active-data', end: 'late', also: '' },
+    ],
+  },
+  {
+    name: 'seen_output',
+    head: 'type filter hook output priority -310; policy accept;',
+    points: [{ way: 'to-servers', end: 'early', also: '' }],
+  },
+  {
+    name: 'seen_postrouting',
+    head: 'type filter hook postrouting priority 109; policy accept;',
+    points: [{ way: 'to-servers', end: 'late', also: '' }],
+  },
+];
+
+function evidenceRules(service: FirewallService, points: EvidenceChain['points']): string[] {
+  return points.flatMap(({ way, end, also }) => {
+    const match = matchOf(way, service);
+    if (match === undefined) return [];
+    const from = way === 'from-clients' ? `iifname ${namesSet(service.interfaces)} ` : '';
+    return [`${from}${match} ${also === '' ? '' : `${also} `}counter name ${counterName(way, end, service.name)}`];
+  });
+}
+
+function matchOf(way: Way, service: FirewallService): string | undefined {
+  const synAck = `${FLAGS} == syn | ack`;
+  return wayMatch(way, service, { control: `{ ${service.controlPort}, ${passive(service)} }`, syn: SYN, synAck });
+}
+
+/** What a rule of others must accept for a way to be open. */
+export function acceptMatch(way: Way, service: FirewallService): string {
+  const ports = `{ ${service.controlPort}, ${passive(service)} }`;
+  switch (way) {
+    case 'from-clients':
+      return `${ip(service)} daddr ${service.vip} tcp dport ${ports}`;
+    case 'to-servers':
+      return `${ip(service)} daddr { ${service.servers.join(', ')} } tcp dport ${ports}`;
+    case 'from-servers':
+      return `${ip(service)} saddr { ${service.servers.join(', ')} } tcp sport ${ports}`;
+    case 'active-data':
+      return `${ip(service)} saddr { ${service.servers.join(', ')} } tcp sport 20`;
+  }
+}
+
+function counterNames({ services }: Firewall): string[] {
+  if (services.length === 0) return [];
+  const seen = services.flatMap(service =>
+    WAYS.filter(way => matchOf(way, service) !== undefined).flatMap(way =>
+      (['early', 'late'] as const).map(end => counterName(way, end, service.name)),
+    ),
+  );
+  return ['refused_elsewhere', ...services.map(({ name }) => `refused_${name}`), ...seen].sort();
+}
+
 /** Clients on the servers' own LAN, and this router itself: an answer at once is better than silence. */
 function notServedRules(service: FirewallService): string[] {
   const from = `iifname != ${namesSet(service.interfaces)} ${ip(service)} daddr ${service.vip}`;
   const ports = `tcp dport { ${service.controlPort}, ${passive(service)} }`;
-  return [`${from} ${ports} ${SYN} counter reject with tcp reset`];
+  return [`${from} ${ports} ${SYN} counter name refused_${service.name} reject with tcp reset`];
 }
 
 const FLAGS = 'tcp flags & (fin | syn | rst | ack)';

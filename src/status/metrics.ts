@@ -249,6 +249,9 @@ function kernelFamilies(report: StatusReport): Family[] {
   return [
     gauge('tandem_rules_in', 'Whether the kernel has all rules', [sample(kernel.rulesIn)]),
     counter('tandem_repairs_total', 'Changes by others that the director put right', [sample(kernel.repairs)]),
+    counter('tandem_refused_packets_total', 'Packets refused because of the interface they came by', [
+      sample(kernel.refused),
+    ]),
     gauge('tandem_kernel_errors', 'Changes that the last apply could not make', [sample(kernel.errors.length)]),
     gauge('tandem_audit_timestamp_seconds', 'Unix time of the last audit', timestamps(kernel.lastAuditAt)),
   ];

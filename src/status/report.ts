@@ -49,6 +49,8 @@ export const statusReportSchema = z.object({
     rulesIn: z.boolean(),
     lastAuditAt: z.string().nullable(),
     repairs: z.int(),
+    /** Packets for VIPs and gateways, and FTP connections, refused since the director's start because of where they came from. */
+    refused: z.int(),
     /** Changes the last apply could not make, each a sentence. */
     errors: z.array(z.string()),
     /** What this kernel was found to do where kernels differ, by name. */

@@ -133,6 +133,7 @@ export function sampleReport(): StatusReport {
       rulesIn: true,
       lastAuditAt: '2026-11-22T16:24:30.000Z',
       repairs: 0,
+      refused: 0,
       errors: [],
       found: { injection: 'works' },
     },

@@ -58,6 +58,7 @@ function after(seen: readonly (readonly [number, Snapshot | null])[], rulesIn = 
       verdicts: [],
       leavers: [],
       watchProblems: [],
+      refused: 0,
       table: { services: [] },
       counts: [],
     },

@@ -127,7 +127,7 @@ export function statusReport(changes: Partial<StatusReport> = {}): StatusReport 
         servers: [serverReport(), sick],
       },
     ],
-    kernel: { rulesIn: true, lastAuditAt: '2026-11-22T10:00:00.000Z', repairs: 2, errors: [], found: {} },
+    kernel: { rulesIn: true, lastAuditAt: '2026-11-22T10:00:00.000Z', repairs: 2, refused: 3, errors: [], found: {} },
     sync: syncReport(),
     ...changes,
   };

@@ -65,6 +65,7 @@ test('the values of a report come out under conventional names and in base units
     'tandem_server_connections{service="ftp",server="ftp1",state="active"}': 4,
     tandem_rules_in: 1,
     tandem_repairs_total: 2,
+    tandem_refused_packets_total: 3,
     tandem_pulse_heartbeats_sent_total: 100,
     tandem_pulse_refused_bad_mac_total: 2,
     'tandem_pair_info{pair="ftp-pair"}': 1,

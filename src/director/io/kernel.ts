@@ -2,6 +2,7 @@
 // what goes wrong comes back as a sentence, because the director goes on with whatever part works.
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { CommandError, type Run, run } from '../../command/io/run.ts';
+import type { Counts } from '../../firewall/evidence.ts';
 import type { KernelInterface } from '../../firewall/interfaces.ts';
 import { interfaceNames, readInterfaces } from '../../firewall/io/interfaces.ts';
 import { createNft, type Nft } from '../../firewall/io/nft.ts';
@@ -26,6 +27,10 @@ export interface Kernel {
   /** Complaints, each a sentence; empty when all went in. */
   applyIpvs(commands: readonly IpvsCommand[]): Promise<readonly string[]>;
   readNft(): Promise<Reading<string | undefined>>;
+  /** Packets by the counters of our table. */
+  readCounters(): Promise<Reading<Counts>>;
+  /** The rules of everybody, as `nft -j` lists them. */
+  readAllRules(): Promise<Reading<string>>;
   /** What went wrong; undefined when the rules are in. */
   applyNft(text: string): Promise<string | undefined>;
   /** What is below net.ipv6.conf: interfaces, `all` and `default`. */
@@ -59,6 +64,8 @@ export function createKernel(
       return done.ok ? done.value.map(words => `ipvsadm: ${words}`) : [done.problem];
     },
     readNft: () => reading(() => nft.listTable()),
+    readCounters: () => reading(() => nft.readCounters()),
+    readAllRules: () => reading(() => nft.listAll()),
     applyNft: async text => problemOf(await reading(() => nft.apply(text))),
     ipv6Interfaces: () => readdir('/proc/sys/net/ipv6/conf').catch(() => []),
     readSysctls: async names =>

@@ -1,5 +1,6 @@
 // Our nftables table through nft: list it, replace it. Not pure.
 import { CommandError, type CommandResult, type Run, run } from '../../command/io/run.ts';
+import { type Counts, parseCounters } from '../evidence.ts';
 import { TABLE_FAMILY, TABLE_NAME } from '../ruleset.ts';
 
 export type NftFailure = 'missing' | 'no-kernel' | 'not-permitted' | 'failed';
@@ -19,6 +20,10 @@ export class NftError extends Error {
 export interface Nft {
   /** The table as nft lists it, without counters; undefined when it is not there. */
   listTable(): Promise<string | undefined>;
+  /** Packets by the names of our table's counters; empty when it is not there. */
+  readCounters(): Promise<Counts>;
+  /** All rules, as `nft -j` lists them. */
+  listAll(): Promise<string>;
   /** Runs a rule set file as one transaction: all of it or nothing. */
   apply(text: string): Promise<void>;
 }
@@ -30,6 +35,12 @@ export function createNft(runCommand: Run = run): Nft {
       if (result.status !== 0 && result.stderr.includes('No such file or directory')) return undefined;
       return check(result).stdout;
     },
+    readCounters: async () => {
+      const result = await call(runCommand, ['-j', 'list', 'counters', 'table', TABLE_FAMILY, TABLE_NAME]);
+      if (result.status !== 0 && result.stderr.includes('No such file or directory')) return new Map();
+      return parseCounters(check(result).stdout);
+    },
+    listAll: async () => check(await call(runCommand, ['-j', 'list', 'ruleset'])).stdout,
     apply: async text => {
       check(await call(runCommand, ['-f', '-'], text));
     },

@@ -70,6 +70,25 @@ export const DIRECTOR_EVENTS = {
     says: 'Nobody has changed the kernel rules of Tandem for a minute.',
     fields: {},
   },
+  FOREIGN_DROP: {
+    severity: 'err',
+    says: 'Packets of a service come to this router, and none of them gets past the firewall rules of others: counted before and after those.',
+    remedy:
+      'The problem names the chains that may do it and the rule that is missing; README says which packets must pass.',
+    fields: {
+      service: 'name of the service',
+      way: 'from-clients, to-servers, from-servers or active-data',
+      problem: 'what is lost, who may do it and what to do',
+    },
+    identity: ['service', 'way'],
+    endedBy: 'FOREIGN_DROP_OVER',
+  },
+  FOREIGN_DROP_OVER: {
+    severity: 'notice',
+    says: 'Packets of a service get past the firewall rules of others again.',
+    fields: { service: 'name of the service', way: 'from-clients, to-servers, from-servers or active-data' },
+    identity: ['service', 'way'],
+  },
   INTERFACE_NAMED: {
     severity: 'notice',
     says: 'The kernel knows an interface by another name than the config (an alternative name, or it was renamed): the rules follow it.',

@@ -1,0 +1,112 @@
+// Whether another firewall drops what is ours, found by evidence: new connections are counted before and after the others' hooks, and
+// where none of several comes through, something in between takes them. Reading their rules could not tell: an accept rule may be
+// right, or be never reached. Pure: counters and time in, what is lost out.
+// Hooks: IPVS takes packets at input 98 and 99 and answers at forward 99 and 100; what it sends passes output (ip_vs_xmit.c).
+
+import { familyOf } from '../units/address.ts';
+import type { FirewallService } from './ruleset.ts';
+
+/** The ways of packets between clients and real servers through this router. */
+export const WAYS = ['from-clients', 'to-servers', 'from-servers', 'active-data'] as const;
+export type Way = (typeof WAYS)[number];
+
+/** nft's hooks that a way leads through between its two counters. */
+export const HOOKS: Readonly<Record<Way, readonly string[]>> = {
+  'from-clients': ['prerouting', 'input'],
+  'to-servers': ['output', 'postrouting'],
+  'from-servers': ['prerouting', 'forward'],
+  'active-data': ['prerouting', 'forward'],
+};
+
+/** New connections in a row that must be lost before it is told: where none has ever come through, and where some have. */
+const LOST_MIN_NEVER = 3;
+const LOST_MIN_BEFORE = 5;
+
+export type End = 'early' | 'late';
+
+export function counterName(way: Way, end: End, service: string): string {
+  return `${way.replaceAll('-', '_')}_${end}_${service}`;
+}
+
+/** The packet that opens a connection on a way, as an nft match. Nothing of it is for this router itself. */
+export function wayMatch(
+  way: Way,
+  service: FirewallService,
+  ports: { readonly control: string; readonly syn: string; readonly synAck: string },
+): string | undefined {
+  const ip = familyOf(service.vip) === 6 ? 'ip6' : 'ip';
+  const servers = `{ ${service.servers.join(', ')} }`;
+  if (way !== 'from-clients' && service.servers.length === 0) return undefined;
+  switch (way) {
+    case 'from-clients':
+      return `${ip} daddr ${service.vip} tcp dport ${ports.control} ${ports.syn}`;
+    case 'to-servers':
+      return `meta mark ${service.mark} ${ip} daddr ${servers} tcp dport ${ports.control} ${ports.syn}`;
+    case 'from-servers':
+      return `${ip} saddr ${servers} tcp sport ${ports.control} ${ports.synAck}`;
+    case 'active-data':
+      return service.active ? `${ip} saddr ${servers} tcp sport 20 ${ports.syn}` : undefined;
+  }
+}
+
+/** Packets by the name of the counter. */
+export type Counts = ReadonlyMap<string, number>;
+
+/** Reads `nft -j list counters`; throws when it is something else. */
+export function parseCounters(json: string): Counts {
+  const { nftables } = JSON.parse(json) as { nftables?: unknown };
+  if (!Array.isArray(nftables)) throw new TypeError('nft printed no list of counters');
+  return new Map(
+    nftables.flatMap((item: { counter?: { name?: unknown; packets?: unknown } }) =>
+      typeof item?.counter?.name === 'string' && typeof item.counter.packets === 'number'
+        ? [[item.counter.name, item.counter.packets] as const]
+        : [],
+    ),
+  );
+}
+
+interface Trail {
+  readonly early: number;
+  readonly late: number;
+  /** New connections that came, of which none came through, since one last did. */
+  readonly lost: number;
+  readonly passed: boolean;
+}
+
+export interface Loss {
+  readonly service: string;
+  readonly way: Way;
+}
+
+export interface Evidence {
+  readonly trails: ReadonlyMap<string, Trail>;
+  readonly losses: readonly Loss[];
+}
+
+export const NO_EVIDENCE: Evidence = { trails: new Map(), losses: [] };
+
+/** The evidence after another look at the counters. */
+export function weigh(before: Evidence, counts: Counts, services: readonly string[]): Evidence {
+  const trails = new Map<string, Trail>();
+  const losses: Loss[] = [];
+  for (const service of services) {
+    for (const way of WAYS) {
+      const [early, late] = (['early', 'late'] as const).map(end => counts.get(counterName(way, end, service)));
+      if (early === undefined || late === undefined) continue;
+      const key = `${way} ${service}`;
+      const trail = follow(before.trails.get(key), early, late);
+      trails.set(key, trail);
+      if (trail.lost >= (trail.passed ? LOST_MIN_BEFORE : LOST_MIN_NEVER)) losses.push({ service, way });
+    }
+  }
+  return { trails, losses };
+}
+
+function follow(before: Trail | undefined, early: number, late: number): Trail {
+  // Rules that were put in anew count from zero.
+  const anew = before === undefined || early < before.early || late < before.late;
+  const came = anew ? early : early - before.early;
+  const through = anew ? late : late - before.late;
+  if (through > 0) return { early, late, lost: 0, passed: true };
+  return { early, late, lost: (before?.lost ?? 0) + came, passed: before?.passed ?? false };
+}

@@ -98,3 +98,22 @@ function inTheWay({ state, interface: name, syncId }: KernelDaemon): string {
 export function describeDaemon({ state, interface: name, port }: KernelDaemon): string {
   return `the kernel's ${state} sync daemon on ${name}, port ${port}`;
 }
+
+/** What of the kernel's part works. */
+export interface KernelParts {
+  /** What the master daemon says arrives here. */
+  readonly hears: boolean;
+  readonly master: boolean;
+  readonly backup: boolean;
+  /** Entries given to the backup daemon get into the table. */
+  readonly injection: boolean;
+  readonly followsConntrack: boolean;
+}
+
+/**
+ * Whether the sync may begin. Without the master's events, which a firewall may take, conntrack's tell of connections and the table
+ * is read: a standby that is a little behind is better than none.
+ */
+export function isRunning({ hears, master, backup, injection, followsConntrack }: KernelParts): boolean {
+  return backup && injection && ((hears && master) || followsConntrack);
+}

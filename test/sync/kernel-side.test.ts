@@ -1,6 +1,6 @@
 // What the kernel's side of the sync should look like, from what ip, ipvsadm and /proc say: pure parts of src/sync.
 import test from 'ava';
-import { type KernelDaemon, planDaemons, SYNC_ID, WANTED_DAEMONS } from '../../src/sync/daemon-plan.ts';
+import { isRunning, type KernelDaemon, planDaemons, SYNC_ID, WANTED_DAEMONS } from '../../src/sync/daemon-plan.ts';
 import { rawOf } from '../../src/sync/entry.ts';
 import { questionsOf } from '../../src/sync/io/flow-watch.ts';
 import { parseInterfaces, planLink } from '../../src/sync/private-link.ts';
@@ -169,3 +169,19 @@ test('with many VIPs conntrack is asked once for each family, because every chil
   }));
   t.deepEqual(questionsOf({ ...scope, services: many }), [['-f', 'ipv4']]);
 });
+
+const WORKS = { hears: true, master: true, backup: true, injection: true, followsConntrack: true };
+
+for (const { title, lacks, running } of [
+  { title: 'all works', lacks: {}, running: true },
+  { title: "a firewall takes the master's events: conntrack tells", lacks: { hears: false }, running: true },
+  { title: 'no master, as when it sends elsewhere: conntrack tells', lacks: { master: false }, running: true },
+  { title: 'nobody tells of connections', lacks: { hears: false, followsConntrack: false }, running: false },
+  { title: "conntrack is not there, the master's events are", lacks: { followsConntrack: false }, running: true },
+  { title: 'no backup daemon', lacks: { backup: false }, running: false },
+  { title: 'the kernel takes no entries', lacks: { injection: false }, running: false },
+]) {
+  test(`the sync ${running ? 'runs' : 'does not run'}: ${title}`, t => {
+    t.is(isRunning({ ...WORKS, ...lacks }), running);
+  });
+}

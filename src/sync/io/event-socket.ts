@@ -27,8 +27,11 @@ export type EventCounter =
 export interface EventSocket {
   readonly masterAddress: string;
   readonly listenerAddress: string;
-  /** Sends a datagram the way the master's go and says whether it arrived: a firewall or a setting may be in the way. */
-  probe(): Promise<boolean>;
+  /**
+   * Sends a datagram the way the master's go and says whether it arrived: a firewall or a setting may be in the way. `patient`: it
+   * should arrive, so one that is lost on a busy machine is sent again; else one try is enough to see that nothing has changed.
+   */
+  probe(patient: boolean): Promise<boolean>;
   close(): void;
 }
 
@@ -53,8 +56,8 @@ export async function openEventSocket(options: EventSocketOptions): Promise<Even
   return {
     masterAddress,
     listenerAddress,
-    probe: async () => {
-      for (let attempt = 0; attempt < PROBE_ATTEMPTS; attempt += 1) {
+    probe: async patient => {
+      for (let attempt = 0; attempt < (patient ? PROBE_ATTEMPTS : 1); attempt += 1) {
         serial += 1;
         const text = `tandem probe ${process.pid} ${serial}`;
         const heard = new Promise<boolean>(resolve => {

@@ -4,7 +4,14 @@ import { readFile } from 'node:fs/promises';
 import { type Run, run } from '../../command/io/run.ts';
 import { createIpvsadm, type Ipvsadm } from '../../ipvs/io/ipvsadm.ts';
 import { SYNC_KERNEL_COUNTERS } from '../../log/counters.ts';
-import { describeDaemon, type KernelDaemon, type OldTarget, oldDaemons, planDaemons } from '../daemon-plan.ts';
+import {
+  describeDaemon,
+  isRunning,
+  type KernelDaemon,
+  type OldTarget,
+  oldDaemons,
+  planDaemons,
+} from '../daemon-plan.ts';
 import type { EnsureResult, ServerEntryCounts, SyncKernel, SyncKernelListener } from '../ports.ts';
 import { MASTER_END } from '../private-link.ts';
 import type { Scope } from '../scope.ts';
@@ -12,7 +19,7 @@ import { readActiveData, readConnectionTable } from './connection-table.ts';
 import { type EventSocket, openEventSocket } from './event-socket.ts';
 import { createFlowWatch, type FlowWatch } from './flow-watch.ts';
 import { createInjector, type Injector } from './injection.ts';
-import { type Trial, tryKernel } from './kernel-trial.ts';
+import { TRIAL_ENTRIES_MAX, type Trial, tryKernel } from './kernel-trial.ts';
 import { ensureLink, type LinkState, planInterface } from './private-interface.ts';
 import { sendsFrom } from './udp-socket-table.ts';
 
@@ -50,6 +57,8 @@ class Kernel implements SyncKernel {
   #events: EventSocket | undefined;
   #trial: Trial | undefined;
   #last: Promise<unknown> = Promise.resolve();
+  /** Whether the last datagram of a probe arrived; until the first one, as if. */
+  #heard = true;
   #closed = false;
 
   constructor(options: SyncKernelOptions, listener: SyncKernelListener) {
@@ -98,8 +107,14 @@ class Kernel implements SyncKernel {
     const open = this.#trial === undefined || this.#trial.problems.length > 0;
     if (open && daemons?.backup) await attempt(() => this.#tryOut(daemons.backup as KernelDaemon));
     problems.push(...(this.#trial?.problems ?? []), ...this.#flows.problems(), ...(await conntrackProblems()));
-    const daemonsRun = daemons?.master !== undefined && daemons.backup !== undefined;
-    const running = hears && daemonsRun && this.#trial?.injection === true;
+    const running = isRunning({
+      hears,
+      ...{ master: daemons?.master !== undefined, backup: daemons?.backup !== undefined },
+      ...{ injection: this.#trial?.injection === true, followsConntrack: this.#flows.problems().length === 0 },
+    });
+    if (running && !hears && ((await attempt(() => this.#entries())) ?? Number.POSITIVE_INFINITY) <= TRIAL_ENTRIES_MAX)
+      // Reading a larger table is quadratic: it is left to conntrack.
+      this.#listener.lost("the kernel's sync events do not arrive");
     return { running, changes, problems, found: this.#trial?.found ?? {} };
   }
 
@@ -160,16 +175,22 @@ class Kernel implements SyncKernel {
         ...{ entries: list => entries(list), lost: what => lost(what) },
       });
     }
-    if (await this.#events?.probe()) return true;
+    const heard = (await this.#events?.probe(this.#heard)) === true;
+    this.#heard = heard;
+    if (heard) return true;
     problems.push(
-      `what this router sends on its private interface does not arrive at its other end: is there a firewall rule against UDP port 8849 on tandem-sync1? Without it connections are reported by conntrack only`,
+      `what this router sends on its private interface does not arrive at its other end: is there a firewall rule against UDP port 8849 on tandem-sync1 (missing is perhaps: iifname "tandem-sync1" udp dport 8849 accept)? Until then connections are reported by conntrack, and the table is read at every audit`,
     );
     return false;
   }
 
-  async #tryOut(backup: KernelDaemon): Promise<void> {
+  async #entries(): Promise<number> {
     const counts = await this.#ipvsadm.readPersistentCounts();
-    const entries = counts.reduce((sum, c) => sum + c.templates + c.activeConnections + c.inactiveConnections, 0);
+    return counts.reduce((sum, c) => sum + c.templates + c.activeConnections + c.inactiveConnections, 0);
+  }
+
+  async #tryOut(backup: KernelDaemon): Promise<void> {
+    const entries = await this.#entries();
     const [trial, subscribed] = await Promise.all([
       tryKernel(this.#injector, backup.lengthMax, entries),
       this.#flows.ready(FLOWS_READY_MS),

@@ -130,13 +130,13 @@ function writeConfig(lab: Lab, servers: typeof SERVERS): Promise<void> {
   return writeFile(path.join(lab.dir, 'tandem.yaml'), configText(servers, keyFileOf(lab)));
 }
 
-interface Setting {
+export interface Setting {
   readonly rig: DirectorRig;
   readonly ftp: Awaited<ReturnType<Lab['ftpServers']>>;
 }
 
 /** FTP servers, a foreign service, a director with all servers up, and VIP and gateway on r1. */
-async function setUp(lab: Lab, sizes: { bigBytes: number; rateBytesPerS: number }): Promise<Setting> {
+export async function setUp(lab: Lab, sizes: { bigBytes: number; rateBytesPerS: number }): Promise<Setting> {
   await writeFile(keyFileOf(lab), `${'7f'.repeat(32)}\n`, { mode: 0o600 });
   await writeConfig(lab, SERVERS);
   const ftp = await lab.ftpServers(sizes);

@@ -16,6 +16,7 @@ const STANDBY: GateStanding = { pulseHeard: true, owner: false };
 interface Case {
   readonly recorded?: boolean;
   readonly standing?: GateStanding;
+  readonly rules?: string;
   /** pulse ends while nft works. */
   readonly ends?: boolean;
 }
@@ -23,11 +24,11 @@ interface Case {
 async function audited(
   t: ExecutionContext,
   listings: (string | undefined)[],
-  { recorded = true, standing = OWNER, ends = false }: Case = {},
+  { recorded = true, standing = OWNER, ends = false, rules = 'the rules' }: Case = {},
 ) {
   const runDir = await mkdtemp(join(tmpdir(), 'tandem-gate-'));
   t.teardown(() => rm(runDir, { recursive: true }));
-  if (recorded) await writeGateRecord(runDir, { rules: 'the rules', listing: GOOD });
+  if (recorded) await writeGateRecord(runDir, { rules, listing: GOOD });
   const applied: string[] = [];
   const nft: Run = async (_, args, options) => {
     if (!args.includes('list')) {
@@ -49,6 +50,13 @@ test('changed rules are put back as pulse had them', async t => {
   const { finding, applied } = await audited(t, ['table netdev tandem_gate {\n}\n', GOOD]);
   t.deepEqual(applied, ['the rules']);
   t.regex(finding.change ?? '', /put back/);
+});
+
+test('rules for an interface that has another name now are left to pulse, which follows it', async t => {
+  const rules = 'chain a { type filter hook ingress device "nobody0" priority -500; }';
+  t.deepEqual(await audited(t, ['changed', GOOD], { rules }), { finding: {}, applied: [] });
+  const here = rules.replace('nobody0', 'lo');
+  t.deepEqual((await audited(t, ['changed', GOOD], { rules: here })).applied, [here]);
 });
 
 test('rules that cannot be put back are a problem', async t => {

@@ -4,11 +4,17 @@
 import { type Run, run } from '../../command/io/run.ts';
 import { GATE_FAMILY, GATE_TABLE, gateRemoval, withoutElements } from '../../firewall/gate.ts';
 import { readGateRecord } from '../../firewall/io/gate-file.ts';
+import { interfaceNames } from '../../firewall/io/interfaces.ts';
 
 /** What an audit did: `change` was made, or `problem` kept it from that. */
 export interface GateFinding {
   readonly change?: string;
   readonly problem?: string;
+}
+
+/** The interfaces that rules are hooked to. */
+function devicesIn(rules: string): string[] {
+  return [...rules.matchAll(/ hook ingress device "([^"]+)"/g)].map(match => match[1] as string);
 }
 
 export interface GateStanding {
@@ -31,6 +37,9 @@ export function createGateAudit(runDir: string, runCommand: Run = run): GateAudi
       const listing = await list();
       if (listing === record.listing) return {};
       if (listing === undefined && (owner || !pulseHeard)) return {};
+      // An interface was renamed or is gone: pulse makes the rules anew for what is there.
+      const present = await interfaceNames();
+      if (devicesIn(record.rules).some(name => !present.includes(name))) return {};
       const { status, stderr } = await runCommand('nft', ['-f', '-'], { input: record.rules });
       const after = await list();
       // pulse has taken its rules away meanwhile: it ends, and nobody would open this gate.

@@ -11,6 +11,7 @@ import {
   deadAt,
   deadMs,
   evidenceOf,
+  givenUpMs,
   heardWithin,
   judge,
   listenMs,
@@ -133,6 +134,8 @@ function tickOwner(turn: Turn, state: State & { role: 'active' }): void {
 /** Renewal first, then the heartbeat: a router that stalls between the two has lost its lease before the peer counts. */
 function beat(turn: Turn): void {
   const { state, settings } = turn.machine;
+  const ready = whyNotClaim(turn.machine, turn.now) === undefined;
+  update(turn, { readySince: ready ? (turn.machine.readySince ?? turn.now) : undefined });
   const offering = state.role === 'handing-over' && state.phase !== 'flushing';
   if (state.role === 'active' || (state.role === 'handing-over' && !offering)) {
     const epoch = raiseAbove(turn, state.epoch);
@@ -221,14 +224,22 @@ function late(turn: Turn, byMs: number): void {
     const probing = { ...state.probing, round: { ...state.probing.round, sentAt: turn.now } };
     update(turn, { state: { ...state, probing } as State });
   }
+  if (byMs >= givenUpMs(turn.machine)) sleptLong(turn);
   update(turn, { blindUntil: turn.now, unread: true, lease: { ...turn.machine.lease, inFlight } });
   report(turn, 'LOOP_LATE', { byMs: Math.round(byMs) });
+}
+
+/** As a start: what was listened for before counts no more. */
+function sleptLong(turn: Turn): void {
+  const { state } = turn.machine;
+  update(turn, { wokenAt: turn.now });
+  if (state.role === 'starting') update(turn, { state: { ...state, startedAt: turn.now } });
 }
 
 function hear(turn: Turn, event: PulseEvent & { type: 'datagram' }): void {
   const back = !heardWithin(turn.machine, deadMs(turn.machine), turn.now);
   const before = turn.machine.peer.last?.role;
-  const { peer, reception } = receive(turn.machine.peer, event.link, event.message, turn.now);
+  const { peer, reception } = receive(turn.machine.peer, event.link, event.message, turn.now, givenUpMs(turn.machine));
   update(turn, { peer });
   noteEpoch(turn, peer.highest);
   if (reception === 'closed') return hearWill(turn, event.message as Will);

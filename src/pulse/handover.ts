@@ -1,7 +1,7 @@
 // A planned handover from the giver's side: flush, offer, let go once the peer serves, or take back. Make-before-break: the giver
 // keeps its addresses until it hears the taker serve; its lease, not renewed since the offer, bounds the overlap.
 // DESIGN.md invariant 8. Pure.
-import { after, ms } from '../units/duration.ts';
+import { after, between, ms } from '../units/duration.ts';
 import { compareEpochs, type Epoch, formatEpoch } from '../units/epoch.ts';
 import { evidenceOf, fitPeerHeard, probeRoundMs, whyPeerCannotTake, whyPeerIsCold } from './judgement.ts';
 import type { Giving } from './machine.ts';
@@ -53,8 +53,16 @@ export function beginHandover(turn: Turn, why: string, { flush, coldToo }: Hando
   };
   become(turn, giving, why, { ...evidenceOf(turn.machine, undefined, turn.now), flushMs: waitMs });
   report(turn, 'HANDOVER_STARTED', { reason: why, flushMs: waitMs });
-  if (waitMs === 0) offer(turn, giving);
+  if (waitMs === 0 && leaseIsArmed(turn)) offer(turn, giving);
   return undefined;
+}
+
+/**
+ * By vipd's own word the lease ends by itself unless it is renewed: only then does it bound the overlap. One that was alone until this
+ * moment has yet to say so; it may be stopped just then, and its kernel would go on serving.
+ */
+function leaseIsArmed({ machine: { lease } }: Turn): boolean {
+  return lease.ackedArmed && lease.inFlight.every(({ armed }) => armed);
 }
 
 function whyNotGive({ machine, now }: Turn, coldToo: boolean): string | undefined {
@@ -67,7 +75,9 @@ export function tickGiving(turn: Turn, state: Giving): void {
   if (state.phase === 'flushing') {
     const obstacle = whyNotGive(turn, state.coldToo);
     if (obstacle) takeBack(turn, state, `the peer can no longer take over: ${obstacle}`);
-    else offer(turn, state);
+    else if (leaseIsArmed(turn)) offer(turn, state);
+    else if (between(state.until, turn.now) >= turn.machine.settings.leaseMs)
+      takeBack(turn, state, 'vipd has not armed the lease in time');
   } else if (state.phase === 'offered') check(turn, state);
   else conclude(turn, state);
 }

@@ -13,6 +13,8 @@ import { inForce, unheardAt, usableGrant } from './witness-force.ts';
 const SILENT_ROUNDS = 2;
 /** How much longer than its lease a peer must have been silent, in its heartbeat intervals. */
 const LEASE_MARGIN_INTERVALS = 0.8;
+/** A peer is lately heard that was heard within so many D. */
+const FIT_HEARD_DEADS = 2;
 /** The director is gone when it has not reported for this long. */
 export const REPORT_STALE_MS = 5_000;
 /** Longest wait of a start for heartbeats of a peer, beyond the time its VIPs may live without it: kernel lifetimes end late. */
@@ -30,6 +32,14 @@ export function probeRoundMs(machine: Machine): Ms {
   return ms(Math.max(5, Math.min(25, machine.settings.intervalMs / 2)));
 }
 
+/** A router that was silent for so long may have been given up: the peer keeps its addresses as one that is alone does. */
+export function givenUpMs(machine: Machine): number {
+  const { last } = machine.peer;
+  const { deadMs: own, leaseMs, intervalMs } = machine.settings;
+  const peerDeadMs = Math.max(last?.deadMs ?? own, leaseMs + LEASE_MARGIN_INTERVALS * intervalMs);
+  return FIT_HEARD_DEADS * peerDeadMs - 1.5 * intervalMs;
+}
+
 /** How long a start listens: longer than any VIP can live without its pulse. */
 export function listenMs(machine: Machine): Ms {
   const { aloneKeepMs, leaseMs } = machine.settings;
@@ -43,7 +53,7 @@ export function heardWithin(machine: Machine, within: number, now: At): boolean 
 
 /** Someone could take over from us: the lease must be armed. */
 export function fitPeerHeard(machine: Machine, now: At): boolean {
-  return heardWithin(machine, 2 * deadMs(machine), now) && machine.peer.last?.ready === true;
+  return heardWithin(machine, FIT_HEARD_DEADS * deadMs(machine), now) && machine.peer.last?.ready === true;
 }
 
 /** The peer as the taker of a planned handover: undefined when it can take, else why not. */
@@ -151,7 +161,7 @@ export function judge(machine: Machine, idle: Idle, now: At): Judgement {
   if (
     willIsNews(machine) &&
     willOpensTheWay(machine) &&
-    (willIsFresh(machine, now) || (probing?.silentRounds ?? 0) > 0)
+    (willIsFresh(machine, now) || ((probing?.silentRounds ?? 0) > 0 && !listensAnew(machine)))
   )
     return take(machine, probing, now, 'the peer sent its last will: it holds no VIP any more');
   const silent = !heardWithin(machine, deadMs(machine), now);
@@ -159,7 +169,7 @@ export function judge(machine: Machine, idle: Idle, now: At): Judgement {
     if (now < suspectAt(machine)) return { verdict: 'calm' };
     if (now < deadAt(machine)) return { verdict: 'suspicious', linksBroken: false, vacant: false };
   } else if (!silent) {
-    return judgeVacancy(machine, idle, now);
+    return withGrant(machine, judgeVacancy(machine, idle, now), now);
   } else if (now < deadAt(machine)) {
     return { verdict: 'suspicious', linksBroken: false, vacant: false };
   }
@@ -175,12 +185,33 @@ export function judge(machine: Machine, idle: Idle, now: At): Judgement {
   return { verdict: 'suspicious', linksBroken: (probing?.answeredRounds ?? 0) > 0, vacant: false };
 }
 
+/** The peer has lately echoed a heartbeat of ours that was young: it hears us, too. */
+export function hearsUs(machine: Machine, now: At): boolean {
+  const within = Math.min(machine.settings.deadMs, machine.peer.last?.deadMs ?? machine.settings.deadMs);
+  return machine.peer.links.some(({ echoedAt }) => echoedAt !== undefined && between(echoedAt, now) <= within);
+}
+
+/** A peer that does not hear us takes our silence for death: it may be granted the addresses while we see that nobody serves. */
+function withGrant(machine: Machine, judgement: Judgement, now: At): Judgement {
+  if (judgement.verdict !== 'take' || !inForce(machine) || hearsUs(machine, now)) return judgement;
+  const grant = usableGrant(machine, now);
+  if (!grant) return { verdict: 'suspicious', linksBroken: false, vacant: true };
+  return { ...judgement, why: `${judgement.why}, and the witness grants it`, grant: grant.epoch };
+}
+
 /**
  * When silence may be acted on: a router that has just lost the addresses by its own stall waits longer. A peer whose heartbeats are lost
- * may be taking over in this moment, and answers once it has.
+ * may be taking over in this moment, and answers once it has. And one that was asleep for so long that the peer may have found itself
+ * alone listens as after a start: the addresses of a peer that is stalled by now live for longer than D, and its answers may be lost.
  */
 function silenceAt(machine: Machine, { yields }: Idle): At {
+  if (listensAnew(machine)) return after(machine.wokenAt as At, listenMs(machine));
   return yields ? after(deadAt(machine), ms(patienceMs(machine))) : deadAt(machine);
+}
+
+/** It was asleep for long, and has not heard the peer since. */
+function listensAnew({ wokenAt, peer: { heardAt } }: Machine): boolean {
+  return wokenAt !== undefined && (heardAt === undefined || heardAt <= wokenAt);
 }
 
 /** How long a router that does not go first waits for the one that does. */
@@ -198,8 +229,24 @@ function judgeVacancy(machine: Machine, { probing, vacantSince, yields }: Idle, 
   const patience = patienceMs(machine);
   const inTime = first && last?.role !== 'claiming' && waited < patience - machine.settings.intervalMs;
   const myTurn = !competing || inTime || waited >= patience * (first || yields ? 2 : 1);
-  if (!myTurn || (probing?.silentRounds ?? 0) < 1) return { verdict: 'suspicious', linksBroken: false, vacant: true };
+  if (!myTurn || (probing?.silentRounds ?? 0) < 1 || (!competing && now < keptUntil(machine, vacantSince ?? now)))
+    return { verdict: 'suspicious', linksBroken: false, vacant: true };
   return take(machine, probing, now, `the peer is heard as ${last?.role ?? 'unknown'} and does not serve`);
+}
+
+/**
+ * A peer that holds its term and does not serve has no vipd. Its lease ends by itself if it was armed when it served last: it had heard us,
+ * ready, before it asked for that. Else its kernel may keep the addresses as for one that is alone, and only silence of probes, which may
+ * be lost, says that it does not.
+ */
+function keptUntil(machine: Machine, vacantSince: At): At {
+  const { peer, readySince, settings } = machine;
+  const { last, servingAt, servedAt } = peer;
+  if (!last || last.role === 'stopping') return vacantSince;
+  const askedAt = servedAt === undefined ? 0 : servedAt - last.leaseMs;
+  const heardUs = peer.links.some(({ hearsUsSince }) => hearsUsSince !== undefined && hearsUsSince <= askedAt);
+  const armed = heardUs && readySince !== undefined && readySince + settings.intervalMs <= askedAt;
+  return armed ? vacantSince : after((servingAt ?? vacantSince) as At, listenMs(machine));
 }
 
 /** It let go of the newest term there was with its will: it waits for us as long as it can. */
@@ -218,7 +265,10 @@ function willIsNews({ peer, lastTerm }: Machine): boolean {
   return compareEpochs(peer.closed, lastTerm) > 0;
 }
 
-/** A will that we have read late may be of a life that has been followed by another: then the addresses are probed first. */
+/**
+ * A will that we have read late may be of a life that has been followed by another: then the addresses are probed first; after a long
+ * sleep it says nothing any more.
+ */
 function willIsFresh(machine: Machine, now: At): boolean {
   return machine.willReadAt !== undefined && between(machine.willReadAt, now) <= deadMs(machine);
 }

@@ -115,10 +115,17 @@ export interface Giving {
 export interface LeaseView {
   readonly commandSeq: number;
   /** at: of the request, the lease counts from there. waitingSince: later when we did not read for a while. */
-  readonly inFlight: readonly { readonly seq: number; readonly at: At; readonly waitingSince: At }[];
+  readonly inFlight: readonly {
+    readonly seq: number;
+    readonly at: At;
+    readonly waitingSince: At;
+    readonly armed: boolean;
+  }[];
   /** Request time of the newest renewal that vipd acknowledged. */
   readonly ackedAt: At | undefined;
+  /** As asked for last, and as acknowledged last. */
   readonly armed: boolean;
+  readonly ackedArmed: boolean;
   /** Of this term of ownership; undefined before its first renewal. */
   readonly margin: LeaseMargin | undefined;
 }
@@ -145,6 +152,8 @@ export interface Machine {
   readonly heartbeatDueAt: At;
   /** D counts from here at the earliest: our own loop was late, evidence before it is stale. */
   readonly blindUntil: At;
+  /** Awake since then, after a sleep so long that the peer may keep the addresses alone: it is listened to as after a start. */
+  readonly wokenAt: At | undefined;
   /** Our own loop was late, and what came in meanwhile has not been read yet: nothing is concluded before the next tick. */
   readonly unread: boolean;
   /** When a last will was read as it came; one that waited for us to wake up may be old. */
@@ -154,6 +163,8 @@ export interface Machine {
   readonly hold: { readonly on: boolean; readonly until: At | undefined };
   /** Of the config in use, as the director last said: it reloads; before its first word, of the one pulse was started with. */
   readonly configDigest: string;
+  /** Since when our heartbeats have said that we could take over. */
+  readonly readySince: At | undefined;
   readonly rulesIn: boolean;
   readonly healthyServers: number | undefined;
   readonly flushMs: number;
@@ -257,18 +268,20 @@ export function newMachine({ settings, now, ceiling, reserved = ceiling, hold, r
     settings,
     state: { role: 'starting', startedAt: now, resume: false, probing: undefined },
     peer: unknownPeer(settings.bootId, settings.nodeId === 1 ? 2 : 1, settings.links),
-    lease: { commandSeq: 0, inFlight: [], ackedAt: undefined, armed: false, margin: undefined },
+    lease: { commandSeq: 0, inFlight: [], ackedAt: undefined, armed: false, ackedArmed: false, margin: undefined },
     highest: { ...EPOCH_NONE, counter: ceiling },
     ceiling: reserved,
     sendSeq: 0,
     probeId: 0,
     heartbeatDueAt: now,
     blindUntil: now,
+    wokenAt: undefined,
     unread: false,
     willReadAt: undefined,
     lastTerm: EPOCH_NONE,
     hold,
     configDigest: settings.configDigest,
+    readySince: undefined,
     rulesIn,
     healthyServers: undefined,
     flushMs: 0,

@@ -12,6 +12,10 @@ export interface LinkEvidence {
   readonly bootId: string;
   readonly seq: number;
   readonly heardAt: At | undefined;
+  /** When we sent the newest heartbeat of ours that the peer has echoed here: both directions worked then. */
+  readonly echoedAt: At | undefined;
+  /** When the first of an unbroken row of its echoes came: it has heard us since then at the latest. */
+  readonly hearsUsSince: At | undefined;
   /** The peer's clock in its last heartbeat here, to be echoed. */
   readonly peerSentAtUs: number;
   readonly rttMs: number | undefined;
@@ -32,10 +36,12 @@ export interface PeerEvidence {
   readonly seq: number;
   /** Newest counted heartbeat of the present life. */
   readonly last: Heartbeat | undefined;
-  /** When any counted heartbeat came last. */
+  /** When the peer certainly lived last: the newest counted heartbeat was sent no earlier. */
   readonly heardAt: At | undefined;
   /** When the peer was last heard serving with a current epoch: what D counts from. */
   readonly servingAt: At | undefined;
+  /** No later than that heartbeat was sent. */
+  readonly servedAt: At | undefined;
   /** The highest epoch that a will of the present life has closed. */
   readonly closed: Epoch;
   /** The highest epoch ever heard of. */
@@ -59,6 +65,8 @@ const SILENT_LINK: LinkEvidence = {
   bootId: BOOT_NONE,
   seq: 0,
   heardAt: undefined,
+  echoedAt: undefined,
+  hearsUsSince: undefined,
   peerSentAtUs: 0,
   rttMs: undefined,
   peerHearsUs: false,
@@ -77,6 +85,7 @@ export function unknownPeer(ownBootId: string, peerNodeId: number, links: number
     last: undefined,
     heardAt: undefined,
     servingAt: undefined,
+    servedAt: undefined,
     closed: EPOCH_NONE,
     highest: EPOCH_NONE,
     links: Array.from({ length: links }, () => SILENT_LINK),
@@ -89,12 +98,16 @@ export function bootToEcho(peer: PeerEvidence, silentBefore: At): string {
   return proven || peer.candidate === BOOT_NONE ? peer.bootId : peer.candidate;
 }
 
-/** Takes in a genuine (decoded, signed) message that came over link number `link` at `now`. */
+/**
+ * Takes in a genuine (decoded, signed) message that came over link number `link` at `now`. Echoes further apart than `givenUpMs` are a
+ * break: the peer may have found itself alone between them.
+ */
 export function receive(
   peer: PeerEvidence,
   link: number,
   message: Message,
   now: At,
+  givenUpMs = Number.POSITIVE_INFINITY,
 ): { peer: PeerEvidence; reception: Reception } {
   const reception = judge(peer, link, message);
   if (reception === 'closed') return { peer: closeEpoch(peer, message as Will), reception };
@@ -102,8 +115,24 @@ export function receive(
   if ((reception !== 'news' && reception !== 'duplicate') || message.kind === 'will') {
     return { peer: countRefused(peer, link), reception };
   }
-  const heard = hearOnLink(freshLife(peer, message), link, message, now);
-  return { peer: reception === 'news' ? takeNews(heard, message, now) : { ...heard, heardAt: now }, reception };
+  const heard = hearOnLink(freshLife(peer, message), link, message, { now, givenUpMs });
+  const heardAt = laterOf(heard.heardAt, livedAt(message, now));
+  return {
+    peer: reception === 'news' ? takeNews({ ...heard, heardAt }, message, now) : { ...heard, heardAt },
+    reception,
+  };
+}
+
+/**
+ * A heartbeat that waited in a queue is no sign that the peer is there now: by its echo it may be as old as the round trip. One
+ * without an echo here cannot say; it counts as it comes.
+ */
+function livedAt(message: Heartbeat, now: At): At {
+  return (message.echoSentAtUs > 0 ? now - roundTripMs(message, now) : now) as At;
+}
+
+function laterOf(a: At | undefined, b: At): At {
+  return a === undefined || a < b ? b : a;
 }
 
 function judge(peer: PeerEvidence, link: number, message: Message): Reception {
@@ -139,14 +168,21 @@ function freshLife(peer: PeerEvidence, message: Heartbeat): PeerEvidence {
     retired,
     seq: -1,
     servingAt: undefined,
+    servedAt: undefined,
     closed: EPOCH_NONE,
     last: undefined,
   };
 }
 
-function hearOnLink(peer: PeerEvidence, link: number, message: Heartbeat, now: At): PeerEvidence {
+function hearOnLink(
+  peer: PeerEvidence,
+  link: number,
+  message: Heartbeat,
+  { now, givenUpMs }: { readonly now: At; readonly givenUpMs: number },
+): PeerEvidence {
   const hear = (l: LinkEvidence): LinkEvidence => ({
     ...l,
+    ...echoOf(l, message, now, givenUpMs),
     bootId: message.bootId,
     seq: message.seq,
     heardAt: now,
@@ -156,6 +192,18 @@ function hearOnLink(peer: PeerEvidence, link: number, message: Heartbeat, now: A
     received: l.received + 1,
   });
   return { ...peer, links: peer.links.map((l, i) => (i === link ? hear(l) : l)) };
+}
+
+function echoOf(
+  l: LinkEvidence,
+  { echoSentAtUs, bootId }: Heartbeat,
+  now: At,
+  givenUpMs: number,
+): Partial<LinkEvidence> {
+  if (echoSentAtUs === 0) return {};
+  const echoedAt = laterOf(l.echoedAt, (echoSentAtUs / 1000) as At);
+  const goesOn = l.bootId === bootId && l.echoedAt !== undefined && echoedAt - l.echoedAt < givenUpMs;
+  return { echoedAt, hearsUsSince: goesOn ? l.hearsUsSince : now };
 }
 
 /** Since our own heartbeat that it answers, without the time that the peer kept it: no less than what the message was on its way. */
@@ -169,9 +217,8 @@ function takeNews(peer: PeerEvidence, message: Heartbeat, now: At): PeerEvidence
     ...peer,
     seq: message.seq,
     last: message,
-    heardAt: now,
     highest,
-    servingAt: isServing({ ...peer, last: message }) ? now : peer.servingAt,
+    ...(isServing({ ...peer, last: message }) ? { servingAt: now, servedAt: livedAt(message, now) } : {}),
   };
 }
 

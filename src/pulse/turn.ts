@@ -101,7 +101,7 @@ function leaseCommand(turn: Turn, epoch: Epoch) {
   const { lease } = turn.machine;
   const armed = fitPeerHeard(turn.machine, turn.now) || unheardPeerMayTake(turn.machine);
   const seq = lease.commandSeq + 1;
-  const request = { seq, at: turn.now, waitingSince: turn.now };
+  const request = { seq, at: turn.now, waitingSince: turn.now, armed };
   update(turn, { lease: { ...lease, commandSeq: seq, armed, inFlight: [...lease.inFlight, request] } });
   return { seq, epoch, at: turn.now, mode: armed ? ('armed' as const) : ('alone' as const) };
 }

@@ -236,7 +236,13 @@ function held(turn: Turn, { seq, announcedAfterUs }: VipdMessage & { type: 'held
   const margin = ackedAt === undefined ? undefined : noteMargin(lease.margin, { ackedAt, leaseMs, now: turn.now });
   update(turn, {
     heldAddresses: true,
-    lease: { ...lease, inFlight: lease.inFlight.filter(entry => entry.seq > seq), ackedAt: renewal.at, margin },
+    lease: {
+      ...lease,
+      inFlight: lease.inFlight.filter(entry => entry.seq > seq),
+      ackedAt: renewal.at,
+      ackedArmed: renewal.armed,
+      margin,
+    },
   });
   if (state.role !== 'claiming') return;
   if (announcedAfterUs !== undefined) report(turn, 'VIPS_ANNOUNCED', { afterMs: announcedAfterUs / 1_000 });

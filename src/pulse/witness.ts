@@ -4,7 +4,7 @@
 import { type At, after, between, type Ms, ms } from '../units/duration.ts';
 import { compareEpochs, EPOCH_NONE, formatEpoch, newerEpoch } from '../units/epoch.ts';
 import type { WitnessAnswer, WitnessAsk, WitnessVerb } from '../witness/witness.ts';
-import { heardWithin } from './judgement.ts';
+import { heardWithin, hearsUs } from './judgement.ts';
 import type { Machine } from './machine.ts';
 import { emit, nextEpoch, noteEpoch, report, setCondition, type Turn, update } from './turn.ts';
 import { inForce } from './witness-force.ts';
@@ -48,7 +48,7 @@ function wantsGrant(machine: Machine, now: At): boolean {
   const { state, peer, settings } = machine;
   if (state.role !== 'standby' || (state.probing?.silentRounds ?? 0) < 1) return false;
   const missing = 1.5 * (peer.last?.intervalMs ?? settings.intervalMs);
-  return inForce(machine) && !heardWithin(machine, missing, now);
+  return inForce(machine) && !(heardWithin(machine, missing, now) && hearsUs(machine, now));
 }
 
 function paceMs(machine: Machine, now: At, leaseMs: Ms): Ms {

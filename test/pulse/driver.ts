@@ -12,6 +12,8 @@ const OWN_BOOT = '0101010101010101';
 const PEER_BOOT = '0202020202020202';
 /** Of the peer as an owner. */
 const PEER_EPOCH: Epoch = { counter: 7, node: 2 };
+/** From our heartbeat to the peer's that echoes it. */
+const ECHO_MS = 0.5;
 export const PEER_MAC = '02:00:00:00:02:01';
 export const THIRD_MAC = '02:00:00:00:09:01';
 
@@ -61,7 +63,7 @@ const BEAT: Heartbeat = {
   leaseMs: ms(220),
   deadMs: ms(300),
   sentAtUs: 1,
-  echoSentAtUs: 1,
+  echoSentAtUs: 0,
   echoDelayUs: 0,
   offer: undefined,
   macs: [
@@ -204,7 +206,10 @@ export class Driver {
   #beat(changes: Partial<Heartbeat>): void {
     this.#beatDueAt = this.now + 100;
     this.#seq += 1;
-    for (const link of [0, 1]) this.send({ type: 'datagram', link, message: { ...BEAT, ...changes, seq: this.#seq } });
+    // The peer hears us as well: it echoes what we sent a moment ago.
+    const echoSentAtUs = (this.now - ECHO_MS) * 1_000;
+    const message = { ...BEAT, echoSentAtUs, ...changes, seq: this.#seq };
+    for (const link of [0, 1]) this.send({ type: 'datagram', link, message });
   }
 
   /** The peer is heard as a standby, this router owns the addresses. */

@@ -228,6 +228,43 @@ export const MUTATIONS: readonly Mutation[] = [
     expects: ['takeover-time', 'one-owner', 'liveness'],
   },
   {
+    name: 'heartbeats that have waited in a queue are heard now',
+    patches: [
+      pulse('peer', 'return (message.echoSentAtUs > 0 ? now - roundTripMs(message, now) : now);', 'return now;'),
+    ],
+    kind: 'asleep while the owner starts again, woken in a partition',
+    expects: ['one-owner'],
+  },
+  {
+    name: 'a vacancy under a one-way cut does not ask the witness',
+    patches: [
+      pulse('judgement', '!inForce(machine) || hearsUs(machine, now))', 'true)'),
+      pulse('witness', ' && hearsUs(machine, now)', ''),
+    ],
+    kind: 'nobody serves, behind a one-way cut',
+    expects: ['one-owner'],
+  },
+  {
+    name: 'a handover is offered before vipd has armed the lease',
+    patches: [
+      pulse('handover', 'return lease.ackedArmed && lease.inFlight.every(({ armed }) => armed);', 'return true;'),
+    ],
+    kind: 'vipd of the owner stops as the standby comes back',
+    expects: ['one-owner'],
+  },
+  {
+    name: 'a peer that holds its term without vipd is not asked how long its kernel may serve',
+    patches: [pulse('judgement', '(!competing && now < keptUntil(machine, vacantSince ?? now))', 'false')],
+    kind: 'the owner is alone and loses vipd as the standby comes back, probes are lost',
+    expects: ['one-owner'],
+  },
+  {
+    name: 'a router that was asleep for long counts D, as if it had been gone for a moment',
+    patches: [pulse('election', 'if (byMs >= givenUpMs(turn.machine))', 'if (false)')],
+    kind: 'the owner finds itself alone and stops, the standby wakes behind a one-way cut',
+    expects: ['one-owner'],
+  },
+  {
     name: 'a new vipd takes the addresses back after the lease has ended',
     patches: [pulse('vipd-events', 'leaseIsOver(turn.machine, turn.now) ?', 'false ?')],
     kind: 'vipd stopped for about a lease',

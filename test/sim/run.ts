@@ -25,8 +25,10 @@ export interface Result {
   readonly virtualMs: number;
   readonly ownerChanges: number;
   readonly longestVacancyMs: number;
-  /** Overlaps that an exemption allowed. */
+  /** What an exemption allowed, by its rule. */
   readonly exemptions: readonly string[];
+  /** The types of fault in the plan, each once. */
+  readonly faults: readonly string[];
 }
 
 export interface RunOptions {
@@ -56,6 +58,7 @@ export function runPlan(plan: Plan): Result {
     ownerChanges: monitor.ownerChanges,
     longestVacancyMs: monitor.longestVacancyMs,
     exemptions: monitor.exemptions,
+    faults: [...new Set(plan.faults.map(({ type }) => type))],
   };
 }
 
@@ -86,11 +89,15 @@ function play(world: World, plan: Plan): void {
   }
   const calmAt = startAt + Math.max(...plan.faults.map(lastsUntil));
   world.run(calmAt, guard);
+  // A pause that begins in another one comes on top of it.
+  const pausedUntil = world.pauseEndedAt();
+  if (pausedUntil > calmAt) world.run(pausedUntil, guard);
   world.say('FAULT', () => 'calm from here on');
   // What the faults have begun may still come to its end: a claim under way, a peer's first word after a partition.
-  if (!settle(world, calmAt, bounds)) return;
+  const since = Math.max(calmAt, pausedUntil);
+  if (!settle(world, since, bounds)) return;
   world.run(timeline.now + 3 * world.longest.deadMs + SPAWN_PAUSE_MS, guard);
-  if (settle(world, calmAt, bounds)) stay(world, 2 * world.longest.deadMs);
+  if (settle(world, since, bounds)) stay(world, 2 * world.longest.deadMs);
 }
 
 /** One serves and the other could take over at once. */
@@ -156,6 +163,7 @@ function stay(world: World, forMs: number): void {
   const before = monitor.ownerChanges;
   world.run(timeline.now + forMs);
   const planned = world.routers.some(router => router.options.settings.autoFailback);
+  if (planned && monitor.ownerChanges === before + 1) monitor.exemptions.push('automatic failback in the calm');
   if (monitor.ownerChanges > before + (planned ? 1 : 0))
     monitor.fail('flap', 'the owner changed although nothing was wrong any more');
 }

@@ -108,7 +108,11 @@ interface Common {
 }
 
 /** As settingsOf() of main.ts makes them: clients' LAN, servers' LAN, heartbeat LANs. */
-function lansOf({ targets, networks, linkLans }: Common): Settings['lans'] {
+export function lansOf({
+  targets,
+  networks,
+  linkLans,
+}: Pick<Common, 'targets' | 'networks' | 'linkLans'>): Settings['lans'] {
   return Array.from({ length: networks }, (_, lan) => ({
     name: `lan${lan}`,
     interface: `if${lan}`,

@@ -150,7 +150,7 @@ function work(next: () => { from: number; count: number } | undefined, tally: Ta
       }
     };
     child.on('message', message => {
-      tally.add(message as Tally);
+      tally.add(message as ReturnType<Tally['plain']>);
       give();
     });
     child.on('error', reject);

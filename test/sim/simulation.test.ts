@@ -83,6 +83,7 @@ test('scripts/simulate runs many schedules, replays one, and refuses what it doe
   const many = await simulate('--seeds', '40', '--workers', '2', '--json', '--quiet');
   t.is(many.code, 0, many.stderr);
   const summary = JSON.parse(many.stdout);
+  t.true(summary.faults.stall > 0 && summary.faults.stall <= 40, 'each fault is counted once in a schedule');
   t.like(summary, { schedules: 40, ok: true, failed: [] });
   t.true(summary.schedulesPerMinute > 0);
   const one = await simulate('--seed', '3');

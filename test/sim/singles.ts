@@ -271,4 +271,72 @@ export const SINGLES: readonly Single[] = [
     ],
     expects: undefined,
   }),
+  (random, world, deadMs) => {
+    const keptMs = Math.max(...world.routers.map(({ settings }) => settings.aloneKeepMs));
+    const awayMs = keptMs + 1_600 + 2 * deadMs + (world.witness?.leaseMs ?? 0);
+    const restartMs = random.between(100, 200);
+    return {
+      kind: 'asleep while the owner starts again, woken in a partition',
+      faults: [
+        { type: 'stall', who: 'standby', effects: 0, atMs: 0, forMs: awayMs + random.between(0, 2) * deadMs },
+        { type: 'kill-pulse', who: 'owner', effects: 0, vipdToo: true, cleanup: true, atMs: 1, forMs: restartMs },
+        { type: 'partition', directions: 'both', atMs: restartMs + 8 * deadMs, forMs: awayMs },
+      ],
+      expects: undefined,
+    };
+  },
+  (random, world, deadMs) => {
+    const h = slowest(world, 'intervalMs');
+    const stallMs = 1.5 * slowest(world, 'leaseMs');
+    // The owner loses the addresses by its own stall, does not hear the peer, is granted them and waits; the peer wakes meanwhile.
+    const wakesMs = stallMs + random.between(2, 3 + (2 * deadMs) / h) * h;
+    return {
+      kind: 'nobody serves, behind a one-way cut',
+      faults: [
+        { type: 'partition', directions: random.pick(['r1-to-r2', 'r2-to-r1'] as const), atMs: 0, forMs: 20 * deadMs },
+        { type: 'stall', who: 'owner', effects: 0, atMs: 3 * deadMs, forMs: stallMs },
+        { type: 'stall', who: 'standby', effects: 0, atMs: 3 * deadMs, forMs: wakesMs },
+      ],
+      expects: undefined,
+    };
+  },
+  (random, world, deadMs) => {
+    const backMs = 200 + 3 * deadMs;
+    const seenMs = 3 * slowest(world, 'intervalMs');
+    return {
+      kind: 'vipd of the owner stops as the standby comes back',
+      faults: [
+        { type: 'kill-pulse', who: 'standby', effects: 0, vipdToo: true, cleanup: true, atMs: 0, forMs: backMs },
+        { type: 'carrier', who: 'owner', lan: 1, atMs: deadMs, forMs: 9 * deadMs },
+        { type: 'stop-vipd', who: 'owner', atMs: backMs + random.between(0, seenMs), forMs: 5 * deadMs },
+      ],
+      expects: undefined,
+    };
+  },
+  (random, world, deadMs) => {
+    const backMs = 200 + 3 * deadMs;
+    const cut = { type: 'cut', forMs: 8 * deadMs, atMs: backMs } as const;
+    const lostMs = backMs + random.between(0, 3) * slowest(world, 'intervalMs');
+    return {
+      kind: 'the owner is alone and loses vipd as the standby comes back, probes are lost',
+      faults: [
+        { type: 'kill-pulse', who: 'standby', effects: 0, vipdToo: true, cleanup: true, atMs: 0, forMs: backMs },
+        { type: 'vipd-broken', who: 'owner', atMs: lostMs, forMs: 6 * deadMs },
+        ...[0, 1].flatMap(lan => [R1, R2].map(from => ({ ...cut, lan, from, to: 1 - from }))),
+      ],
+      expects: undefined,
+    };
+  },
+  (random, _world, deadMs) => {
+    const aloneMs = random.between(2.5, 3.5) * deadMs;
+    return {
+      kind: 'the owner finds itself alone and stops, the standby wakes behind a one-way cut',
+      faults: [
+        { type: 'partition', directions: random.pick(['r1-to-r2', 'r2-to-r1'] as const), atMs: 0, forMs: 20 * deadMs },
+        { type: 'stall', who: 'standby', effects: 0, atMs: 0, forMs: aloneMs + random.between(0, 3) * deadMs },
+        { type: 'stall', who: 'owner', effects: 0, atMs: aloneMs, forMs: 6 * deadMs },
+      ],
+      expects: undefined,
+    };
+  },
 ];

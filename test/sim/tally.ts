@@ -18,34 +18,37 @@ export class Tally {
   exempted = 0;
   readonly kinds: Record<string, number> = {};
   readonly rules: Record<string, number> = {};
+  /** In how many schedules each fault was. */
+  readonly faults: Record<string, number> = {};
   readonly failed: Failure[] = [];
 
-  take({ seed, kind, breach, steps, virtualMs, exemptions }: Result): void {
+  take({ seed, kind, breach, steps, virtualMs, exemptions, faults }: Result): void {
     this.schedules += 1;
     this.steps += steps;
     this.virtualMs += virtualMs;
     this.kinds[kind] = (this.kinds[kind] ?? 0) + 1;
     for (const rule of exemptions) this.rules[rule] = (this.rules[rule] ?? 0) + 1;
+    for (const fault of faults) this.faults[fault] = (this.faults[fault] ?? 0) + 1;
     if (exemptions.length > 0) this.exempted += 1;
     if (breach && this.failed.length < FAILED_MAX)
       this.failed.push({ seed, kind, invariant: breach.invariant, text: breach.text });
   }
 
   /** Adds what another process has counted. */
-  add(other: Pick<Tally, 'schedules' | 'steps' | 'virtualMs' | 'exempted' | 'kinds' | 'rules' | 'failed'>): void {
+  add(other: ReturnType<Tally['plain']>): void {
     this.schedules += other.schedules;
     this.steps += other.steps;
     this.virtualMs += other.virtualMs;
     this.exempted += other.exempted;
-    for (const [kind, count] of Object.entries(other.kinds)) this.kinds[kind] = (this.kinds[kind] ?? 0) + count;
-    for (const [rule, count] of Object.entries(other.rules)) this.rules[rule] = (this.rules[rule] ?? 0) + count;
+    for (const counts of ['kinds', 'rules', 'faults'] as const)
+      for (const [name, count] of Object.entries(other[counts])) this[counts][name] = (this[counts][name] ?? 0) + count;
     this.failed.push(...other.failed.slice(0, FAILED_MAX - this.failed.length));
   }
 
   /** For another process. */
   plain() {
-    const { schedules, steps, virtualMs, exempted, kinds, rules, failed } = this;
-    return { schedules, steps, virtualMs, exempted, kinds, rules, failed };
+    const { schedules, steps, virtualMs, exempted, kinds, rules, faults, failed } = this;
+    return { schedules, steps, virtualMs, exempted, kinds, rules, faults, failed };
   }
 
   summary(seconds: number) {
@@ -62,10 +65,15 @@ export class Tally {
         .sort(([, a], [, b]) => b - a)
         .map(([name, count]) => `  ${String(count).padStart(8)}  ${name}`),
     ];
+    const shares = Object.entries(this.faults).map(([name, count]) => {
+      const percent = ((100 * count) / Math.max(1, this.schedules)).toFixed(1);
+      return [`${name} (${percent} % of the schedules)`, count] as const;
+    });
     return [
       `${this.schedules} schedules in ${seconds.toFixed(1)} s, ${schedulesPerMinute} a minute; ${this.steps} steps, ${virtualHours} hours of virtual time`,
       ...listed('kinds:', this.kinds),
-      ...listed('overlaps that were allowed, by rule:', this.rules),
+      ...listed('faults, by the schedules they were in:', Object.fromEntries(shares)),
+      ...listed('what was allowed all the same, by rule:', this.rules),
       ...this.failed.flatMap(({ seed, kind, invariant, text }) => [
         `FAILED seed ${seed} (${kind}): ${invariant}: ${text}`,
         `  replay: scripts/simulate --seed ${seed}`,

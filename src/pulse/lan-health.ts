@@ -1,11 +1,13 @@
-// Whether each LAN is alive, judged from several signs: carrier, targets that answer, any frame that came in, heartbeats on it. A
-// LAN dies at once (vipd has waited for its window) and is alive again only after a while: a flapping cable must not move the VIPs
+// Whether each LAN is alive, judged from several signs: carrier, targets that answer us, heartbeats on it that echo ours, any frame
+// that came in. A LAN dies at once (vipd has waited for its window) and is alive again only after a while: a flapping cable must not move the VIPs
 // to and fro. DESIGN.md invariants 4 and 10. Pure.
 import { type At, after, between, ms } from '../units/duration.ts';
 import type { LanSettings, Machine } from './machine.ts';
 
 /** A LAN that was dead must have been well for this long. */
 const HEAL_MS = 2_000;
+/** fitnessOf() of a router whose LANs with addresses are all alive. */
+const ALL_LANS = 2;
 
 export interface LanHealth {
   /** Frames came in lately; undefined: vipd has not told yet. */
@@ -29,19 +31,50 @@ function targetsOf(machine: Machine, { targets }: LanSettings): (boolean | undef
   return targets.map(target => machine.targetsUp[target]);
 }
 
-/** No carrier; or targets, and none answers; or no targets, and neither any frame nor a heartbeat comes in although the peer is heard elsewhere. */
+/**
+ * A LAN without carrier is dead. Else it lives as long as one sign proves both its directions: a target that answers us, or a heartbeat on
+ * it that echoes a recent one of ours; a gateway that is silent to us alone then means nothing. Without such a proof it is dead if it has
+ * targets, and all are silent; and if it has none, by what heartbeats tell.
+ */
 export function signsOfDeath(machine: Machine, lan: number, within: number, now: At): boolean {
   const spec = machine.settings.lans[lan];
   if (!spec) return false;
   if (!hasCarrier(machine, lan)) return true;
   const targets = targetsOf(machine, spec);
-  if (targets.length > 0) return targets.every(up => up === false);
-  if (machine.lanHealth[lan]?.traffic !== false) return false;
+  const proven = targets.includes(true) || spec.links.some(link => isEchoed(machine, link, echoMs(machine), now));
+  if (proven) return false;
+  return targets.length > 0 ? targets.every(up => up === false) : linksTellDeath(machine, lan, within, now);
+}
+
+/** A lost heartbeat or two between an echo and the next must not matter. */
+function echoMs({ settings: { deadMs, intervalMs } }: Machine): number {
+  return Math.max(deadMs, 3.5 * intervalMs);
+}
+
+/** The peer has echoed on this link a heartbeat of ours that is no older: both directions work. */
+function isEchoed({ peer }: Machine, link: number, within: number, now: At): boolean {
+  const at = peer.links[link]?.echoedAt;
+  return at !== undefined && between(at, now) <= within;
+}
+
+/**
+ * Without targets, while the peer is heard elsewhere: nothing comes in here, neither a heartbeat nor any other frame; or heartbeats come in
+ * and have not echoed us for long, though elsewhere they do, so what we send is lost. The peer sees the same of a LAN on which it hears
+ * nothing; it says so earlier, and then it is not ours.
+ */
+function linksTellDeath(machine: Machine, lan: number, within: number, now: At): boolean {
+  const { peer, settings, lanHealth } = machine;
+  const links = settings.lans[lan]?.links ?? [];
   const heard = (link: number) => {
-    const at = machine.peer.links[link]?.heardAt;
+    const at = peer.links[link]?.heardAt;
     return at !== undefined && between(at, now) <= within;
   };
-  return spec.links.length > 0 && !spec.links.some(heard) && machine.peer.links.some((_, link) => heard(link));
+  if (links.length === 0 || !peer.links.some((_, link) => heard(link))) return false;
+  if (!links.some(heard)) return lanHealth[lan]?.traffic === false;
+  const echoedOnce = links.some(link => peer.links[link]?.echoedAt !== undefined);
+  const unechoed = !links.some(link => isEchoed(machine, link, 1.5 * within, now));
+  const elsewhere = peer.links.some((_, link) => isEchoed(machine, link, echoMs(machine), now));
+  return echoedOnce && unechoed && elsewhere && (peer.last?.fitness ?? 0) >= ALL_LANS;
 }
 
 /** Brings the health of every LAN up to date. */

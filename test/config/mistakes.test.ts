@@ -445,10 +445,11 @@ const CASES: readonly Case[] = [
     ],
   },
   {
-    mistake: 'no link on a LAN with VIPs',
+    mistake: 'no link on a LAN with VIPs, and one target there',
     edits: [['[client, cross]', '[servers, cross]']],
     told: [
       '25:10: warning: no heartbeat link is on a LAN with VIPs, so a broken client LAN is not noticed; add "client"',
+      '25:10: warning: LAN "client" has neither a heartbeat link nor two targets: the silence of one host there looks like a dead LAN; add "client", or name two hosts there that always answer: targets: [ADDRESS, ADDRESS]',
     ],
   },
   {

@@ -78,6 +78,9 @@ export class Driver {
   readonly effects: { at: number; effect: Effect }[] = [];
   /** What the peer says each interval; undefined: silence. */
   peer: Partial<Heartbeat> | undefined;
+  /** Links on which the peer hears us no more. */
+  unechoed: readonly number[] = [];
+  readonly #echoed = new Map<number, number>();
   /** The peer's addresses answer probes. */
   peerAnswers = false;
   /** Answers for the witness; undefined: no answer ever comes. */
@@ -118,10 +121,14 @@ export class Driver {
     return this.effects.flatMap(({ effect }) => (effect.type === 'witness' ? [effect.ask] : []));
   }
 
-  /** Why the role was last changed. */
+  /** Why the role was changed, each time. */
+  get reasons(): string[] {
+    return this.effects.flatMap(({ effect }) => (effect.type === 'decision' ? [effect.decision.reason] : []));
+  }
+
+  /** Why it was last changed. */
   get reason(): string {
-    const decision = this.effects.findLast(({ effect }) => effect.type === 'decision')?.effect;
-    return decision?.type === 'decision' ? decision.decision.reason : '';
+    return this.reasons.at(-1) ?? '';
   }
 
   count(type: Effect['type']): number {
@@ -208,8 +215,13 @@ export class Driver {
     this.#seq += 1;
     // The peer hears us as well: it echoes what we sent a moment ago.
     const echoSentAtUs = (this.now - ECHO_MS) * 1_000;
-    const message = { ...BEAT, echoSentAtUs, ...changes, seq: this.#seq };
-    for (const link of [0, 1]) this.send({ type: 'datagram', link, message });
+    for (const link of [0, 1]) {
+      // It keeps an echo for as long as it hears nothing new.
+      const old = this.unechoed.includes(link) ? (this.#echoed.get(link) ?? echoSentAtUs) : echoSentAtUs;
+      this.#echoed.set(link, old);
+      const message = { ...BEAT, echoSentAtUs: old, echoDelayUs: echoSentAtUs - old, ...changes, seq: this.#seq };
+      this.send({ type: 'datagram', link, message });
+    }
   }
 
   /** The peer is heard as a standby, this router owns the addresses. */

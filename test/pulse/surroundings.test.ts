@@ -1,7 +1,7 @@
 // What a router makes of its surroundings: dead LANs, isolation, a third machine, servers that fail, repeated changes.
 import test from 'ava';
 import { ms } from '../../src/units/duration.ts';
-import { Driver, PEER_MAC, THIRD_MAC } from './driver.ts';
+import { Driver, PEER_MAC, SETTINGS, THIRD_MAC } from './driver.ts';
 
 /** Everything is cut: no target, no frame, no peer. */
 function isolate(driver: Driver): void {
@@ -71,8 +71,9 @@ test('lost carrier hands over at once, without waiting for the next heartbeat', 
 
 test('a LAN whose targets all fall silent here only moves the addresses; one target alone moves nothing', t => {
   const lans = [
-    { name: 'clients', interface: 'c0', vips: true, targets: [0, 1], links: [0] },
+    { name: 'clients', interface: 'c0', vips: true, targets: [0, 1], links: [] },
     { name: 'servers', interface: 's0', vips: true, targets: [], links: [] },
+    { name: 'cross', interface: 'x0', vips: false, targets: [], links: [0, 1] },
   ];
   const driver = Driver.active({ lans });
   driver.vipd({ type: 'target', index: 0, up: false });
@@ -86,6 +87,39 @@ test('a LAN whose targets all fall silent here only moves the addresses; one tar
   t.regex(driver.reason, /LAN clients is dead here/);
 });
 
+test('a target that is silent to us moves nothing while heartbeats on its LAN echo ours; once they do not, it does', t => {
+  const driver = Driver.active();
+  driver.vipd({ type: 'target', index: 0, up: false });
+  driver.run(10_000);
+  t.is(driver.role, 'active', driver.reason);
+  t.false(driver.events.includes('LAN_DEAD'));
+  // What we send there is lost: heartbeats still come in on that link, and echo what we sent before.
+  driver.unechoed = [0];
+  driver.run(250);
+  t.is(driver.role, 'active', driver.reason);
+  driver.run(500);
+  t.true(
+    driver.reasons.some(reason => /LAN clients is dead here/.test(reason)),
+    driver.reason,
+  );
+});
+
+test('a LAN without targets is dead when what we send on its link is heard no more, though frames come in', t => {
+  const lans = SETTINGS.lans.map(lan => ({ ...lan, targets: [] }));
+  const driver = Driver.active({ lans });
+  driver.unechoed = [0];
+  driver.run(2_000);
+  t.true(
+    driver.reasons.some(reason => /LAN clients is dead here/.test(reason)),
+    driver.reason,
+  );
+  const both = Driver.active({ lans });
+  both.peer = { fitness: 0 };
+  both.unechoed = [0];
+  both.run(10_000);
+  t.false(both.events.includes('LAN_DEAD'), 'the peer says that it is the one who is cut off there');
+});
+
 test('a LAN that is dead at the peer, too, moves nothing', t => {
   const driver = Driver.active();
   driver.peer = { fitness: 1 };
@@ -96,7 +130,7 @@ test('a LAN that is dead at the peer, too, moves nothing', t => {
 });
 
 test('a dead LAN counts as alive only after it has been well for two seconds', t => {
-  const driver = Driver.active();
+  const driver = Driver.active({ lans: SETTINGS.lans.map(lan => ({ ...lan, links: lan.vips ? [] : [0, 1] })) });
   driver.peer = { fitness: 0 };
   driver.run(200);
   driver.vipd({ type: 'target', index: 0, up: false });

@@ -1,5 +1,5 @@
 // What can go wrong in the simulated world, as data, and how each begins and ends.
-import { CLIENTS, type Network, R1, R2 } from './network.ts';
+import { CLIENTS, HOSTS, type Network, R1, R2, SERVER, TARGETS } from './network.ts';
 import type { Router } from './router.ts';
 import type { World } from './world.ts';
 
@@ -45,8 +45,16 @@ interface WordFault {
   readonly who: Who;
 }
 
+/** What a router alone has lost of a LAN. */
+type WayFault =
+  /** One direction: nobody there hears it, or it hears nobody. */
+  | { readonly type: 'lan-way'; readonly who: Who; readonly lan: number; readonly lost: 'out' | 'in' }
+  /** A host that is asked as a target answers it no more; nth: of the targets. */
+  | { readonly type: 'target-silent'; readonly who: Who; readonly lan: number; readonly nth: number };
+
 type RouterFault =
   | ProcessFault
+  | WayFault
   | WordFault
   | { readonly type: 'stall'; readonly who: Who; readonly effects: number }
   | {
@@ -117,6 +125,9 @@ function begin(world: World, fault: Fault): () => void {
     case 'witness-down':
     case 'witness-slow':
       return beginOnWitness(world, fault);
+    case 'lan-way':
+    case 'target-silent':
+      return loseWay(world, fault);
     case 'carrier': {
       const router = routerOf(world, fault.who);
       world.setCarrier(router, fault.lan, true);
@@ -138,6 +149,23 @@ function begin(world: World, fault: Fault): () => void {
     case 'cut-off':
       return beginOnProcess(world, routerOf(world, fault.who), fault);
   }
+}
+
+function loseWay(world: World, fault: WayFault): () => void {
+  const { index } = routerOf(world, fault.who);
+  const network = world.networks[fault.lan] as Network;
+  const others = fault.type === 'target-silent' ? [TARGETS[fault.nth] ?? SERVER] : hostsBut(index);
+  const each = (on: boolean) => {
+    for (const host of others)
+      if (fault.type === 'lan-way' && fault.lost === 'out') network.cut(index, host, on);
+      else network.cut(host, index, on);
+  };
+  each(true);
+  return () => each(false);
+}
+
+function hostsBut(router: number): number[] {
+  return Array.from({ length: HOSTS }, (_, host) => host).filter(host => host !== router);
 }
 
 function beginOnWitness(world: World, fault: Fault & { type: 'witness-down' | 'witness-slow' }): () => void {

@@ -13,7 +13,7 @@ interface History {
   /** H, L, D. */
   readonly times: readonly [number, number, number];
   readonly keepMs: number;
-  readonly targets: boolean;
+  readonly targets: number;
   readonly networks: number;
   readonly linkLans: readonly number[];
   readonly delayMs: number;
@@ -86,7 +86,7 @@ export const HISTORIES: readonly History[] = [
     name: 'heartbeats of a partition are read by a router that wakes in it',
     times: [100, 200, 250],
     keepMs: 2000,
-    targets: false,
+    targets: 0,
     networks: 4,
     linkLans: [0, 1, 2],
     delayMs: 0.8880367744131945,
@@ -131,7 +131,7 @@ export const HISTORIES: readonly History[] = [
     name: 'vipd of the giver is stopped while its lease is not armed yet',
     times: [20, 44, 60],
     keepMs: 2000,
-    targets: false,
+    targets: 0,
     networks: 4,
     linkLans: [0, 2],
     delayMs: 0.12640995751135053,
@@ -188,7 +188,7 @@ export const HISTORIES: readonly History[] = [
     name: 'two pauses in a row, the second ends in the calm',
     times: [100, 200, 250],
     keepMs: 5000,
-    targets: false,
+    targets: 0,
     networks: 4,
     linkLans: [0, 2],
     delayMs: 0.06441628815373406,
@@ -238,7 +238,7 @@ export const HISTORIES: readonly History[] = [
     name: 'a router wakes behind a one-way cut while the other, alone by then, is stopped',
     times: [10, 22, 30],
     keepMs: 5000,
-    targets: false,
+    targets: 0,
     networks: 3,
     linkLans: [0, 2],
     delayMs: 0.1500028578215279,
@@ -283,7 +283,7 @@ export const HISTORIES: readonly History[] = [
     name: 'a paused router reads an old will when it wakes',
     times: [100, 220, 300],
     keepMs: 5000,
-    targets: false,
+    targets: 0,
     networks: 3,
     linkLans: [0],
     delayMs: 0.15099467005347833,
@@ -330,7 +330,7 @@ export const HISTORIES: readonly History[] = [
     name: 'a router starts again beside one that is alone and has lost its vipd, probes are lost',
     times: [10, 22, 30],
     keepMs: 2000,
-    targets: false,
+    targets: 0,
     networks: 4,
     linkLans: [2],
     delayMs: 0.12850245287409054,

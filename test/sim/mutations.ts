@@ -259,6 +259,24 @@ export const MUTATIONS: readonly Mutation[] = [
     expects: ['one-owner'],
   },
   {
+    name: 'a target that is silent to one router outvotes heartbeats that echo ours',
+    patches: [pulse('lan-health', ' || spec.links.some(link => isEchoed(machine, link, echoMs(machine), now))', '')],
+    kind: 'a target is silent to the owner alone',
+    expects: ['no-change'],
+  },
+  {
+    name: 'a heartbeat proves that a LAN lives, whatever it echoes',
+    patches: [pulse('lan-health', 'peer.links[link]?.echoedAt;\n', 'peer.links[link]?.heardAt;\n')],
+    kind: 'a LAN of the owner loses a direction',
+    expects: ['liveness'],
+  },
+  {
+    name: 'heartbeats that echo nothing any more tell nothing of a LAN without targets',
+    patches: [pulse('lan-health', 'return echoedOnce && unechoed', 'return false && unechoed')],
+    kind: 'a LAN of the owner loses a direction',
+    expects: ['liveness'],
+  },
+  {
     name: 'a router that was asleep for long counts D, as if it had been gone for a moment',
     patches: [pulse('election', 'if (byMs >= givenUpMs(turn.machine))', 'if (false)')],
     kind: 'the owner finds itself alone and stops, the standby wakes behind a one-way cut',

@@ -3,6 +3,7 @@
 import type { Settings } from '../../src/pulse/machine.ts';
 import { ms } from '../../src/units/duration.ts';
 import { type Fault, FOREVER, type Who } from './fault.ts';
+import { LAN_SINGLES, withLanFaults } from './lan-faults.ts';
 import { CLIENTS, R1, R2 } from './network.ts';
 import { Random } from './random.ts';
 import { SINGLES } from './singles.ts';
@@ -56,7 +57,8 @@ export function planOf(seed: number, { mutation, say, kind }: PlanOptions = {}):
   const directors = random.chance(0.15);
   const kept = random.pick([2_000, 2_000, 5_000]);
   const gated = random.chance(0.6);
-  const targets = random.chance(0.5);
+  // How many, from numbers of their own.
+  const targets = random.chance(0.5) ? new Random(seed ^ 0x7a26).pick([1, 3]) : 0;
   const onIsolation = random.chance(0.8) ? 'release' : 'keep';
   // Two configs in mid-change: any times that each router alone may have.
   const times = [0, 1].map(() => (random.chance(0.06) ? random.pick(TIMES) : base));
@@ -87,12 +89,13 @@ export function planOf(seed: number, { mutation, say, kind }: PlanOptions = {}):
       : roll < 0.6
         ? maker.chaos(directors)
         : maker.asymmetric();
-  return {
+  const plan = {
     seed,
     world,
     secondStartMs: random.chance(0.3) ? random.between(0, 3 * base[2]) : random.between(0, 5),
     ...made,
   };
+  return kind === undefined ? withLanFaults(plan) : plan;
 }
 
 interface Common {
@@ -101,7 +104,7 @@ interface Common {
   readonly directors: boolean;
   readonly kept: number;
   readonly gated: boolean;
-  readonly targets: boolean;
+  readonly targets: number;
   readonly networks: number;
   readonly onIsolation: 'release' | 'keep';
   readonly witness: WorldOptions['witness'];
@@ -117,7 +120,7 @@ export function lansOf({
     name: `lan${lan}`,
     interface: `if${lan}`,
     vips: lan < 2,
-    targets: targets && lan < 2 ? [lan] : [],
+    targets: lan < 2 ? Array.from({ length: targets }, (_, nth) => lan * targets + nth) : [],
     links: linkLans.flatMap((own, link) => (own === lan ? [link] : [])),
   }));
 }
@@ -201,6 +204,9 @@ const CHAOS = [
   'witness-slow',
 ] as const;
 
+/** What chaos draws here; the others have numbers of their own. */
+type Drawn = Exclude<Fault['type'], 'lan-way' | 'target-silent'>;
+
 /** Draws faults. Times are measured in D of the slower router. */
 class FaultMaker {
   readonly #random: Random;
@@ -215,7 +221,7 @@ class FaultMaker {
 
   chaos(directors: boolean): Made {
     const random = this.#random;
-    const kinds: readonly Fault['type'][] = directors ? [...CHAOS, 'unhealthy', 'rules-out', 'unhealthy'] : CHAOS;
+    const kinds: readonly Drawn[] = directors ? [...CHAOS, 'unhealthy', 'rules-out', 'unhealthy'] : CHAOS;
     const count = 1 + random.below(random.chance(0.7) ? 3 : 7);
     const faults = Array.from({ length: count }, () => this.#any(random.pick(kinds)));
     if (random.chance(0.1)) faults.push(this.#permanent());
@@ -252,7 +258,7 @@ class FaultMaker {
     return this.#random.chance(0.6) ? 1 + this.#random.below(10) : 0;
   }
 
-  #any(type: Fault['type']): Fault {
+  #any(type: Drawn): Fault {
     const random = this.#random;
     const when = this.#when();
     switch (type) {
@@ -313,6 +319,12 @@ class FaultMaker {
 
   /** One fault on a settled pair: what it may cost is known. */
   single(kind: string | undefined): Made {
+    if (kind !== undefined) {
+      const made = LAN_SINGLES.map(make => make(this.#random, this.#world, this.#deadMs)).find(
+        one => one.kind === kind,
+      );
+      if (made) return { settled: true, ...made };
+    }
     for (let tries = 0; tries < 1_000; tries += 1) {
       const made = this.#random.pick(SINGLES)(this.#random, this.#world, this.#deadMs);
       if (kind === undefined || made.kind === kind) return { settled: true, ...made };

@@ -4,6 +4,8 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
+import { LAN_SINGLES } from './lan-faults.ts';
+import { Random } from './random.ts';
 import { runSeed } from './run.ts';
 import { planOf } from './schedule.ts';
 import { SINGLES } from './singles.ts';
@@ -35,6 +37,7 @@ test.serial('what must always hold does, through every kind of single fault', t 
   t.timeout(120_000);
   const kinds = new Set<string>();
   for (let seed = 1; kinds.size < SINGLES.length && seed < 5_000; seed += 1) kinds.add(planOf(seed).kind);
+  for (const { kind } of LAN_SINGLES.map(make => make(new Random(1), planOf(1).world, 300))) kinds.add(kind);
   kinds.delete('chaos');
   kinds.delete('asymmetric');
   t.true(kinds.size > SINGLES.length - 3, `${kinds.size} kinds`);
@@ -42,6 +45,13 @@ test.serial('what must always hold does, through every kind of single fault', t 
     const tally = runs(900_000, OF_EACH_KIND, kind);
     t.is(tally.failed.length, 0, tally.text(1));
   }
+});
+
+test('every fault of its own numbers is in at least three of a hundred schedules', t => {
+  const count = (type: string) => SEEDS.filter(seed => planOf(seed).faults.some(fault => fault.type === type)).length;
+  const SEEDS = Array.from({ length: 3_000 }, (_, i) => i + 1);
+  for (const type of ['lan-way', 'target-silent'])
+    t.true(count(type) >= 0.03 * SEEDS.length, `${type}: ${count(type)}`);
 });
 
 test.serial('overlaps that no rule foresees in DESIGN.md are rare: two claims within the flight of a packet', t => {

@@ -54,7 +54,7 @@ export class Surroundings {
         this.#router.say(vipd, { type: 'target', index, up });
       }
       if (lan > 1) continue;
-      const alive = [...CLIENTS, SERVER, 1 - this.#router.index].some(hears);
+      const alive = [...CLIENTS, ...TARGETS, 1 - this.#router.index].some(hears);
       if (this.#isNews(`traffic ${lan}`, alive, onlyLife)) this.#router.say(vipd, { type: 'traffic', iface, alive });
     }
   }

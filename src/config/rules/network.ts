@@ -97,10 +97,17 @@ function targetsInside(config: Config, lanName: string, lan: LanConfig): Finding
     const problem = `target ${target} is not in a network of LAN "${lanName}"`;
     return [error(at, problem, 'name a host on the LAN itself; what is behind a gateway says nothing of the LAN')];
   });
-  const served = Object.values(config.services).some(service => service.servers_lan === lanName);
-  if (lan.vips.length === 0 || lan.targets.length > 0 || served) return findings;
+  if (lan.vips.length === 0 || answeringOn(config, lanName) > 0) return findings;
   const problem = `LAN "${lanName}" has no target: when it is cut off, only lost carrier tells`;
   return [...findings, warning(['lans', lanName], problem, 'name its gateway: targets: [ADDRESS]')];
+}
+
+/** How many hosts on a LAN are asked whether they answer: targets and real servers. */
+function answeringOn(config: Config, lanName: string): number {
+  const servers = Object.values(config.services)
+    .filter(service => service.servers_lan === lanName)
+    .flatMap(service => Object.values(service.servers).map(({ address }) => address));
+  return new Set([...(config.lans[lanName]?.targets ?? []), ...servers]).size;
 }
 
 function sameNetwork(a: Cidr, b: Cidr): boolean {
@@ -234,6 +241,11 @@ function links(config: Config): Finding[] {
   if (withVips.length > 0 && !names.some(name => withVips.includes(name))) {
     const problem = 'no heartbeat link is on a LAN with VIPs, so a broken client LAN is not noticed';
     findings.push(warning(['heartbeat', 'links'], problem, `add "${withVips[0]}"`, vipLists(config)));
+  }
+  for (const name of withVips.filter(lan => !names.includes(lan) && answeringOn(config, lan) < 2)) {
+    const problem = `LAN "${name}" has neither a heartbeat link nor two targets: the silence of one host there looks like a dead LAN`;
+    const remedy = `add "${name}", or name two hosts there that always answer: targets: [ADDRESS, ADDRESS]`;
+    findings.push(warning(['heartbeat', 'links'], problem, remedy, [['lans', name]]));
   }
   return findings;
 }

@@ -1,0 +1,82 @@
+// LANs that work in one direction, and targets that are silent to one router only: a share of the schedules meets them. Drawn from
+// numbers of their own, so that all other schedules are what they were without.
+import type { Fault } from './fault.ts';
+import { FOREVER } from './fault.ts';
+import { TARGETS } from './network.ts';
+import { Random } from './random.ts';
+import type { Plan } from './schedule.ts';
+import type { Single } from './singles.ts';
+import type { WorldOptions } from './world.ts';
+
+/** Share of schedules with such a fault. */
+const SHARE = 0.14;
+/** LANs with virtual addresses. */
+const LANS = [0, 1] as const;
+/** A LAN counts as alive again after this. */
+const HEAL_MS = 2_000;
+
+const targetsOn = (world: WorldOptions, lan: number) => world.routers[0].settings.lans[lan]?.targets.length ?? 0;
+const watched = (deadMs: number) => HEAL_MS + 14 * deadMs;
+const nothing = (watchMs: number) => ({ ownerChangesMin: 0, ownerChangesMax: 0, vacancyMsMax: 0, watchMs });
+
+export const LAN_SINGLES: readonly Single[] = [
+  (random, world, deadMs) => {
+    const lan = random.pick(LANS);
+    const elsewhere = world.linkLans.some(other => other !== lan);
+    // Somebody must be there to tell, and the peer must be heard by another way.
+    const seen = targetsOn(world, lan) > 0 || world.linkLans.includes(lan);
+    const lost = random.pick(['out', 'in'] as const);
+    return {
+      kind: 'a LAN of the owner loses a direction',
+      faults: [{ type: 'lan-way', who: 'owner', lan, lost, atMs: random.between(2, 3) * deadMs, forMs: FOREVER }],
+      expects: {
+        ownerChangesMin: elsewhere && seen ? 1 : 0,
+        ownerChangesMax: elsewhere && seen ? 1 : 0,
+        vacancyMsMax: FOREVER,
+        watchMs: watched(deadMs),
+      },
+    };
+  },
+  (random, _world, deadMs) => ({
+    kind: 'a LAN of the standby loses a direction',
+    faults: [
+      {
+        type: 'lan-way',
+        who: 'standby',
+        lan: random.pick(LANS),
+        lost: random.pick(['out', 'in'] as const),
+        atMs: random.between(2, 3) * deadMs,
+        forMs: FOREVER,
+      },
+    ],
+    expects: nothing(watched(deadMs)),
+  }),
+  (random, world, deadMs) => {
+    const lan = random.pick(LANS);
+    const proven = world.linkLans.includes(lan) || targetsOn(world, lan) !== 1;
+    return {
+      kind: 'a target is silent to the owner alone',
+      faults: [
+        { type: 'target-silent', who: 'owner', lan, nth: 0, atMs: random.between(2, 3) * deadMs, forMs: FOREVER },
+      ],
+      // With that target alone nothing tells a silent host from a dead LAN; `check` warns of it.
+      expects: proven ? nothing(watched(deadMs)) : { ...nothing(watched(deadMs)), ownerChangesMax: 1 },
+    };
+  },
+];
+
+/** Adds such faults to a share of the schedules of chaos, and puts one alone in the place of others. */
+export function withLanFaults(plan: Plan): Plan {
+  const random = new Random(plan.seed ^ 0x1a4f);
+  if (!random.chance(SHARE)) return plan;
+  const deadMs = Math.max(...plan.world.routers.map(({ settings }) => settings.deadMs));
+  if (plan.kind !== 'chaos') return { ...plan, settled: true, ...random.pick(LAN_SINGLES)(random, plan.world, deadMs) };
+  const drawn = (): Fault => {
+    const when = { atMs: random.between(0, 6) * deadMs, forMs: 0.1 + random.between(0, 6) * deadMs };
+    const who = random.pick(['owner', 'owner', 'standby', 0, 1] as const);
+    const lan = random.below(plan.world.networks);
+    if (random.chance(0.5)) return { type: 'lan-way', who, lan, lost: random.pick(['out', 'in'] as const), ...when };
+    return { type: 'target-silent', who, lan: random.pick(LANS), nth: random.below(TARGETS.length), ...when };
+  };
+  return { ...plan, faults: [...plan.faults, ...Array.from({ length: 1 + random.below(2) }, drawn)] };
+}

@@ -134,7 +134,7 @@ function noticesOf(config: Config, pulse: Snapshot | null): string[] {
 }
 
 /** LANs, targets, a third machine, the witness. */
-function surroundingProblems({ node, lans, isolated, foreign, witness }: Snapshot): string[] {
+function surroundingProblems({ node, lans, isolated, foreign, witness, blindProbes }: Snapshot): string[] {
   const problems: string[] = [];
   if (isolated) problems.push(`${node} is isolated: it hears neither its peer nor any target nor any other frame`);
   for (const { lan, interface: name, dead, targets } of lans) {
@@ -146,6 +146,8 @@ function surroundingProblems({ node, lans, isolated, foreign, witness }: Snapsho
     problems.push(
       `${foreign.mac} claims ${foreign.address} (heard on ${foreign.port || 'an unknown port'}): the pair stands down`,
     );
+  for (const address of blindProbes)
+    problems.push(`probes of ${address} are blind: the peer serves it and answers none; see PROBE_BLIND`);
   if (witness && !witness.good)
     problems.push('the witness does not answer: a full partition would now be judged without it');
   return problems;

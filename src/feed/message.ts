@@ -118,6 +118,8 @@ export const snapshotSchema = z.object({
     .object({ answering: z.array(z.string()), silent: z.array(z.string()) })
     .nullable()
     .default(null),
+  /** Addresses whose probes are not answered although the peer serves them. */
+  blindProbes: z.array(z.string()).default([]),
   /** Neither the peer nor any target nor any other frame is heard. */
   isolated: z.boolean().default(false),
   /** The third machine that was last heard to claim an address; standsDown: the addresses are left to it for now. */

@@ -23,6 +23,7 @@ import {
 import type { Effect, Idle, Machine, PulseEvent, State } from './machine.ts';
 import { tickActive } from './owner.ts';
 import { isServing, receive, roundTripMs } from './peer.ts';
+import { tickProof } from './proof.ts';
 import {
   advanceProbing,
   becomeStandby,
@@ -189,6 +190,7 @@ function tickStandby(turn: Turn, state: Idle): void {
     update(turn, {
       state: { ...state, probing: undefined, vacantSince, yields: state.yields && !isServing(machine.peer) },
     });
+    tickProof(turn);
     return setCondition(turn, 'links-broken', false, 'LINKS_RESTORED', {});
   }
   // While links are broken for long, probing goes on at the pace of the heartbeat.
@@ -225,7 +227,7 @@ function late(turn: Turn, byMs: number): void {
     update(turn, { state: { ...state, probing } as State });
   }
   if (byMs >= givenUpMs(turn.machine)) sleptLong(turn);
-  update(turn, { blindUntil: turn.now, unread: true, lease: { ...turn.machine.lease, inFlight } });
+  update(turn, { blindUntil: turn.now, lateAt: turn.now, unread: true, lease: { ...turn.machine.lease, inFlight } });
   report(turn, 'LOOP_LATE', { byMs: Math.round(byMs) });
 }
 
@@ -239,7 +241,10 @@ function sleptLong(turn: Turn): void {
 function hear(turn: Turn, event: PulseEvent & { type: 'datagram' }): void {
   const back = !heardWithin(turn.machine, deadMs(turn.machine), turn.now);
   const before = turn.machine.peer.last?.role;
-  const { peer, reception } = receive(turn.machine.peer, event.link, event.message, turn.now, givenUpMs(turn.machine));
+  const { peer, reception } = receive(turn.machine.peer, event.link, event.message, turn.now, {
+    lateAt: turn.machine.lateAt,
+    givenUpMs: givenUpMs(turn.machine),
+  });
   update(turn, { peer });
   noteEpoch(turn, peer.highest);
   if (reception === 'closed') return hearWill(turn, event.message as Will);

@@ -99,7 +99,12 @@ function check(turn: Turn, state: Giving): void {
   const round = probe(turn);
   const until = after(turn.now, probeRoundMs(turn.machine));
   update(turn, {
-    state: { ...state, phase: 'checking', until, probing: { round, silentRounds: 0, answeredRounds: 0 } },
+    state: {
+      ...state,
+      phase: 'checking',
+      until,
+      probing: { round, silentRounds: 0, answeredRounds: 0, resolvedAt: undefined },
+    },
   });
 }
 

@@ -7,6 +7,7 @@ import { standsDown } from './conflict.ts';
 import { hearsNothing, lansAlive } from './lan-health.ts';
 import type { Idle, Machine, Probing } from './machine.ts';
 import { isServing } from './peer.ts';
+import { seesKernel } from './proof-view.ts';
 import { inForce, unheardAt, usableGrant } from './witness-force.ts';
 
 /** Unanswered rounds in a row before silence is taken for death. */
@@ -202,11 +203,19 @@ function withGrant(machine: Machine, judgement: Judgement, now: At): Judgement {
 /**
  * When silence may be acted on: a router that has just lost the addresses by its own stall waits longer. A peer whose heartbeats are lost
  * may be taking over in this moment, and answers once it has. And one that was asleep for so long that the peer may have found itself
- * alone listens as after a start: the addresses of a peer that is stalled by now live for longer than D, and its answers may be lost.
+ * alone listens as after a start: the addresses of a peer that is stalled by now live for longer than D, and its answers may be lost. So
+ * does one that has seen no echo of the peer in calm weather, once ARP tells that somebody answers at the peer's MAC still: a kernel whose
+ * addresses have yet to end, or a switch.
  */
-function silenceAt(machine: Machine, { yields }: Idle): At {
+function silenceAt(machine: Machine, idle: Idle): At {
   if (listensAnew(machine)) return after(machine.wokenAt as At, listenMs(machine));
-  return yields ? after(deadAt(machine), ms(patienceMs(machine))) : deadAt(machine);
+  if (mayServeUnseen(machine, idle.probing)) return after(deadAt(machine), listenMs(machine));
+  return idle.yields ? after(deadAt(machine), ms(patienceMs(machine))) : deadAt(machine);
+}
+
+/** Somebody answers ARP at the peer's MAC, and no echo of it was seen in calm weather: a filter may hide a kernel that serves. */
+function mayServeUnseen(machine: Machine, probing: Probing | undefined): boolean {
+  return probing?.resolvedAt !== undefined && !seesKernel(machine);
 }
 
 /** It was asleep for long, and has not heard the peer since. */
@@ -229,9 +238,18 @@ function judgeVacancy(machine: Machine, { probing, vacantSince, yields }: Idle, 
   const patience = patienceMs(machine);
   const inTime = first && last?.role !== 'claiming' && waited < patience - machine.settings.intervalMs;
   const myTurn = !competing || inTime || waited >= patience * (first || yields ? 2 : 1);
-  if (!myTurn || (probing?.silentRounds ?? 0) < 1 || (!competing && now < keptUntil(machine, vacantSince ?? now)))
+  if (
+    !myTurn ||
+    (probing?.silentRounds ?? 0) < 1 ||
+    ((!competing || resumes(machine)) && now < keptUntil(machine, vacantSince ?? now, probing))
+  )
     return { verdict: 'suspicious', linksBroken: false, vacant: true };
   return take(machine, probing, now, `the peer is heard as ${last?.role ?? 'unknown'} and does not serve`);
+}
+
+/** It was started again while it served: its kernel may have kept the addresses for it, and it is about to say so. */
+function resumes({ peer: { last, servedBefore } }: Machine): boolean {
+  return last?.role === 'starting' && servedBefore;
 }
 
 /**
@@ -239,14 +257,16 @@ function judgeVacancy(machine: Machine, { probing, vacantSince, yields }: Idle, 
  * ready, before it asked for that. Else its kernel may keep the addresses as for one that is alone, and only silence of probes, which may
  * be lost, says that it does not.
  */
-function keptUntil(machine: Machine, vacantSince: At): At {
+function keptUntil(machine: Machine, vacantSince: At, probing: Probing | undefined): At {
   const { peer, readySince, settings } = machine;
   const { last, servingAt, servedAt } = peer;
   if (!last || last.role === 'stopping') return vacantSince;
   const askedAt = servedAt === undefined ? 0 : servedAt - last.leaseMs;
   const heardUs = peer.links.some(({ hearsUsSince }) => hearsUsSince !== undefined && hearsUsSince <= askedAt);
   const armed = heardUs && readySince !== undefined && readySince + settings.intervalMs <= askedAt;
-  return armed ? vacantSince : after((servingAt ?? vacantSince) as At, listenMs(machine));
+  return armed && !mayServeUnseen(machine, probing)
+    ? vacantSince
+    : after((servingAt ?? vacantSince) as At, listenMs(machine));
 }
 
 /** It let go of the newest term there was with its will: it waits for us as long as it can. */

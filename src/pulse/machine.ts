@@ -10,6 +10,7 @@ import type { Heartbeat, Will } from './heartbeat.ts';
 import { type LanHealth, unknownHealth } from './lan-health.ts';
 import type { LeaseMargin } from './lease-margin.ts';
 import { type PeerEvidence, unknownPeer } from './peer.ts';
+import { type Proof, unproven } from './proof-view.ts';
 import { unknownWitness, type WitnessView } from './witness-view.ts';
 
 /** What one router brings to the election; fixed for the life of the process. */
@@ -67,6 +68,8 @@ export interface Probing {
   readonly round: ProbeRound;
   readonly silentRounds: number;
   readonly answeredRounds: number;
+  /** Since when the peer's MAC has been told by ARP for an address without an echo or a word; undefined: it has not. */
+  readonly resolvedAt: At | undefined;
 }
 
 export interface Idle {
@@ -152,6 +155,8 @@ export interface Machine {
   readonly heartbeatDueAt: At;
   /** D counts from here at the earliest: our own loop was late, evidence before it is stale. */
   readonly blindUntil: At;
+  /** When our own loop was last found late: what is read may have waited since before; undefined: never. */
+  readonly lateAt: At | undefined;
   /** Awake since then, after a sleep so long that the peer may keep the addresses alone: it is listened to as after a start. */
   readonly wokenAt: At | undefined;
   /** Our own loop was late, and what came in meanwhile has not been read yet: nothing is concluded before the next tick. */
@@ -194,6 +199,8 @@ export interface Machine {
   /** The third machine that was last heard to claim an address. */
   readonly foreign: ForeignClaim | undefined;
   readonly witness: WitnessView;
+  /** Whether probes see the owner. */
+  readonly proof: Proof;
   /** Since when there is no vipd that has said hello. */
   readonly vipdLostAt: At | undefined;
 }
@@ -275,6 +282,7 @@ export function newMachine({ settings, now, ceiling, reserved = ceiling, hold, r
     probeId: 0,
     heartbeatDueAt: now,
     blindUntil: now,
+    lateAt: undefined,
     wokenAt: undefined,
     unread: false,
     willReadAt: undefined,
@@ -300,6 +308,7 @@ export function newMachine({ settings, now, ceiling, reserved = ceiling, hold, r
     movedAt: [],
     foreign: undefined,
     witness: unknownWitness(now),
+    proof: unproven(settings.addressLans.length, now),
     vipdLostAt: undefined,
   };
 }

@@ -42,6 +42,8 @@ export interface PeerEvidence {
   readonly servingAt: At | undefined;
   /** No later than that heartbeat was sent. */
   readonly servedAt: At | undefined;
+  /** The newest word of the life before this one was that it serves, and no will has closed that: its addresses may be kept. */
+  readonly servedBefore: boolean;
   /** The highest epoch that a will of the present life has closed. */
   readonly closed: Epoch;
   /** The highest epoch ever heard of. */
@@ -86,6 +88,7 @@ export function unknownPeer(ownBootId: string, peerNodeId: number, links: number
     heardAt: undefined,
     servingAt: undefined,
     servedAt: undefined,
+    servedBefore: false,
     closed: EPOCH_NONE,
     highest: EPOCH_NONE,
     links: Array.from({ length: links }, () => SILENT_LINK),
@@ -98,16 +101,21 @@ export function bootToEcho(peer: PeerEvidence, silentBefore: At): string {
   return proven || peer.candidate === BOOT_NONE ? peer.bootId : peer.candidate;
 }
 
-/**
- * Takes in a genuine (decoded, signed) message that came over link number `link` at `now`. Echoes further apart than `givenUpMs` are a
- * break: the peer may have found itself alone between them.
- */
+/** What the hearer knows of itself. */
+export interface Hearer {
+  /** It was late until then: what it reads may have waited since before. */
+  readonly lateAt: At | undefined;
+  /** Echoes further apart than this are a break: the peer may have found itself alone between them. */
+  readonly givenUpMs: number;
+}
+
+/** Takes in a genuine (decoded, signed) message that came over link number `link` at `now`. */
 export function receive(
   peer: PeerEvidence,
   link: number,
   message: Message,
   now: At,
-  givenUpMs = Number.POSITIVE_INFINITY,
+  hearer: Hearer,
 ): { peer: PeerEvidence; reception: Reception } {
   const reception = judge(peer, link, message);
   if (reception === 'closed') return { peer: closeEpoch(peer, message as Will), reception };
@@ -115,20 +123,23 @@ export function receive(
   if ((reception !== 'news' && reception !== 'duplicate') || message.kind === 'will') {
     return { peer: countRefused(peer, link), reception };
   }
-  const heard = hearOnLink(freshLife(peer, message), link, message, { now, givenUpMs });
-  const heardAt = laterOf(heard.heardAt, livedAt(message, now));
+  const heard = hearOnLink(freshLife(peer, message), link, message, { now, givenUpMs: hearer.givenUpMs });
+  const livedAt = livedAtLeast(message, now, hearer);
+  const heardAt = laterOf(heard.heardAt, livedAt);
   return {
-    peer: reception === 'news' ? takeNews({ ...heard, heardAt }, message, now) : { ...heard, heardAt },
+    peer: reception === 'news' ? takeNews({ ...heard, heardAt }, message, { now, livedAt }) : { ...heard, heardAt },
     reception,
   };
 }
 
 /**
- * A heartbeat that waited in a queue is no sign that the peer is there now: by its echo it may be as old as the round trip. One
- * without an echo here cannot say; it counts as it comes.
+ * A heartbeat that waited while we were late is no sign that the peer is there now: by its echo it may be as old as the round trip. One
+ * without an echo here cannot say; it counts as it comes. So does one that answers what we have sent since: the round trip may be long
+ * as the peer was late.
  */
-function livedAt(message: Heartbeat, now: At): At {
-  return (message.echoSentAtUs > 0 ? now - roundTripMs(message, now) : now) as At;
+function livedAtLeast(message: Heartbeat, now: At, { lateAt }: Hearer): At {
+  const sentAt = (now - roundTripMs(message, now)) as At;
+  return message.echoSentAtUs > 0 && lateAt !== undefined && sentAt < lateAt ? sentAt : now;
 }
 
 function laterOf(a: At | undefined, b: At): At {
@@ -169,6 +180,7 @@ function freshLife(peer: PeerEvidence, message: Heartbeat): PeerEvidence {
     seq: -1,
     servingAt: undefined,
     servedAt: undefined,
+    servedBefore: isServing(peer),
     closed: EPOCH_NONE,
     last: undefined,
   };
@@ -211,14 +223,18 @@ export function roundTripMs(message: Heartbeat, now: At): number {
   return Math.max(0, now - (message.echoSentAtUs + message.echoDelayUs) / 1000);
 }
 
-function takeNews(peer: PeerEvidence, message: Heartbeat, now: At): PeerEvidence {
+function takeNews(
+  peer: PeerEvidence,
+  message: Heartbeat,
+  { now, livedAt }: { readonly now: At; readonly livedAt: At },
+): PeerEvidence {
   const highest = newerEpoch(peer.highest, message.epoch);
   return {
     ...peer,
     seq: message.seq,
     last: message,
     highest,
-    ...(isServing({ ...peer, last: message }) ? { servingAt: now, servedAt: livedAt(message, now) } : {}),
+    ...(isServing({ ...peer, last: message }) ? { servingAt: now, servedAt: livedAt } : {}),
   };
 }
 

@@ -8,6 +8,7 @@ import { deadMs, fitnessOf, isIsolated, isWarm } from './judgement.ts';
 import { lowestMargin } from './lease-margin.ts';
 import { epochOf, type Machine, roleOf } from './machine.ts';
 import { isServing } from './peer.ts';
+import { isBlind } from './proof-view.ts';
 import type { VipFindings } from './vip-check.ts';
 import { servingNow } from './vipd-events.ts';
 import { witnessGood } from './witness-force.ts';
@@ -68,6 +69,7 @@ export function snapshotOf(machine: Machine, context: SnapshotContext): Snapshot
       answering: context.vipCheck.answering.map(index => view.addresses[index]?.address ?? ''),
       silent: context.vipCheck.silent.map(index => view.addresses[index]?.address ?? ''),
     },
+    blindProbes: view.addresses.filter((_, index) => isBlind(machine, index)).map(({ address }) => address),
     isolated: isIsolated(machine, now),
     foreign: foreignOf(machine, view, now),
     witness: witnessOf(machine, now),

@@ -148,14 +148,15 @@ export function isComplete(machine: Machine, round: ProbeRound): boolean {
  * counts only by vipd's word: it knows when the probes went out, a starved process does not mistake its own delay for it.
  */
 export function advanceProbing(turn: Turn, probing: Probing | undefined, paceMs: number): Probing {
-  if (!probing) return { round: probe(turn), silentRounds: 0, answeredRounds: 0 };
-  const { round, silentRounds, answeredRounds } = probing;
+  if (!probing) return { round: probe(turn), silentRounds: 0, answeredRounds: 0, resolvedAt: undefined };
+  const { round, silentRounds, answeredRounds, resolvedAt } = probing;
   if (!isComplete(turn.machine, round) || turn.now < after(round.sentAt, ms(paceMs))) return probing;
   const answered = round.answered.length > 0;
   return {
     round: probe(turn),
     silentRounds: answered ? 0 : silentRounds + 1,
     answeredRounds: answered ? answeredRounds + 1 : answeredRounds,
+    resolvedAt,
   };
 }
 

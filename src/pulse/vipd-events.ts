@@ -7,6 +7,7 @@ import { standsDown, withClaim } from './conflict.ts';
 import { deadMs, heardWithin, outranksPeer, peerMac, probeRoundMs } from './judgement.ts';
 import { noteMargin } from './lease-margin.ts';
 import type { Machine, Probing, State } from './machine.ts';
+import { noteEcho, noteProof } from './proof.ts';
 import {
   askClaim,
   become,
@@ -295,6 +296,9 @@ function link(turn: Turn, message: VipdMessage & { type: 'link' }): void {
 
 /** An answer counts when it comes from the peer; before the peer's MAC is known, from anybody. A third MAC is a conflict. */
 function reply(turn: Turn, message: VipdMessage & { type: 'reply' }): void {
+  const byPeer = message.mac === peerMac(turn.machine, message.index);
+  if (byPeer && message.via !== 'arp') noteProof(turn, message.id, message.index, true);
+  if (byPeer && message.via === 'echo') noteEcho(turn, message.index);
   const { state } = turn.machine;
   if (!('probing' in state) || !state.probing) return;
   const expected = peerMac(turn.machine, message.index);
@@ -302,6 +306,8 @@ function reply(turn: Turn, message: VipdMessage & { type: 'reply' }): void {
   if (message.via === 'arp') {
     // Switches, proxies and strangers answer for the dead: worth telling, but neither a sign of life nor a claim.
     if (third) report(turn, 'VIP_CLAIMED_BY_OTHER', { address: message.index, mac: message.mac, port: '' });
+    else if (expected !== undefined && state.probing.resolvedAt === undefined)
+      update(turn, { state: { ...state, probing: { ...state.probing, resolvedAt: turn.now } } as State });
     return;
   }
   if (third) {
@@ -317,6 +323,7 @@ function reply(turn: Turn, message: VipdMessage & { type: 'reply' }): void {
 
 /** vipd's word that nothing answered a probe in its window. */
 function silent(turn: Turn, message: VipdMessage & { type: 'silent' }): void {
+  noteProof(turn, message.id, message.index, false);
   const { state } = turn.machine;
   if (!('probing' in state) || !state.probing || message.id !== state.probing.round.id) return;
   const { round } = state.probing;

@@ -43,10 +43,11 @@ export type VipdMessage =
       readonly type: 'reply';
       readonly id: number;
       readonly index: number;
-      readonly via: 'echo' | 'arp';
+      /** word: the other vipd's, that it serves the address. */
+      readonly via: 'echo' | 'word' | 'arp';
       readonly mac: string;
     }
-  /** No echo came within the probe's window, and nothing that came in is unread. */
+  /** Neither an echo nor the other vipd's word came within the probe's window, and nothing that came in is unread. */
   | { readonly type: 'silent'; readonly id: number; readonly index: number }
   /** port: where it was heard, the interface or a bridge's port; empty when unknown. */
   | { readonly type: 'conflict'; readonly index: number; readonly mac: string; readonly port: string }
@@ -106,7 +107,12 @@ export function parseVipdLine(line: string): VipdMessage | undefined {
       if (!isCount(first) || (second !== 'up' && second !== 'down')) return undefined;
       return { type: 'link', index: Number(first), up: second === 'up', mac: isMac(third) ? third : '' };
     case 'reply':
-      if (!isCount(first) || !isCount(second) || (third !== 'echo' && third !== 'arp') || !isMac(fourth))
+      if (
+        !isCount(first) ||
+        !isCount(second) ||
+        (third !== 'echo' && third !== 'word' && third !== 'arp') ||
+        !isMac(fourth)
+      )
         return undefined;
       return { type: 'reply', id: Number(first), index: Number(second), via: third, mac: fourth };
     case 'silent':

@@ -25,6 +25,7 @@ export function sampleSnapshot(changed: Partial<Snapshot> = {}): Snapshot {
     runningDigest: null,
     vipdTrouble: null,
     vipCheck: null,
+    blindProbes: [],
     isolated: false,
     foreign: null,
     witness: null,

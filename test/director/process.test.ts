@@ -31,7 +31,7 @@ function snapshot(role: Role): Snapshot {
     ...{ hold: { on: false, until: null }, fitness: 0, rulesIn: true, warm: true, configDigest: '', peer: null },
     ...{ links: [], vips: [], decisions: [], counters: {} },
     ...{ runningDigest: null, vipdTrouble: null, vipCheck: null },
-    ...{ lans: [], packetLease: null, isolated: false, foreign: null, witness: null },
+    ...{ lans: [], packetLease: null, blindProbes: [], isolated: false, foreign: null, witness: null },
   };
 }
 

@@ -487,7 +487,7 @@ pairTest('without an own address the probe still asks who has it', async (t, pai
   await sleep(1_100); // an advertisement of the claim itself would count as an answer
   for (const index of [0, 1]) {
     prober.send(`probe x ${index} ${mac} 200`);
-    t.is(await prober.line(new RegExp(`^reply x ${index} `)), `reply x ${index} arp ${mac}`);
+    t.is(await prober.line(new RegExp(`^reply x ${index} arp `)), `reply x ${index} arp ${mac}`);
   }
   t.is(prober.matching(/ echo /).length, 0);
   assertClean(t, prober);

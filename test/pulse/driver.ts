@@ -83,6 +83,8 @@ export class Driver {
   readonly #echoed = new Map<number, number>();
   /** The peer's addresses answer probes. */
   peerAnswers = false;
+  /** Who answers ARP for the addresses; undefined: nobody. */
+  arpMac: string | undefined;
   /** Answers for the witness; undefined: no answer ever comes. */
   witness: ((ask: WitnessAsk) => Omit<WitnessAnswer, 'seq'>) | undefined;
   readonly #mail: { at: number; event: PulseEvent }[] = [];
@@ -188,6 +190,8 @@ export class Driver {
       this.#later(0, { type: 'released', seq: effect.seq, epoch: effect.epoch });
     } else if (effect.type === 'probe') {
       for (const { index, mac } of effect.targets) {
+        if (this.arpMac && index === 0)
+          this.#later(1, { type: 'reply', id: effect.id, index, via: 'arp', mac: this.arpMac });
         if (this.peerAnswers && mac) this.#later(1, { type: 'reply', id: effect.id, index, via: 'echo', mac });
         else this.#later(effect.windowMs, { type: 'silent', id: effect.id, index });
       }

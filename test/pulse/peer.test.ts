@@ -54,7 +54,7 @@ function will(change: Partial<Will> = {}): Will {
 function hear(...messages: readonly [number, Heartbeat | Will][]): { peer: PeerEvidence; receptions: string[] } {
   let peer = unknownPeer(OWN, 2, 2);
   const receptions = messages.map(([link, message], i) => {
-    const result = receive(peer, link, message, (i * 100) as At);
+    const result = receive(peer, link, message, (i * 100) as At, { lateAt: undefined, givenUpMs: 450 });
     peer = result.peer;
     return result.reception;
   });

@@ -82,7 +82,10 @@ export class Evidence {
 
   probes(router: Router, id: number): void {
     const rounds = this.#rounds[router.index];
-    if (rounds.at(-1)?.id === id) return;
+    const newest = rounds.at(-1)?.id ?? 0;
+    if (newest === id) return;
+    // A new life of pulse counts from the beginning: rounds of the one before must not stand for its own.
+    if (newest > id) rounds.length = 0;
     rounds.push({ id, at: this.#world.timeline.now, eaten: false });
     if (rounds.length > ROUNDS_MAX) rounds.shift();
   }

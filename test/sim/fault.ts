@@ -52,8 +52,14 @@ type WayFault =
   /** A host that is asked as a target answers it no more; nth: of the targets. */
   | { readonly type: 'target-silent'; readonly who: Who; readonly lan: number; readonly nth: number };
 
+/** What answers probes, of those that should and those that should not. */
+type AnswerFault =
+  /** Both routers drop this share of echoes: all with a default-deny, most with a rate limit. */
+  { readonly type: 'echo-dropped'; readonly share: number } | { readonly type: 'switch-answers' };
+
 type RouterFault =
   | ProcessFault
+  | AnswerFault
   | WayFault
   | WordFault
   | { readonly type: 'stall'; readonly who: Who; readonly effects: number }
@@ -125,6 +131,16 @@ function begin(world: World, fault: Fault): () => void {
     case 'witness-down':
     case 'witness-slow':
       return beginOnWitness(world, fault);
+    case 'switch-answers':
+      world.switchAnswers = true;
+      return () => {
+        world.switchAnswers = false;
+      };
+    case 'echo-dropped':
+      world.echoDropped = fault.share;
+      return () => {
+        world.echoDropped = 0;
+      };
     case 'lan-way':
     case 'target-silent':
       return loseWay(world, fault);

@@ -1,15 +1,16 @@
-// LANs that work in one direction, and targets that are silent to one router only: a share of the schedules meets them. Drawn from
+// LANs that work in one direction, targets that are silent to one router only, probes that are filtered, and switches that answer for
+// the dead: a share of the schedules meets them. Drawn from
 // numbers of their own, so that all other schedules are what they were without.
 import type { Fault } from './fault.ts';
 import { FOREVER } from './fault.ts';
-import { TARGETS } from './network.ts';
+import { R1, R2, TARGETS } from './network.ts';
 import { Random } from './random.ts';
 import type { Plan } from './schedule.ts';
-import type { Single } from './singles.ts';
+import { bySilence, type Single } from './singles.ts';
 import type { WorldOptions } from './world.ts';
 
 /** Share of schedules with such a fault. */
-const SHARE = 0.14;
+const SHARE = 0.3;
 /** LANs with virtual addresses. */
 const LANS = [0, 1] as const;
 /** A LAN counts as alive again after this. */
@@ -63,6 +64,61 @@ export const LAN_SINGLES: readonly Single[] = [
       expects: proven ? nothing(watched(deadMs)) : { ...nothing(watched(deadMs)), ownerChangesMax: 1 },
     };
   },
+  (random, world, deadMs) => {
+    const links = world.linkLans.filter(lan => lan > 1);
+    const atMs = random.between(1, 2) * deadMs;
+    return {
+      kind: 'echoes are dropped, all heartbeats are lost',
+      faults: [
+        { type: 'echo-dropped', share: random.pick([1, 1, 0.9]), atMs: 0, forMs: FOREVER },
+        ...(world.older === undefined ? links : []).flatMap(lan =>
+          [R1, R2].map(from => ({ type: 'cut' as const, lan, from, to: 1 - from, atMs, forMs: FOREVER })),
+        ),
+      ],
+      // A peer of the version before gives no word: it is spared.
+      expects: nothing(20 * deadMs),
+    };
+  },
+  (random, world, deadMs) => {
+    const { intervalMs, leaseMs, aloneKeepMs } = world.routers[0].settings;
+    const keptMs = aloneKeepMs + 1_250 + 3 * leaseMs + 2 * intervalMs + 2 * (world.witness?.leaseMs ?? 0);
+    return {
+      kind: 'echoes are dropped, power loss, a switch answers for the dead owner',
+      faults: [
+        { type: 'echo-dropped', share: 1, atMs: 0, forMs: FOREVER },
+        { type: 'switch-answers', atMs: 0, forMs: FOREVER },
+        {
+          type: 'power',
+          who: 'owner',
+          effects: 0,
+          keepsDisk: true,
+          atMs: random.between(0, 3) * deadMs,
+          forMs: FOREVER,
+        },
+      ],
+      // The answer delays the takeover once, by what a kernel may serve without its processes.
+      expects: {
+        ownerChangesMin: 1,
+        ownerChangesMax: 1,
+        vacancyMsMax: keptMs + 6 * deadMs,
+        watchMs: keptMs + 8 * deadMs,
+      },
+    };
+  },
+  (random, world, deadMs) => ({
+    kind: 'power loss, a switch answers for the dead owner',
+    faults: [
+      { type: 'switch-answers', atMs: 0, forMs: FOREVER },
+      { type: 'power', who: 'owner', effects: 0, keepsDisk: true, atMs: random.between(2, 3) * deadMs, forMs: FOREVER },
+    ],
+    // Echoes were seen before: their silence counts.
+    expects: {
+      ownerChangesMin: 1,
+      ownerChangesMax: 1,
+      vacancyMsMax: bySilence(world, deadMs),
+      watchMs: 8 * deadMs + 2 * (world.witness?.leaseMs ?? 0),
+    },
+  }),
 ];
 
 /** Adds such faults to a share of the schedules of chaos, and puts one alone in the place of others. */
@@ -75,6 +131,10 @@ export function withLanFaults(plan: Plan): Plan {
     const when = { atMs: random.between(0, 6) * deadMs, forMs: 0.1 + random.between(0, 6) * deadMs };
     const who = random.pick(['owner', 'owner', 'standby', 0, 1] as const);
     const lan = random.below(plan.world.networks);
+    // A peer of the version before gives no word: behind a default-deny it is what it was.
+    if (random.chance(0.25) && plan.world.older === undefined)
+      return { type: 'echo-dropped', share: 1, atMs: 0, forMs: FOREVER };
+    if (random.chance(0.25)) return { type: 'switch-answers', ...when };
     if (random.chance(0.5)) return { type: 'lan-way', who, lan, lost: random.pick(['out', 'in'] as const), ...when };
     return { type: 'target-silent', who, lan: random.pick(LANS), nth: random.below(TARGETS.length), ...when };
   };

@@ -230,7 +230,11 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'heartbeats that have waited in a queue are heard now',
     patches: [
-      pulse('peer', 'return (message.echoSentAtUs > 0 ? now - roundTripMs(message, now) : now);', 'return now;'),
+      pulse(
+        'peer',
+        'return message.echoSentAtUs > 0 && lateAt !== undefined && sentAt < lateAt ? sentAt : now;',
+        'return now;',
+      ),
     ],
     kind: 'asleep while the owner starts again, woken in a partition',
     expects: ['one-owner'],
@@ -254,9 +258,27 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a peer that holds its term without vipd is not asked how long its kernel may serve',
-    patches: [pulse('judgement', '(!competing && now < keptUntil(machine, vacantSince ?? now))', 'false')],
+    patches: [
+      pulse(
+        'judgement',
+        '((!competing || resumes(machine)) && now < keptUntil(machine, vacantSince ?? now, probing))',
+        'false',
+      ),
+    ],
     kind: 'the owner is alone and loses vipd as the standby comes back, probes are lost',
     expects: ['one-owner'],
+  },
+  {
+    name: 'vipd gives no word for what it holds',
+    model: 'gives-no-word',
+    kind: 'echoes are dropped, all heartbeats are lost',
+    expects: ['no-change', 'one-owner'],
+  },
+  {
+    name: 'an answer by ARP vetoes a takeover',
+    patches: [pulse('vipd-events', "if (message.via === 'arp') {", 'if (false) {')],
+    kind: 'power loss, a switch answers for the dead owner',
+    expects: ['takeover-time', 'liveness'],
   },
   {
     name: 'a target that is silent to one router outvotes heartbeats that echo ours',

@@ -7,11 +7,18 @@ import { EPOCH_BLOCK, EPOCH_NONE, type Epoch } from '../../src/units/epoch.ts';
 import type { LeaseRequest, VipdMessage } from '../../src/vip/protocol.ts';
 import type { WitnessAsk } from '../../src/witness/witness.ts';
 import { KernelModel } from './kernel-model.ts';
-import { CLIENTS, type Network, STRANGER } from './network.ts';
+import { CLIENTS, type Network, SERVER, STRANGER } from './network.ts';
 import { type PulseHost, PulseModel } from './pulse-model.ts';
 import { type Sampling, Surroundings } from './surroundings.ts';
 import { HostClock } from './timeline.ts';
-import { type RunState, type VipdCommand, type VipdHost, VipdModel, type VipdMutation } from './vipd-model.ts';
+import {
+  type Answer,
+  type RunState,
+  type VipdCommand,
+  type VipdHost,
+  VipdModel,
+  type VipdMutation,
+} from './vipd-model.ts';
 import type { RouterOptions, World } from './world.ts';
 
 const PIPE_MS = 0.03;
@@ -284,18 +291,28 @@ export class Router implements VipdHost, PulseHost {
     const network = this.world.lans[lan] as Network;
     const { peer } = this;
     this.world.monitor.probes(this, id);
-    const answer = (from: number, answerMac: string) => {
-      const fate = network.send(from, this.index, () => this.up && vipd.heardEcho(id, index, answerMac));
+    const answer = (from: number, answerMac: string, via: Answer['via']) => {
+      const fate = network.send(
+        from,
+        this.index,
+        () => this.up && vipd.heardAnswer({ id, index, mac: answerMac, via }),
+      );
       if (from === peer.index && fate !== 'sent') this.world.monitor.probeEaten(this, id);
     };
     if (mac === undefined || mac === peer.mac(lan)) {
       const fate = network.send(this.index, peer.index, () => {
-        if (peer.serves()) answer(peer.index, peer.mac(lan));
+        if (peer.vipd?.givesWord() && this.world.options.older !== peer.index)
+          answer(peer.index, peer.mac(lan), 'word');
+        if (!peer.serves()) return;
+        answer(peer.index, peer.mac(lan), 'arp');
+        if (!this.world.dropsEcho()) answer(peer.index, peer.mac(lan), 'echo');
       });
       if (fate !== 'sent') this.world.monitor.probeEaten(this, id);
     }
+    // A switch that remembers, whoever is dead.
+    if (this.world.switchAnswers) network.send(this.index, SERVER, () => answer(SERVER, peer.mac(lan), 'arp'));
     // As a proxy would, whatever MAC was meant.
-    if (this.world.stranger) network.send(this.index, STRANGER, () => answer(STRANGER, '02:00:00:00:09:09'));
+    if (this.world.stranger) network.send(this.index, STRANGER, () => answer(STRANGER, '02:00:00:00:09:09', 'echo'));
   }
 
   granted(epoch: Epoch, lease: LeaseRequest, anew: boolean): void {

@@ -205,7 +205,7 @@ const CHAOS = [
 ] as const;
 
 /** What chaos draws here; the others have numbers of their own. */
-type Drawn = Exclude<Fault['type'], 'lan-way' | 'target-silent'>;
+type Drawn = Exclude<Fault['type'], 'lan-way' | 'target-silent' | 'echo-dropped' | 'switch-answers'>;
 
 /** Draws faults. Times are measured in D of the slower router. */
 class FaultMaker {

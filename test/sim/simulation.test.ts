@@ -50,7 +50,7 @@ test.serial('what must always hold does, through every kind of single fault', t 
 test('every fault of its own numbers is in at least three of a hundred schedules', t => {
   const count = (type: string) => SEEDS.filter(seed => planOf(seed).faults.some(fault => fault.type === type)).length;
   const SEEDS = Array.from({ length: 3_000 }, (_, i) => i + 1);
-  for (const type of ['lan-way', 'target-silent'])
+  for (const type of ['lan-way', 'target-silent', 'echo-dropped', 'switch-answers'])
     t.true(count(type) >= 0.03 * SEEDS.length, `${type}: ${count(type)}`);
 });
 

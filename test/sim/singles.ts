@@ -21,7 +21,7 @@ const once = (vacancyMsMax: number, watchMs: number) => ({
 });
 
 /** D of the slower, three probe rounds, and what timers and wires add; with a witness, the dead router's lease there comes first. */
-const bySilence = (world: WorldOptions, deadMs: number) =>
+export const bySilence = (world: WorldOptions, deadMs: number) =>
   Math.max(
     deadMs,
     slowest(world, 'leaseMs') + 0.8 * slowest(world, 'intervalMs'),

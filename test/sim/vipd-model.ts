@@ -43,7 +43,8 @@ export type VipdMutation =
   | 'gate-never-closes'
   | 'epochs-unchecked'
   | 'anybody-breaks-silence'
-  | 'will-at-any-end';
+  | 'will-at-any-end'
+  | 'gives-no-word';
 
 export interface VipdHost {
   readonly clock: HostClock;
@@ -63,6 +64,13 @@ export interface VipdHost {
   granted(epoch: Epoch, lease: LeaseRequest, anew: boolean): void;
   removed(): void;
   sample(sampling: { readonly everyMs: number; readonly windowMs: number }): void;
+}
+
+export interface Answer {
+  readonly id: number;
+  readonly index: number;
+  readonly mac: string;
+  readonly via: 'echo' | 'word' | 'arp';
 }
 
 interface Probe {
@@ -87,7 +95,7 @@ export class VipdModel {
   phase: 'idle' | 'holding' | 'removing' = 'idle';
   #pipeOpen = true;
   readonly #inbox: VipdCommand[] = [];
-  readonly #frames: { id: number; index: number; mac: string }[] = [];
+  readonly #frames: Answer[] = [];
   #terms = { at: 0, deadline: 0, mode: 'armed' as VipdMode, keepMs: 0, leaseMs: 0 };
   readonly #foundAtStart: boolean;
   #refreshAt = NEVER;
@@ -147,10 +155,16 @@ export class VipdModel {
   }
 
   /** An answer to a probe came in. */
-  heardEcho(id: number, index: number, mac: string): void {
+  heardAnswer(answer: Answer): void {
     if (!this.alive) return;
-    this.#frames.push({ id, index, mac });
+    this.#frames.push(answer);
     if (!this.stopped && !this.#host.clock.isPaused()) this.#readFrames();
+  }
+
+  /** Whether it gives its word for the addresses when the other vipd asks. */
+  givesWord(): boolean {
+    const { clock, mutation } = this.#host;
+    return this.alive && !this.stopped && !clock.isPaused() && this.phase === 'holding' && mutation !== 'gives-no-word';
   }
 
   /** Another machine announces address `index`. */
@@ -376,13 +390,13 @@ export class VipdModel {
   #readFrames(): void {
     if (this.#frames.length === 0) return;
     const now = this.#host.clock.now();
-    for (const { id, index, mac } of this.#frames.splice(0)) {
+    for (const { id, index, mac, via } of this.#frames.splice(0)) {
       const probe = this.#probes.find(one => one.id === id && one.index === index);
       if (!probe || now - probe.at >= PROBE_LIFE_MS) continue;
       // A third machine's answer does not break the silence of the one that was asked.
-      if (probe.mac === undefined || probe.mac === mac || this.#host.mutation === 'anybody-breaks-silence')
-        probe.due = NEVER;
-      this.#host.say(this, { type: 'reply', id, index, via: 'echo', mac });
+      const asked = probe.mac === undefined || probe.mac === mac || this.#host.mutation === 'anybody-breaks-silence';
+      if (asked && via !== 'arp') probe.due = NEVER;
+      this.#host.say(this, { type: 'reply', id, index, via, mac });
     }
   }
 

@@ -70,6 +70,10 @@ export class World {
   faultsBegan = false;
   /** A third machine answers for the address. */
   stranger = false;
+  /** The share of echoes that the routers' own filters drop; 1: all, as a default-deny does. */
+  echoDropped = 0;
+  /** A switch answers ARP for the addresses with the MAC of whoever is asked, alive or dead. */
+  switchAnswers = false;
   readonly reports = [0, 1].map(() => ({
     rulesIn: true,
     healthyServers: null as number | null,
@@ -134,6 +138,10 @@ export class World {
 
   say(who: string, text: () => string): void {
     this.options.say?.(this.timeline.now, who, text());
+  }
+
+  dropsEcho(): boolean {
+    return this.echoDropped > 0 && this.random.chance(this.echoDropped);
   }
 
   codec(router: number): Codec {

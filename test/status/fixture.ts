@@ -73,6 +73,7 @@ export function pulseSnapshot(changes: Partial<Pulse> = {}): Pulse {
     runningDigest: null,
     vipdTrouble: null,
     vipCheck: null,
+    blindProbes: [],
     isolated: false,
     foreign: null,
     witness: { good: true, answeredMsAgo: 120, epoch: '12.1' },

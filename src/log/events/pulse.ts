@@ -218,6 +218,19 @@ export const PULSE_EVENTS = {
       port: 'where it was heard: the interface, or bridge/port',
     },
   },
+  PROBE_BLIND: {
+    severity: 'warning',
+    says: 'The peer serves, and neither an echo nor the word of its vipd answers the probes of this address: their silence proves nothing.',
+    remedy:
+      'Let ICMP echo and frames of ether type 0x88b6 pass between the routers on that LAN. Until then a peer whose heartbeats are all lost looks dead.',
+    fields: { address: 'the address' },
+    endedBy: 'PROBE_SEES',
+  },
+  PROBE_SEES: {
+    severity: 'notice',
+    says: 'The peer answers the probes of this address.',
+    fields: { address: 'the address' },
+  },
   STANDS_DOWN: {
     severity: 'crit',
     says: 'Another machine keeps claiming a virtual address; by on_conflict: stand-down this router lets go of all of them for 30 s.',

@@ -1,6 +1,6 @@
 /*
  * Ethernet frames that vipd sends and understands: ARP (RFC 826, 5227), neighbour discovery (RFC 4861), ICMP echo
- * (RFC 792, 4443). Pure: bytes in, values out. Reads never go past `size`.
+ * (RFC 792, 4443), and what one vipd asks the other. Pure: bytes in, values out. Reads never go past `size`.
  */
 #include "vipd.h"
 
@@ -16,6 +16,9 @@
 #define ND_SOLICITATION 135
 #define ND_FLAGS(router, override) ((uint8_t)(((router) ? 0x80 : 0) | ((override) ? 0x20 : 0)))
 
+#define HELPER_BYTES 30
+
+static const uint8_t helper_magic[4] = { 'T', 'N', 'D', 'P' };
 static const uint8_t everyone[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 
 static void put16(uint8_t *out, unsigned value)
@@ -172,6 +175,39 @@ size_t frame_echo(uint8_t *out, const uint8_t own[6], const uint8_t to_mac[6], c
 	return padded(ETH_BYTES + IP4_BYTES + ECHO_BYTES);
 }
 
+/*
+ * Do you serve this address? And the other vipd's word that it does, with the nonce of the question. "TNDP", 1 or 2, family 4 or
+ * 6, address in 16 bytes, nonce.
+ */
+size_t frame_helper(uint8_t *out, bool word, const uint8_t own[6], const uint8_t to_mac[6], const struct inet *address,
+		    uint64_t nonce)
+{
+	uint8_t *body = out + ETH_BYTES;
+	bool v6 = address->family == AF_INET6;
+
+	ethernet(out, to_mac, own, ETH_P_HELPER);
+	memcpy(body, helper_magic, sizeof(helper_magic));
+	body[4] = word ? 2 : 1;
+	body[5] = v6 ? 6 : 4;
+	memcpy(body + 6, address->bytes, v6 ? 16 : 4);
+	for (int i = 0; i < 8; i++)
+		body[22 + i] = (uint8_t)(nonce >> (56 - 8 * i));
+	return padded(ETH_BYTES + HELPER_BYTES);
+}
+
+static bool read_helper(const uint8_t *body, size_t size, struct heard *heard)
+{
+	if (size < HELPER_BYTES || memcmp(body, helper_magic, sizeof(helper_magic)) != 0 ||
+	    (body[4] != 1 && body[4] != 2) || (body[5] != 4 && body[5] != 6))
+		return false;
+	heard->kind = body[4] == 1 ? HEARD_ASK : HEARD_WORD;
+	heard->answer = body[4] == 2;
+	heard->sender.family = body[5] == 6 ? AF_INET6 : AF_INET;
+	memcpy(heard->sender.bytes, body + 6, body[5] == 6 ? 16 : 4);
+	heard->nonce = get64(body + 22);
+	return true;
+}
+
 static bool read_arp(const uint8_t *arp, size_t size, struct heard *heard)
 {
 	if (size < 28 || get16(arp) != 1 || get16(arp + 2) != 0x0800 || arp[4] != 6 || arp[5] != 4)
@@ -253,6 +289,8 @@ bool frame_read(const uint8_t *frame, size_t size, struct heard *heard)
 		return read_ip4(frame + ETH_BYTES, size - ETH_BYTES, heard);
 	case 0x86dd:
 		return read_ip6(frame + ETH_BYTES, size - ETH_BYTES, heard);
+	case ETH_P_HELPER:
+		return read_helper(frame + ETH_BYTES, size - ETH_BYTES, heard);
 	default:
 		return false;
 	}

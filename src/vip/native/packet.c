@@ -1,5 +1,5 @@
 /*
- * Packet sockets, three for each interface (ARP, IPv4, IPv6): announcements, probes and what is heard. A filter in the
+ * Packet sockets, four for each interface (ARP, IPv4, IPv6, helpers): announcements, probes and what is heard. A filter in the
  * kernel passes only frames that speak for one of our addresses, so floods of anything else cost next to nothing.
  */
 #include "vipd.h"
@@ -27,7 +27,7 @@
 #define CONFLICT_AGAIN_US US_PER_S
 #define ID_BYTES_MAX 32
 
-static const unsigned protocols[PACKET_SOCKETS] = { ETH_P_ARP, ETH_P_IP, ETH_P_IPV6 };
+static const unsigned protocols[PACKET_SOCKETS] = { ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, ETH_P_HELPER };
 static const uint8_t broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 
 static struct probe {
@@ -35,7 +35,7 @@ static struct probe {
 	unsigned index;
 	bool resolve; /* no MAC was given: the echo goes to whoever answers */
 	uint8_t mac[6];
-	unsigned arp_answers, echo_answers;
+	unsigned arp_answers, echo_answers, words;
 	uint64_t nonce;
 	us_t at;
 	us_t due; /* when silence is told; NEVER once answered or told */
@@ -87,11 +87,21 @@ static unsigned list_addresses(uint32_t *list, const struct iface *iface, int fa
 /*
  * The last 32 bits of the address a frame speaks for must be those of one of ours or of a target. ARP: sender; of a target
  * only replies, as a gateway may ask much. IPv4: source of an echo reply without options (Linux sends none). IPv6: target
- * of an advertisement, source of an echo reply.
+ * of an advertisement, source of an echo reply. Helpers: the address that is asked for.
  */
 static void filter_for(struct filter *filter, const struct iface *iface, unsigned protocol)
 {
 	int family = protocol == ETH_P_IPV6 ? AF_INET6 : AF_INET;
+
+	if (protocol == ETH_P_HELPER) {
+		/* The rest is few and cheap to look at. */
+		filter->count = 0;
+		op(filter, BPF_LD | BPF_W | BPF_ABS, 0, 0, 14);
+		op(filter, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, 0x544e4450);
+		op(filter, BPF_RET | BPF_K, 0, 0, 0);
+		op(filter, BPF_RET | BPF_K, 0, 0, FRAME_BYTES_MAX);
+		return;
+	}
 	uint32_t list[VIP_MAX + TARGET_MAX];
 	unsigned ours, listed = list_addresses(list, iface, family, &ours);
 
@@ -131,10 +141,12 @@ static void filter_for(struct filter *filter, const struct iface *iface, unsigne
 static bool uses(const struct iface *iface, unsigned protocol)
 {
 	for (unsigned i = 0; i < vip_count; i++)
-		if (vips[i].iface == iface && (vips[i].address.family == AF_INET6) == (protocol == ETH_P_IPV6))
+		if (vips[i].iface == iface &&
+		    (protocol == ETH_P_HELPER || (vips[i].address.family == AF_INET6) == (protocol == ETH_P_IPV6)))
 			return true;
 	for (unsigned i = 0; i < target_count; i++)
-		if (targets[i].iface == iface && protocol == (targets[i].address.family == AF_INET6 ? ETH_P_IPV6 : ETH_P_ARP))
+		if (targets[i].iface == iface &&
+		    protocol == (targets[i].address.family == AF_INET6 ? ETH_P_IPV6 : ETH_P_ARP))
 			return true;
 	return false;
 }
@@ -193,8 +205,11 @@ void packet_open(struct iface *iface)
 /* A frame that does not go out (no carrier, full queue) is not missed: announcements and probes are repeated. */
 void packet_send(const struct iface *iface, unsigned protocol, const uint8_t *frame, size_t size)
 {
-	int fd = iface->fd[protocol == ETH_P_ARP ? 0 : protocol == ETH_P_IP ? 1 : 2];
+	int fd = -1;
 
+	for (unsigned i = 0; i < PACKET_SOCKETS; i++)
+		if (protocols[i] == protocol)
+			fd = iface->fd[i];
 	if (fd >= 0)
 		(void)send(fd, frame, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
@@ -246,8 +261,8 @@ static void send_echo(const struct vip *vip, const uint8_t mac[6], uint64_t nonc
 }
 
 /*
- * Sends the echo (to `mac`, or later to whoever answers) and the ARP probe. The oldest probe makes room. Without an echo
- * within `window` the silence is told: here and not in pulse, for only we know when the probe went out and that nothing
+ * Sends the echo (to `mac`, or later to whoever answers), the question to the other vipd, which no filter of IP stops, and the
+ * ARP probe. The oldest probe makes room. With neither an echo nor the other's word within `window` the silence is told: here and not in pulse, for only we know when the probe went out and that nothing
  * unread is left.
  */
 void probe(const char *id, unsigned index, const uint8_t *mac, us_t window, us_t now)
@@ -268,6 +283,8 @@ void probe(const char *id, unsigned index, const uint8_t *mac, us_t window, us_t
 		memcpy(probe->mac, mac, 6);
 		send_echo(vip, mac, probe->nonce);
 	}
+	packet_send(vip->iface, ETH_P_HELPER, frame,
+		    frame_helper(frame, false, vip->iface->mac, mac ? mac : broadcast, &vip->address, probe->nonce));
 	if (vip->address.family == AF_INET6)
 		packet_send(vip->iface, ETH_P_IPV6, frame,
 			 frame_solicitation(frame, vip->iface->mac, NULL, &vip->own, &vip->address));
@@ -295,6 +312,30 @@ static void heard_echo(unsigned index, const struct heard *heard, us_t now)
 			p->due = NEVER;
 		say("reply %s %u echo " MAC_TEXT, p->id, index, MAC_ARGS(heard->mac));
 	}
+}
+
+/* The other vipd says that it serves the address: only it could know the nonce, and it answers while its lease runs. */
+static void heard_word(unsigned index, const struct heard *heard, us_t now)
+{
+	for (unsigned i = 0; i < PROBE_MAX; i++) {
+		struct probe *p = &probes[i];
+
+		if (!alive(p, index, now) || p->nonce != heard->nonce || p->words == ANSWERS_MAX)
+			continue;
+		p->words++;
+		if (p->resolve || memcmp(p->mac, heard->mac, 6) == 0)
+			p->due = NEVER;
+		say("reply %s %u word " MAC_TEXT, p->id, index, MAC_ARGS(heard->mac));
+	}
+}
+
+static void answer_ask(const struct vip *vip, const struct heard *heard)
+{
+	uint8_t frame[FRAME_BYTES_MAX];
+
+	if (holding())
+		packet_send(vip->iface, ETH_P_HELPER, frame,
+			    frame_helper(frame, true, vip->iface->mac, heard->mac, &vip->address, heard->nonce));
 }
 
 static void heard_resolution(unsigned index, const struct heard *heard, us_t now)
@@ -347,6 +388,10 @@ static void heard_frame(struct iface *iface, const struct heard *heard, us_t now
 			continue;
 		if (heard->kind == HEARD_ECHO) {
 			heard_echo(i, heard, now);
+		} else if (heard->kind == HEARD_ASK) {
+			answer_ask(&vips[i], heard);
+		} else if (heard->kind == HEARD_WORD) {
+			heard_word(i, heard, now);
 		} else {
 			heard_resolution(i, heard, now);
 			heard_claim(i, heard, now);

@@ -47,10 +47,12 @@ static void ask(struct target *target)
 {
 	static const uint8_t nobody[6], everybody[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 	const struct iface *iface = target->iface;
-	bool directly = target->known && target->asked % BROADCAST_EVERY != 0;
+	/* One that does not answer at its last MAC may have another one by now. */
+	bool directly = target->known && target->answered && target->asked % BROADCAST_EVERY != 0;
 	uint8_t frame[FRAME_BYTES_MAX];
 
 	target->asked++;
+	target->answered = false;
 	if (target->address.family == AF_INET6) {
 		packet_send(iface, ETH_P_IPV6, frame,
 			    frame_solicitation(frame, iface->mac, directly ? target->mac : NULL, &target->own,
@@ -67,7 +69,7 @@ static void ask(struct target *target)
 /* A frame that speaks for a target. */
 void targets_hear(const struct iface *iface, const struct heard *heard, us_t now)
 {
-	if (due_at == NEVER || heard->kind == HEARD_ECHO)
+	if (due_at == NEVER || (heard->kind != HEARD_ARP && heard->kind != HEARD_NA))
 		return;
 	for (unsigned i = 0; i < target_count; i++) {
 		struct target *t = &targets[i];
@@ -79,7 +81,7 @@ void targets_hear(const struct iface *iface, const struct heard *heard, us_t now
 		if (!to_us && !(heard->kind == HEARD_NA && t->own.family == AF_UNSPEC))
 			continue;
 		memcpy(t->mac, heard->mac, 6);
-		t->known = true;
+		t->known = t->answered = true;
 		t->heard_at = now;
 		tell_target(i, YES);
 	}

@@ -28,7 +28,8 @@
 #define WILL_BYTES_MAX 508 /* as hex it must fit into one line */
 #define FRAME_BYTES_MAX 256
 #define PORT_BYTES (2 * IF_NAMESIZE)
-#define PACKET_SOCKETS 3 /* ARP, IPv4, IPv6 */
+#define PACKET_SOCKETS 4 /* ARP, IPv4, IPv6, helpers */
+#define ETH_P_HELPER 0x88b6 /* IEEE 802: local experimental 2; what one vipd asks the other, below every filter of IP */
 
 /* CLOCK_MONOTONIC, microseconds. */
 typedef int64_t us_t;
@@ -69,6 +70,7 @@ struct target {
 	struct iface *iface;
 	uint8_t mac[6]; /* as it last answered */
 	bool known;
+	bool answered; /* since it was asked last */
 	unsigned asked;
 	us_t heard_at;
 	int told;
@@ -220,7 +222,7 @@ void gate_interface(const char *name);
 const char *gate_trial(unsigned life_ms);
 
 /* frame.c: pure */
-enum heard_kind { HEARD_ARP, HEARD_NA, HEARD_ECHO };
+enum heard_kind { HEARD_ARP, HEARD_NA, HEARD_ECHO, HEARD_ASK, HEARD_WORD };
 struct heard {
 	enum heard_kind kind;
 	struct inet sender;  /* the address that is claimed or answered for */
@@ -228,7 +230,7 @@ struct heard {
 	uint8_t mac[6];	     /* who says so */
 	uint8_t eth_to[6], eth_from[6];
 	bool answer;	     /* an ARP reply, a solicited advertisement */
-	uint64_t nonce;	     /* ECHO */
+	uint64_t nonce;	     /* ECHO, ASK, WORD */
 };
 bool frame_read(const uint8_t *frame, size_t size, struct heard *heard);
 size_t frame_arp(uint8_t *out, uint16_t op, const uint8_t own[6], const uint8_t sender[4], const uint8_t target_mac[6],
@@ -238,6 +240,9 @@ size_t frame_solicitation(uint8_t *out, const uint8_t own[6], const uint8_t *to_
 			  const struct inet *target);
 size_t frame_echo(uint8_t *out, const uint8_t own[6], const uint8_t to_mac[6], const struct inet *from,
 		  const struct inet *to, uint64_t nonce);
+
+size_t frame_helper(uint8_t *out, bool word, const uint8_t own[6], const uint8_t to_mac[6], const struct inet *address,
+		    uint64_t nonce);
 
 /* targets.c: reachability */
 void sample(us_t every, us_t window, us_t now);

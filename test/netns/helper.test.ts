@@ -1,0 +1,97 @@
+// What one vipd asks the other by a frame of their own, on real interfaces in network namespaces: it gets through where every IP
+// filter drops, it is answered by a vipd whose lease runs and by nobody else. Needs root and nft.
+import test, { type ExecutionContext } from 'ava';
+import { nft } from './gate.netns.ts';
+import { buildAll, Pair, removeBuilt, sleep } from './vipd.netns.ts';
+
+test.before(buildAll);
+test.after.always(removeBuilt);
+
+function pairTest(title: string, body: (t: ExecutionContext, pair: Pair) => Promise<void>): void {
+  test.serial(title, async t => {
+    t.timeout(60_000);
+    const pair = await Pair.make();
+    try {
+      await body(t, pair);
+    } finally {
+      await pair.close();
+    }
+  });
+}
+
+const DENY = `table inet deny {
+  chain in { type filter hook input priority 0; policy drop; }
+  chain out { type filter hook output priority 0; policy drop; }
+}`;
+/** A busy machine. */
+const LATE_MS = 400;
+
+pairTest(
+  'behind a default-deny on both routers the holder answers a probe all the same, for each address',
+  async (t, pair) => {
+    for (const ns of [pair.a, pair.b]) await nft(ns, ['-f', '-'], DENY);
+    const prober = await pair.vipd('a');
+    const holder = await pair.vipd('b');
+    const [mac0, mac1] = [await pair.mac(pair.b, 'lan0'), await pair.mac(pair.b, 'lan1')];
+    await holder.claim('7.2', 10_000);
+    for (const [index, mac] of [mac0, mac0, mac1, mac1].entries()) {
+      prober.send(`probe p${index} ${index} ${mac} 200`);
+      t.is(
+        await prober.line(new RegExp(`^reply p${index} ${index} word `), LATE_MS),
+        `reply p${index} ${index} word ${mac}`,
+      );
+      prober.send(`probe r${index} ${index} - 200`);
+      t.is(
+        await prober.line(new RegExp(`^reply r${index} ${index} word `), LATE_MS),
+        `reply r${index} ${index} word ${mac}`,
+      );
+    }
+    await sleep(300);
+    t.is(prober.matching(/^silent/).length, 0);
+    t.is(prober.matching(/ echo /).length, 0, 'the filter drops them');
+  },
+);
+
+pairTest('a vipd that holds nothing, or is stopped, gives no word', async (t, pair) => {
+  for (const ns of [pair.a, pair.b]) await nft(ns, ['-f', '-'], DENY);
+  const prober = await pair.vipd('a');
+  const holder = await pair.vipd('b');
+  const mac = await pair.mac(pair.b, 'lan0');
+  prober.send(`probe before 0 ${mac} 100`);
+  t.is(await prober.line(/ before /, LATE_MS), 'silent before 0');
+  await holder.claim('7.2', 10_000);
+  prober.send(`probe held 0 ${mac} 100`);
+  t.is(await prober.line(/ held 0 word/, LATE_MS), `reply held 0 word ${mac}`);
+  holder.child.kill('SIGSTOP');
+  prober.send(`probe stopped 0 ${mac} 100`);
+  t.is(await prober.line(/^silent stopped/, LATE_MS), 'silent stopped 0');
+  holder.child.kill('SIGCONT');
+  await holder.release('7.2', 'quiet');
+  prober.send(`probe after 0 ${mac} 100`);
+  t.is(await prober.line(/^silent after/, LATE_MS), 'silent after 0');
+});
+
+pairTest('a host that answers ARP for a dead owner gives neither echo nor word', async (t, pair) => {
+  const prober = await pair.vipd('a');
+  const mac = await pair.mac(pair.b, 'lan0');
+  // As a switch with ARP suppression does: the address is answered for, nobody serves it.
+  await nft(pair.b, ['-f', '-'], 'table inet dead { chain in { type filter hook input priority 0; policy drop; }; }');
+  await pair.ip(pair.b, 'addr', 'add', '192.0.2.100/32', 'dev', 'lan0');
+  prober.send(`probe arp 0 ${mac} 100`);
+  t.is(await prober.line(/^silent arp/, LATE_MS), 'silent arp 0');
+  t.deepEqual(prober.matching(/^reply arp/), [`reply arp 0 arp ${mac}`]);
+});
+
+pairTest(
+  'a target that comes back with another MAC is asked for at all at once, and never told down',
+  async (t, pair) => {
+    const vipd = await pair.vipd('a', [...pair.args('a'), '--target', '192.0.2.3,lan0,192.0.2.2']);
+    vipd.send('sample 50 300');
+    t.is(await vipd.line(/^target 0/, 2_000), 'target 0 up');
+    for (let round = 1; round <= 6; round += 1) {
+      await pair.ip(pair.b, 'link', 'set', 'lan0', 'address', `02:00:00:00:77:0${round}`);
+      await sleep(350);
+    }
+    t.is(vipd.matching(/^target 0 down/).length, 0);
+  },
+);

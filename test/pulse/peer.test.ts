@@ -124,3 +124,16 @@ test('while the proven peer is heard, a recorded boot id does not change whom we
   t.is(bootToEcho(peer, -100 as At), LIFE_1);
   t.is(bootToEcho(peer, 50 as At), LIFE_2, 'once the proven one has fallen silent, the candidate is echoed');
 });
+
+test('a heartbeat that waited while this process was late is heard when it was sent at the earliest, a later one now', t => {
+  const [now, lateAt] = [5_000 as At, 4_990 as At];
+  const hearer = { lateAt, givenUpMs: 450 };
+  // It echoes what we sent at 1000, and the peer had kept that for 80 ms.
+  const waited = beat({ seq: 1, echoSentAtUs: 1_000_000, echoDelayUs: 80_000 });
+  const first = receive(unknownPeer(OWN, 2, 2), 0, waited, now, hearer).peer;
+  t.is(first.heardAt, 1_080 as At);
+  t.is(first.links[0]?.echoedAt, 1_000 as At, 'what it echoes is what we sent then');
+  const fresh = beat({ seq: 2, echoSentAtUs: 4_995_000, echoDelayUs: 4_000 });
+  t.is(receive(first, 0, fresh, now, hearer).peer.heardAt, now);
+  t.is(receive(first, 0, { ...waited, seq: 3 }, now, { ...hearer, lateAt: undefined }).peer.heardAt, now, 'never late');
+});

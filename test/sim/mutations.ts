@@ -228,18 +228,6 @@ export const MUTATIONS: readonly Mutation[] = [
     expects: ['takeover-time', 'one-owner', 'liveness'],
   },
   {
-    name: 'heartbeats that have waited in a queue are heard now',
-    patches: [
-      pulse(
-        'peer',
-        'return message.echoSentAtUs > 0 && lateAt !== undefined && sentAt < lateAt ? sentAt : now;',
-        'return now;',
-      ),
-    ],
-    kind: 'asleep while the owner starts again, woken in a partition',
-    expects: ['one-owner'],
-  },
-  {
     name: 'a vacancy under a one-way cut does not ask the witness',
     patches: [
       pulse('judgement', '!inForce(machine) || hearsUs(machine, now))', 'true)'),

@@ -104,6 +104,7 @@ function routerTable(pulse: Snapshot, paint: Paint, now: number): string {
     columns(paint, heads, [here, there]),
     `  reason: ${printable(pulse.reason, SENTENCE_LENGTH_MAX)}`,
     ...(pulse.hold.on ? [`  ${paint('warn', 'hold')}: ${pulse.node} ${heldUntil(pulse.hold.until)}`] : []),
+    ...(pulse.bar === null ? [] : [`  ${paint('warn', 'bar')}: ${printable(pulse.bar, SENTENCE_LENGTH_MAX)}`]),
     ...(peer?.hold ? [`  ${paint('warn', 'hold')}: ${pulse.peerNode} may not become active`] : []),
     ...(pulse.role === 'active' && !pulse.leaseArmed
       ? [`  ${paint('warn', 'alone')}: no fit peer, the VIPs stay through a restart of pulse`]
@@ -129,7 +130,7 @@ function linkTable(pulse: Snapshot, paint: Paint): string {
   const rows = pulse.links.map(link => [
     link.lan,
     link.interface,
-    link.up ? paint('good', 'up') : paint('bad', 'DOWN'),
+    link.problem === null ? (link.up ? paint('good', 'up') : paint('bad', 'DOWN')) : paint('bad', 'NOT BOUND'),
     milliseconds(link.rttMs),
     link.heardMsAgo === null ? 'never' : `${age(link.heardMsAgo)} ago`,
     link.peerHearsUs ? 'yes' : paint('bad', 'NO'),
@@ -137,21 +138,32 @@ function linkTable(pulse: Snapshot, paint: Paint): string {
     link.refused > 0 ? paint('warn', String(link.refused)) : '0',
   ]);
   const heads = ['link', 'interface', 'state', 'rtt', 'heard', 'peer hears us', 'received', 'refused'];
-  return [paint('bold', 'LINKS'), columns(paint, heads, rows)].join('\n');
+  const problems = pulse.links.flatMap(({ lan, problem }) =>
+    problem === null ? [] : [`  ${paint('bad', '!')} ${lan}: ${printable(problem, SENTENCE_LENGTH_MAX)}`],
+  );
+  return [paint('bold', 'LINKS'), columns(paint, heads, rows), ...problems].join('\n');
 }
 
 function lanTable({ lans, witness }: Snapshot, paint: Paint): string {
-  const rows = lans.map(({ lan, interface: name, dead, targets }) => [
+  const rows = lans.map(({ lan, interface: name, dead, own, targets }) => [
     lan,
     name,
     dead ? paint('bad', 'DEAD') : paint('good', 'alive'),
+    own.map(({ address, state }) => `${address} ${ownWord(state, paint)}`).join(', ') || '-',
     targets.map(({ address, up }) => `${address} ${targetWord(up, paint)}`).join(', ') || 'no targets',
   ]);
   const word = witness && (witness.good ? paint('good', 'answers') : paint('bad', 'DOES NOT ANSWER'));
   return [
-    ...(rows.length > 0 ? [paint('bold', 'LANS'), columns(paint, ['lan', 'interface', 'state', 'targets'], rows)] : []),
+    ...(rows.length > 0
+      ? [paint('bold', 'LANS'), columns(paint, ['lan', 'interface', 'state', 'own addresses', 'targets'], rows)]
+      : []),
     ...(witness ? [`  witness: ${word}, knows epoch ${witness.epoch}`] : []),
   ].join('\n');
+}
+
+function ownWord(state: 'here' | 'gone' | 'down' | null, paint: Paint): string {
+  if (state === null) return 'not looked for yet';
+  return state === 'here' ? 'here' : paint('bad', 'GONE');
 }
 
 function targetWord(up: boolean | null, paint: Paint): string {

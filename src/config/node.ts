@@ -29,10 +29,22 @@ export interface Target {
   readonly own: Address | undefined;
 }
 
+/** An address that the config gives to one of the routers. Without its own, a router can neither speak nor answer. */
+export interface FixedAddress {
+  readonly address: Address;
+  readonly family: Family;
+  readonly lan: string;
+  /** This router's interface there. */
+  readonly interface: string;
+  readonly side: 'own' | 'peer';
+}
+
 /** Real servers asked on each LAN besides the targets that the config names. */
 const SERVER_TARGETS_MAX = 3;
 /** Targets in all, as vipd takes them. */
 export const TARGETS_MAX = 16;
+/** Fixed addresses in all, as vipd takes them. */
+const FIXED_MAX = 64;
 
 /** The config seen from one router. */
 export interface NodeView {
@@ -44,6 +56,8 @@ export interface NodeView {
   readonly links: readonly Link[];
   readonly addresses: readonly VirtualAddress[];
   readonly targets: readonly Target[];
+  /** Of LANs with links or virtual addresses; this router's first. */
+  readonly fixed: readonly FixedAddress[];
 }
 
 /** The interface that `node` has on `lan`; undefined when the config names none. */
@@ -86,7 +100,21 @@ export function nodeView(config: Config, node: string): NodeView {
     targets: Object.entries(config.lans)
       .flatMap(([lan, spec]) => targetsOn(config, lan, spec, node))
       .slice(0, TARGETS_MAX),
+    fixed: [...fixedOn(config, node, node), ...fixedOn(config, node, peer)].slice(0, FIXED_MAX),
   };
+}
+
+/** The addresses of router `whose`, as looked for on router `node`. */
+function fixedOn(config: Config, node: string, whose: string): FixedAddress[] {
+  const side = whose === node ? 'own' : 'peer';
+  return Object.entries(config.lans).flatMap(([lan, spec]) => {
+    const interfaceName = interfaceOf(spec, node);
+    const matters = config.heartbeat.links.includes(lan) || spec.vips.length > 0 || spec.gateways.length > 0;
+    if (!matters || interfaceName === undefined) return [];
+    return ownAddresses(spec, whose)
+      .map(addressOf)
+      .map(address => ({ address, family: familyOf(address), lan, interface: interfaceName, side }));
+  });
 }
 
 function targetsOn(config: Config, lan: string, spec: LanConfig, node: string): Target[] {

@@ -116,12 +116,16 @@ function pulseProblems(pulse: Snapshot | null, digest: string): string[] {
   if (hold.on) problems.push(`${node} is on hold${hold.until === null ? '' : ` until ${hold.until}`}`);
   if (peer?.hold) problems.push(`${peerNode} is on hold`);
   for (const link of pulse.links) {
-    if (!link.up) problems.push(`heartbeat link ${link.lan} (${link.interface}) is down`);
+    if (link.problem !== null)
+      problems.push(`heartbeat link ${link.lan} (${link.interface}) is not bound: ${link.problem}`);
+    else if (!link.up) problems.push(`heartbeat link ${link.lan} (${link.interface}) is down`);
   }
   for (const name of new Set(pulse.vips.filter(vip => !vip.linkUp).map(vip => vip.interface))) {
     problems.push(`interface ${name} has no carrier`);
   }
   if (pulse.vipdTrouble !== null) problems.push(`${node}: ${pulse.vipdTrouble}`);
+  for (const address of pulse.peerAddressesHere) problems.push(`this host has ${address}, an address of ${peerNode}`);
+  if (pulse.bar !== null && !hold.on) problems.push(`${node} cannot become active: ${pulse.bar}`);
   return [...problems, ...surroundingProblems(pulse)];
 }
 
@@ -136,6 +140,10 @@ function noticesOf(config: Config, pulse: Snapshot | null): string[] {
 /** LANs, targets, a third machine, the witness. */
 function surroundingProblems({ node, lans, isolated, foreign, witness, blindProbes }: Snapshot): string[] {
   const problems: string[] = [];
+  for (const { lan, interface: name, own } of lans)
+    for (const { address, state } of own)
+      if (state === 'gone' || state === 'down')
+        problems.push(`own address ${address} on ${lan} (${name}) is not there`);
   if (isolated) problems.push(`${node} is isolated: it hears neither its peer nor any target nor any other frame`);
   for (const { lan, interface: name, dead, targets } of lans) {
     if (dead) problems.push(`LAN ${lan} (${name}) is dead here`);

@@ -39,6 +39,8 @@ export const linkReportSchema = z.object({
   peerHearsUs: z.boolean(),
   received: z.int(),
   refused: z.int(),
+  /** Why the link is not bound: its address is not here, or somebody else has the port; null: it is. */
+  problem: z.string().nullable().default(null),
 });
 
 export const snapshotSchema = z.object({
@@ -101,11 +103,19 @@ export const snapshotSchema = z.object({
         lan: z.string(),
         interface: z.string(),
         dead: z.boolean(),
+        /** This router's own addresses there: here, gone by itself, or down together with the carrier; null: not told yet. */
+        own: z.array(z.object({ address: z.string(), state: z.enum(['here', 'gone', 'down']).nullable() })).default([]),
         /** Reachability targets; up is null before the first word of them. */
         targets: z.array(z.object({ address: z.string(), up: z.boolean().nullable() })),
       }),
     )
     .default([]),
+  /** What keeps a router that is not active from becoming so; null: nothing. */
+  bar: z.string().nullable().default(null),
+  /** The host has addresses of the peer and none of its own. */
+  wrongName: z.boolean().default(false),
+  /** Addresses of the peer that this host has. */
+  peerAddressesHere: z.array(z.string()).default([]),
   /** Rules at netdev ingress let packets for the addresses in only while the lease lives; null: not known. */
   packetLease: z.boolean().nullable().default(null),
   /** What vipd refused or complained of in the last minute; null: nothing. */

@@ -4,7 +4,8 @@ import { between, ms } from '../units/duration.ts';
 import type { Epoch } from '../units/epoch.ts';
 import { standsDown } from './conflict.ts';
 import type { Heartbeat, Offer, Will } from './heartbeat.ts';
-import { deadMs, fitnessOf, isWarm, whyNotClaim } from './judgement.ts';
+import { deadMs, fitnessOf, isReady, isWarm } from './judgement.ts';
+import { lanLostForSure } from './lan-health.ts';
 import { epochOf, type Machine, roleOf } from './machine.ts';
 import { bootToEcho } from './peer.ts';
 import { servingNow } from './vipd-events.ts';
@@ -24,11 +25,12 @@ export function heartbeatFor(machine: Machine, link: number, now: At): Heartbeat
     role: roleOf(machine),
     epoch: epochOf(machine),
     serving: servingNow(machine, now),
-    ready: whyNotClaim(machine, now) === undefined,
+    ready: isReady(machine, now),
     hold: machine.hold.on,
     warm: isWarm(machine, now),
     witness: witnessGood(machine, now),
     standsDown: standsDown(machine, now),
+    sound: lanLostForSure(machine, now) === undefined,
     priority: settings.priority,
     fitness: fitnessOf(machine, now),
     configDigest: machine.configDigest,

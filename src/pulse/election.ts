@@ -4,6 +4,7 @@ import type { Role } from '../feed/message.ts';
 import { type At, after, between, formatDuration, ms } from '../units/duration.ts';
 import { compareEpochs, formatEpoch } from '../units/epoch.ts';
 import type { VipdMessage } from '../vip/protocol.ts';
+import { hearBound, holdsBack, letGoWhenBare } from './bare.ts';
 import { cutOffWishes, letGoWhenCutOff, watchLans } from './cut-off.ts';
 import { beginHandover, hearTaker, stop, tickGiving } from './handover.ts';
 import type { Will } from './heartbeat.ts';
@@ -13,6 +14,7 @@ import {
   evidenceOf,
   givenUpMs,
   heardWithin,
+  hearsUs,
   judge,
   listenMs,
   probeRoundMs,
@@ -21,14 +23,17 @@ import {
   whyNotClaim,
 } from './judgement.ts';
 import type { Effect, Idle, Machine, PulseEvent, State } from './machine.ts';
-import { tickActive } from './owner.ts';
+import { bareLimitAt, hasWrongName } from './own.ts';
+import { notePeerLans, tickActive } from './owner.ts';
 import { isServing, receive, roundTripMs } from './peer.ts';
 import { tickProof } from './proof.ts';
 import {
   advanceProbing,
   becomeStandby,
   claim,
+  claimFailed,
   emit,
+  endPause,
   giveUp,
   nextEpoch,
   noteEpoch,
@@ -70,6 +75,9 @@ export function step(machine: Machine, event: PulseEvent, now: At): { machine: M
     case 'vipd-gone':
       vipdGone(turn, event.how);
       break;
+    case 'bound':
+      hearBound(turn, event);
+      break;
     case 'report':
       takeReport(turn, event);
       break;
@@ -89,9 +97,10 @@ export function step(machine: Machine, event: PulseEvent, now: At): { machine: M
 /** Words of vipd that must not wait for the next tick: the end of a probe, and what tells that a LAN is dead. */
 function actOn(turn: Turn, word: VipdMessage['type']): void {
   if (word === 'silent' && turn.machine.state.role === 'standby') tickStandby(turn, turn.machine.state);
-  if (word !== 'link' && word !== 'target' && word !== 'traffic') return;
+  if (word !== 'link' && word !== 'target' && word !== 'traffic' && word !== 'fixed') return;
   watchLans(turn);
   letGoWhenCutOff(turn);
+  letGoWhenBare(turn);
   const { state } = turn.machine;
   if (state.role === 'active') tickActive(turn, state);
 }
@@ -104,6 +113,9 @@ export function nextWake(machine: Machine, now: At): At {
   if (state.role === 'standby') wishes.push(suspectAt(machine), deadAt(machine));
   if (state.role === 'handing-over') wishes.push(state.until);
   if (state.role === 'active') wishes.push(...cutOffWishes(machine));
+  const bareLimit = bareLimitAt(machine);
+  if (bareLimit !== undefined) wishes.push(bareLimit);
+  if (machine.retry.pauseUntil !== undefined) wishes.push(machine.retry.pauseUntil);
   const witnessDue = witnessDueAt(machine);
   if (witnessDue !== undefined) wishes.push(witnessDue);
   for (const due of [vipdDueAt(machine), rivalDueAt(machine)]) if (due !== undefined) wishes.push(due);
@@ -117,6 +129,7 @@ function tick(turn: Turn): void {
   tickVipd(turn);
   watchLans(turn);
   letGoWhenCutOff(turn);
+  letGoWhenBare(turn);
   if (turn.now >= turn.machine.heartbeatDueAt) beat(turn);
   const { state } = turn.machine;
   if (state.role === 'starting') tickStarting(turn, state);
@@ -145,7 +158,7 @@ function beat(turn: Turn): void {
       update(turn, { state: { ...state, epoch } });
     }
     // A new vipd hears the claim first, in answer to its hello; a renewal before that would be refused.
-    if (turn.machine.vipdLostAt === undefined) renew(turn, epoch);
+    if (turn.machine.vipdLostAt === undefined && !holdsBack(turn.machine, turn.now)) renew(turn, epoch);
   }
   sendNow(turn);
   const pace = offering ? settings.intervalMs / 4 : settings.intervalMs;
@@ -155,10 +168,16 @@ function beat(turn: Turn): void {
 
 function tickStarting(turn: Turn, state: State & { role: 'starting' }): void {
   const { machine, now } = turn;
+  // Only vipd can tell what an earlier life has left in the kernel: until it has, nobody may be told that nobody serves here.
+  if (machine.vipdLostAt !== undefined) return;
   const heard = heardWithin(machine, deadMs(machine), now);
   if (heard && isServing(machine.peer)) {
     if (state.resume) giveUp(turn, machine.highest, false);
     return becomeStandby(turn, 'the peer is active');
+  }
+  if (state.resume && hasWrongName(machine)) {
+    giveUp(turn, machine.highest, false);
+    return becomeStandby(turn, 'the VIPs were kept by a router of another name');
   }
   // Three intervals are enough to hear a peer that is there; a kept VIP must not wait for longer.
   const introduced =
@@ -212,8 +231,7 @@ function tickStandby(turn: Turn, state: Idle): void {
 function tickClaiming(turn: Turn, state: State & { role: 'claiming' }): void {
   const limit = Math.max(turn.machine.settings.leaseMs, 250);
   if (between(state.claimedAt, turn.now) < limit) return;
-  giveUp(turn, state.epoch, false);
-  becomeStandby(turn, `vipd did not confirm the claim within ${limit} ms`, true);
+  claimFailed(turn, state.epoch, `vipd did not confirm the claim within ${limit} ms`);
 }
 
 function late(turn: Turn, byMs: number): void {
@@ -241,6 +259,7 @@ function sleptLong(turn: Turn): void {
 function hear(turn: Turn, event: PulseEvent & { type: 'datagram' }): void {
   const back = !heardWithin(turn.machine, deadMs(turn.machine), turn.now);
   const before = turn.machine.peer.last?.role;
+  const fitnessBefore = turn.machine.peer.last?.fitness;
   const { peer, reception } = receive(turn.machine.peer, event.link, event.message, turn.now, {
     lateAt: turn.machine.lateAt,
     givenUpMs: givenUpMs(turn.machine),
@@ -249,8 +268,10 @@ function hear(turn: Turn, event: PulseEvent & { type: 'datagram' }): void {
   noteEpoch(turn, peer.highest);
   if (reception === 'closed') return hearWill(turn, event.message as Will);
   if (reception !== 'news') return;
-  // Heard: the epochs decide.
-  update(turn, { rivalSince: undefined });
+  if (turn.machine.rivalSince !== undefined && (!isServing(peer) || hearsUs(turn.machine, turn.now)))
+    update(turn, { rivalSince: undefined });
+  notePeerLans(turn, fitnessBefore);
+  if (back) endPause(turn);
   const { state } = turn.machine;
   // It may have served and announced meanwhile, and have let go at our first word: it says nothing of that.
   if (state.role === 'active' && back) emit(turn, { type: 'announce' });
@@ -270,6 +291,7 @@ function hear(turn: Turn, event: PulseEvent & { type: 'datagram' }): void {
 
 function hearWill(turn: Turn, will: Will): void {
   report(turn, 'WILL_RECEIVED', { epoch: formatEpoch(will.epoch) });
+  endPause(turn);
   if (!turn.machine.unread) update(turn, { willReadAt: turn.now });
   if (turn.machine.state.role === 'standby') tickStandby(turn, turn.machine.state);
 }
@@ -289,6 +311,8 @@ function hearWhileActive(turn: Turn, state: State & { role: 'active' }): void {
     return sendNow(turn);
   }
   if (peer.last.role !== 'active') return;
+  // It cannot read our epoch; see tickRival().
+  if (!hearsUs(turn.machine, turn.now)) update(turn, { rivalSince: turn.machine.rivalSince ?? turn.now });
   if (conflictAnnouncedAt !== undefined && between(conflictAnnouncedAt, turn.now) < settings.intervalMs) return;
   update(turn, { conflictAnnouncedAt: turn.now });
   report(turn, 'CONFLICT_WON', epochs);

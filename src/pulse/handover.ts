@@ -3,9 +3,11 @@
 // DESIGN.md invariant 8. Pure.
 import { after, between, ms } from '../units/duration.ts';
 import { compareEpochs, type Epoch, formatEpoch } from '../units/epoch.ts';
+import { holdsBack } from './bare.ts';
 import { evidenceOf, fitPeerHeard, probeRoundMs, whyPeerCannotTake, whyPeerIsCold } from './judgement.ts';
 import type { Giving } from './machine.ts';
 import { isServing } from './peer.ts';
+import { afterFailure, NO_FAILURES } from './retry.ts';
 import {
   become,
   becomeStandby,
@@ -71,7 +73,8 @@ function whyNotGive({ machine, now }: Turn, coldToo: boolean): string | undefine
 
 /** Time passes for the giver. */
 export function tickGiving(turn: Turn, state: Giving): void {
-  if (turn.now < state.until) return;
+  // Nobody hears an offer, and nothing may prolong the lease.
+  if (turn.now < state.until || holdsBack(turn.machine, turn.now)) return;
   if (state.phase === 'flushing') {
     const obstacle = whyNotGive(turn, state.coldToo);
     if (obstacle) takeBack(turn, state, `the peer can no longer take over: ${obstacle}`);
@@ -125,6 +128,7 @@ function conclude(turn: Turn, state: Giving): void {
 function takeBack(turn: Turn, state: Giving, reason: string): void {
   const epoch = state.phase === 'flushing' ? state.epoch : nextEpoch(turn.machine);
   noteEpoch(turn, epoch);
+  update(turn, { handoverRetry: afterFailure(turn.machine.handoverRetry, turn.machine.settings, turn.now) });
   report(turn, 'HANDOVER_FAILED', { reason });
   become(turn, { role: 'active', epoch, activeAt: turn.now, fitterSince: undefined }, `handover failed: ${reason}`);
   renew(turn, epoch);
@@ -140,6 +144,7 @@ export function hearTaker(turn: Turn, state: Giving): void {
 
 function letGo(turn: Turn, state: Giving, reason: string): void {
   giveUp(turn, state.epoch, false);
+  update(turn, { handoverRetry: NO_FAILURES });
   report(turn, 'HANDOVER_DONE', { reason });
   if (turn.machine.stopRequested) exit(turn, `handed over: ${reason}`);
   else becomeStandby(turn, `handed over: ${reason}`);

@@ -16,7 +16,7 @@ const MACS_MAX = 16;
 const HMAC_BYTES = 32;
 const WIRE_ROLES: readonly Role[] = ['starting', 'standby', 'claiming', 'active', 'handing-over', 'stopping'];
 /** Bits that are not listed are ignored: a newer sender may have more to say. */
-const FLAG = { serving: 1, ready: 2, hold: 4, warm: 8, witness: 16, standsDown: 32 } as const;
+const FLAG = { serving: 1, ready: 2, hold: 4, warm: 8, witness: 16, standsDown: 32, sound: 64 } as const;
 /** A boot id that nobody has: "not heard yet". */
 export const BOOT_NONE = '0000000000000000';
 
@@ -56,6 +56,11 @@ export interface Heartbeat extends Head {
   readonly witness: boolean;
   /** It has let go because a third machine claims an address, and asks us not to claim either. */
   readonly standsDown: boolean;
+  /**
+   * Every LAN with virtual addresses has carrier and an own address there: what fitness doubts beyond that is concluded from silence. A
+   * sender before this flag never says so.
+   */
+  readonly sound: boolean;
   readonly priority: number;
   readonly fitness: number;
   /** 8 bytes as hex. */
@@ -124,7 +129,8 @@ function writeBody(out: Buffer, message: Heartbeat): void {
     (message.hold ? FLAG.hold : 0) |
     (message.warm ? FLAG.warm : 0) |
     (message.witness ? FLAG.witness : 0) |
-    (message.standsDown ? FLAG.standsDown : 0);
+    (message.standsDown ? FLAG.standsDown : 0) |
+    (message.sound ? FLAG.sound : 0);
   out[46] = message.priority;
   out[47] = message.fitness;
   out.write(message.configDigest, 48, 'hex');
@@ -193,6 +199,7 @@ function readBody(bytes: Buffer, macCount: number): Omit<Heartbeat, keyof Head |
     warm: (flags & FLAG.warm) !== 0,
     witness: (flags & FLAG.witness) !== 0,
     standsDown: (flags & FLAG.standsDown) !== 0,
+    sound: (flags & FLAG.sound) !== 0,
     priority: bytes[46] as number,
     fitness: bytes[47] as number,
     configDigest: bytes.toString('hex', 48, 56),

@@ -6,8 +6,10 @@ import { compareEpochs, type Epoch, newerEpoch } from '../units/epoch.ts';
 import { standsDown } from './conflict.ts';
 import { hearsNothing, lansAlive } from './lan-health.ts';
 import type { Idle, Machine, Probing } from './machine.ts';
+import { missingOwn, whyOwnBars } from './own.ts';
 import { isServing } from './peer.ts';
 import { seesKernel } from './proof-view.ts';
+import { pauses } from './retry.ts';
 import { inForce, unheardAt, usableGrant } from './witness-force.ts';
 
 /** Unanswered rounds in a row before silence is taken for death. */
@@ -89,11 +91,18 @@ export function isWarm({ settings, warm, reportedAt }: Machine, now: At): boolea
 export function whyNotClaim(machine: Machine, now: At): string | undefined {
   if (machine.hold.on) return 'on hold';
   if (!machine.rulesIn) return 'rules not in the kernel yet';
+  const own = whyOwnBars(machine);
+  if (own !== undefined) return own;
   if (standsDown(machine, now)) return `another machine (${machine.foreign?.mac}) claims a virtual address`;
   if (peerStandsDown(machine, now)) return 'the peer stands down: another machine claims a virtual address';
   if (isIsolated(machine, now) && machine.settings.onIsolation === 'release')
     return 'isolated: neither the peer nor any target nor any other frame is heard';
   return undefined;
+}
+
+/** It could take over at once: nothing bars a claim, and none has just failed. */
+export function isReady(machine: Machine, now: At): boolean {
+  return whyNotClaim(machine, now) === undefined && !pauses(machine.retry, now);
 }
 
 /** The peer has let go because of a third machine; the addresses are no less contested here. */
@@ -109,7 +118,7 @@ export function isIsolated(machine: Machine, now: At): boolean {
 
 /** 2 for all LANs with addresses alive, 1 for a healthy real server and a director that says so: compared, never a veto. */
 export function fitnessOf(machine: Machine, now: At): number {
-  return (lansAlive(machine) ? 2 : 0) + (servesFiles(machine, now) ? 1 : 0);
+  return (lansAlive(machine, now) ? 2 : 0) + (servesFiles(machine, now) ? 1 : 0);
 }
 
 function servesFiles({ healthyServers, reportedAt }: Machine, now: At): boolean {
@@ -157,7 +166,7 @@ export type Judgement =
 
 export function judge(machine: Machine, idle: Idle, now: At): Judgement {
   const { probing } = idle;
-  if (whyNotClaim(machine, now) !== undefined) return { verdict: 'calm' };
+  if (whyNotClaim(machine, now) !== undefined || pauses(machine.retry, now)) return { verdict: 'calm' };
   if (machine.unread) return { verdict: 'suspicious', linksBroken: false, vacant: false };
   if (
     willIsNews(machine) &&
@@ -186,9 +195,9 @@ export function judge(machine: Machine, idle: Idle, now: At): Judgement {
   return { verdict: 'suspicious', linksBroken: (probing?.answeredRounds ?? 0) > 0, vacant: false };
 }
 
-/** The peer has lately echoed a heartbeat of ours that was young: it hears us, too. */
+/** The peer has echoed a heartbeat of ours that is younger than its D: it hears us, too, and does not take us for dead yet. */
 export function hearsUs(machine: Machine, now: At): boolean {
-  const within = Math.min(machine.settings.deadMs, machine.peer.last?.deadMs ?? machine.settings.deadMs);
+  const within = machine.peer.last?.deadMs ?? machine.settings.deadMs;
   return machine.peer.links.some(({ echoedAt }) => echoedAt !== undefined && between(echoedAt, now) <= within);
 }
 
@@ -247,9 +256,9 @@ function judgeVacancy(machine: Machine, { probing, vacantSince, yields }: Idle, 
   return take(machine, probing, now, `the peer is heard as ${last?.role ?? 'unknown'} and does not serve`);
 }
 
-/** It was started again while it served: its kernel may have kept the addresses for it, and it is about to say so. */
-function resumes({ peer: { last, servedBefore } }: Machine): boolean {
-  return last?.role === 'starting' && servedBefore;
+/** It was started again while it had a term: its kernel may have kept the addresses for it, and it is about to say so. */
+function resumes({ peer: { last, heldBefore } }: Machine): boolean {
+  return last?.role === 'starting' && heldBefore;
 }
 
 /**
@@ -318,6 +327,7 @@ export function evidenceOf(machine: Machine, probing: Probing | undefined, now: 
       .filter((_, lan) => machine.lanHealth[lan]?.dead)
       .map(({ name }) => name)
       .join(' '),
+    missingAddresses: missingOwn(machine),
     witness: witnessWord(machine, now),
   };
 }

@@ -3,6 +3,7 @@
 // to and fro. DESIGN.md invariants 4 and 10. Pure.
 import { type At, after, between, ms } from '../units/duration.ts';
 import type { LanSettings, Machine } from './machine.ts';
+import { lacksOwnAddress } from './own.ts';
 
 /** A LAN that was dead must have been well for this long. */
 const HEAL_MS = 2_000;
@@ -46,9 +47,9 @@ export function signsOfDeath(machine: Machine, lan: number, within: number, now:
   return targets.length > 0 ? targets.every(up => up === false) : linksTellDeath(machine, lan, within, now);
 }
 
-/** A lost heartbeat or two between an echo and the next must not matter. */
-function echoMs({ settings: { deadMs, intervalMs } }: Machine): number {
-  return Math.max(deadMs, 3.5 * intervalMs);
+/** A lost heartbeat or two between an echo and the next must not matter, nor a peer that beats more slowly. */
+function echoMs({ settings: { deadMs, intervalMs }, peer: { last } }: Machine): number {
+  return Math.max(deadMs, 3.5 * Math.max(intervalMs, last?.intervalMs ?? 0));
 }
 
 /** The peer has echoed on this link a heartbeat of ours that is no older: both directions work. */
@@ -87,9 +88,20 @@ export function judgeLans(machine: Machine, within: number, now: At): readonly L
   });
 }
 
-/** Every LAN with virtual addresses is alive. */
-export function lansAlive({ settings, lanHealth }: Machine): boolean {
-  return settings.lans.every((lan, index) => !lan.vips || lanHealth[index]?.dead !== true);
+/** Every LAN with virtual addresses is alive, and this router has addresses of its own there. */
+export function lansAlive(machine: Machine, now: At): boolean {
+  const works = (lan: number) => machine.lanHealth[lan]?.dead !== true && !lacksOwnAddress(machine, lan, now);
+  return machine.settings.lans.every((lan, index) => !lan.vips || works(index));
+}
+
+/** What a LAN with virtual addresses lacks by the kernel's own word, not by what is concluded from silence; undefined: nothing. */
+export function lanLostForSure(machine: Machine, now: At): string | undefined {
+  for (const [lan, { name, vips }] of machine.settings.lans.entries()) {
+    if (!vips) continue;
+    if (!hasCarrier(machine, lan)) return `LAN ${name} has lost its carrier here`;
+    if (lacksOwnAddress(machine, lan, now)) return `this router's own address on LAN ${name} is gone`;
+  }
+  return undefined;
 }
 
 /**

@@ -9,8 +9,10 @@ import type { WitnessAnswer, WitnessAsk } from '../witness/witness.ts';
 import type { Heartbeat, Will } from './heartbeat.ts';
 import { type LanHealth, unknownHealth } from './lan-health.ts';
 import type { LeaseMargin } from './lease-margin.ts';
+import { type OwnView, unknownOwn } from './own.ts';
 import { type PeerEvidence, unknownPeer } from './peer.ts';
 import { type Proof, unproven } from './proof-view.ts';
+import { NO_FAILURES, type Retry } from './retry.ts';
 import { unknownWitness, type WitnessView } from './witness-view.ts';
 
 /** What one router brings to the election; fixed for the life of the process. */
@@ -34,6 +36,8 @@ export interface Settings {
   readonly addressLans: readonly number[];
   /** In alphabetical order. */
   readonly lans: readonly LanSettings[];
+  /** The two routers' own addresses, as vipd counts them. */
+  readonly fixed: readonly FixedSettings[];
   readonly onIsolation: 'release' | 'keep';
   readonly onConflict: 'defend' | 'stand-down';
   /** The witness' lease; undefined: the pair has no witness. */
@@ -51,6 +55,19 @@ export interface LanSettings {
   readonly targets: readonly number[];
   /** Numbers of the heartbeat links on it. */
   readonly links: readonly number[];
+}
+
+/** An address that the config gives to one of the routers. */
+export interface FixedSettings {
+  readonly address: string;
+  /** Index of its LAN. */
+  readonly lan: number;
+  readonly family: 4 | 6;
+  readonly side: 'own' | 'peer';
+  /** The heartbeat link that is bound to it, or at its other end if it is the peer's. */
+  readonly link: number | undefined;
+  /** Its LAN has virtual addresses of its family. */
+  readonly serves: boolean;
 }
 
 /** A round of probes, sent at once to every address. */
@@ -186,7 +203,7 @@ export interface Machine {
   /** Conditions that are on, each logged once at its start and once at its end. */
   readonly conditions: readonly string[];
   readonly conflictAnnouncedAt: At | undefined;
-  /** Since when the peer, unheard and of the higher rank, claims the addresses that we hold. */
+  /** Since when the peer holds the addresses too and cannot be told of our epoch: unheard and of the higher rank, or deaf to us. */
   readonly rivalSince: At | undefined;
   /** Health of each LAN of the settings. */
   readonly lanHealth: readonly LanHealth[];
@@ -196,6 +213,13 @@ export interface Machine {
   readonly serversLostAt: At | undefined;
   /** When this router handed over by itself, lately: repeated changes wait longer. */
   readonly movedAt: readonly At[];
+  /** When a LAN of the peer was lost there, lately: what it has lost often is a bad refuge. */
+  readonly peerLostAt: readonly At[];
+  readonly own: OwnView;
+  /** Of claims. */
+  readonly retry: Retry;
+  /** Of handovers by itself. */
+  readonly handoverRetry: Retry;
   /** The third machine that was last heard to claim an address. */
   readonly foreign: ForeignClaim | undefined;
   readonly witness: WitnessView;
@@ -213,6 +237,8 @@ export type PulseEvent =
   | { readonly type: 'datagram'; readonly link: number; readonly message: Heartbeat | Will }
   | { readonly type: 'vipd'; readonly message: VipdMessage }
   | { readonly type: 'vipd-gone'; readonly how: string }
+  /** A heartbeat link has its socket, or why it has none. */
+  | { readonly type: 'bound'; readonly link: number; readonly problem: string | undefined }
   | { readonly type: 'witness'; readonly answer: WitnessAnswer }
   | {
       readonly type: 'report';
@@ -306,10 +332,15 @@ export function newMachine({ settings, now, ceiling, reserved = ceiling, hold, r
     targetsUp: Array.from({ length: settings.lans.reduce((sum, lan) => sum + lan.targets.length, 0) }, () => undefined),
     serversLostAt: undefined,
     movedAt: [],
+    peerLostAt: [],
+    own: unknownOwn(settings.fixed.length, settings.links, now),
+    retry: NO_FAILURES,
+    handoverRetry: NO_FAILURES,
     foreign: undefined,
     witness: unknownWitness(now),
     proof: unproven(settings.addressLans.length, now),
-    vipdLostAt: undefined,
+    // None has said hello yet.
+    vipdLostAt: now,
   };
 }
 

@@ -154,6 +154,7 @@ async function open(
     links: view.links,
     port: config.heartbeat.port,
     onDatagram: loop.onDatagram,
+    onBound: (link, problem) => loop.dispatch({ type: 'bound', link, problem }),
     onTrouble: (index, problem) => log.event('LINK_ERROR', { link: view.links[index]?.lan ?? String(index), problem }),
   });
   closers.push(links.close);
@@ -163,6 +164,7 @@ async function open(
     addresses: view.addresses,
     links: view.links,
     targets: view.targets,
+    fixed: view.fixed,
     port: config.heartbeat.port,
     gate: gate.installed,
     onMessage: message => {
@@ -170,6 +172,7 @@ async function open(
       loop.dispatch({ type: 'vipd', message });
       // At each: the first vipd may have died before it could pass it on, and systemd would stop a healthy pulse.
       if (message.type === 'hello') vipd.send('notify READY=1');
+      if (message.type === 'fixed' && message.state === 'here') links.retry();
     },
     onGone: how => loop.dispatch({ type: 'vipd-gone', how }),
     onTrouble: loop.vipdTrouble,

@@ -1,21 +1,25 @@
-// When an owner hands over by itself: a LAN of the addresses is dead here and not at the peer, the peer is fitter, automatic failback.
-// Fitness ranks, it does not veto; repeated changes wait longer each time. DESIGN.md invariant 10. Pure.
+// When an owner hands over by itself: a LAN of the addresses is lost here and not at the peer, the peer is fitter, automatic failback.
+// Fitness ranks, it does not veto. Repeated changes wait longer each time, save for an escape from what is beyond doubt: what would be
+// waited for is known to be of no use to anybody. DESIGN.md invariant 10. Pure.
 import { type At, between } from '../units/duration.ts';
 import { beginHandover, type HandoverTerms } from './handover.ts';
 import { deadMs, fitnessOf, whyPeerCannotTake, whyPeerIsCold } from './judgement.ts';
-import { hasCarrier } from './lan-health.ts';
+import { lanLostForSure } from './lan-health.ts';
 import type { Machine, State } from './machine.ts';
+import { pauses } from './retry.ts';
 import { type Turn, update } from './turn.ts';
 
 /** A router that has just become active keeps the role this long, unless its own links fail. */
 const HOLD_DOWN_MS = 10_000;
 /** Automatic failback waits this long. */
 const FAILBACK_MS = 30_000;
-/** Changes that this router made by itself within this time count; so many are free, each further one doubles the hold-down. */
-const MOVES_WITHIN_MS = 600_000;
-const FREE_MOVES = 2;
-const MOVES_MAX = 16;
+/** Changes within this time count; so many are free, each further one doubles the hold-down. */
+const CHANGES_WITHIN_MS = 600_000;
+const FREE_CHANGES = 2;
+const CHANGES_MAX = 16;
 const HOLD_DOWN_MS_MAX = 300_000;
+/** fitnessOf() of a router whose LANs with addresses all work. */
+const ALL_LANS = 2;
 /**
  * A LAN that is dead here without a sign from the cable: the peer's heartbeat must be this much younger, in its intervals. A target that
  * dies is noticed by both routers within half an interval of each other (vipd samples it twice an interval); the rest is margin. More
@@ -37,17 +41,20 @@ export function tickActive(turn: Turn, state: State & { role: 'active' }): void 
     return;
   }
   const served = between(state.activeAt, now);
-  const lost = lanLostHereOnly(machine);
+  const lost = lanLostHereOnly(machine, now);
   if (lost !== undefined) {
-    if (served < Math.max(deadMs(machine), holdDownMs(machine, 0, now))) return;
-    return move(turn, `${lost} here, not at the peer`, { flush: false, coldToo: true });
+    // A LAN that the peer has lost often is no refuge from a doubt; how often this router had to leave says nothing of it.
+    const damped = lost.beyondDoubt ? 0 : holdDownMs(machine.peerLostAt, 0, now);
+    if (served < Math.max(deadMs(machine), damped)) return;
+    return move(turn, `${lost.what}, not at the peer`, { flush: false, coldToo: true });
   }
   const fitter = last.fitness > fitnessOf(machine, now);
   if (!fitter && !wantsBack(machine, now)) return update(turn, { state: { ...state, fitterSince: undefined } });
   const since = state.fitterSince ?? now;
   update(turn, { state: { ...state, fitterSince: since } });
   const wished = between(since, now);
-  if (wished < 2 * deadMs(machine) || served < holdDownMs(machine, fitter ? HOLD_DOWN_MS : FAILBACK_MS, now)) return;
+  if (wished < 2 * deadMs(machine) || served < holdDownMs(machine.movedAt, fitter ? HOLD_DOWN_MS : FAILBACK_MS, now))
+    return;
   if (!fitter) return move(turn, 'automatic failback to the higher priority', { flush: true, coldToo: false });
   if (!peerJudgedSince(machine, now)) return;
   move(turn, 'the peer is fitter', { flush: true, coldToo: wished >= COLD_PATIENCE_MS });
@@ -55,29 +62,49 @@ export function tickActive(turn: Turn, state: State & { role: 'active' }): void 
 
 /** Hands over without being told to, and remembers when. */
 function move(turn: Turn, why: string, terms: HandoverTerms): void {
+  if (pauses(turn.machine.handoverRetry, turn.now)) return;
   if (beginHandover(turn, why, terms) !== undefined) return;
-  const { movedAt } = turn.machine;
-  const recent = movedAt.filter(at => between(at, turn.now) <= MOVES_WITHIN_MS);
-  update(turn, { movedAt: [...recent, turn.now].slice(-MOVES_MAX) });
+  update(turn, { movedAt: withChange(turn.machine.movedAt, turn.now) });
 }
 
-/** How long the role is kept before this router moves it again by itself: twice as long for each change of late. */
-function holdDownMs({ movedAt }: Machine, baseMs: number, now: At): number {
-  const recent = movedAt.filter(at => between(at, now) <= MOVES_WITHIN_MS).length;
-  if (recent < FREE_MOVES) return baseMs;
-  return Math.min(HOLD_DOWN_MS_MAX, HOLD_DOWN_MS * 2 ** (recent - FREE_MOVES + 1));
+/** The peer's newest word, after one of another fitness: a LAN that it has lost goes on its record. */
+export function notePeerLans(turn: Turn, fitnessBefore: number | undefined): void {
+  const fitness = turn.machine.peer.last?.fitness;
+  if (fitnessBefore === undefined || fitness === undefined || fitnessBefore < ALL_LANS || fitness >= ALL_LANS) return;
+  update(turn, { peerLostAt: withChange(turn.machine.peerLostAt, turn.now) });
+}
+
+function withChange(changes: readonly At[], now: At): readonly At[] {
+  return [...changes.filter(at => between(at, now) <= CHANGES_WITHIN_MS), now].slice(-CHANGES_MAX);
+}
+
+/** How long the role is kept before this router moves it by itself: twice as long for each change of late, and never less than at first. */
+function holdDownMs(changes: readonly At[], baseMs: number, now: At): number {
+  const recent = changes.filter(at => between(at, now) <= CHANGES_WITHIN_MS).length;
+  if (recent < FREE_CHANGES) return baseMs;
+  return Math.max(baseMs, Math.min(HOLD_DOWN_MS_MAX, HOLD_DOWN_MS * 2 ** (recent - FREE_CHANGES + 1)));
+}
+
+interface Lost {
+  readonly what: string;
+  /** The kernel's own word, not what is concluded from silence. */
+  readonly beyondDoubt: boolean;
 }
 
 /** What a LAN of the addresses has lost here although it is alive at the peer; undefined: nothing. */
-function lanLostHereOnly(machine: Machine): string | undefined {
+function lanLostHereOnly(machine: Machine, now: At): Lost | undefined {
   const { last, heardAt } = machine.peer;
-  if (!last || last.fitness < 2 || heardAt === undefined) return undefined;
+  if (!last || heardAt === undefined) return undefined;
+  const lost = lanLostForSure(machine, now);
+  // A doubt of the peer's about a LAN that is quiet, as we cannot speak there, does not keep us.
+  if (lost !== undefined && (last.sound || last.fitness >= ALL_LANS)) return { what: lost, beyondDoubt: true };
+  if (last.fitness < ALL_LANS) return undefined;
   for (const [lan, { name, vips }] of machine.settings.lans.entries()) {
     const health = machine.lanHealth[lan];
-    if (!vips || !health?.dead || !health.signsDead) continue;
-    if (!hasCarrier(machine, lan)) return `LAN ${name} has lost its carrier`;
     // The peer must have had the time to see the same.
-    if (between(health.signsSince, heardAt) > last.intervalMs * WITNESSED_INTERVALS) return `LAN ${name} is dead`;
+    const witnessed = health && between(health.signsSince, heardAt) > last.intervalMs * WITNESSED_INTERVALS;
+    if (vips && health?.dead && health.signsDead && witnessed)
+      return { what: `LAN ${name} is dead here`, beyondDoubt: false };
   }
   return undefined;
 }

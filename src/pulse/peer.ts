@@ -42,8 +42,8 @@ export interface PeerEvidence {
   readonly servingAt: At | undefined;
   /** No later than that heartbeat was sent. */
   readonly servedAt: At | undefined;
-  /** The newest word of the life before this one was that it serves, and no will has closed that: its addresses may be kept. */
-  readonly servedBefore: boolean;
+  /** The newest word of the life before this one was that it holds a term, and no will has closed that: its addresses may be kept. */
+  readonly heldBefore: boolean;
   /** The highest epoch that a will of the present life has closed. */
   readonly closed: Epoch;
   /** The highest epoch ever heard of. */
@@ -88,7 +88,7 @@ export function unknownPeer(ownBootId: string, peerNodeId: number, links: number
     heardAt: undefined,
     servingAt: undefined,
     servedAt: undefined,
-    servedBefore: false,
+    heldBefore: false,
     closed: EPOCH_NONE,
     highest: EPOCH_NONE,
     links: Array.from({ length: links }, () => SILENT_LINK),
@@ -180,7 +180,7 @@ function freshLife(peer: PeerEvidence, message: Heartbeat): PeerEvidence {
     seq: -1,
     servingAt: undefined,
     servedAt: undefined,
-    servedBefore: isServing(peer),
+    heldBefore: holdsTerm(peer),
     closed: EPOCH_NONE,
     last: undefined,
   };
@@ -236,6 +236,11 @@ function takeNews(
     highest,
     ...(isServing({ ...peer, last: message }) ? { servingAt: now, servedAt: livedAt } : {}),
   };
+}
+
+/** Whether the peer's newest word is that it has a term, served or not (its vipd may be gone), that no will has closed. */
+function holdsTerm({ last, closed }: PeerEvidence): boolean {
+  return (last?.role === 'active' || last?.role === 'handing-over') && compareEpochs(last.epoch, closed) > 0;
 }
 
 /** Whether the peer's newest word is that it serves, in an epoch that no will has closed. */

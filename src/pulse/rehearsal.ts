@@ -71,7 +71,10 @@ function openStage(settings: Settings, signing: Signing): Stage {
     off: false,
     silences: [],
   });
-  return { actors: [actor(own), actor(peer)], signing, tickMs: ms(settings.intervalMs / 4), now, queue: [] };
+  const actors: Stage['actors'] = [actor(own), actor(peer)];
+  const stage = { actors, signing, tickMs: ms(settings.intervalMs / 4), now, queue: [] };
+  for (const one of actors) hear(stage, one, 'hello rehearsal 0.0 none 0');
+  return stage;
 }
 
 const isOwner = ({ machine }: Actor): boolean => roleOf(machine) === 'active';

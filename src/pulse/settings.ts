@@ -2,7 +2,7 @@
 import type { NodeView } from '../config/node.ts';
 import type { Config, ServiceConfig } from '../config/schema.ts';
 import { ms } from '../units/duration.ts';
-import type { LanSettings, Settings } from './machine.ts';
+import type { FixedSettings, LanSettings, Settings } from './machine.ts';
 
 /** What the election needs to know of the config; `bootId` names this life of the process. */
 export function settingsOf(config: Config, view: NodeView, configDigest: string, bootId: string): Settings {
@@ -23,6 +23,7 @@ export function settingsOf(config: Config, view: NodeView, configDigest: string,
     links: view.links.length,
     addressLans: view.addresses.map(address => lans.indexOf(address.lan)),
     lans: lans.map(lan => lanSettings(view, lan)),
+    fixed: fixedSettings(view, lans),
     onIsolation: on_isolation,
     onConflict: on_conflict,
     witness: config.witness && { leaseMs: config.witness.lease },
@@ -41,6 +42,21 @@ function lanSettings(view: NodeView, lan: string): LanSettings {
     targets: indexes(view.targets),
     links: indexes(view.links),
   };
+}
+
+function fixedSettings(view: NodeView, lans: readonly string[]): FixedSettings[] {
+  return view.fixed.map(({ address, family, lan, side }) => {
+    const end = side === 'own' ? 'local' : 'remote';
+    const link = view.links.findIndex(one => one[end] === address && one.lan === lan);
+    return {
+      address,
+      lan: lans.indexOf(lan),
+      side,
+      link: link < 0 ? undefined : link,
+      family,
+      serves: view.addresses.some(virtual => virtual.lan === lan && virtual.family === family),
+    };
+  });
 }
 
 /** How long a failed server of a service may go unnoticed: each check may take its whole time. */

@@ -4,11 +4,13 @@ import type { Decision, Snapshot } from '../feed/message.ts';
 import { type At, between, type Ms } from '../units/duration.ts';
 import { formatEpoch } from '../units/epoch.ts';
 import { standsDown } from './conflict.ts';
-import { deadMs, fitnessOf, isIsolated, isWarm } from './judgement.ts';
+import { deadMs, fitnessOf, isIsolated, isWarm, whyNotClaim } from './judgement.ts';
 import { lowestMargin } from './lease-margin.ts';
 import { epochOf, type Machine, roleOf } from './machine.ts';
+import { hasWrongName } from './own.ts';
 import { isServing } from './peer.ts';
 import { isBlind } from './proof-view.ts';
+import { pauses } from './retry.ts';
 import type { VipFindings } from './vip-check.ts';
 import { servingNow } from './vipd-events.ts';
 import { witnessGood } from './witness-force.ts';
@@ -63,6 +65,11 @@ export function snapshotOf(machine: Machine, context: SnapshotContext): Snapshot
       linkUp: machine.addressLinks[index]?.up ?? false,
     })),
     lans: lansOf(machine, view),
+    bar: barOf(machine, now),
+    wrongName: hasWrongName(machine),
+    peerAddressesHere: machine.settings.fixed
+      .filter(({ side }, index) => side === 'peer' && machine.own.states[index] === 'here')
+      .map(({ address }) => address),
     packetLease: context.packetLease,
     vipdTrouble: context.vipdTrouble,
     vipCheck: context.vipCheck && {
@@ -81,6 +88,15 @@ export function snapshotOf(machine: Machine, context: SnapshotContext): Snapshot
 /** A pulse that was restarted alone: vipd has found the addresses, and the kernel serves them until we claim them again. */
 function isResuming({ state }: Machine): boolean {
   return state.role === 'starting' && state.resume;
+}
+
+/** What keeps this router from claiming; an owner has claimed already. */
+function barOf(machine: Machine, now: At): string | null {
+  const { retry, state } = machine;
+  if ('epoch' in state) return null;
+  const bar = whyNotClaim(machine, now);
+  if (bar !== undefined) return bar;
+  return pauses(retry, now) ? `the last ${retry.failures} claims failed; the next try is due within 10 s` : null;
 }
 
 function leaseMargin({ lease }: Machine): number | null {
@@ -128,6 +144,7 @@ function linksOf(machine: Machine, view: NodeView, now: At): Snapshot['links'] {
       peerHearsUs: evidence?.peerHearsUs ?? false,
       received: evidence?.received ?? 0,
       refused: evidence?.refused ?? 0,
+      problem: machine.own.linkProblems[index] ?? null,
     };
   });
 }
@@ -137,6 +154,9 @@ function lansOf(machine: Machine, view: NodeView): Snapshot['lans'] {
     lan: lan.name,
     interface: lan.interface,
     dead: machine.lanHealth[index]?.dead ?? false,
+    own: machine.settings.fixed.flatMap(({ side, lan: on, address }, fixed) =>
+      side === 'own' && on === index ? [{ address, state: machine.own.states[fixed] ?? null }] : [],
+    ),
     targets: lan.targets.map(target => ({
       address: view.targets[target]?.address ?? '',
       up: machine.targetsUp[target] ?? null,

@@ -5,6 +5,7 @@ import { type At, after, ms } from '../units/duration.ts';
 import { compareEpochs, EPOCH_BLOCK, type Epoch, formatEpoch, newerEpoch } from '../units/epoch.ts';
 import { evidenceOf, fitPeerHeard, peerMac, probeRoundMs } from './judgement.ts';
 import type { Effect, Machine, ProbeRound, Probing, PulseEventCode, State } from './machine.ts';
+import { afterFailure, NO_FAILURES } from './retry.ts';
 import { unheardPeerMayTake } from './witness-force.ts';
 
 /** Reserve the next block when fewer than this are left. */
@@ -51,7 +52,6 @@ export function becomeStandby(turn: Turn, reason: string, yields = false): void 
   update(turn, {
     lastTerm: 'epoch' in turn.machine.state ? turn.machine.state.epoch : turn.machine.lastTerm,
     willFor: '',
-    vipdLostAt: undefined,
     rivalSince: undefined,
     lease: { ...turn.machine.lease, inFlight: [], ackedAt: undefined, margin: undefined },
     // What it knew of the peer before is from a time in which it was late.
@@ -82,6 +82,24 @@ export function claim(turn: Turn, epoch: Epoch, why: string, evidence: Fields): 
   update(turn, { witness: { ...turn.machine.witness, dueAt: turn.now } });
   become(turn, { role: 'claiming', epoch, claimedAt: turn.now, why, evidence }, why, evidence);
   askClaim(turn, epoch);
+}
+
+/** vipd could not do what it was asked to: back to standby, with a pause before the next try. */
+export function claimFailed(turn: Turn, epoch: Epoch, reason: string): void {
+  giveUp(turn, epoch, false);
+  const retry = afterFailure(turn.machine.retry, turn.machine.settings, turn.now);
+  update(turn, { retry });
+  report(turn, 'CLAIM_FAILED', {
+    reason,
+    failures: retry.failures,
+    pauseMs: Math.round((retry.pauseUntil ?? 0) - turn.now),
+  });
+  becomeStandby(turn, reason, true);
+}
+
+/** Something has changed that may let the next claim or handover succeed. */
+export function endPause(turn: Turn): void {
+  update(turn, { retry: NO_FAILURES, handoverRetry: NO_FAILURES });
 }
 
 /** The claim command itself; also used to make a respawned vipd adopt what we hold. */

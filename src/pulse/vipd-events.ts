@@ -3,6 +3,7 @@
 import { type At, after, between, ms } from '../units/duration.ts';
 import { compareEpochs, type Epoch, formatEpoch } from '../units/epoch.ts';
 import type { VipdMessage } from '../vip/protocol.ts';
+import { hearFixed, holdsBack, letGoMute, letGoToRival } from './bare.ts';
 import { standsDown, withClaim } from './conflict.ts';
 import { deadMs, heardWithin, outranksPeer, peerMac, probeRoundMs } from './judgement.ts';
 import { noteMargin } from './lease-margin.ts';
@@ -12,6 +13,8 @@ import {
   askClaim,
   become,
   becomeStandby,
+  claimFailed,
+  endPause,
   giveUp,
   isComplete,
   nextEpoch,
@@ -98,6 +101,8 @@ export function hearVipd(turn: Turn, message: VipdMessage): void {
       return target(turn, message);
     case 'traffic':
       return traffic(turn, message);
+    case 'fixed':
+      return hearFixed(turn, message);
     case 'gate': // io/gate.ts repairs it; the election has no part in that
       return;
     case 'error':
@@ -115,6 +120,7 @@ function hello(turn: Turn, message: VipdMessage & { type: 'hello' }): void {
     giveUp(turn, state.epoch, false);
     return becomeStandby(turn, 'vipd came too late for the claim: somebody else may serve by now');
   }
+  if (state.role === 'active' && holdsBack(turn.machine, turn.now)) return letGoMute(turn, state.epoch);
   if ('epoch' in state)
     return leaseIsOver(turn.machine, turn.now) ? letGo(turn, state.epoch) : askClaim(turn, state.epoch);
   if (message.held === 0) return;
@@ -182,7 +188,7 @@ function conflict(turn: Turn, message: VipdMessage & { type: 'conflict' }): void
   const { index, mac, port } = message;
   report(turn, 'VIP_CLAIMED_BY_OTHER', { address: index, mac, port });
   const { state } = turn.machine;
-  if (state.role !== 'active') return;
+  if (state.role !== 'active' || letGoToRival(turn, message)) return;
   if (mac !== peerMac(turn.machine, index)) return claimedByThird(turn, { address: index, mac, port });
   // Heard: the epochs decide, and whoever has let go at our first word has announced before that.
   if (heardWithin(turn.machine, deadMs(turn.machine), turn.now)) return void turn.effects.push({ type: 'announce' });
@@ -193,18 +199,23 @@ function conflict(turn: Turn, message: VipdMessage & { type: 'conflict' }): void
   sendNow(turn);
 }
 
-/** How long a peer of the higher rank may claim unheard before we let go: one heartbeat that was lost, and one that comes late. */
+/** How long two owners may stay unable to settle it by their epochs before one lets go: a heartbeat that is lost, and one that comes late. */
 const RIVAL_INTERVALS = 2.5;
 
-/** Lets go to the peer, unheard and of the higher rank, that claims the addresses too. */
+/** Lets go to the peer that holds the addresses, too, and cannot be told of our epoch. */
 function yieldToRival(turn: Turn, { epoch }: State & { role: 'active' }): void {
+  const heard = heardWithin(turn.machine, deadMs(turn.machine), turn.now);
   giveUp(turn, epoch, true);
-  becomeStandby(turn, 'the peer, whose heartbeats do not arrive, claims the addresses too, and ranks higher', true);
+  const why = heard
+    ? 'the peer serves, too, and does not hear us'
+    : 'the peer, whose heartbeats do not arrive, claims the addresses too, and ranks higher';
+  becomeStandby(turn, why, true);
 }
 
 /**
  * Two owners of some age that do not hear each other: the lower rank does not let go at the first claim. Where LANs come back, a claim
- * arrives before the first heartbeat does; the peer may read our higher epoch in that moment and let go, too, and nobody would serve.
+ * arrives before the first heartbeat does; the peer may read our higher epoch in that moment and let go, too, and nobody would serve. And
+ * if we hear a peer that does not hear us, we alone can end it, whatever the epochs.
  */
 export function tickRival(turn: Turn, state: State & { role: 'active' }): void {
   const due = rivalDueAt(turn.machine);
@@ -246,6 +257,7 @@ function held(turn: Turn, { seq, announcedAfterUs }: VipdMessage & { type: 'held
     },
   });
   if (state.role !== 'claiming') return;
+  endPause(turn);
   if (announcedAfterUs !== undefined) report(turn, 'VIPS_ANNOUNCED', { afterMs: announcedAfterUs / 1_000 });
   become(
     turn,
@@ -269,6 +281,7 @@ function refused(turn: Turn, seq: number, reason: string): void {
     update(turn, { state: { ...state, epoch } });
     return renew(turn, epoch);
   }
+  if (state.role === 'claiming') return claimFailed(turn, state.epoch, `vipd refused: ${reason}`);
   giveUp(turn, state.epoch, false);
   becomeStandby(turn, `vipd refused: ${reason}`, true);
 }
@@ -291,7 +304,9 @@ function link(turn: Turn, message: VipdMessage & { type: 'link' }): void {
   if (!before) return;
   const { up, mac } = message;
   update(turn, { addressLinks: addressLinks.map((old, i) => (i === message.index ? { up, mac } : old)) });
-  if (before.up !== up) report(turn, up ? 'CARRIER_BACK' : 'CARRIER_LOST', { address: message.index });
+  if (before.up === up) return;
+  endPause(turn);
+  report(turn, up ? 'CARRIER_BACK' : 'CARRIER_LOST', { address: message.index });
 }
 
 /** An answer counts when it comes from the peer; before the peer's MAC is known, from anybody. A third MAC is a conflict. */

@@ -6,6 +6,9 @@ import { type Epoch, formatEpoch, parseEpoch } from '../units/epoch.ts';
 /** Longest line in either direction, in bytes. */
 export const VIPD_LINE_BYTES_MAX = 1024;
 
+/** Where a router's own address is: here, gone by itself, or gone together with its carrier. */
+export type FixedState = 'here' | 'gone' | 'down';
+
 export type VipdMode = 'armed' | 'alone';
 
 export interface LeaseRequest {
@@ -55,6 +58,8 @@ export type VipdMessage =
   | { readonly type: 'target'; readonly index: number; readonly up: boolean }
   /** Frames came in on an interface within the window, or none did. */
   | { readonly type: 'traffic'; readonly iface: string; readonly alive: boolean }
+  /** Whether this host has an address that the config gives to one of the routers; down: it went with its interface's carrier. */
+  | { readonly type: 'fixed'; readonly index: number; readonly state: FixedState }
   /** The packet lease's rules are not what they should be; `lost` says what: table, shut, lo, or an interface that came back. */
   | { readonly type: 'gate'; readonly lost: string }
   | { readonly type: 'error'; readonly text: string };
@@ -127,6 +132,9 @@ export function parseVipdLine(line: string): VipdMessage | undefined {
     case 'traffic':
       if (first === '' || (second !== 'alive' && second !== 'silent')) return undefined;
       return { type: 'traffic', iface: first, alive: second === 'alive' };
+    case 'fixed':
+      if (!isCount(first) || (second !== 'here' && second !== 'gone' && second !== 'down')) return undefined;
+      return { type: 'fixed', index: Number(first), state: second };
     case 'gate':
       return first === 'lost' && second !== '' ? { type: 'gate', lost: second } : undefined;
     case 'error':

@@ -27,8 +27,8 @@ LINKS
   cross   eth2       DOWN   -        1m 1s ago  NO             3021      3
 
 LANS
-  lan     interface  state  targets
-  client  eth0       alive  192.0.2.1 up
+  lan     interface  state  own addresses   targets
+  client  eth0       alive  192.0.2.2 here  192.0.2.1 up
 
 VIRTUAL ADDRESSES
   address       kind     interface  state             link

@@ -6,7 +6,7 @@ import type { SyncReport } from '../../src/status/sync.ts';
 export const NOW = Date.parse('2026-11-22T16:25:00.000Z');
 
 export function sampleSnapshot(changed: Partial<Snapshot> = {}): Snapshot {
-  const link = { up: true, heardMsAgo: 43, rttMs: 0.214, peerHearsUs: true, received: 3021, refused: 0 };
+  const link = { up: true, heardMsAgo: 43, rttMs: 0.214, peerHearsUs: true, received: 3021, refused: 0, problem: null };
   return {
     type: 'snapshot',
     version: 1,
@@ -20,7 +20,18 @@ export function sampleSnapshot(changed: Partial<Snapshot> = {}): Snapshot {
     serving: true,
     leaseArmed: true,
     leaseMargin: 0.54,
-    lans: [{ lan: 'client', interface: 'eth0', dead: false, targets: [{ address: '192.0.2.1', up: true }] }],
+    lans: [
+      {
+        lan: 'client',
+        interface: 'eth0',
+        dead: false,
+        own: [{ address: '192.0.2.2', state: 'here' }],
+        targets: [{ address: '192.0.2.1', up: true }],
+      },
+    ],
+    bar: null,
+    wrongName: false,
+    peerAddressesHere: [],
     packetLease: true,
     runningDigest: null,
     vipdTrouble: null,

@@ -445,6 +445,17 @@ const CASES: readonly Case[] = [
     ],
   },
   {
+    mistake: 'only one LAN',
+    edits: [
+      [SOUND.slice(SOUND.indexOf('  servers:\n'), SOUND.indexOf('heartbeat:')), ''],
+      ['[client, cross]', '[client]'],
+      [SOUND.slice(SOUND.indexOf('services:\n')), ''],
+    ],
+    told: [
+      '14:10: warning: LAN "client" is the only one of the pair: when it is silent, a router cannot tell a dead LAN from a dead peer; connect the routers by a second LAN, a cable between them is enough, and name it here',
+    ],
+  },
+  {
     mistake: 'no link on a LAN with VIPs, and one target there',
     edits: [['[client, cross]', '[servers, cross]']],
     told: [

@@ -21,6 +21,7 @@ export function aHeartbeat(): Heartbeat {
     warm: true,
     witness: false,
     standsDown: false,
+    sound: true,
     priority: 100,
     fitness: 3,
     configDigest: 'aabbccddeeff0011',

@@ -7,9 +7,15 @@ export interface ConfigOptions extends Times, ServiceOptions {
   readonly more?: string;
   /** Addresses that are asked all the time, by LAN; default none. */
   readonly targets?: Readonly<Partial<Record<'clients' | 'servers' | 'cross', readonly string[]>>>;
+  /** The LANs of the pair; default all three. */
+  readonly lans?: readonly LabLan[];
+  /** The LANs that carry heartbeats; default all of the pair. */
+  readonly links?: readonly LabLan[];
   /** Further keys of the section `heartbeat`. */
   readonly heartbeat?: Readonly<Record<string, string>>;
 }
+
+type LabLan = 'clients' | 'servers' | 'cross';
 
 export interface ServiceOptions {
   /** The LANs' IPv6 addresses, and a second service on an IPv6 VIP; the topology must have them. */
@@ -52,6 +58,7 @@ export function labConfig(options: ConfigOptions): string {
 /** The pair without any service: what pulse alone needs. */
 export function pairConfig(options: ConfigOptions): string {
   const { interval, lease, dead, keyFile, ipv6 = false, targets = {}, heartbeat = {} } = options;
+  const { lans = ['clients', 'servers', 'cross'], links = lans } = options;
   const own = (four: string, six: string): string => (ipv6 ? `["${four}/24", "${six}/64"]` : `${four}/24`);
   const list = (four: string, six: string): string => (ipv6 ? `["${four}", "${six}"]` : `[${four}]`);
   const asked = (lan: keyof typeof targets): string => {
@@ -59,24 +66,29 @@ export function pairConfig(options: ConfigOptions): string {
     return addresses.length === 0 ? '' : `\n    targets: [${addresses.join(', ')}]`;
   };
   const further = Object.entries(heartbeat).map(([key, value]) => `  ${key}: ${value}\n`);
+  const lanText: Readonly<Record<LabLan, string>> = {
+    clients: `  clients:
+    interface: c0
+    addresses: { r1: ${own('192.0.2.2', '2001:db8:1::2')}, r2: ${own('192.0.2.3', '2001:db8:1::3')} }
+    vips: ${list(VIP, VIP6)}${asked('clients')}
+`,
+    servers: `  servers:
+    interface: s0
+    addresses: { r1: ${own('198.51.100.2', '2001:db8:2::2')}, r2: ${own('198.51.100.3', '2001:db8:2::3')} }
+    gateways: ${list(GATEWAY, GATEWAY6)}${asked('servers')}
+`,
+    cross: `  cross:
+    interface: x0
+    addresses: { r1: ${own('203.0.113.1', '2001:db8:3::1')}, r2: ${own('203.0.113.2', '2001:db8:3::2')} }${asked('cross')}
+`,
+  };
   return `pair: lab
 routers:
   r1: { priority: 110 }
   r2: { priority: 100 }
 lans:
-  clients:
-    interface: c0
-    addresses: { r1: ${own('192.0.2.2', '2001:db8:1::2')}, r2: ${own('192.0.2.3', '2001:db8:1::3')} }
-    vips: ${list(VIP, VIP6)}${asked('clients')}
-  servers:
-    interface: s0
-    addresses: { r1: ${own('198.51.100.2', '2001:db8:2::2')}, r2: ${own('198.51.100.3', '2001:db8:2::3')} }
-    gateways: ${list(GATEWAY, GATEWAY6)}${asked('servers')}
-  cross:
-    interface: x0
-    addresses: { r1: ${own('203.0.113.1', '2001:db8:3::1')}, r2: ${own('203.0.113.2', '2001:db8:3::2')} }${asked('cross')}
-heartbeat:
-  links: [clients, servers, cross]
+${lans.map(lan => lanText[lan]).join('')}heartbeat:
+  links: [${links.join(', ')}]
   interval: ${interval}
   lease: ${lease}
   dead: ${dead}

@@ -34,7 +34,8 @@ export interface Routers {
   readonly topology: Topology;
   readonly events: readonly AddressEvent[];
   readonly directory: string;
-  start(router: Router): PulseProcess;
+  /** `node`: the name it goes by, should that be the wrong one. */
+  start(router: Router, node?: Router): PulseProcess;
   /** Power comes back: nothing runs yet, the address witness does. */
   reboot(router: Router): Promise<void>;
   readonly pulses: Partial<Record<Router, PulseProcess>>;
@@ -72,7 +73,7 @@ export interface RouterOptions {
   /** With a host for Redis on the cross LAN. */
   readonly store?: boolean;
   /** What the config says beyond the default; with `ipv6` the topology has it too. */
-  readonly config?: Pick<ConfigOptions, 'ipv6' | 'targets' | 'heartbeat'>;
+  readonly config?: Pick<ConfigOptions, 'ipv6' | 'targets' | 'lans' | 'links' | 'heartbeat'>;
 }
 
 export async function buildRouters(options: RouterOptions): Promise<Routers> {
@@ -95,9 +96,9 @@ export async function buildRouters(options: RouterOptions): Promise<Routers> {
     events,
     directory,
     pulses,
-    start(router) {
+    start(router, node = router) {
       mkdirSync(runDir(router), { recursive: true });
-      const args = [CLI, 'pulse', '--config', configFile, '--node', router, '--run-dir', runDir(router)];
+      const args = [CLI, 'pulse', '--config', configFile, '--node', node, '--run-dir', runDir(router)];
       const env = { ...process.env, TANDEM_VIPD: options.vipd ?? VIPD, ...options.env };
       const stateDir = join(directory, router, 'state');
       // setsid: a process group of its own, so that a test can end all of it at once.

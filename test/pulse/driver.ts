@@ -36,6 +36,7 @@ export const SETTINGS: Settings = {
     { name: 'servers', interface: 's0', vips: true, targets: [1], links: [] },
     { name: 'cross', interface: 'x0', vips: false, targets: [], links: [1] },
   ],
+  fixed: [],
   onIsolation: 'release',
   onConflict: 'defend',
   witness: undefined,
@@ -56,6 +57,7 @@ const BEAT: Heartbeat = {
   warm: true,
   witness: false,
   standsDown: false,
+  sound: true,
   priority: 90,
   fitness: 3,
   configDigest: SETTINGS.configDigest,
@@ -85,6 +87,8 @@ export class Driver {
   peerAnswers = false;
   /** Who answers ARP for the addresses; undefined: nobody. */
   arpMac: string | undefined;
+  /** Why vipd refuses every claim. */
+  refusal: string | undefined;
   /** Answers for the witness; undefined: no answer ever comes. */
   witness: ((ask: WitnessAsk) => Omit<WitnessAnswer, 'seq'>) | undefined;
   readonly #mail: { at: number; event: PulseEvent }[] = [];
@@ -185,6 +189,8 @@ export class Driver {
     this.effects.push({ at: this.now, effect });
     if (effect.type === 'claim' || effect.type === 'renew') {
       const { seq, epoch } = effect.lease;
+      if (effect.type === 'claim' && this.refusal !== undefined)
+        return this.#later(0, { type: 'refused', seq, reason: this.refusal });
       this.#later(0, { type: 'held', seq, epoch, announcedAfterUs: effect.type === 'claim' ? 300 : undefined });
     } else if (effect.type === 'give-up') {
       this.#later(0, { type: 'released', seq: effect.seq, epoch: effect.epoch });

@@ -22,6 +22,7 @@ const HEARTBEAT: Heartbeat = {
   warm: true,
   witness: true,
   standsDown: false,
+  sound: true,
   priority: 150,
   fitness: 3,
   configDigest: 'aabbccddeeff0011',
@@ -46,7 +47,7 @@ const WILL: Will = {
 
 test('a heartbeat is these bytes, and reads back as it was', t => {
   const bytes = encode(HEARTBEAT, PAIR, KEY);
-  t.is(bytes.subarray(0, 8).toString('hex'), '544e444d0101011b', 'magic, version, kind, node, flags');
+  t.is(bytes.subarray(0, 8).toString('hex'), '544e444d0101015b', 'magic, version, kind, node, flags');
   t.is(
     bytes.subarray(16, 46).toString('hex'),
     '01020304050607081112131415161718000000000007' + '0301' + '00000000002a',
@@ -129,10 +130,19 @@ test('flags that this version does not know are ignored, those it knows stand by
       .copy(bytes, bytes.length - 32);
     return decode(bytes, PAIR, [KEY]);
   };
-  const none = { serving: false, ready: false, hold: false, warm: false, witness: false, standsDown: false };
-  t.deepEqual(resigned(0xc0), { ok: true, message: { ...HEARTBEAT, ...none } });
-  t.deepEqual(resigned(0xc8), { ok: true, message: { ...HEARTBEAT, ...none, warm: true } });
+  const none = {
+    serving: false,
+    ready: false,
+    hold: false,
+    warm: false,
+    witness: false,
+    standsDown: false,
+    sound: false,
+  };
+  t.deepEqual(resigned(0x80), { ok: true, message: { ...HEARTBEAT, ...none } });
+  t.deepEqual(resigned(0x88), { ok: true, message: { ...HEARTBEAT, ...none, warm: true } });
   t.deepEqual(resigned(0x04), { ok: true, message: { ...HEARTBEAT, ...none, hold: true } });
+  t.deepEqual(resigned(0xc0), { ok: true, message: { ...HEARTBEAT, ...none, sound: true } });
 });
 
 test('no bytes make the decoder throw', t => {

@@ -25,6 +25,7 @@ function open(t: ExecutionContext, port: number, remote: Address = PEER): Opened
     links: [link],
     port,
     onDatagram: (_, bytes, from) => heard.push(`${from} ${bytes.toString()}`),
+    onBound: (_, problem) => problem !== undefined && troubles.push(problem),
     onTrouble: (_, problem) => troubles.push(problem),
   });
   t.teardown(() => links.close());

@@ -23,6 +23,7 @@ function beat(change: Partial<Heartbeat> = {}): Heartbeat {
     warm: true,
     witness: false,
     standsDown: false,
+    sound: true,
     priority: 100,
     fitness: 3,
     configDigest: '0000000000000000',

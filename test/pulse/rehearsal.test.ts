@@ -21,6 +21,7 @@ const SETTINGS: Settings = {
   links: 2,
   addressLans: [0],
   lans: [{ name: 'clients', interface: 'c0', vips: true, targets: [0], links: [0] }],
+  fixed: [],
   onIsolation: 'release',
   onConflict: 'defend',
   witness: { leaseMs: ms(5_000) },

@@ -11,6 +11,9 @@ function isolate(driver: Driver): void {
   for (const iface of ['c0', 's0', 'x0']) driver.vipd({ type: 'traffic', iface, alive: false });
 }
 
+/** Heartbeats are on the cross LAN only: of the others, targets alone tell. */
+const NO_LINKS_ON_VIP_LANS = SETTINGS.lans.map(lan => ({ ...lan, links: lan.vips ? [] : [0, 1] }));
+
 test('an owner that hears neither peer nor target nor any frame lets go in less than the dead time', t => {
   const driver = Driver.active();
   isolate(driver);
@@ -130,7 +133,7 @@ test('a LAN that is dead at the peer, too, moves nothing', t => {
 });
 
 test('a dead LAN counts as alive only after it has been well for two seconds', t => {
-  const driver = Driver.active({ lans: SETTINGS.lans.map(lan => ({ ...lan, links: lan.vips ? [] : [0, 1] })) });
+  const driver = Driver.active({ lans: NO_LINKS_ON_VIP_LANS });
   driver.peer = { fitness: 0 };
   driver.run(200);
   driver.vipd({ type: 'target', index: 0, up: false });
@@ -157,25 +160,72 @@ test('a director that is gone makes a router less fit, after a while', t => {
   t.regex(driver.reason, /the peer is fitter/);
 });
 
-test('repeated changes by itself wait longer each time', t => {
-  const driver = Driver.active();
-  const waits: number[] = [];
-  for (let round = 0; round < 4; round += 1) {
-    driver.vipd({ type: 'link', index: 0, up: true, mac: '02:00:00:00:01:01' });
+/** How long each of four losses in a row is waited for; the peer never takes the addresses, and they come back here. */
+function waitsFor(driver: Driver, lose: (lost: boolean) => void, between: () => void = () => {}): number[] {
+  return Array.from({ length: 4 }, () => {
+    lose(false);
     driver.run(3_000);
-    driver.vipd({ type: 'link', index: 0, up: false, mac: '02:00:00:00:01:01' });
+    between();
+    lose(true);
     const from = driver.now;
     for (let waited = 0; driver.role === 'active' && waited < 100_000; waited += 10) driver.run(10);
-    waits.push(driver.now - from);
-    driver.vipd({ type: 'link', index: 0, up: true, mac: '02:00:00:00:01:01' });
-    // The peer does not take it, and the addresses come back here.
+    const waitedMs = driver.now - from;
+    lose(false);
     driver.run(5_000);
-    t.is(driver.role, 'active', driver.reason);
+    return waitedMs;
+  });
+}
+
+const carrierOf = (driver: Driver) => (lost: boolean) =>
+  driver.vipd({ type: 'link', index: 0, up: !lost, mac: '02:00:00:00:01:01' });
+const targetOf = (driver: Driver) => (lost: boolean) => driver.vipd({ type: 'target', index: 0, up: !lost });
+
+test('from a LAN without carrier the addresses go at once, however often', t => {
+  const driver = Driver.active();
+  t.deepEqual(waitsFor(driver, carrierOf(driver)), [0, 0, 0, 0]);
+});
+
+test('from a LAN whose targets are silent they go soon, however often, while the peer has kept that LAN', t => {
+  const driver = Driver.active({ lans: NO_LINKS_ON_VIP_LANS });
+  const waits = waitsFor(driver, targetOf(driver));
+  t.true(Math.max(...waits) < 500, `waits ${waits}`);
+});
+
+test('a peer that has lost its own LAN again and again is waited for longer each time', t => {
+  const driver = Driver.active({ lans: NO_LINKS_ON_VIP_LANS });
+  const waits = waitsFor(driver, targetOf(driver), () => {
+    driver.peer = { fitness: 1 };
+    driver.run(200);
+    driver.peer = {};
+    driver.run(200);
+  });
+  const [first = 0, second = 0, third = 0, fourth = 0] = waits;
+  t.true(first < 500, `waits ${waits}`);
+  t.true(second > 5_000 && third > second && fourth > third, `waits ${waits}`);
+});
+
+test('but not when the carrier is gone', t => {
+  const driver = Driver.active();
+  const waits = waitsFor(driver, carrierOf(driver), () => {
+    driver.peer = { fitness: 1 };
+    driver.run(200);
+    driver.peer = {};
+    driver.run(200);
+  });
+  t.deepEqual(waits, [0, 0, 0, 0]);
+});
+
+test('automatic failback waits no less after repeated changes than at first', t => {
+  const driver = Driver.active({ autoFailback: true, priority: 10 });
+  const waits: number[] = [];
+  for (let round = 0; round < 5; round += 1) {
+    const from = driver.now;
+    for (let waited = 0; driver.role === 'active' && waited < 400_000; waited += 100) driver.run(100);
+    waits.push(driver.now - from);
+    driver.run(5_000);
   }
-  const [first, second, third = 0, fourth = 0] = waits;
-  t.is(first, 0);
-  t.is(second, 0);
-  t.true(third >= 5_000 && fourth > third, `waits ${waits}`);
+  t.true(Math.min(...waits) > 20_000, `waits ${waits}`);
+  t.true((waits[4] as number) > 60_000, `waits ${waits}`);
 });
 
 test('a third machine that claims an address is named with its port and defended against', t => {

@@ -11,6 +11,8 @@ export interface ClientLan {
   readonly timeline: Timeline;
   /** Whether router 0 or 1 answers for the address now. */
   serves(router: number): boolean;
+  /** Whether router 0 or 1 has a way back to the clients. */
+  answers(router: number): boolean;
   changed(client: ClientModel, why: string): void;
 }
 
@@ -27,7 +29,7 @@ export class ClientModel {
   }
 
   reaches(router: number): boolean {
-    return this.#lan.lan.bothWays(this.host, router);
+    return this.#lan.lan.bothWays(this.host, router) && this.#lan.answers(router);
   }
 
   hearsAnnouncement(router: number): void {

@@ -30,7 +30,8 @@ export const OBJECTS: Codec = {
 /** A peer of the version before flags were added: it sends none of them, and what it cannot read it does not use. */
 export function olderVersion(codec: Codec): Codec {
   return {
-    pack: message => codec.pack(message.kind === 'heartbeat' ? ({ ...message, warm: false } as Heartbeat) : message),
+    pack: message =>
+      codec.pack(message.kind === 'heartbeat' ? ({ ...message, warm: false, sound: false } as Heartbeat) : message),
     unpack: packed => codec.unpack(packed),
   };
 }

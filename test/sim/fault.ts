@@ -56,6 +56,14 @@ type WayFault =
 type AnswerFault =
   /** Both routers drop this share of echoes: all with a default-deny, most with a rate limit. */
   { readonly type: 'echo-dropped'; readonly share: number } | { readonly type: 'switch-answers' };
+/** Own addresses of a router are gone: on one LAN or on all, of one family or of both. withCarrier: together with the carrier there. */
+interface OwnFault {
+  readonly type: 'own-lost';
+  readonly who: Who;
+  readonly lan: number | 'all' | 'no-vips';
+  readonly family: 4 | 6 | 'both';
+  readonly withCarrier: boolean;
+}
 
 type RouterFault =
   | ProcessFault
@@ -72,6 +80,7 @@ type RouterFault =
     }
   | { readonly type: 'power'; readonly who: Who; readonly effects: number; readonly keepsDisk: boolean }
   | { readonly type: 'carrier'; readonly who: Who; readonly lan: number }
+  | OwnFault
   | { readonly type: 'stranger' }
   /** Somebody plays back what he has captured of a router, on every link. */
   | { readonly type: 'replay'; readonly who: Who }
@@ -149,6 +158,8 @@ function begin(world: World, fault: Fault): () => void {
       world.setCarrier(router, fault.lan, true);
       return () => world.setCarrier(router, fault.lan, false);
     }
+    case 'own-lost':
+      return loseOwn(world, routerOf(world, fault.who), fault);
     case 'handover':
     case 'sigterm':
     case 'unhealthy':
@@ -175,6 +186,16 @@ function loseWay(world: World, fault: WayFault): () => void {
     for (const host of others)
       if (fault.type === 'lan-way' && fault.lost === 'out') network.cut(index, host, on);
       else network.cut(host, index, on);
+  };
+  each(true);
+  return () => each(false);
+}
+
+function loseOwn(world: World, router: Router, { lan, family, withCarrier }: OwnFault): () => void {
+  const onLan = (on: number) => (lan === 'no-vips' ? on > 1 : lan === 'all' || lan === on);
+  const each = (lost: boolean) => {
+    if (withCarrier) for (const on of world.networks.keys()) if (onLan(on)) world.setCarrier(router, on, lost);
+    world.setOwn(router, own => onLan(own.lan) && (family === 'both' || own.family === family), lost, withCarrier);
   };
   each(true);
   return () => each(false);

@@ -3,7 +3,7 @@
 import type { Settings } from '../../src/pulse/machine.ts';
 import { ms } from '../../src/units/duration.ts';
 import type { Fault } from './fault.ts';
-import { lansOf, type Plan } from './schedule.ts';
+import { fixedOf, lansOf, type Plan } from './schedule.ts';
 import type { RouterOptions, WorldOptions } from './world.ts';
 
 interface History {
@@ -77,6 +77,7 @@ function settingsOf(history: History, index: 0 | 1): Omit<Settings, 'bootId'> {
     onConflict: 'defend',
     witness: witness && { leaseMs: ms(witness.leaseMs) },
     noticeMs: ms(2_000),
+    fixed: fixedOf(history),
   };
 }
 

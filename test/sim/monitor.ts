@@ -21,6 +21,9 @@ export const INVARIANTS = [
   'handover-gap',
   'takeover-time',
   'no-change',
+  'mute-owner',
+  'mute-claim',
+  'retry-pace',
   'crash',
   'endless',
 ] as const;
@@ -35,6 +38,11 @@ export interface Breach {
 /** A sixteenth of the packet lease, at most 2 ms. */
 const LEASE_SLACK_MS = 2.5;
 const DECIDED_MS = 0.1;
+/** Pauses that double from the shortest D on, and what faults in a row may add. */
+const PACE_MS = 5_000;
+const CLAIMS_MAX = 20;
+/** vipd tells at once; a process that is stopped reads it later, and claims nothing before. */
+const TOLD_MS = 0.1;
 
 interface Dual {
   readonly since: number;
@@ -71,6 +79,7 @@ export class Monitor {
   readonly exemptions: string[] = [];
   #dual: Dual | undefined;
   #served = [false, false];
+  readonly #claimedAt: number[][] = [[], []];
   /** When each router's last renewal was asked for, on its own clock. */
   readonly #askedAt = [-1e9, -1e9];
   readonly #epochs = new Map<number, string>();
@@ -130,6 +139,7 @@ export class Monitor {
       );
     }
     const { since, exemption } = this.#dual;
+    this.#lookForMute(exemption);
     const seen = clients.find(client => client.reaches(0) && client.reaches(1));
     if (!seen) return;
     if (!exemption) return this.fail('one-owner', `both routers serve client ${seen.host}`);
@@ -148,6 +158,36 @@ export class Monitor {
   #allowsLifetimes(): void {
     const rule = 'served beyond the lease: no packet lease and no vipd that runs (DESIGN.md 13)';
     if (!this.exemptions.includes(rule)) this.exemptions.push(rule);
+  }
+
+  /** Claims that fail are not repeated in circles: each costs the history, the disk and the LAN something. */
+  #lookAtPace(router: Router): void {
+    const { now } = this.#world.timeline;
+    const lately = [...(this.#claimedAt[router.index] as number[]).filter(at => now - at <= PACE_MS), now];
+    this.#claimedAt[router.index] = lately;
+    if (lately.length > CLAIMS_MAX)
+      this.fail('retry-pace', `${router.name} has claimed ${lately.length} times in ${PACE_MS} ms`);
+  }
+
+  /** An owner that cannot speak has let go by the time that a peer which had heard it until then takes over. */
+  #lookForMute(exemption: Exemption | undefined): void {
+    const newcomer = this.#world.routers[this.evidence.newcomer] as Router;
+    const older = newcomer.peer;
+    if (exemption || leftToLifetimes(older) || !this.#world.isMute(older.index)) return;
+    const heardAt = this.#world.timeline.now - this.evidence.silenceOf(newcomer);
+    const untilThen = this.#world.muteSince(older.index) - heardAt <= 2 * this.#world.longest.intervalMs;
+    if (untilThen && older.runState.mode === 'armed')
+      this.fail('mute-owner', `${older.name} cannot speak and still serves when its peer takes over`);
+  }
+
+  /** Who cannot speak, or never could, takes nothing over; what pulse finds kept at its start is not taken over. */
+  #looksMute(router: Router, { state }: Machine): void {
+    if (state.role !== 'claiming' || state.why.startsWith('the VIPs were kept')) return;
+    const muteSince = this.#world.muteSince(router.index);
+    const { now } = this.#world.timeline;
+    const never = router.pulse?.bound.size === 0 && router.options.settings.links > 0;
+    if (never || now - muteSince > TOLD_MS)
+      this.fail('mute-claim', `${router.name} claims although no heartbeat link ${never ? 'was ever' : 'is'} bound`);
   }
 
   // --- told by the routers ---
@@ -177,6 +217,7 @@ export class Monitor {
   #claims(router: Router, { epoch, at }: LeaseCommand, machine: Machine): void {
     this.evidence.claims(router, epoch, machine);
     const { state } = machine;
+    this.#looksMute(router, machine);
     if (state.role !== 'claiming' || !state.why.startsWith('silence')) return;
     // Stalled between the decision and the command: vipd refuses it if that was long.
     if (router.clock.now() - at > DECIDED_MS) return;
@@ -237,8 +278,14 @@ export class Monitor {
     this.evidence.probeEaten(router, id);
   }
 
+  /** The one that is probed serves and has no way to answer: only where nobody can take its addresses away is that the network's doing. */
+  probeUnanswered(router: Router, id: number): void {
+    if (leftToLifetimes(router.peer)) this.evidence.probeEaten(router, id);
+  }
+
   told(router: Router, effect: Effect, machine: Machine): void {
     if (effect.type === 'claim') this.#claims(router, effect.lease, machine);
+    if (effect.type === 'decision' && effect.decision.to === 'claiming') this.#lookAtPace(router);
     if (effect.type === 'claim' || effect.type === 'renew') this.#askedAt[router.index] = effect.lease.at;
     if (effect.type === 'decision') {
       this.roleChanges += 1;

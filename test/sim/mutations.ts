@@ -30,7 +30,7 @@ export const MUTATIONS: readonly Mutation[] = [
     patches: [
       pulse(
         'election',
-        'if (turn.machine.vipdLostAt === undefined)\n            renew(turn, epoch);\n    }\n    sendNow(turn);',
+        'if (turn.machine.vipdLostAt === undefined && !holdsBack(turn.machine, turn.now))\n            renew(turn, epoch);\n    }\n    sendNow(turn);',
         `}
         sendNow(turn);
         const { state: now, vipdLostAt } = turn.machine;
@@ -144,7 +144,7 @@ export const MUTATIONS: readonly Mutation[] = [
         'return own;',
       ),
     ],
-    expects: ['too-early', 'one-owner'],
+    expects: ['too-early', 'one-owner', 'liveness'],
   },
   {
     name: 'the echo of the boot id is not checked',
@@ -297,5 +297,54 @@ export const MUTATIONS: readonly Mutation[] = [
     patches: [pulse('vipd-events', 'leaseIsOver(turn.machine, turn.now) ?', 'false ?')],
     kind: 'vipd stopped for about a lease',
     expects: ['one-owner'],
+  },
+  {
+    name: 'an owner that cannot speak serves on',
+    patches: [
+      pulse('bare', 'return machine.own.bareSince !== undefined && peerMayTake(machine, now);', 'return false;'),
+    ],
+    kind: 'own addresses of all LANs lost',
+    expects: ['mute-owner', 'one-owner', 'liveness'],
+  },
+  {
+    name: 'who cannot speak defends the addresses',
+    patches: [
+      pulse('bare', "if (state.role !== 'active' || !isBare(turn.machine)", "if (true || state.role !== 'active'"),
+    ],
+    kind: 'who cannot speak is alone, and the peer starts again',
+    expects: ['one-owner', 'liveness'],
+  },
+  {
+    name: 'a router that cannot speak takes silence for death',
+    patches: [
+      pulse('own', 'if (isUnbound(machine))', 'if (false)'),
+      pulse('own', 'if (isBare(machine))', 'if (false)'),
+    ],
+    kind: 'the standby boots before its addresses are there',
+    expects: ['mute-claim', 'one-owner', 'no-change'],
+  },
+  {
+    name: 'a link that lost its address with its carrier counts as unbound',
+    patches: [pulse('own', "return states.includes('gone');", 'return states.length > 0;')],
+    kind: 'power loss takes the cross link along, with carrier and address',
+    expects: ['liveness', 'takeover-time'],
+  },
+  {
+    name: 'nobody looks whether a LAN has an own address',
+    patches: [pulse('own', "state !== 'here' && between(own.since[index], now) >= lostMs(machine)", 'false')],
+    kind: 'own address of one family lost',
+    expects: ['liveness'],
+  },
+  {
+    name: 'an escape from a LAN without carrier waits as other moves do',
+    patches: [pulse('owner', 'const damped = lost.beyondDoubt ? 0 :', 'const damped =')],
+    kind: 'carrier lost again and again',
+    expects: ['liveness'],
+  },
+  {
+    name: 'a claim that has failed is tried again at once',
+    patches: [pulse('judgement', '|| pauses(machine.retry, now))', ')')],
+    kind: 'the kernel refuses, and nobody else is left',
+    expects: ['retry-pace'],
   },
 ];

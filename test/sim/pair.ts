@@ -107,6 +107,7 @@ export class Pair {
         { name: 'clients', interface: 'c0', vips: true, targets: [], links: [0] },
         { name: 'servers', interface: 's0', vips: true, targets: [], links: [1] },
       ],
+      fixed: [],
       onIsolation: 'release',
       onConflict: 'defend',
       witness: undefined,
@@ -129,6 +130,10 @@ export class Pair {
       answer: undefined,
       exited: false,
     };
+    this.#dispatch(router, {
+      type: 'vipd',
+      message: { type: 'hello', version: 'sim', epoch: EPOCH_NONE, mode: 'none', held: 0 },
+    });
     this.#dispatch(router, {
       type: 'vipd',
       message: { type: 'link', index: 0, up: true, mac: `02:00:00:00:0${index + 1}:01` },

@@ -48,6 +48,8 @@ export class PulseModel {
   alive = true;
   exiting = false;
   trap: Trap | undefined;
+  /** Heartbeat links that have their socket. */
+  readonly bound = new Set<number>();
   readonly #host: PulseHost;
   #stalledUntil = 0;
   #resumes = false;

@@ -126,6 +126,7 @@ export class Router implements VipdHost, PulseHost {
     this.world.say(this.name, () => `pulse starts, boot ${this.#boots}, epoch counters from ${ceiling}`);
     this.pulse = new PulseModel(this, machine);
     this.world.director(this);
+    this.tellOwn();
     this.#spawnVipd();
   }
 
@@ -147,7 +148,30 @@ export class Router implements VipdHost, PulseHost {
       this.vipd = vipd;
       for (const [index, lan] of this.options.settings.addressLans.entries())
         this.say(this.vipd, { type: 'link', index, up: this.world.carrier(this.index, lan), mac: this.mac(lan) });
+      this.tellOwn();
     });
+  }
+
+  /** vipd's word on every own address, and what becomes of the heartbeat's sockets; the machine takes note of what is new. */
+  tellOwn(): void {
+    const { pulse, vipd, world } = this;
+    if (!pulse?.alive) return;
+    for (const index of this.options.settings.fixed.keys()) {
+      const state = world.ownState(this.index, index);
+      if (!vipd?.alive || vipd.stopped || vipd.toldOwn[index] === state) continue;
+      vipd.toldOwn[index] = state;
+      // Without chance: what happens else in a schedule does not depend on it.
+      world.timeline.in(PIPE_MS, () => {
+        if (this.pulse === pulse && this.vipd === vipd)
+          pulse.post('pipe', { type: 'vipd', message: { type: 'fixed', index, state } });
+      });
+    }
+    for (const [index, { link }] of this.options.settings.fixed.entries()) {
+      if (link === undefined || pulse.bound.has(link)) continue;
+      const here = world.ownState(this.index, index) === 'here';
+      if (here) pulse.bound.add(link);
+      pulse.post('control', { type: 'bound', link, problem: here ? undefined : 'its address is not on this host' });
+    }
   }
 
   #tellVipdGone(vipd: VipdModel | undefined): void {
@@ -301,9 +325,12 @@ export class Router implements VipdHost, PulseHost {
     };
     if (mac === undefined || mac === peer.mac(lan)) {
       const fate = network.send(this.index, peer.index, () => {
-        if (peer.vipd?.givesWord() && this.world.options.older !== peer.index)
+        if (peer.vipd?.givesWord() && this.world.options.older !== peer.index && this.world.hasOwn(peer.index, lan))
           answer(peer.index, peer.mac(lan), 'word');
         if (!peer.serves()) return;
+        // Without an address of its own the peer has no way back, and nobody resolves ours if we have none.
+        if (!this.world.hasOwn(peer.index, lan) || !this.world.hasOwn(this.index, lan))
+          return this.world.monitor.probeUnanswered(this, id);
         answer(peer.index, peer.mac(lan), 'arp');
         if (!this.world.dropsEcho()) answer(peer.index, peer.mac(lan), 'echo');
       });
@@ -376,9 +403,16 @@ export class Router implements VipdHost, PulseHost {
     const { peer, world } = this;
     this.#capture(link, packed);
     const { now } = world.timeline;
+    if (!this.#hasLink(link)) return;
     const network = world.links[link] as Network;
     const fate = network.send(this.index, peer.index, () => peer.#arrive(link, packed, what, now));
     if (fate !== 'sent') world.monitor.heartbeatEaten(this);
+  }
+
+  /** Its address is there and its socket is bound. */
+  #hasLink(link: number): boolean {
+    const lan = this.world.options.linkLans[link] as number;
+    return this.world.hasOwn(this.index, lan) && (this.pulse === undefined || this.pulse.bound.has(link));
   }
 
   #arrive(link: number, packed: unknown, what: Arrival, sentAt = 0): void {
@@ -386,7 +420,7 @@ export class Router implements VipdHost, PulseHost {
       this.world.timeline.at(this.clock.resumesAt(), () => this.#arrive(link, packed, what, sentAt));
       return;
     }
-    if (!this.up || !this.pulse?.alive) return;
+    if (!this.up || !this.pulse?.alive || !this.#hasLink(link)) return;
     if (what !== 'replayed') this.world.monitor.heartbeatArrived(this, what === 'serving', sentAt);
     const message: Message | undefined = this.world.codec(this.index).unpack(packed);
     if (message) this.pulse.post('socket', { type: 'datagram', link, message });
@@ -398,6 +432,7 @@ export class Router implements VipdHost, PulseHost {
 
   continued(): void {
     this.#surroundings.look();
+    this.tellOwn();
   }
 
   /** The ways to other hosts may have changed. */

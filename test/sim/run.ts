@@ -12,6 +12,8 @@ const STEPS_MAX = 400_000;
 const RESTART_MS = 1_500;
 /** What stays broken for ever shows when a kernel lifetime has ended. */
 const KEPT_MS = 3_000;
+/** PAUSE_MS_MAX of src/pulse/retry.ts. */
+const RETRY_MS = 10_000;
 /** src/vip/io/vipd.ts waits this long between eager respawns. */
 const SPAWN_PAUSE_MS = 150;
 /** Clients find the owner by their own resolution only after this. */
@@ -68,7 +70,7 @@ function play(world: World, plan: Plan): void {
   for (const fault of plan.faults) if (fault.type === 'echo-dropped') world.echoDropped = fault.share;
   routers[0].start();
   timeline.in(plan.secondStartMs, () => routers[1].start());
-  const bounds = boundsOf(world);
+  const bounds = boundsOf(world, plan);
   const end = bounds.livenessMs * 3 + 60_000;
   const guard = () => {
     if (timeline.steps > STEPS_MAX) monitor.fail('endless', `${timeline.steps} steps`);
@@ -114,12 +116,14 @@ interface Bounds {
   readonly convergenceMs: number;
 }
 
-function boundsOf({ longest, witness }: World): Bounds {
+function boundsOf({ longest, witness }: World, { faults }: Plan): Bounds {
   const { intervalMs, leaseMs, deadMs, keepMs } = longest;
   // A restarted router that hears nobody listens longer than addresses can live without their pulse.
+  // Nothing tells that the kernel no longer refuses: the next try may be the longest pause away.
+  const pauseMs = faults.some(({ type }) => type === 'kernel-refuses') ? RETRY_MS : 0;
   const listenMs = keepMs + leaseMs + 1_250 + deadMs;
   return {
-    livenessMs: listenMs + RESTART_MS + 8 * deadMs + 3 * (witness?.leaseMs ?? 0),
+    livenessMs: listenMs + RESTART_MS + 8 * deadMs + 3 * (witness?.leaseMs ?? 0) + pauseMs,
     convergenceMs: 2 * deadMs + 2 * intervalMs,
   };
 }
@@ -187,6 +191,8 @@ function judge(world: World, plan: Plan): void {
   const [a, b] = world.routers.map(router => router.serves());
   if (a === b) fail('liveness', a ? 'both serve at the end' : 'nobody serves at the end');
   const owner = a ? 0 : 1;
+  if (!world.hasOwn(owner, 0) && world.hasOwn(1 - owner, 0) && world.routers[1 - owner]?.up)
+    fail('liveness', 'who serves at the end has no address of its own on the client LAN');
   const astray = world.clients.find(client => client.reaches(owner) && client.neighbour !== owner);
   const waited = world.timeline.now - monitor.changedAt;
   if (astray && waited > 2 * world.longest.deadMs && plan.kind !== 'asymmetric')

@@ -1,12 +1,12 @@
 // From a seed to a plan: how the two routers are set up, which networks there are, which faults come when, and what must hold for
 // that kind of schedule. The same seed gives the same plan.
-import type { Settings } from '../../src/pulse/machine.ts';
+import type { FixedSettings, Settings } from '../../src/pulse/machine.ts';
 import { ms } from '../../src/units/duration.ts';
 import { type Fault, FOREVER, type Who } from './fault.ts';
 import { LAN_SINGLES, withLanFaults } from './lan-faults.ts';
 import { CLIENTS, R1, R2 } from './network.ts';
 import { Random } from './random.ts';
-import { SINGLES } from './singles.ts';
+import { OWN_SINGLES, SINGLES } from './singles.ts';
 import type { VipdMutation } from './vipd-model.ts';
 import type { RouterOptions, WorldOptions } from './world.ts';
 
@@ -95,7 +95,27 @@ export function planOf(seed: number, { mutation, say, kind }: PlanOptions = {}):
     secondStartMs: random.chance(0.3) ? random.between(0, 3 * base[2]) : random.between(0, 5),
     ...made,
   };
-  return kind === undefined ? withLanFaults(plan) : plan;
+  return kind === undefined ? withOwnLost(withLanFaults(plan), Math.max(...routers.map(r => r.settings.deadMs))) : plan;
+}
+
+/** Share of schedules in which a router loses addresses of its own. */
+const OWN_SHARE = 0.1;
+
+/** Drawn from numbers of their own, so that all other schedules are what they were before. */
+function withOwnLost(plan: Plan, deadMs: number): Plan {
+  const random = new Random(plan.seed ^ 0x0ad2);
+  if (!random.chance(OWN_SHARE)) return plan;
+  if (plan.kind !== 'chaos') return { ...plan, settled: true, ...random.pick(OWN_SINGLES)(random, plan.world, deadMs) };
+  const lost = (): Fault => ({
+    type: 'own-lost',
+    who: random.pick(['owner', 'owner', 'standby', 0, 1] as const),
+    lan: random.pick(['all', 'all', ...Array.from({ length: plan.world.networks }, (_, lan) => lan)] as const),
+    family: random.pick([4, 6, 'both', 'both'] as const),
+    withCarrier: random.chance(0.25),
+    atMs: random.between(0, 6) * deadMs,
+    forMs: 0.1 + random.between(0, random.chance(0.2) ? 30 : 4) * deadMs,
+  });
+  return { ...plan, faults: [...plan.faults, ...Array.from({ length: 1 + random.below(2) }, lost)] };
 }
 
 interface Common {
@@ -125,6 +145,16 @@ export function lansOf({
   }));
 }
 
+/** Own addresses by IPv4 on every LAN, on the clients' by IPv6 too; virtual addresses of both are there. */
+export function fixedOf({ networks, linkLans }: Pick<Common, 'networks' | 'linkLans'>): Settings['fixed'] {
+  const four = Array.from({ length: networks }, (_, lan): FixedSettings => {
+    const link = linkLans.indexOf(lan);
+    return { ...OWN, address: `own${lan}`, lan, family: 4, link: link < 0 ? undefined : link, serves: lan < 2 };
+  });
+  return [...four, { ...OWN, address: 'own0by6', lan: 0, family: 6, link: undefined, serves: true }];
+}
+const OWN = { side: 'own' } as const;
+
 /** At least what `tandem check` wants: L + 3 H + 50 ms, and two tries within it. */
 function witnessOf(random: Random, leaseMs: number, intervalMs: number): WorldOptions['witness'] {
   if (!random.chance(0.35)) return undefined;
@@ -149,6 +179,7 @@ function routerOptions(random: Random, index: 0 | 1, common: Common): RouterOpti
     links: common.linkLans.length,
     addressLans: [0, 1],
     lans: lansOf(common),
+    fixed: fixedOf(common),
     onIsolation: common.onIsolation,
     onConflict: 'defend',
     witness: common.witness && { leaseMs: ms(common.witness.leaseMs) },
@@ -205,7 +236,7 @@ const CHAOS = [
 ] as const;
 
 /** What chaos draws here; the others have numbers of their own. */
-type Drawn = Exclude<Fault['type'], 'lan-way' | 'target-silent' | 'echo-dropped' | 'switch-answers'>;
+type Drawn = Exclude<Fault['type'], 'lan-way' | 'target-silent' | 'echo-dropped' | 'switch-answers' | 'own-lost'>;
 
 /** Draws faults. Times are measured in D of the slower router. */
 class FaultMaker {
@@ -319,12 +350,11 @@ class FaultMaker {
 
   /** One fault on a settled pair: what it may cost is known. */
   single(kind: string | undefined): Made {
-    if (kind !== undefined) {
-      const made = LAN_SINGLES.map(make => make(this.#random, this.#world, this.#deadMs)).find(
-        one => one.kind === kind,
-      );
-      if (made) return { settled: true, ...made };
-    }
+    const drawnElsewhere = kind === undefined ? [] : [...OWN_SINGLES, ...LAN_SINGLES];
+    const named = drawnElsewhere
+      .map(make => make(this.#random, this.#world, this.#deadMs))
+      .find(made => made.kind === kind);
+    if (named) return { settled: true, ...named };
     for (let tries = 0; tries < 1_000; tries += 1) {
       const made = this.#random.pick(SINGLES)(this.#random, this.#world, this.#deadMs);
       if (kind === undefined || made.kind === kind) return { settled: true, ...made };

@@ -340,3 +340,104 @@ export const SINGLES: readonly Single[] = [
     };
   },
 ];
+
+/** Own addresses are gone for so long before the LAN counts as lost. */
+const ownLostMs = (deadMs: number) => Math.max(1_000, deadMs);
+const lost = { type: 'own-lost', who: 'owner', lan: 'all', family: 'both', withCarrier: false } as const;
+/** The only heartbeat link is on the clients' LAN: who loses the address there can say nothing any more. */
+const oneLan = ({ linkLans }: WorldOptions) => linkLans.every(lan => lan === 0);
+
+export const OWN_SINGLES: readonly Single[] = [
+  (random, world, deadMs) => ({
+    kind: 'own addresses of all LANs lost',
+    faults: [{ ...lost, atMs: random.between(0, deadMs), forMs: FOREVER }],
+    expects: once(bySilence(world, deadMs), watched(world, deadMs)),
+  }),
+  (random, world, deadMs) => ({
+    kind: 'own addresses of all LANs lost for a while',
+    faults: [{ ...lost, atMs: random.between(0, deadMs), forMs: random.between(1.5, 12) * deadMs }],
+    expects: once(bySilence(world, deadMs), 12 * deadMs + watched(world, deadMs)),
+  }),
+  (random, world, deadMs) => ({
+    kind: 'own address of the client LAN lost',
+    faults: [{ ...lost, lan: 0, atMs: random.between(2, 3) * deadMs, forMs: FOREVER }],
+    expects: once(
+      oneLan(world) ? bySilence(world, deadMs) : 0,
+      ownLostMs(deadMs) + 4 * deadMs + watched(world, deadMs),
+    ),
+  }),
+  (random, world, deadMs) => ({
+    kind: 'own address of one family lost',
+    faults: [{ ...lost, lan: 0, family: 6, atMs: random.between(2, 3) * deadMs, forMs: FOREVER }],
+    expects: once(0, ownLostMs(deadMs) + 4 * deadMs + watched(world, deadMs)),
+  }),
+  (random, world, deadMs) => {
+    // What is left of a lease that is not renewed meanwhile, less what timers and pipes add.
+    const least = Math.min(...world.routers.map(({ settings: s }) => s.leaseMs - 1.2 * s.intervalMs)) - 4;
+    return {
+      kind: 'own addresses lost for a moment',
+      faults: [{ ...lost, atMs: random.between(0, deadMs), forMs: random.between(0.1, Math.max(0.2, least)) }],
+      expects: still(6 * deadMs),
+    };
+  },
+  (random, _world, deadMs) => ({
+    kind: 'the standby boots before its addresses are there',
+    faults: [
+      { ...lost, who: 'standby', atMs: 0, forMs: 8_000 + 4 * deadMs + random.between(0, 1_000) },
+      { type: 'power', who: 'standby', effects: 0, keepsDisk: true, atMs: 0.1, forMs: random.between(10, 500) },
+    ],
+    expects: still(9_000 + 12 * deadMs),
+  }),
+  (random, world, deadMs) => ({
+    kind: 'power loss takes the cross link along, with carrier and address',
+    faults: [
+      { type: 'power', who: 'owner', effects: 0, keepsDisk: true, atMs: deadMs, forMs: FOREVER },
+      {
+        ...lost,
+        who: 'standby',
+        lan: 'no-vips',
+        withCarrier: true,
+        atMs: deadMs + random.between(0, 2),
+        forMs: FOREVER,
+      },
+    ],
+    expects: once(bySilence(world, deadMs), watched(world, deadMs)),
+  }),
+  (random, world, deadMs) => ({
+    kind: 'who cannot speak is alone, and the peer starts again',
+    faults: [
+      { type: 'power', who: 'standby', effects: 0, keepsDisk: true, atMs: 0, forMs: 6 * deadMs },
+      { ...lost, atMs: 4 * deadMs + random.between(0, deadMs), forMs: 12_000 + 12 * deadMs },
+    ],
+    expects: {
+      ...once(FOREVER, 14_000 + 20 * deadMs),
+      ownerChangesMin: world.linkLans.includes(0) ? 1 : 0,
+    },
+  }),
+  (_random, world, deadMs) => {
+    const everyMs = 3_000 + 6 * deadMs;
+    const elsewhere = world.linkLans.some(lan => lan !== 0);
+    return {
+      kind: 'carrier lost again and again',
+      faults: Array.from({ length: elsewhere ? 5 : 1 }, (_, i) => ({
+        type: 'carrier' as const,
+        who: 'owner' as const,
+        lan: 0,
+        atMs: 2 * deadMs + i * everyMs,
+        forMs: 2 * deadMs,
+      })),
+      // With heartbeats on that LAN alone nobody can say so.
+      expects: elsewhere
+        ? { ...once(FOREVER, 6 * everyMs), ownerChangesMin: 5, ownerChangesMax: 5 }
+        : { ...once(FOREVER, 2 * everyMs), ownerChangesMin: 0 },
+    };
+  },
+  (random, _world, deadMs) => ({
+    kind: 'the kernel refuses, and nobody else is left',
+    faults: [
+      { type: 'kernel-refuses', who: 'standby', atMs: 0, forMs: 8_000 + random.between(0, 4_000) },
+      { type: 'power', who: 'owner', effects: 0, keepsDisk: true, atMs: random.between(0, deadMs), forMs: FOREVER },
+    ],
+    expects: undefined,
+  }),
+];

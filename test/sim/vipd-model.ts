@@ -1,7 +1,7 @@
 // A model of vipd: src/vip/native/lease.c, keeper.c, will.c, announce.c and the probes of packet.c, as far as they decide anything.
 // It reads its pipe in order, looks at the lease after every wait and before every command, and can be stopped, killed or late.
 import { compareEpochs, type Epoch } from '../../src/units/epoch.ts';
-import type { LeaseRequest, VipdMessage, VipdMode } from '../../src/vip/protocol.ts';
+import type { FixedState, LeaseRequest, VipdMessage, VipdMode } from '../../src/vip/protocol.ts';
 import type { KernelModel } from './kernel-model.ts';
 import { Alarm, type HostClock, NEVER } from './timeline.ts';
 
@@ -93,6 +93,8 @@ export class VipdModel {
   alive = true;
   stopped = false;
   phase: 'idle' | 'holding' | 'removing' = 'idle';
+  /** Its last word on each own address of the router. */
+  readonly toldOwn: FixedState[] = [];
   #pipeOpen = true;
   readonly #inbox: VipdCommand[] = [];
   readonly #frames: Answer[] = [];

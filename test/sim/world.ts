@@ -1,6 +1,7 @@
 // The simulated world: two routers with the shipped machines, the networks between them, the client LAN, and the monitor that
 // checks after every step. Built from a plan (schedule.ts), driven by run.ts.
-import type { Settings } from '../../src/pulse/machine.ts';
+import type { FixedSettings, Settings } from '../../src/pulse/machine.ts';
+import type { FixedState } from '../../src/vip/protocol.ts';
 import { ClientModel } from './clients.ts';
 import { type Codec, OBJECTS, olderVersion, WIRE } from './codec.ts';
 import { Monitor } from './monitor.ts';
@@ -10,6 +11,11 @@ import { Router } from './router.ts';
 import { Timeline } from './timeline.ts';
 import type { VipdMutation } from './vipd-model.ts';
 import { WitnessModel } from './witness-model.ts';
+
+interface OwnFault {
+  faults: number;
+  withCarrier: boolean;
+}
 
 const REPORT_MS = 1_000;
 const CLIENT_LOOK_MS = 1_000;
@@ -81,6 +87,9 @@ export class World {
     warm: true,
   }));
   readonly #carrierFaults: [number[], number[]];
+  /** How many faults have taken each fixed address of a router, and whether the newest took it with its carrier. */
+  readonly #ownFaults: readonly [OwnFault[], OwnFault[]];
+  readonly #muteSince = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
   readonly #codecs: readonly [Codec, Codec];
   #well = true;
   #wellSince = 0;
@@ -98,6 +107,8 @@ export class World {
     this.flightMs = options.delayMs + options.jitterMs + 2 * options.pipeJitterMs + 0.1;
     this.links = options.linkLans.map(lan => this.networks[lan] as Network);
     this.#carrierFaults = [this.networks.map(() => 0), this.networks.map(() => 0)];
+    const noFault = (router: RouterOptions) => router.settings.fixed.map(() => ({ faults: 0, withCarrier: false }));
+    this.#ownFaults = [noFault(options.routers[0]), noFault(options.routers[1])];
     const codec = options.wire ? WIRE : OBJECTS;
     this.#codecs = [
       options.older === 0 ? olderVersion(codec) : codec,
@@ -119,6 +130,8 @@ export class World {
       lan: this.networks[0] as Network,
       timeline: this.timeline,
       serves: (router: number) => (this.routers[router] as Router).serves(),
+      // Without an address of its own there it has no way back to them.
+      answers: (router: number) => this.hasOwn(router, 0),
       changed: (client: ClientModel, why: string) =>
         this.say(`c${client.host}`, () => `points at r${(client.neighbour ?? 0) + 1} by ${why}`),
     };
@@ -176,6 +189,44 @@ export class World {
     for (const [index, own] of router.options.settings.addressLans.entries())
       if (own === lan && router.vipd?.alive)
         router.say(router.vipd, { type: 'link', index, up: this.carrier(router.index, lan), mac: router.mac(lan) });
+  }
+
+  /** Whether own address number `index` of a router is on its host. */
+  ownState(router: number, index: number): FixedState {
+    const { faults, withCarrier } = this.#ownFaults[router as 0 | 1][index] as OwnFault;
+    return faults === 0 ? 'here' : withCarrier ? 'down' : 'gone';
+  }
+
+  /** A router has the address from which it speaks on a LAN, IPv4 in this world. */
+  hasOwn(router: number, lan: number): boolean {
+    const { fixed } = this.options.routers[router as 0 | 1].settings;
+    return fixed.every((one, index) => one.lan !== lan || one.family !== 4 || this.ownState(router, index) === 'here');
+  }
+
+  /** A router can say nothing to its peer, and the cause is not a cable. */
+  isMute(router: number): boolean {
+    const { fixed } = this.options.routers[router as 0 | 1].settings;
+    const states = fixed.flatMap(({ link }, index) => (link === undefined ? [] : [this.ownState(router, index)]));
+    return !states.includes('here') && states.includes('gone');
+  }
+
+  /** Since when isMute(); in the future while it is not. */
+  muteSince(router: number): number {
+    return this.#muteSince[router] as number;
+  }
+
+  /** Takes own addresses of a router away, or puts them back. */
+  setOwn(router: Router, which: (fixed: FixedSettings) => boolean, lost: boolean, withCarrier: boolean): void {
+    for (const [index, fixed] of router.options.settings.fixed.entries()) {
+      if (!which(fixed)) continue;
+      const fault = this.#ownFaults[router.index][index] as OwnFault;
+      fault.faults += lost ? 1 : -1;
+      if (fault.faults > 0 && lost) fault.withCarrier = withCarrier;
+    }
+    const mute = this.isMute(router.index);
+    const since = Math.min(this.timeline.now, this.muteSince(router.index));
+    this.#muteSince[router.index] = mute ? since : Number.POSITIVE_INFINITY;
+    router.tellOwn();
   }
 
   /** A witness that nothing has happened to, for routers that let go when they are cut off: then no partition excuses an overlap. */

@@ -233,7 +233,11 @@ function links(config: Config): Finding[] {
     const remedy = 'give both routers an IPv4 address there, or both an IPv6 one';
     return [error(path, `link "${name}" has no pair of addresses of one family`, remedy, [['lans', name]])];
   });
-  if (names.length === 1) {
+  if (lans.length === 1) {
+    const problem = `LAN "${lans[0]}" is the only one of the pair: when it is silent, a router cannot tell a dead LAN from a dead peer`;
+    const remedy = 'connect the routers by a second LAN, a cable between them is enough, and name it here';
+    findings.push(warning(['heartbeat', 'links'], problem, remedy));
+  } else if (names.length === 1) {
     const problem = 'only one heartbeat link: when it breaks, the routers cannot tell a dead peer from a cut cable';
     findings.push(warning(['heartbeat', 'links'], problem, 'name a second LAN'));
   }

@@ -10,6 +10,7 @@ const EVIDENCE = {
   linksHeard: 'heartbeat links on which the peer is heard',
   warm: 'whether the tables here hold what the owner’s hold',
   peerWarm: 'the same of the peer, as it last said',
+  missingAddresses: 'own addresses that are not on this host',
 } as const;
 
 export const PULSE_EVENTS = {
@@ -112,6 +113,62 @@ export const PULSE_EVENTS = {
     says: 'A heartbeat could not be sent or received.',
     remedy: 'Check address and interface of that LAN.',
     fields: { link: 'name of the LAN', problem: 'what the kernel said' },
+  },
+  LINK_UNBOUND: {
+    severity: 'err',
+    says: 'A heartbeat link has no socket: nothing is sent or heard on it. It is tried again all the time.',
+    remedy:
+      'in use: end or reconfigure the program that is named, or give the pair another heartbeat.port. not on this host: see OWN_ADDRESS_GONE.',
+    fields: { link: 'name of the LAN', problem: 'what is wrong' },
+    endedBy: 'LINK_BOUND',
+  },
+  LINK_BOUND: { severity: 'notice', says: 'A heartbeat link has its socket.', fields: { link: 'name of the LAN' } },
+  OWN_ADDRESS_GONE: {
+    severity: 'err',
+    says: 'One of this router’s own addresses is not on its interface. Without one on any heartbeat link an owner lets go; without one on a LAN of virtual addresses for a second it hands over.',
+    remedy: 'Put it back (network manager, `ip address`); Tandem never adds or removes it.',
+    fields: {
+      own: 'the address',
+      lan: 'name of the LAN',
+      carrier: 'false: it went together with the carrier of its interface',
+    },
+    endedBy: 'OWN_ADDRESS_BACK',
+  },
+  OWN_ADDRESS_BACK: {
+    severity: 'notice',
+    says: 'One of this router’s own addresses is there.',
+    fields: { own: 'the address', lan: 'name of the LAN' },
+  },
+  PEER_ADDRESS_HERE: {
+    severity: 'warning',
+    says: 'This host has an address that the config gives to the other router: heartbeats to it do not leave this host. With one such address on every heartbeat link a router lets go and claims nothing.',
+    remedy: 'Take it away on one of the two.',
+    fields: { own: 'the address', lan: 'name of the LAN' },
+    endedBy: 'PEER_ADDRESS_LEFT',
+  },
+  PEER_ADDRESS_LEFT: {
+    severity: 'notice',
+    says: 'This host no longer has that address of the other router.',
+    fields: { own: 'the address', lan: 'name of the LAN' },
+  },
+  WRONG_NAME: {
+    severity: 'crit',
+    says: 'This host has none of the addresses of the router that it is by its name, but some of the other one: it claims nothing.',
+    remedy: 'A copied machine? Set its host name, or start pulse with --node.',
+    fields: { node: 'the name it goes by' },
+    endedBy: 'NAME_RIGHT',
+  },
+  NAME_RIGHT: {
+    severity: 'notice',
+    says: 'The addresses of this host are those of the router that it is by its name.',
+    fields: { node: 'the name' },
+  },
+  CLAIM_FAILED: {
+    severity: 'err',
+    says: 'This router wanted the addresses and could not get them into the kernel. It tries again after a pause that doubles, 10 s at most.',
+    remedy:
+      'See the words of vipd before it (VIPD_ERROR): a missing interface, or IPv6 switched off for an IPv6 address.',
+    fields: { reason: 'why', failures: 'failures in a row', pauseMs: 'ms until the next try' },
   },
   PACKET_LEASE_ON: {
     severity: 'notice',

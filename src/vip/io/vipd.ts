@@ -1,7 +1,7 @@
 // Runs vipd as a child of pulse and speaks its language over the pipes. A vipd that died or got stuck is replaced; words of an
 // earlier one are not passed on. Nothing here waits: commands are written without back-pressure, bounded by the respawn.
 import { type ChildProcess, spawn } from 'node:child_process';
-import type { Link, Target, VirtualAddress } from '../../config/node.ts';
+import type { FixedAddress, Link, Target, VirtualAddress } from '../../config/node.ts';
 import { parseVipdLine, VIPD_LINE_BYTES_MAX, type VipdMessage } from '../protocol.ts';
 
 /** Unread commands beyond this mean that vipd is stuck; more are not queued (pulse replaces it soon). */
@@ -17,6 +17,7 @@ export interface VipdOptions {
   readonly addresses: readonly VirtualAddress[];
   readonly links: readonly Link[];
   readonly targets: readonly Target[];
+  readonly fixed: readonly FixedAddress[];
   readonly port: number;
   /** The packet lease's rules are in: vipd tells when they are gone. */
   readonly gate: boolean;
@@ -37,14 +38,16 @@ export interface Vipd {
 
 /** The command line of vipd for a set of addresses and links. */
 export function vipdArguments(
-  options: Pick<VipdOptions, 'stateFile' | 'addresses' | 'links' | 'targets' | 'port' | 'gate'>,
+  options: Pick<VipdOptions, 'stateFile' | 'addresses' | 'links' | 'targets' | 'fixed' | 'port' | 'gate'>,
 ): string[] {
-  const { stateFile, addresses, links, targets, port, gate } = options;
+  const { stateFile, addresses, links, targets, fixed, port, gate } = options;
   return [
     ...['--state', stateFile],
     ...addresses.flatMap(a => ['--address', `${a.address},${a.interface},${a.own ?? '-'}`]),
     ...links.flatMap(l => ['--link', `${l.local},${l.remote},${port}`]),
     ...targets.flatMap(t => ['--target', `${t.address},${t.interface},${t.own ?? '-'}`]),
+    // The peer's must be nowhere on this host.
+    ...fixed.flatMap(f => ['--fixed', `${f.address},${f.side === 'own' ? f.interface : '-'}`]),
     ...(gate ? ['--gate'] : []),
   ];
 }

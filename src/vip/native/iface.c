@@ -19,6 +19,8 @@ void iface_read(struct iface *iface)
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int index = atomic_load(&iface->index);
 
+	bool was_up = iface->up;
+
 	iface->up = iface->ethernet = false;
 	request.ifr_ifindex = index;
 	if (fd < 0 || index == 0 || ioctl(fd, SIOCGIFNAME, &request) < 0) {
@@ -32,6 +34,8 @@ void iface_read(struct iface *iface)
 	atomic_store(&iface->index, index);
 	if (index != 0 && ioctl(fd, SIOCGIFFLAGS, &request) == 0)
 		iface->up = (request.ifr_flags & IFF_UP) && (request.ifr_flags & IFF_RUNNING);
+	if (iface->up && !was_up)
+		iface->up_since = clock_now();
 	if (index != 0 && ioctl(fd, SIOCGIFHWADDR, &request) == 0) {
 		iface->ethernet = request.ifr_hwaddr.sa_family == ARPHRD_ETHER;
 		memcpy(iface->mac, request.ifr_hwaddr.sa_data, sizeof(iface->mac));
@@ -83,4 +87,5 @@ void look_anew(void)
 		iface_changed(&ifaces[i]);
 	if (holding())
 		keeper_ensure(all_vips());
+	fixed_list();
 }

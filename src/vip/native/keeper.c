@@ -7,10 +7,12 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #define STACK_BYTES (256 * 1024)
+#define LIST_RETRY_US 50000
 #define REFRESH_SPARE_MS 500 /* the refresh period: a lifetime must outlast the wait for the next one */
 
 /* `lock` guards the fields, briefly; `kernel` is held while the keeper changes an address. */
@@ -22,6 +24,8 @@ static bool running;
 static uint64_t wanted, result_done, result_created, result_failed;
 static int result_error;
 static int event_fd = -1;
+static bool list_wanted, list_done;
+static struct places listed[FIXED_MAX];
 static struct netlink nl;
 
 /* When the addresses must be gone at the latest. */
@@ -85,15 +89,42 @@ static void ensure_next(void)
 	pthread_mutex_unlock(&kernel);
 }
 
+/* Changes nothing, so the lease does not matter. A list that failed is tried again, slowly. */
+static void list_all(void)
+{
+	static struct places found[FIXED_MAX];
+	uint64_t present, foreign, one = 1;
+
+	pthread_mutex_lock(&lock);
+	list_wanted = false; /* one that is asked for from now on is another */
+	pthread_mutex_unlock(&lock);
+	bool failed = netlink_find(&nl, &present, &foreign, found) != 0;
+
+	if (failed)
+		usleep(LIST_RETRY_US);
+	pthread_mutex_lock(&lock);
+	list_wanted = list_wanted || failed;
+	list_done = !failed;
+	memcpy(listed, found, sizeof(listed));
+	pthread_mutex_unlock(&lock);
+	if (write(event_fd, &one, sizeof(one)) < 0)
+		return; /* the loop is being woken already */
+}
+
 static void *keeper(void *unused)
 {
 	(void)unused;
 	for (;;) {
 		pthread_mutex_lock(&lock);
-		while (wanted == 0)
+		while (wanted == 0 && !list_wanted)
 			pthread_cond_wait(&wake, &lock);
+		bool ensure = wanted != 0;
+
 		pthread_mutex_unlock(&lock);
-		ensure_next();
+		if (ensure)
+			ensure_next();
+		else
+			list_all();
 	}
 	return NULL;
 }
@@ -145,6 +176,30 @@ void keeper_ensure(uint64_t mask)
 	wanted |= mask;
 	pthread_cond_signal(&wake);
 	pthread_mutex_unlock(&lock);
+}
+
+/* Lists where the fixed addresses are; keeper_listed() has the answer. */
+void keeper_list(void)
+{
+	pthread_mutex_lock(&lock);
+	list_wanted = true;
+	pthread_cond_signal(&wake);
+	pthread_mutex_unlock(&lock);
+}
+
+/* NULL: nothing new. */
+const struct places *keeper_listed(void)
+{
+	static struct places taken[FIXED_MAX];
+
+	pthread_mutex_lock(&lock);
+	bool done = list_done;
+
+	list_done = false;
+	if (done)
+		memcpy(taken, listed, sizeof(taken));
+	pthread_mutex_unlock(&lock);
+	return done ? taken : NULL;
 }
 
 void keeper_results(uint64_t *done, uint64_t *created, uint64_t *failed, int *error)

@@ -361,6 +361,10 @@ void keeper_told(us_t now)
 	int error;
 
 	keeper_results(&done, &created, &failed, &error);
+	const struct places *list = keeper_listed();
+
+	if (list)
+		fixed_listed(list);
 	if (phase != HOLDING)
 		return;
 	for (unsigned i = 0; i < vip_count; i++) {
@@ -391,6 +395,7 @@ void lease_timers(us_t now)
 	if (now >= repair_at)
 		repair(now);
 	announce_due(now);
+	fixed_tell(now);
 	probes_due(now);
 	sample_due(now);
 	if (gate_due(now) && phase == HOLDING)
@@ -409,5 +414,6 @@ us_t lease_next(void)
 
 	if (phase == HOLDING)
 		next = earlier(next, terms_end(&terms));
-	return earlier(next, earlier(earlier(gate_next(), sample_next()), earlier(announce_next(), probes_next())));
+	next = earlier(next, earlier(earlier(gate_next(), sample_next()), earlier(announce_next(), probes_next())));
+	return earlier(next, fixed_next());
 }

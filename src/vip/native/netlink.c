@@ -161,29 +161,36 @@ int netlink_remove(struct netlink *nl, unsigned index)
 	return error == EADDRNOTAVAIL || error == ENODEV || error == ENXIO ? 0 : error;
 }
 
-/* The VIP an address message is about, whatever its interface; VIP_MAX: none of ours. */
-static unsigned vip_of(const struct nlmsghdr *h, struct ifaddrmsg *body)
+/* What an address message is about, whatever its interface; false: it makes no sense. */
+static bool address_of(const struct nlmsghdr *h, struct ifaddrmsg *body, struct inet *address, uint32_t *flags)
 {
-	struct inet address = { .family = AF_UNSPEC };
 	size_t left;
 
+	*address = (struct inet){ .family = AF_UNSPEC };
 	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*body)))
-		return VIP_MAX;
+		return false;
 	memcpy(body, NLMSG_DATA(h), sizeof(*body));
+	*flags = body->ifa_flags;
 	left = RTA_ALIGN(h->nlmsg_len - NLMSG_LENGTH(sizeof(*body)));
 	for (const struct rtattr *a = IFA_RTA(NLMSG_DATA(h)); RTA_OK(a, left); a = RTA_NEXT(a, left)) {
+		if (a->rta_type == IFA_FLAGS && RTA_PAYLOAD(a) == sizeof(*flags))
+			memcpy(flags, RTA_DATA(a), sizeof(*flags));
 		/* IPv4 has the address in IFA_LOCAL (IFA_ADDRESS may be a peer's), IPv6 in IFA_ADDRESS. */
 		if (a->rta_type != (body->ifa_family == AF_INET ? IFA_LOCAL : IFA_ADDRESS))
 			continue;
-		address.family = body->ifa_family;
-		if (RTA_PAYLOAD(a) != inet_bytes(&address))
-			return VIP_MAX;
-		memcpy(address.bytes, RTA_DATA(a), inet_bytes(&address));
+		address->family = body->ifa_family;
+		if (RTA_PAYLOAD(a) != inet_bytes(address))
+			return false;
+		memcpy(address->bytes, RTA_DATA(a), inet_bytes(address));
 	}
-	if (address.family != AF_INET && address.family != AF_INET6)
-		return VIP_MAX;
+	return address->family == AF_INET || address->family == AF_INET6;
+}
+
+/* VIP_MAX: none of ours. */
+static unsigned vip_of(const struct inet *address)
+{
 	for (unsigned i = 0; i < vip_count; i++)
-		if (inet_equal(&vips[i].address, &address))
+		if (inet_equal(&vips[i].address, address))
 			return i;
 	return VIP_MAX;
 }
@@ -194,8 +201,11 @@ static bool is_own(const struct ifaddrmsg *body, unsigned index)
 	       body->ifa_prefixlen == (vips[index].address.family == AF_INET6 ? 128 : 32);
 }
 
-/* Which addresses the kernel has now; `foreign`: on another interface or with another prefix, so not put by us. */
-int netlink_find(struct netlink *nl, uint64_t *present, uint64_t *foreign)
+/*
+ * Which addresses the kernel has now. `foreign`: VIPs on another interface or with another prefix, so not put by us; `into`:
+ * where the routers' fixed addresses are.
+ */
+int netlink_find(struct netlink *nl, uint64_t *present, uint64_t *foreign, struct places *into)
 {
 	_Alignas(struct nlmsghdr) static char buffer[32768];
 	struct {
@@ -207,6 +217,7 @@ int netlink_find(struct netlink *nl, uint64_t *present, uint64_t *foreign)
 				  .nlmsg_seq = ++nl->seq } };
 
 	*present = *foreign = 0;
+	memset(into, 0, FIXED_MAX * sizeof(*into));
 	if (send(nl->fd, &request, sizeof(request), 0) < 0)
 		return errno;
 	for (int reads = 0; reads < DUMP_READS_MAX; reads++) {
@@ -218,12 +229,15 @@ int netlink_find(struct netlink *nl, uint64_t *present, uint64_t *foreign)
 
 		for (struct nlmsghdr *h = (struct nlmsghdr *)buffer; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
 			struct ifaddrmsg body;
+			struct inet address;
+			uint32_t flags;
 
 			if (h->nlmsg_type == NLMSG_DONE)
 				return 0;
-			if (h->nlmsg_type != RTM_NEWADDR)
+			if (h->nlmsg_type != RTM_NEWADDR || !address_of(h, &body, &address, &flags))
 				continue;
-			unsigned i = vip_of(h, &body);
+			fixed_note(into, &address, &(struct place){ body.ifa_index, body.ifa_prefixlen }, flags, true);
+			unsigned i = vip_of(&address);
 
 			if (i == VIP_MAX)
 				continue;
@@ -260,9 +274,33 @@ static void link_event(const struct nlmsghdr *h)
 		int index = atomic_load(&ifaces[i].index);
 
 		/* A renamed interface keeps our addresses: it is followed by its index until that is gone. */
-		if (index != 0 ? index == body.ifi_index : strcmp(ifaces[i].name, name) == 0)
+		if (index != 0 ? index == body.ifi_index : strcmp(ifaces[i].name, name) == 0) {
 			iface_changed(&ifaces[i]);
+			/* Down and up again before we looked: what went meanwhile went with the carrier. */
+			if (!(body.ifi_flags & IFF_RUNNING))
+				ifaces[i].up_since = clock_now();
+		}
 	}
+}
+
+static void address_event(const struct nlmsghdr *h)
+{
+	struct ifaddrmsg body;
+	struct inet address;
+	uint32_t flags;
+	bool there = h->nlmsg_type == RTM_NEWADDR;
+
+	if (!address_of(h, &body, &address, &flags))
+		return;
+	fixed_event(&address, &(struct place){ body.ifa_index, body.ifa_prefixlen }, flags, there);
+	unsigned i = vip_of(&address);
+
+	if (i == VIP_MAX || !is_own(&body, i))
+		return;
+	if (there)
+		vip_served(i);
+	else
+		vip_lost(i);
 }
 
 /* Takes what is queued, at most READS_MAX messages. False when the kernel had to drop events. */
@@ -284,15 +322,10 @@ bool events_read(int fd)
 		size_t left = NLMSG_ALIGN((size_t)n);
 
 		for (struct nlmsghdr *h = (struct nlmsghdr *)buffer; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
-			struct ifaddrmsg body;
-			unsigned i;
-
 			if (h->nlmsg_type == RTM_NEWLINK || h->nlmsg_type == RTM_DELLINK)
 				link_event(h);
-			else if (h->nlmsg_type == RTM_DELADDR && (i = vip_of(h, &body)) != VIP_MAX && is_own(&body, i))
-				vip_lost(i);
-			else if (h->nlmsg_type == RTM_NEWADDR && (i = vip_of(h, &body)) != VIP_MAX && is_own(&body, i))
-				vip_served(i);
+			else if (h->nlmsg_type == RTM_DELADDR || h->nlmsg_type == RTM_NEWADDR)
+				address_event(h);
 		}
 	}
 	return true;

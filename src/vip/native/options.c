@@ -10,7 +10,7 @@
 
 static const char usage[] =
 	"Usage: vipd --state FILE --address ADDR,IFACE,OWN|- ... [--link LOCAL,REMOTE,PORT ...]\n"
-	"            [--target ADDR,IFACE,OWN|- ...] [--gate]\n"
+	"            [--target ADDR,IFACE,OWN|- ...] [--fixed ADDR,IFACE|- ...] [--gate]\n"
 	"       vipd --try-gate MS\n"
 	"       vipd --cleanup --state FILE [--address ADDR,IFACE,OWN|- ...] [--link LOCAL,REMOTE,PORT ...]\n"
 	"\n"
@@ -22,6 +22,8 @@ static const char usage[] =
 	"                   repeat it, at most 64; commands name addresses by their position, from 0\n"
 	"  --link SPEC      a heartbeat link, the way of the last will; repeat it, at most 8\n"
 	"  --target SPEC    a host whose answers show that a LAN works, like --address; repeat it, at most 16\n"
+	"  --fixed SPEC     an address that the config gives to one of the routers: tell whether it is on this interface\n"
+	"                   (- any); repeat it, at most 64\n"
 	"  --cleanup        after everything was killed: remove the addresses and send the will if the state file says\n"
 	"                   armed, keep them if it says alone; without --address and --link the state file's are used\n"
 	"  --gate           the packet lease's table is installed: say so when it is gone (src/firewall/gate.ts)\n"
@@ -33,12 +35,12 @@ static const char usage[] =
 	"Exit: 0 done, 64 usage, 69 --try-gate: it cannot, 71 the kernel refused, 77 not permitted (needs CAP_NET_ADMIN and CAP_NET_RAW).\n"
 	"Protocol: docs/ARCHITECTURE.md.\n";
 
-static struct iface *iface_named(const char *name)
+struct iface *iface_named(const char *name)
 {
 	for (unsigned i = 0; i < iface_count; i++)
 		if (strcmp(ifaces[i].name, name) == 0)
 			return &ifaces[i];
-	if (iface_count == IFACE_MAX)
+	if (iface_count == IFACE_MAX || strlen(name) == 0 || strlen(name) >= IF_NAMESIZE)
 		return NULL;
 	struct iface *iface = &ifaces[iface_count++];
 
@@ -82,6 +84,7 @@ bool vip_add(const char *spec)
 	vip.iface = iface_named(name);
 	if (!vip.iface)
 		return false;
+	vip.iface->sampled = true;
 	vips[vip_count++] = vip;
 	return true;
 }
@@ -96,6 +99,7 @@ bool target_add(const char *spec)
 	target.iface = iface_named(name);
 	if (!target.iface)
 		return false;
+	target.iface->sampled = true;
 	targets[target_count++] = target;
 	return true;
 }
@@ -138,9 +142,11 @@ static int read_value(const char *option, const char *value, struct options *opt
 		return -1;
 	}
 	if (strcmp(option, "--address") == 0)
-		return vip_add(value) ? -1 : bad(option, value, "write ADDR,IFACE,OWN (or - for OWN), each once, at most 64 on 16 interfaces");
+		return vip_add(value) ? -1 : bad(option, value, "write ADDR,IFACE,OWN (or - for OWN), each once, at most 64 on 32 interfaces");
 	if (strcmp(option, "--target") == 0)
 		return target_add(value) ? -1 : bad(option, value, "write ADDR,IFACE,OWN (or - for OWN), at most 16");
+	if (strcmp(option, "--fixed") == 0)
+		return fixed_add(value) ? -1 : bad(option, value, "write ADDR,IFACE (or - for any interface), at most 64");
 	if (strcmp(option, "--try-gate") == 0) {
 		uint64_t ms;
 
@@ -156,7 +162,7 @@ static int read_value(const char *option, const char *value, struct options *opt
 
 static bool takes_value(const char *option)
 {
-	static const char *const known[] = { "--state", "--address", "--link", "--target", "--try-gate" };
+	static const char *const known[] = { "--state", "--address", "--link", "--target", "--fixed", "--try-gate" };
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (strcmp(option, known[i]) == 0)

@@ -333,7 +333,7 @@ static void answer_ask(const struct vip *vip, const struct heard *heard)
 {
 	uint8_t frame[FRAME_BYTES_MAX];
 
-	if (holding())
+	if (holding() && fixed_speaks(vip->iface, vip->address.family))
 		packet_send(vip->iface, ETH_P_HELPER, frame,
 			    frame_helper(frame, true, vip->iface->mac, heard->mac, &vip->address, heard->nonce));
 }

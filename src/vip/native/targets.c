@@ -135,6 +135,8 @@ static void look_at_traffic(us_t now)
 		struct iface *iface = &ifaces[i];
 		uint64_t packets;
 
+		if (!iface->sampled)
+			continue;
 		if (iface->up && packets_in(text, iface->real, &packets) && packets != iface->packets) {
 			/* The first look only learns the number. */
 			if (iface->counted) {
@@ -152,7 +154,7 @@ static void look_at_traffic(us_t now)
 /* The carrier changed: that an interface is dead need not wait for the next sample. */
 void traffic_link(struct iface *iface)
 {
-	if (due_at != NEVER && !iface->up)
+	if (due_at != NEVER && iface->sampled && !iface->up)
 		tell_traffic(iface, NO);
 }
 
@@ -176,7 +178,7 @@ void sample(us_t new_every, us_t new_window, us_t now)
 		if (!running) {
 			ifaces[i].traffic_at = now;
 			ifaces[i].counted = false;
-		} else if (ifaces[i].up && ifaces[i].counted && now - ifaces[i].traffic_at < window) {
+		} else if (ifaces[i].sampled && ifaces[i].up && ifaces[i].counted && now - ifaces[i].traffic_at < window) {
 			tell_traffic(&ifaces[i], YES);
 		}
 	}

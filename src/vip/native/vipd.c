@@ -34,6 +34,7 @@ struct state state;
 static struct netlink requests;
 static int events_fd = -1;
 static bool pipe_open = true;
+static struct places found_places[FIXED_MAX];
 
 /* One read each time round: whoever writes without end must not keep us from the lease. */
 static void read_commands(void)
@@ -191,6 +192,8 @@ static void greet(uint64_t found, uint64_t foreign, bool state_ok, const char *s
 				  "prefix: remove it there, it would answer on both routers", i);
 	for (unsigned i = 0; i < iface_count; i++)
 		links_tell(&ifaces[i]);
+	fixed_listed(found_places);
+	fixed_tell(clock_now());
 }
 
 static int serve_mode(const struct options *options)
@@ -205,9 +208,11 @@ static int serve_mode(const struct options *options)
 	events_fd = events_open();
 	if (events_fd < 0 || !netlink_open(&requests))
 		return failed("cannot open rtnetlink");
-	for (unsigned i = 0; i < iface_count; i++)
+	for (unsigned i = 0; i < iface_count; i++) {
 		iface_read(&ifaces[i]);
-	errno = netlink_find(&requests, &found, &foreign);
+		ifaces[i].up_since = 0; /* long ago, as far as we know */
+	}
+	errno = netlink_find(&requests, &found, &foreign, found_places);
 	if (errno)
 		return failed("cannot list addresses");
 	if (!keeper_start())

@@ -3,8 +3,8 @@
  *
  * vipd.c is the poll loop and the start, lease.c decides (claim, lease, removal, repair), command.c reads pulse's lines,
  * keeper.c refreshes kernel lifetimes from a thread of its own, netlink.c speaks rtnetlink, packet.c and frame.c speak
- * ARP, ND and ICMP, gate.c renews the packet lease, targets.c samples reachability, will.c sends the last will, state.c keeps the state file. The protocol
- * is in docs/ARCHITECTURE.md.
+ * ARP, ND and ICMP, gate.c renews the packet lease, targets.c samples reachability, fixed.c watches the routers' own addresses,
+ * will.c sends the last will, state.c keeps the state file. The protocol is in docs/ARCHITECTURE.md.
  */
 #ifndef VIPD_H
 #define VIPD_H
@@ -21,9 +21,11 @@
 #endif
 
 #define VIP_MAX 64 /* bits of a uint64_t: sets of addresses are masks */
-#define IFACE_MAX 16
+#define IFACE_MAX 32
 #define LINK_MAX 8
 #define TARGET_MAX 16
+#define FIXED_MAX 64
+#define PLACES_MAX 8
 #define LINE_BYTES_MAX 1024
 #define WILL_BYTES_MAX 508 /* as hex it must fit into one line */
 #define FRAME_BYTES_MAX 256
@@ -54,6 +56,8 @@ struct iface {
 	char real[IF_NAMESIZE]; /* the kernel's own name of it now */
 	_Atomic int index; /* 0: no such interface now; the keeper reads it */
 	bool up, ethernet;
+	us_t up_since;	/* long ago at the start */
+	bool sampled; /* addresses or targets are there: its traffic is told */
 	uint8_t mac[6];
 	int fd[PACKET_SOCKETS]; /* -1: not open */
 	us_t rest_until[PACKET_SOCKETS]; /* flooded: not read before */
@@ -85,6 +89,16 @@ struct vip {
 	bool awaited; /* IPv6: added, but the kernel does not serve it yet */
 	uint8_t rival[6]; /* last conflict told, and when */
 	us_t rival_at;
+};
+
+/* Where an address is: it may be on several interfaces, and with several prefixes on one. */
+struct place {
+	unsigned iface, prefix;
+};
+
+struct places {
+	unsigned count;
+	struct place at[PLACES_MAX];
 };
 
 struct link {
@@ -138,6 +152,7 @@ int options_read(int argc, char **argv, struct options *options); /* -1: go on, 
 bool vip_add(const char *spec);
 bool link_add(const char *spec);
 bool target_add(const char *spec);
+struct iface *iface_named(const char *name);
 
 /* output.c: lines to pulse, never waiting for it */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -172,7 +187,7 @@ struct netlink {
 bool netlink_open(struct netlink *nl);
 int netlink_ensure(struct netlink *nl, unsigned index, uint32_t valid_s, bool *created); /* 0 or errno */
 int netlink_remove(struct netlink *nl, unsigned index);				       /* 0: confirmed gone */
-int netlink_find(struct netlink *nl, uint64_t *present, uint64_t *foreign);
+int netlink_find(struct netlink *nl, uint64_t *present, uint64_t *foreign, struct places *into);
 int events_open(void);
 bool events_read(int fd); /* false: events were lost, look at everything anew */
 
@@ -195,6 +210,8 @@ int keeper_fd(void);
 void keeper_terms(const struct terms *terms);
 void keeper_stop(void);
 void keeper_ensure(uint64_t mask);
+void keeper_list(void);
+const struct places *keeper_listed(void);
 void keeper_results(uint64_t *done, uint64_t *created, uint64_t *failed, int *error);
 us_t terms_end(const struct terms *terms);
 uint32_t terms_valid_s(const struct terms *terms, us_t now);
@@ -250,6 +267,16 @@ void sample_due(us_t now);
 us_t sample_next(void);
 void targets_hear(const struct iface *iface, const struct heard *heard, us_t now);
 void traffic_link(struct iface *iface);
+
+/* fixed.c: the routers' own addresses */
+bool fixed_add(const char *spec);
+void fixed_note(struct places *into, const struct inet *address, const struct place *where, uint32_t flags, bool there);
+void fixed_event(const struct inet *address, const struct place *where, uint32_t flags, bool there);
+void fixed_list(void);
+void fixed_listed(const struct places *list);
+bool fixed_speaks(const struct iface *iface, int family);
+void fixed_tell(us_t now);
+us_t fixed_next(void);
 
 /* port.c */
 void port_of(const struct iface *iface, const uint8_t mac[6], char out[PORT_BYTES]);

@@ -1,0 +1,166 @@
+/*
+ * The fixed addresses of the two routers: which of them this host has. A router whose own addresses are gone can neither speak to
+ * its peer nor answer a client, whatever its cables say; one that has its peer's is a copy of the wrong machine. Facts only; what
+ * they mean is pulse's to decide.
+ *
+ * Every change is an event, so the list is kept by events. After lost events the keeper lists all addresses anew, as a
+ * list may wait for the kernel's lock of link changes.
+ */
+#include "vipd.h"
+
+#include <linux/if_addr.h>
+#include <stdio.h>
+#include <string.h>
+
+/* An address that goes within this time of its carrier went with it; one that is not back so long after is gone by itself. */
+#define WITH_CARRIER_US US_PER_S
+
+enum told { NOTHING, HERE, GONE, DOWN };
+
+static const char *const words[] = { [HERE] = "here", [GONE] = "gone", [DOWN] = "down" };
+
+static struct fixed {
+	struct inet address;
+	struct iface *iface; /* NULL: any interface counts */
+	struct places places;
+	enum told told;
+} fixed[FIXED_MAX];
+static unsigned fixed_count;
+static unsigned changes; /* events so far: a list that was begun before the newest is old */
+static unsigned listed_at;
+
+/* "ADDR,IFACE", or "ADDR,-": wherever it is. */
+bool fixed_add(const char *spec)
+{
+	char copy[160];
+	struct fixed one = { .told = NOTHING };
+	char *comma;
+
+	if (fixed_count == FIXED_MAX || strlen(spec) >= sizeof(copy))
+		return false;
+	snprintf(copy, sizeof(copy), "%s", spec);
+	comma = strchr(copy, ',');
+	if (!comma)
+		return false;
+	*comma = '\0';
+	if (!text_inet(copy, &one.address))
+		return false;
+	if (strcmp(comma + 1, "-") != 0) {
+		one.iface = iface_named(comma + 1);
+		if (!one.iface)
+			return false;
+	}
+	fixed[fixed_count++] = one;
+	return true;
+}
+
+/* An address that is not proven unique yet, or proven not to be, serves for nothing. */
+static bool usable(uint32_t flags)
+{
+	return !(flags & IFA_F_DADFAILED) && (!(flags & IFA_F_TENTATIVE) || (flags & IFA_F_OPTIMISTIC));
+}
+
+static void note(struct places *places, const struct place *where, bool there)
+{
+	unsigned i = 0;
+
+	while (i < places->count && memcmp(&places->at[i], where, sizeof(*where)) != 0)
+		i++;
+	if (there && i == places->count && i < PLACES_MAX)
+		places->at[places->count++] = *where;
+	else if (!there && i < places->count)
+		places->at[i] = places->at[--places->count];
+}
+
+/* The kernel's word of one address; `into`: a place for each of ours, as keeper_list() wants it. */
+void fixed_note(struct places *into, const struct inet *address, const struct place *where, uint32_t flags, bool there)
+{
+	for (unsigned i = 0; i < fixed_count; i++)
+		if (inet_equal(&fixed[i].address, address))
+			note(&into[i], where, there && usable(flags));
+}
+
+void fixed_event(const struct inet *address, const struct place *where, uint32_t flags, bool there)
+{
+	for (unsigned i = 0; i < fixed_count; i++) {
+		if (!inet_equal(&fixed[i].address, address))
+			continue;
+		note(&fixed[i].places, where, there && usable(flags));
+		changes++;
+	}
+}
+
+void fixed_listed(const struct places *list)
+{
+	if (listed_at != changes) {
+		fixed_list();
+		return;
+	}
+	for (unsigned i = 0; i < fixed_count; i++)
+		fixed[i].places = list[i];
+}
+
+/* Events were lost. */
+void fixed_list(void)
+{
+	if (fixed_count == 0)
+		return;
+	listed_at = changes;
+	keeper_list();
+}
+
+static bool present(const struct fixed *one)
+{
+	for (unsigned i = 0; i < one->places.count; i++)
+		if (!one->iface || one->places.at[i].iface == (unsigned)atomic_load(&one->iface->index))
+			return true;
+	return false;
+}
+
+/* Whether this host has an own address of that family on the interface, if it should have one there. */
+bool fixed_speaks(const struct iface *iface, int family)
+{
+	bool meant = false;
+
+	for (unsigned i = 0; i < fixed_count; i++) {
+		if (fixed[i].iface != iface || fixed[i].address.family != family)
+			continue;
+		if (present(&fixed[i]))
+			return true;
+		meant = true;
+	}
+	return !meant;
+}
+
+static bool lately_down(const struct iface *iface, us_t now)
+{
+	return iface && (!iface->up || now - iface->up_since < WITH_CARRIER_US);
+}
+
+/* Tells what has changed. An address that went while its carrier was there stays gone, whatever the carrier does. */
+void fixed_tell(us_t now)
+{
+	for (unsigned i = 0; i < fixed_count; i++) {
+		struct fixed *one = &fixed[i];
+		enum told word = present(one) ? HERE : one->told != GONE && lately_down(one->iface, now) ? DOWN : GONE;
+
+		if (word == one->told)
+			continue;
+		one->told = word;
+		say("fixed %u %s", i, words[word]);
+	}
+}
+
+/* When one that went with its carrier counts as gone, since that has come back without it. */
+us_t fixed_next(void)
+{
+	us_t next = NEVER;
+
+	for (unsigned i = 0; i < fixed_count; i++) {
+		const struct fixed *one = &fixed[i];
+
+		if (one->told == DOWN && one->iface->up && one->iface->up_since + WITH_CARRIER_US < next)
+			next = one->iface->up_since + WITH_CARRIER_US;
+	}
+	return next;
+}

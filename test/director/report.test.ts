@@ -1,0 +1,61 @@
+// What the status report says of a router's own addresses and of what keeps it from becoming active.
+import test from 'ava';
+import { parseConfig } from '../../src/config/document.ts';
+import { NOTHING_KNOWN } from '../../src/director/findings.ts';
+import { statusReport } from '../../src/director/report.ts';
+import type { Snapshot } from '../../src/feed/message.ts';
+import { STATUS_OFF } from '../../src/sync/status.ts';
+import { pulseSnapshot } from '../status/fixture.ts';
+
+const parsed = parseConfig(`pair: p
+routers: { r1: {}, r2: {} }
+lans:
+  client: { interface: eth0, addresses: { r1: 192.0.2.2/24, r2: 192.0.2.3/24 }, vips: [192.0.2.100] }
+heartbeat: { links: [client] }
+`);
+
+function problemsOf(changes: Partial<Snapshot>): readonly string[] {
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.mistakes));
+  const { config } = parsed;
+  const { configDigest } = pulseSnapshot();
+  return statusReport({
+    ...{ config, digest: configDigest, version: '0', generatedAt: '', pulse: pulseSnapshot(changes) },
+    ...{
+      verdicts: [],
+      table: { services: [] },
+      counts: [],
+      lastAuditAt: null,
+      sync: STATUS_OFF,
+      syncProblems: [],
+      kernelFound: {},
+      ...{ leavers: [], watchProblems: [], refused: 0, failures: [] },
+    },
+    known: { ...NOTHING_KNOWN, rulesIn: true },
+  }).problems;
+}
+
+const calm = problemsOf({});
+const added = (changes: Partial<Snapshot>) => problemsOf(changes).filter(problem => !calm.includes(problem));
+
+test('an own address that is not there is a problem', t => {
+  const [lan] = pulseSnapshot().lans;
+  if (!lan) throw new Error('the fixture has a LAN');
+  const own = [{ address: '192.0.2.2', state: 'gone' as const }];
+  t.deepEqual(added({ lans: [{ ...lan, own }] }), ['own address 192.0.2.2 on client (eth0) is not there']);
+});
+
+test('a heartbeat port that another program has is named with it', t => {
+  const [link] = pulseSnapshot().links;
+  if (!link) throw new Error('the fixture has a link');
+  const problem = 'UDP port 694 of 192.0.2.2 is in use by inetd (pid 12)';
+  t.deepEqual(added({ links: [{ ...link, up: false, problem }] }), [
+    `heartbeat link client (eth0) is not bound: ${problem}`,
+  ]);
+});
+
+test('addresses of the peer and what bars a claim are problems', t => {
+  t.deepEqual(added({ peerAddressesHere: ['192.0.2.3'], bar: 'it goes by the wrong name' }), [
+    `this host has 192.0.2.3, an address of ${pulseSnapshot().peerNode}`,
+    `${pulseSnapshot().node} cannot become active: it goes by the wrong name`,
+  ]);
+});

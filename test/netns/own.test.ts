@@ -1,0 +1,115 @@
+// vipd's word on the routers' fixed addresses, on real interfaces in a network namespace. Needs root.
+import test, { type ExecutionContext } from 'ava';
+import { buildAll, Pair, removeBuilt, sleep, type Vipd } from './vipd.netns.ts';
+
+/** An address that goes within this time of its carrier went with it. */
+const WITH_CARRIER_MS = 1_000;
+const TOLD_MS = 1_500;
+
+test.before(buildAll);
+test.after.always(removeBuilt);
+
+/** Own on lan0 by IPv4 and IPv6, own on lan1, the peer's wherever it is, own on an interface that is not there yet. */
+const FIXED = [
+  '192.0.2.2,lan0',
+  '2001:db8:1::2,lan0',
+  '198.51.100.2,lan1',
+  '192.0.2.3,-',
+  '203.0.113.2,late0',
+] as const;
+
+function pairTest(title: string, body: (t: ExecutionContext, pair: Pair, vipd: Vipd) => Promise<void>): void {
+  test.serial(title, async t => {
+    t.timeout(60_000);
+    const pair = await Pair.make();
+    try {
+      const vipd = await pair.vipd('a', [...pair.args('a'), ...FIXED.flatMap(fixed => ['--fixed', fixed])]);
+      await vipd.line(/^fixed 4 /);
+      await body(t, pair, vipd);
+      t.is(vipd.stderr, '');
+    } finally {
+      await pair.close();
+    }
+  });
+}
+
+const words = (vipd: Vipd): string[] => vipd.matching(/^fixed /);
+
+async function next(vipd: Vipd, act: () => Promise<unknown>): Promise<string> {
+  const from = vipd.lines.length;
+  await act();
+  return await vipd.line(/^fixed /, TOLD_MS, from);
+}
+
+pairTest('at the start every fixed address is told, whether it is there or not', async (t, _pair, vipd) => {
+  t.deepEqual(words(vipd), ['fixed 0 here', 'fixed 1 here', 'fixed 2 here', 'fixed 3 gone', 'fixed 4 down']);
+});
+
+pairTest('one that somebody removes is gone, and here again when it is put back', async (t, pair, vipd) => {
+  const ip = (...args: string[]) => pair.ip(pair.a, 'addr', ...args);
+  t.is(await next(vipd, () => ip('del', '192.0.2.2/24', 'dev', 'lan0')), 'fixed 0 gone');
+  // On another interface it serves for nothing.
+  const from = vipd.lines.length;
+  await ip('add', '192.0.2.2/24', 'dev', 'lan1');
+  await sleep(100);
+  t.deepEqual(vipd.matching(/^fixed /).length, 6, vipd.summary());
+  await ip('del', '192.0.2.2/24', 'dev', 'lan1');
+  t.is(await next(vipd, () => ip('add', '192.0.2.2/24', 'dev', 'lan0')), 'fixed 0 here');
+  t.is(vipd.lines.slice(from).filter(({ text }) => text.startsWith('fixed')).length, 1);
+  // Twice on one interface, with different prefixes: it is there until the last of them has gone.
+  await ip('add', '192.0.2.2/32', 'dev', 'lan0');
+  await ip('del', '192.0.2.2/24', 'dev', 'lan0');
+  await sleep(100);
+  t.is(words(vipd).at(-1), 'fixed 0 here');
+  t.is(await next(vipd, () => ip('del', '192.0.2.2/32', 'dev', 'lan0')), 'fixed 0 gone');
+});
+
+pairTest('an IPv6 address counts once it is proven unique', async (t, pair, vipd) => {
+  const ip = (...args: string[]) => pair.ip(pair.a, 'addr', ...args);
+  t.is(await next(vipd, () => ip('del', '2001:db8:1::2/64', 'dev', 'lan0')), 'fixed 1 gone');
+  const from = vipd.lines.length;
+  await ip('add', '2001:db8:1::2/64', 'dev', 'lan0');
+  await sleep(100);
+  t.is(vipd.lines.slice(from).filter(({ text }) => text.startsWith('fixed')).length, 0, 'tentative');
+  t.is(await vipd.line(/^fixed /, 4_000, from), 'fixed 1 here');
+});
+
+pairTest(
+  'one that goes with its carrier is down, and gone when the carrier is back without it',
+  async (t, pair, vipd) => {
+    const ip = (...args: string[]) => pair.ip(pair.a, ...args);
+    await pair.ip(pair.b, 'link', 'set', 'lan1', 'down');
+    await vipd.line(/^link 2 down/);
+    t.is(await next(vipd, () => ip('addr', 'del', '198.51.100.2/24', 'dev', 'lan1')), 'fixed 2 down');
+    await sleep(WITH_CARRIER_MS + 200);
+    t.is(words(vipd).at(-1), 'fixed 2 down', 'for as long as the carrier is away');
+    await pair.ip(pair.b, 'link', 'set', 'lan1', 'up');
+    const at = performance.now();
+    t.is(await vipd.line(/^fixed 2 gone/, WITH_CARRIER_MS + TOLD_MS), 'fixed 2 gone');
+    t.true(performance.now() - at > WITH_CARRIER_MS / 2, 'not before the network manager had its time');
+    t.is(await next(vipd, () => ip('addr', 'add', '198.51.100.2/24', 'dev', 'lan1')), 'fixed 2 here');
+  },
+);
+
+pairTest('an interface that comes late is found by its name, the peer’s address anywhere', async (t, pair, vipd) => {
+  const ip = (...args: string[]) => pair.ip(pair.a, ...args);
+  const from = vipd.lines.length;
+  await ip('link', 'add', 'late0', 'type', 'veth', 'peer', 'name', 'far0');
+  await ip('addr', 'add', '203.0.113.2/24', 'dev', 'late0');
+  await ip('link', 'set', 'late0', 'up');
+  await ip('link', 'set', 'far0', 'up');
+  t.is(await vipd.line(/^fixed 4 here/, TOLD_MS, from), 'fixed 4 here');
+  t.is(await next(vipd, () => ip('addr', 'add', '192.0.2.3/32', 'dev', 'lo')), 'fixed 3 here');
+  t.is(await next(vipd, () => ip('addr', 'del', '192.0.2.3/32', 'dev', 'lo')), 'fixed 3 gone');
+  t.is(await next(vipd, () => ip('link', 'del', 'late0')), 'fixed 4 down', 'it went with its interface');
+});
+
+pairTest('events that are lost are made up for: the list is taken anew', async (t, pair, vipd) => {
+  vipd.child.kill('SIGSTOP');
+  const many = (verb: string) =>
+    Array.from({ length: 4_000 }, (_, i) => `addr ${verb} 10.${(i >> 8) & 255}.${i & 255}.1/32 dev lan1`);
+  await pair.batch(pair.a, [...many('add'), 'addr del 192.0.2.2/24 dev lan0', ...many('del')]);
+  const from = vipd.lines.length;
+  vipd.child.kill('SIGCONT');
+  t.is(await vipd.line(/^fixed /, 5_000, from), 'fixed 0 gone');
+});

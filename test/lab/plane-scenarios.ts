@@ -9,8 +9,8 @@ import type { TransferMode } from './ftp-client.ts';
 import type { Lab, Scenario } from './scenario.ts';
 import { CLIENT_ADDRESSES, type Router, VIP } from './topology.ts';
 
-/** A second is promised; emulation is slow, and the services are found anew by ipvsadm every quarter of a second. */
-const BACK_MS = 5_000;
+/** What is promised. */
+const BACK_MS = 1_000;
 
 /** `ipvsadm -C` in the middle of a transfer: the services come back at the next look, and the transfer goes on. */
 async function putsServicesBack(lab: Lab): Promise<void> {

@@ -30,6 +30,9 @@ import { pulseReport, statusReport } from './report.ts';
 import { NOTHING_SERVED_YET, type ServiceWatch, serviceFailures, watchService } from './service-watch.ts';
 import { NOTHING_WATCHED, type SyncWatch, syncProblems, watchSync } from './sync-watch.ts';
 
+/** The least time between two looks that follow at once on an audit or a repair. */
+const LOOK_AGAIN_MS = 250;
+
 export interface DirectorPorts {
   readonly kernel: Kernel;
   readonly sync: ConnectionSync;
@@ -116,6 +119,7 @@ class Loop implements Director {
   #table: IpvsTable = { services: [] };
   #counts: readonly ServerCounts[] = [];
   #quiet: readonly QuietServer[] = [];
+  #lookedAgainAt = -Infinity as At;
   /** Where the servers that leave stood when they were last looked at. */
   #stand = '';
   #lastAuditAt: string | null = null;
@@ -162,7 +166,9 @@ class Loop implements Director {
     if (this.#running === undefined) {
       const work = this.#run(reason).finally(() => {
         // A repair beside it goes on.
-        if (this.#running === work) this.#running = undefined;
+        if (this.#running !== work) return;
+        this.#running = undefined;
+        this.#lookAgain();
       });
       this.#running = work;
       return work;
@@ -268,6 +274,15 @@ class Loop implements Director {
     } finally {
       this.#looking = false;
     }
+    this.#lookAgain();
+  }
+
+  /** What changed while an audit or a repair was at work does not wait for the next look; its own changes must not make a circle. */
+  #lookAgain(): void {
+    const now = this.#ports.now();
+    if (this.#nftChange === undefined || this.#isBusy || between(this.#lookedAgainAt, now) < LOOK_AGAIN_MS) return;
+    this.#lookedAgainAt = now;
+    void this.look();
   }
 
   /** An audit works on the rules now, or they are not all in yet. */

@@ -203,6 +203,17 @@ test('rules that nftables says were changed are put right at once, and nobody wa
   t.regex(rig.fake.nft ?? '', /guard_in/);
 });
 
+test('what is flushed while an audit is at work is put back when that ends, not at the next look', async t => {
+  const rig = rigOf();
+  await rig.director.audit('start');
+  const work = rig.director.audit('timer');
+  rig.director.nftChanged('nftables was changed');
+  await work;
+  rig.fake.nft = undefined;
+  await settledOf(rig);
+  t.regex(rig.fake.nft ?? '', /guard_in/);
+});
+
 test('an audit that waits for the sync keeps no repair waiting', async t => {
   const rig = rigOf();
   await rig.director.audit('start');

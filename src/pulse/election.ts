@@ -261,7 +261,8 @@ function hear(turn: Turn, event: PulseEvent & { type: 'datagram' }): void {
   const before = turn.machine.peer.last?.role;
   const fitnessBefore = turn.machine.peer.last?.fitness;
   const { peer, reception } = receive(turn.machine.peer, event.link, event.message, turn.now, {
-    lateAt: turn.machine.lateAt,
+    // What comes once we have caught up has waited for nobody.
+    lateAt: turn.machine.unread ? turn.machine.lateAt : undefined,
     givenUpMs: givenUpMs(turn.machine),
   });
   update(turn, { peer });

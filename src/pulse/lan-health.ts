@@ -74,7 +74,13 @@ function linksTellDeath(machine: Machine, lan: number, within: number, now: At):
   if (!links.some(heard)) return lanHealth[lan]?.traffic === false;
   const echoedOnce = links.some(link => peer.links[link]?.echoedAt !== undefined);
   const unechoed = !links.some(link => isEchoed(machine, link, 1.5 * within, now));
-  const elsewhere = peer.links.some((_, link) => isEchoed(machine, link, echoMs(machine), now));
+  // For as long: where all links come back together, the first echo on one must not tell against the others.
+  const elsewhere = peer.links.some(
+    ({ hearsUsSince }, link) =>
+      isEchoed(machine, link, echoMs(machine), now) &&
+      hearsUsSince !== undefined &&
+      between(hearsUsSince, now) > 1.5 * within,
+  );
   return echoedOnce && unechoed && elsewhere && (peer.last?.fitness ?? 0) >= ALL_LANS;
 }
 

@@ -71,6 +71,28 @@ pairTest('a vipd that holds nothing, or is stopped, gives no word', async (t, pa
   t.is(await prober.line(/^silent after/, LATE_MS), 'silent after 0');
 });
 
+pairTest(
+  'a holder without an address of its own on a LAN gives no word there; without any, it keeps nothing alone',
+  async (t, pair) => {
+    const prober = await pair.vipd('a');
+    const fixed = ['--fixed', '192.0.2.3,lan0', '--fixed', '198.51.100.3,lan1'];
+    const holder = await pair.vipd('b', [...pair.args('b'), ...fixed]);
+    const [mac0, mac1] = [await pair.mac(pair.b, 'lan0'), await pair.mac(pair.b, 'lan1')];
+    await holder.claim('7.2', 10_000, 'alone', 30_000);
+    await pair.ip(pair.b, 'addr', 'del', '192.0.2.3/24', 'dev', 'lan0');
+    await holder.line(/^fixed 0 gone/, LATE_MS);
+    prober.send(`probe mute 0 ${mac0} 100`);
+    t.is(await prober.line(/^silent mute/, LATE_MS), 'silent mute 0');
+    prober.send(`probe other 2 ${mac1} 100`);
+    t.is(await prober.line(/^reply other 2 word/, LATE_MS), `reply other 2 word ${mac1}`);
+    await pair.ip(pair.b, 'addr', 'del', '198.51.100.3/24', 'dev', 'lan1');
+    await holder.line(/^fixed 1 gone/, LATE_MS);
+    holder.child.stdin?.end();
+    await holder.exited;
+    t.deepEqual(await pair.vips(pair.b), [], 'the peer may take them over at once');
+  },
+);
+
 pairTest('a host that answers ARP for a dead owner gives neither echo nor word', async (t, pair) => {
   const prober = await pair.vipd('a');
   const mac = await pair.mac(pair.b, 'lan0');

@@ -303,6 +303,21 @@ test('LANs come back between two owners: the peer’s claim comes before its hea
   t.is(driver.role, 'active', driver.reason);
 });
 
+test('an owner that hears its peer serve, too, and is not heard lets go; one that is heard waits for the peer to', t => {
+  const deaf = Driver.active();
+  deaf.run(1_000);
+  deaf.unechoed = [0, 1];
+  deaf.peer = { role: 'active', serving: true, epoch: { counter: 0, node: 2 } };
+  deaf.run(2_000);
+  t.is(deaf.role, 'standby', deaf.reason);
+  t.true(deaf.reasons.includes('the peer serves, too, and does not hear us'), deaf.reason);
+  const heard = Driver.active();
+  heard.run(1_000);
+  heard.peer = { role: 'active', serving: true, epoch: { counter: 0, node: 2 } };
+  heard.run(2_000);
+  t.is(heard.role, 'active', heard.reason);
+});
+
 test('two that claim at the same moment, heartbeats lost: the lower rank lets go at the first announcement it hears', t => {
   const lower = Driver.active({ onIsolation: 'keep', priority: 50 });
   lower.peer = undefined;

@@ -153,7 +153,8 @@ export const SINGLES: readonly Single[] = [
   }),
   (random, world, deadMs) => ({
     kind: 'vipd broken for ever',
-    faults: [{ type: 'vipd-broken', who: 'owner', atMs: random.between(0, deadMs), forMs: FOREVER }],
+    // Not in the owner's first moments: the peer must know that the lease it served under last was armed.
+    faults: [{ type: 'vipd-broken', who: 'owner', atMs: random.between(3, 4) * deadMs, forMs: FOREVER }],
     expects: once(bySilence(world, deadMs), 3_500 + 4 * deadMs + watched(world, deadMs)),
   }),
   (random, _world, deadMs) => ({

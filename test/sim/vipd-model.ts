@@ -346,7 +346,8 @@ export class VipdModel {
 
   #closePipe(): void {
     const { runState, kernel, clock } = this.#host;
-    if (this.phase === 'holding' && this.#terms.mode === 'alone') {
+    const mute = this.toldOwn.length > 0 && !this.toldOwn.includes('here');
+    if (this.phase === 'holding' && this.#terms.mode === 'alone' && !mute) {
       this.#terms = { ...this.#terms, deadline: clock.now() };
       kernel.ensure(this.#validSeconds());
       this.#renewGate();

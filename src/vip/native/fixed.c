@@ -132,6 +132,21 @@ bool fixed_speaks(const struct iface *iface, int family)
 	return !meant;
 }
 
+/* None of the router's own addresses is on this host. */
+bool fixed_mute(void)
+{
+	bool meant = false;
+
+	for (unsigned i = 0; i < fixed_count; i++) {
+		if (!fixed[i].iface)
+			continue;
+		if (present(&fixed[i]))
+			return false;
+		meant = true;
+	}
+	return meant;
+}
+
 static bool lately_down(const struct iface *iface, us_t now)
 {
 	return iface && (!iface->up || now - iface->up_since < WITH_CARRIER_US);

@@ -121,7 +121,8 @@ void lease_check(us_t now)
 
 void lease_pipe_closed(us_t now)
 {
-	if (phase == HOLDING && terms.mode == MODE_ALONE) {
+	/* Without an address of its own this router can tell nobody that it keeps them. */
+	if (phase == HOLDING && terms.mode == MODE_ALONE && !fixed_mute()) {
 		/* The kernel alone keeps the addresses now, while pulse restarts. */
 		struct terms last = { .mode = MODE_ALONE, .deadline = now, .keep_ms = terms.keep_ms };
 		bool created;

@@ -275,6 +275,7 @@ void fixed_event(const struct inet *address, const struct place *where, uint32_t
 void fixed_list(void);
 void fixed_listed(const struct places *list);
 bool fixed_speaks(const struct iface *iface, int family);
+bool fixed_mute(void);
 void fixed_tell(us_t now);
 us_t fixed_next(void);
 

@@ -113,21 +113,24 @@ async function assertUnbroken(placed: readonly Placed[], when: string): Promise<
 }
 
 /**
- * What a client that comes for the first time meets: the name of a server, or curl's exit status.
+ * What a client that comes for the first time meets: the name of a server, a server's last word, or, if none said one, curl's exit status.
+ * (That alone does not tell: a 421 is a time-out to curl.)
  */
 async function newClient(lab: Lab, from: string): Promise<string> {
-  const args = ['-s', '-m', '40', '--interface', from, `ftp://${VIP}/whoami`];
-  const child = lab.topology.start('client', 'curl', args, { stdio: ['ignore', 'pipe', 'ignore'] });
-  let text = '';
+  const args = ['-sv', '-m', '40', '--interface', from, `ftp://${VIP}/whoami`];
+  const child = lab.topology.start('client', 'curl', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let [text, said] = ['', ''];
   child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
     text += chunk;
   });
+  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
+    said += chunk;
+  });
   const [status] = (await once(child, 'close')) as [number | null];
-  return status === 0 ? text.trim() : `curl ${status}`;
+  if (status === 0) return text.trim();
+  const word = [...said.matchAll(/^< (\d{3} .*)$/gm)].at(-1)?.[1];
+  return word === undefined ? `curl ${status}` : `told ${word.trim()}`;
 }
-
-/** curl could not even connect: IPVS has no server for it. */
-const REFUSED = ['curl 7', 'curl 28'];
 
 async function fullServers(lab: Lab): Promise<void> {
   const { rig, ftp } = await setUp(lab, { clientsMax: 2 });
@@ -159,7 +162,7 @@ async function fullServers(lab: Lab): Promise<void> {
   await assertUnbroken(placed, 'all servers are full');
   const told = await newClient(lab, NEW_CLIENTS[3] as string);
   lab.record('newClientWhileAllAreFull', told);
-  assert.ok(!REFUSED.includes(told), `a new client is told by a server, not refused: ${told}`);
+  assert.match(told, /^told (?:421|530)/, 'a new client is told by a server, not refused by the router');
 
   await Promise.all(placed.splice(0).map(({ session }) => session.close()));
   await heard(rig, 'ALL_SERVERS_FAIL_OVER');
@@ -168,7 +171,7 @@ async function fullServers(lab: Lab): Promise<void> {
 
 /** The account of the check is refused by every server at once; a restart finds it so. */
 async function lockedAccount(lab: Lab): Promise<void> {
-  const { rig, ftp } = await setUp(lab);
+  const { rig, ftp } = await setUp(lab, { knowsAccounts: true });
   const placed = [await place(lab, ftp, 0), await place(lab, ftp, 1), await place(lab, ftp, 2)];
   const before = await ipvsadm(lab, ['-Sn']);
   await writeConfig(lab, SERVERS, CHECK.replace('fetch: whoami', 'user: locked-out'));
@@ -266,8 +269,17 @@ async function drainsWithAnEnd(lab: Lab): Promise<void> {
 
 const STEPS_S = [-3_600, 7 * 86_400, 365 * 86_400] as const;
 
+/** `ipvs.audit` by default. */
+const AUDIT_MS = 30_000;
+
+const stepsTold = async (rig: DirectorRig): Promise<number> =>
+  (await rig.events()).filter(({ code }) => code === 'CLOCK_STEPPED').length;
+
+const auditedAt = async (rig: DirectorRig): Promise<string | null> =>
+  ((await rig.ask('status', 'GET', '/status')) as { kernel: { lastAuditAt: string | null } }).kernel.lastAuditAt;
+
 /**
- * The director under steps of the wall clock: drift is repaired, nothing stands still, clients are
+ * The director under steps of the wall clock: audits go on, nothing stands still, clients are
  * served.
  */
 async function clockSteps(lab: Lab): Promise<void> {
@@ -281,32 +293,28 @@ async function clockSteps(lab: Lab): Promise<void> {
   const before = { wallS: Date.now() / 1_000, monotonicS: performance.now() / 1_000 };
   const setClock = (seconds: number) => run('date', ['-u', '-s', `@${Math.round(seconds)}`]);
   try {
-    for (const stepS of STEPS_S) {
+    for (const [index, stepS] of STEPS_S.entries()) {
       lab.say(`the clock is set by ${stepS} s`);
       await setClock(Date.now() / 1_000 + stepS);
-      await ipvsadm(lab, ['-R'], `-e -f 21 -r ${SERVER_ADDRESSES.fs1}:0 -m -w 9\n`);
+      await until('the step is told', async () => (await stepsTold(rig)) === index + 1, 10_000);
+      const lastAudit = await auditedAt(rig);
       const began = performance.now();
       let longestMs = 0;
       await until(
-        'an audit puts the weight back',
+        'the next audit',
         async () => {
           const asked = performance.now();
-          await rig.ask('status', 'GET', '/status');
+          const at = await auditedAt(rig);
           longestMs = Math.max(longestMs, performance.now() - asked);
-          return (await inKernel(lab, 'fs1'))?.weight === 1;
+          return at !== lastAudit;
         },
-        60_000,
+        AUDIT_MS + 5_000,
       );
-      const step = {
-        repairedAfterS: Math.round((performance.now() - began) / 1_000),
-        longestMs: Math.round(longestMs),
-      };
-      lab.record(`step ${stepS} s`, step);
-      // A process under emulation is slow; the walk of a week of missed slots took minutes.
-      assert.ok(longestMs < 3_000, `an answer took ${longestMs} ms`);
+      lab.record(`step ${stepS} s`, { auditAfterS: Math.round((performance.now() - began) / 1_000), longestMs });
+      // The walk of a week of missed slots took minutes.
+      assert.ok(longestMs < 500, `an answer took ${longestMs} ms`);
     }
-    const told = (await rig.events()).filter(event => event.code === 'CLOCK_STEPPED');
-    assert.equal(told.length, STEPS_S.length, 'each step is told once');
+    assert.equal(await stepsTold(rig), STEPS_S.length, 'each step is told once');
     const met = await newClient(lab, NEW_CLIENTS[0] as string);
     assert.match(met, /^fs/, `a new client met ${met}`);
   } finally {

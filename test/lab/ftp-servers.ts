@@ -27,6 +27,8 @@ export interface FtpServersOptions {
   readonly clientsMax?: number;
   /** pure-ftpd asks the name server about each client before it greets. */
   readonly asksNames?: boolean;
+  /** pure-ftpd takes names other than anonymous for those of accounts, and refuses them; else it lets them all in as anonymous. */
+  readonly knowsAccounts?: boolean;
 }
 
 /** A file that every server has, and that sessions and transfers compare with what they got. */
@@ -63,6 +65,7 @@ interface Site {
   readonly ipv6: boolean;
   readonly clientsMax?: number | undefined;
   readonly asksNames?: boolean | undefined;
+  readonly knowsAccounts?: boolean | undefined;
 }
 
 /** The home of the user ftp in the lab (test/lab/inside): pure-ftpd serves it, vsftpd enters it first. */
@@ -155,7 +158,7 @@ export function pureFtpdArguments(site: Site): string[] {
     ...(site.ipv6 ? [] : ['-4']),
     '-I',
     '60',
-    '-e',
+    ...(site.knowsAccounts ? [] : ['-e']),
     ...(site.asksNames ? [] : ['-H']),
     ...(site.clientsMax === undefined ? [] : ['-c', String(site.clientsMax)]),
     '-S',
@@ -233,7 +236,7 @@ async function startFtpServer(
   }
   const announce = options.announce ?? VIP;
   const address = SERVER_ADDRESSES[host];
-  const { rateBytesPerS, ipv6 = false, clientsMax, asksNames } = options;
+  const { rateBytesPerS, ipv6 = false, clientsMax, asksNames, knowsAccounts } = options;
   const addresses = [address, ...(ipv6 ? [SERVER_ADDRESSES6[host]] : [])];
   const site: Site = {
     root,
@@ -245,6 +248,7 @@ async function startFtpServer(
     ipv6,
     clientsMax,
     asksNames,
+    knowsAccounts,
   };
   for (const [index, args] of (await commandLines(kind, site)).entries()) {
     const log = await open(path.join(scratch, 'log'), 'a');

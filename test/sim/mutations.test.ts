@@ -49,10 +49,10 @@ interface Caught {
   readonly text: string;
 }
 
-async function hunt({ patches = [], kind = '', model }: Mutation): Promise<Caught | null> {
+async function hunt({ patches = [], kind = '', model, fromSeed = 1 }: Mutation): Promise<Caught | null> {
   const copy = await mutant(patches);
   try {
-    const args = [join(copy, 'dist/test/sim/mutant.js'), '1', String(SEEDS_MAX), kind, model ?? ''];
+    const args = [join(copy, 'dist/test/sim/mutant.js'), String(fromSeed), String(SEEDS_MAX), kind, model ?? ''];
     const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: RUN_MS_MAX });
     return JSON.parse(stdout) as Caught | null;
   } finally {

@@ -17,6 +17,8 @@ export interface Mutation {
   readonly model?: VipdMutation;
   /** The kind of schedule that shows it soonest; any when absent. */
   readonly kind?: string;
+  /** Where the search begins, for what few schedules show; default: 1. */
+  readonly fromSeed?: number;
   /** One of these must be reported. */
   readonly expects: readonly Invariant[];
 }
@@ -88,6 +90,7 @@ export const MUTATIONS: readonly Mutation[] = [
       ),
     ],
     kind: 'both stalled',
+    fromSeed: 7_001,
     expects: ['one-owner', 'no-change'],
   },
   {

@@ -150,15 +150,18 @@ function surroundingProblems({ node, lans, isolated, foreign, witness, blindProb
     for (const { address, up } of targets)
       if (up === false) problems.push(`target ${address} on ${lan} does not answer`);
   }
-  if (foreign?.standsDown)
-    problems.push(
-      `${foreign.mac} claims ${foreign.address} (heard on ${foreign.port || 'an unknown port'}): the pair stands down`,
-    );
+  if (foreign) problems.push(thirdMachineProblem(foreign));
   for (const address of blindProbes)
     problems.push(`probes of ${address} are blind: the peer serves it and answers none; see PROBE_BLIND`);
   if (witness && !witness.good)
     problems.push('the witness does not answer: a full partition would now be judged without it');
   return problems;
+}
+
+function thirdMachineProblem({ address, mac, port, claims, standsDown }: NonNullable<Snapshot['foreign']>): string {
+  if (!claims) return `another machine, ${mac}, answers for ${address}, which is the peer's`;
+  const claim = `another machine, ${mac}, claims ${address} (heard on ${port || 'an unknown port'})`;
+  return standsDown ? `${claim}: the pair stands down` : claim;
 }
 
 function kernelProblems(known: Knowledge): string[] {

@@ -132,9 +132,18 @@ export const snapshotSchema = z.object({
   blindProbes: z.array(z.string()).default([]),
   /** Neither the peer nor any target nor any other frame is heard. */
   isolated: z.boolean().default(false),
-  /** The third machine that was last heard to claim an address; standsDown: the addresses are left to it for now. */
+  /**
+   * A third machine that was heard in the last minute to claim an address, or only to answer for it (claims: false);
+   * standsDown: the addresses are left to it for now.
+   */
   foreign: z
-    .object({ address: z.string(), mac: z.string(), port: z.string(), standsDown: z.boolean() })
+    .object({
+      address: z.string(),
+      mac: z.string(),
+      port: z.string(),
+      claims: z.boolean().default(true),
+      standsDown: z.boolean(),
+    })
     .nullable()
     .default(null),
   /** null: the pair has no witness. */

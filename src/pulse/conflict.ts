@@ -1,13 +1,17 @@
 // A virtual address that somebody else claims too: a third machine is defended against or stood down for, by policy; with the peer,
 // whose heartbeats are lost while its claims are heard, the lower ranked lets go. DESIGN.md invariants 4 and 6. Pure.
 import { type At, between } from '../units/duration.ts';
-import type { Machine } from './machine.ts';
+import type { ForeignAnswer, ForeignClaim, Machine } from './machine.ts';
 
 /** Claims this close together count for standing down. */
 const CLAIMS_WITHIN_MS = 10_000;
 const CLAIMS_MAX = 3;
 /** How long the addresses are left alone then. */
 const STAND_DOWN_MS = 30_000;
+/** How long a third machine is told of after its last word. */
+const TOLD_MS = 60_000;
+/** The same answerer is news again after this long. */
+const NEWS_MS = 10_000;
 
 export interface Claim {
   readonly address: number;
@@ -27,4 +31,23 @@ export function standsDown({ settings, foreign }: Machine, now: At): boolean {
   if (settings.onConflict !== 'stand-down' || !foreign || foreign.heardAt.length < CLAIMS_MAX) return false;
   const newest = foreign.heardAt.at(-1) as At;
   return between(newest, now) < STAND_DOWN_MS;
+}
+
+/** Takes note of a third machine that answers for an address, without a claim; `news`: it has not been heard lately. */
+export function withAnswer(
+  machine: Machine,
+  answer: { readonly address: number; readonly mac: string },
+  now: At,
+): { readonly machine: Machine; readonly news: boolean } {
+  const { answerer } = machine;
+  const news = answerer?.mac !== answer.mac || between(answerer.toldAt, now) >= NEWS_MS;
+  const toldAt = news ? now : answerer.toldAt;
+  return { machine: { ...machine, answerer: { ...answer, heardAt: now, toldAt } }, news };
+}
+
+/** The third machine that people should know of now. A claim comes first: it is the worse of the two. */
+export function thirdMachine({ foreign, answerer }: Machine, now: At): ForeignClaim | ForeignAnswer | undefined {
+  const claimedAt = foreign?.heardAt.at(-1);
+  if (claimedAt !== undefined && between(claimedAt, now) < TOLD_MS) return foreign;
+  return answerer !== undefined && between(answerer.heardAt, now) < TOLD_MS ? answerer : undefined;
 }

@@ -158,6 +158,14 @@ export interface ForeignClaim {
   readonly heardAt: readonly At[];
 }
 
+export interface ForeignAnswer {
+  readonly address: number;
+  readonly mac: string;
+  readonly heardAt: At;
+  /** When an event last said so. */
+  readonly toldAt: At;
+}
+
 export interface Machine {
   readonly settings: Settings;
   readonly state: State;
@@ -222,6 +230,8 @@ export interface Machine {
   readonly handoverRetry: Retry;
   /** The third machine that was last heard to claim an address. */
   readonly foreign: ForeignClaim | undefined;
+  /** The third machine that was last heard to answer for an address of the peer's without claiming it. */
+  readonly answerer: ForeignAnswer | undefined;
   readonly witness: WitnessView;
   /** Whether probes see the owner. */
   readonly proof: Proof;
@@ -337,6 +347,7 @@ export function newMachine({ settings, now, ceiling, reserved = ceiling, hold, r
     retry: NO_FAILURES,
     handoverRetry: NO_FAILURES,
     foreign: undefined,
+    answerer: undefined,
     witness: unknownWitness(now),
     proof: unproven(settings.addressLans.length, now),
     // None has said hello yet.

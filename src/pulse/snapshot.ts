@@ -3,7 +3,7 @@ import type { NodeView } from '../config/node.ts';
 import type { Decision, Snapshot } from '../feed/message.ts';
 import { type At, between, type Ms } from '../units/duration.ts';
 import { formatEpoch } from '../units/epoch.ts';
-import { standsDown } from './conflict.ts';
+import { standsDown, thirdMachine } from './conflict.ts';
 import { deadMs, fitnessOf, isIsolated, isWarm, whyNotClaim } from './judgement.ts';
 import { lowestMargin } from './lease-margin.ts';
 import { epochOf, type Machine, roleOf } from './machine.ts';
@@ -165,10 +165,16 @@ function lansOf(machine: Machine, view: NodeView): Snapshot['lans'] {
 }
 
 function foreignOf(machine: Machine, view: NodeView, now: At): Snapshot['foreign'] {
-  const { foreign } = machine;
-  if (!foreign) return null;
-  const { address, mac, port } = foreign;
-  return { address: view.addresses[address]?.address ?? '', mac, port, standsDown: standsDown(machine, now) };
+  const third = thirdMachine(machine, now);
+  if (!third) return null;
+  const claims = 'port' in third;
+  return {
+    address: view.addresses[third.address]?.address ?? '',
+    mac: third.mac,
+    port: claims ? third.port : '',
+    claims,
+    standsDown: standsDown(machine, now),
+  };
 }
 
 function witnessOf(machine: Machine, now: At): Snapshot['witness'] {

@@ -4,7 +4,7 @@ import { type At, after, between, ms } from '../units/duration.ts';
 import { compareEpochs, type Epoch, formatEpoch } from '../units/epoch.ts';
 import type { VipdMessage } from '../vip/protocol.ts';
 import { hearFixed, holdsBack, letGoMute, letGoToRival } from './bare.ts';
-import { standsDown, withClaim } from './conflict.ts';
+import { standsDown, withAnswer, withClaim } from './conflict.ts';
 import { deadMs, heardWithin, outranksPeer, peerMac, probeRoundMs } from './judgement.ts';
 import { noteMargin } from './lease-margin.ts';
 import type { Machine, Probing, State } from './machine.ts';
@@ -314,14 +314,13 @@ function reply(turn: Turn, message: VipdMessage & { type: 'reply' }): void {
   const byPeer = message.mac === peerMac(turn.machine, message.index);
   if (byPeer && message.via !== 'arp') noteProof(turn, message.id, message.index, true);
   if (byPeer && message.via === 'echo') noteEcho(turn, message.index);
-  const { state } = turn.machine;
-  if (!('probing' in state) || !state.probing) return;
   const expected = peerMac(turn.machine, message.index);
   const third = expected !== undefined && expected !== message.mac;
+  if (third && message.via === 'arp') return answeredByThird(turn, message);
+  const { state } = turn.machine;
+  if (!('probing' in state) || !state.probing) return;
   if (message.via === 'arp') {
-    // Switches, proxies and strangers answer for the dead: worth telling, but neither a sign of life nor a claim.
-    if (third) report(turn, 'VIP_CLAIMED_BY_OTHER', { address: message.index, mac: message.mac, port: '' });
-    else if (expected !== undefined && state.probing.resolvedAt === undefined)
+    if (expected !== undefined && state.probing.resolvedAt === undefined)
       update(turn, { state: { ...state, probing: { ...state.probing, resolvedAt: turn.now } } as State });
     return;
   }
@@ -334,6 +333,13 @@ function reply(turn: Turn, message: VipdMessage & { type: 'reply' }): void {
   if (round.answered.includes(message.index)) return;
   const probing: Probing = { ...state.probing, round: { ...round, answered: [...round.answered, message.index] } };
   update(turn, { state: { ...state, probing } as State });
+}
+
+/** Switches, proxies and strangers answer for the dead: worth telling, in calm weather too, but neither a sign of life nor a claim. */
+function answeredByThird(turn: Turn, { index, mac }: { readonly index: number; readonly mac: string }): void {
+  const { machine, news } = withAnswer(turn.machine, { address: index, mac }, turn.now);
+  turn.machine = machine;
+  if (news) report(turn, 'VIP_CLAIMED_BY_OTHER', { address: index, mac, port: '' });
 }
 
 /** vipd's word that nothing answered a probe in its window. */

@@ -59,3 +59,13 @@ test('addresses of the peer and what bars a claim are problems', t => {
     `${pulseSnapshot().node} cannot become active: it goes by the wrong name`,
   ]);
 });
+
+test('a third machine is a problem, whether it claims an address or only answers for it', t => {
+  const third = { address: '192.0.2.100', mac: '02:00:00:00:09:01', port: 'br0/eth3', claims: true, standsDown: false };
+  const claim = 'another machine, 02:00:00:00:09:01, claims 192.0.2.100 (heard on br0/eth3)';
+  t.deepEqual(added({ foreign: third }), [claim]);
+  t.deepEqual(added({ foreign: { ...third, standsDown: true } }), [`${claim}: the pair stands down`]);
+  t.deepEqual(added({ foreign: { ...third, port: '', claims: false } }), [
+    "another machine, 02:00:00:00:09:01, answers for 192.0.2.100, which is the peer's",
+  ]);
+});

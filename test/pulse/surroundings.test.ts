@@ -1,6 +1,7 @@
 // What a router makes of its surroundings: dead LANs, isolation, a third machine, servers that fail, repeated changes.
 import test from 'ava';
-import { ms } from '../../src/units/duration.ts';
+import { thirdMachine } from '../../src/pulse/conflict.ts';
+import { type At, ms } from '../../src/units/duration.ts';
 import { Driver, PEER_MAC, SETTINGS, THIRD_MAC } from './driver.ts';
 
 /** Everything is cut: no target, no frame, no peer. */
@@ -356,6 +357,25 @@ test('a third machine that answers ARP for a silent peer is named, and neither v
   t.is(driver.role, 'active', driver.reason);
   t.true(driver.events.includes('VIP_CLAIMED_BY_OTHER'));
   t.false(driver.events.includes('STANDS_DOWN'));
+});
+
+test('a third machine that only answers is told of in calm weather for a minute, by one event; a claim is told of first', t => {
+  const driver = Driver.standby({ onConflict: 'stand-down' });
+  const third = () => thirdMachine(driver.machine, driver.now as At);
+  for (let answers = 0; answers < 5; answers += 1) {
+    driver.vipd({ type: 'reply', id: driver.machine.probeId, index: answers % 2, via: 'arp', mac: THIRD_MAC });
+    driver.run(1_000);
+  }
+  t.is(driver.events.filter(code => code === 'VIP_CLAIMED_BY_OTHER').length, 1);
+  t.like(third(), { address: 0, mac: THIRD_MAC });
+  t.false('port' in (third() ?? {}), 'it has claimed nothing');
+  driver.vipd({ type: 'reply', id: driver.machine.probeId, index: 0, via: 'arp', mac: PEER_MAC });
+  driver.run(60_000);
+  t.is(third(), undefined);
+  const owner = Driver.active();
+  owner.vipd({ type: 'reply', id: owner.machine.probeId, index: 0, via: 'arp', mac: THIRD_MAC });
+  owner.vipd({ type: 'conflict', index: 0, mac: THIRD_MAC, port: 'c0' });
+  t.like(thirdMachine(owner.machine, owner.now as At), { mac: THIRD_MAC, port: 'c0' });
 });
 
 test('the time from decision to announcement is told', t => {

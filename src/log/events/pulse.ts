@@ -267,7 +267,7 @@ export const PULSE_EVENTS = {
   },
   VIP_CLAIMED_BY_OTHER: {
     severity: 'err',
-    says: 'Another machine claims a virtual address.',
+    says: 'Another machine claims a virtual address, or answers for one that the peer serves (port is empty then).',
     remedy: 'Find that MAC in the switch and take the address away from it.',
     fields: {
       address: 'the address',

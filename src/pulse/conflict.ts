@@ -33,7 +33,10 @@ export function standsDown({ settings, foreign }: Machine, now: At): boolean {
   return between(newest, now) < STAND_DOWN_MS;
 }
 
-/** Takes note of a third machine that answers for an address, without a claim; `news`: it has not been heard lately. */
+/**
+ * Takes note of a third machine that answers for an address, without a claim; `news`: it has not
+ * been heard lately.
+ */
 export function withAnswer(
   machine: Machine,
   answer: { readonly address: number; readonly mac: string },
@@ -45,7 +48,10 @@ export function withAnswer(
   return { machine: { ...machine, answerer: { ...answer, heardAt: now, toldAt } }, news };
 }
 
-/** The third machine that people should know of now. A claim comes first: it is the worse of the two. */
+/**
+ * The third machine that people should know of now. A claim comes first: it is the worse of the
+ * two.
+ */
 export function thirdMachine({ foreign, answerer }: Machine, now: At): ForeignClaim | ForeignAnswer | undefined {
   const claimedAt = foreign?.heardAt.at(-1);
   if (claimedAt !== undefined && between(claimedAt, now) < TOLD_MS) return foreign;

@@ -45,6 +45,7 @@ import {
   type Turn,
   update,
 } from './turn.ts';
+import { tickUnheard } from './unheard.ts';
 import { hearVipd, rivalDueAt, servingNow, tickRival, tickVipd, vipdDueAt } from './vipd-events.ts';
 import { hearWitness, hurryWitness, tickWitness, useGrant, witnessDueAt } from './witness.ts';
 
@@ -127,6 +128,7 @@ function tick(turn: Turn): void {
   expireHold(turn);
   watchPeer(turn);
   tickVipd(turn);
+  tickUnheard(turn);
   watchLans(turn);
   letGoWhenCutOff(turn);
   letGoWhenBare(turn);

@@ -10,6 +10,7 @@ import { missingOwn, whyOwnBars } from './own.ts';
 import { isServing } from './peer.ts';
 import { seesKernel } from './proof-view.ts';
 import { pauses } from './retry.ts';
+import { claimEndsAt } from './unheard-view.ts';
 import { inForce, unheardAt, usableGrant } from './witness-force.ts';
 
 /** Unanswered rounds in a row before silence is taken for death. */
@@ -139,19 +140,26 @@ export function suspectAt(machine: Machine): At {
   return after(heard, ms(1.5 * interval));
 }
 
-/** The peer's MAC on the LAN of address `index`, from its heartbeats. */
-export function peerMac(machine: Machine, index: number): string | undefined {
-  const lan = machine.settings.addressLans[index];
-  return machine.peer.last?.macs.find(entry => entry.lan === lan)?.mac;
+/**
+ * The peer's MAC on the LAN of address `index`: from its heartbeats; if none was ever heard, as its
+ * own address was resolved.
+ */
+export function peerMac({ settings, peer, unheard }: Machine, index: number): string | undefined {
+  const lan = settings.addressLans[index];
+  if (!peer.last) return lan === undefined ? undefined : unheard.macs[lan];
+  return peer.last.macs.find(entry => entry.lan === lan)?.mac;
 }
 
-/** Which router goes first when nobody serves: priority, then the lower node id. */
+/**
+ * Which router goes first when nobody serves: priority, then the first name. Of a peer never heard
+ * only the name is known.
+ */
 export function outranksPeer(machine: Machine): boolean {
-  const { last } = machine.peer;
-  // A peer that is not ready yet still goes first for a moment: its rules may be as young as ours.
-  if (!last || last.hold) return true;
+  const { last, peerNodeId } = machine.peer;
   const { priority, nodeId } = machine.settings;
-  return priority !== last.priority ? priority > last.priority : nodeId < machine.peer.peerNodeId;
+  // A peer that is not ready yet still goes first for a moment: its rules may be as young as ours.
+  if (last?.hold) return true;
+  return last && priority !== last.priority ? priority > last.priority : nodeId < peerNodeId;
 }
 
 /**
@@ -183,7 +191,10 @@ export function judge(machine: Machine, idle: Idle, now: At): Judgement {
   } else if (now < deadAt(machine)) {
     return { verdict: 'suspicious', linksBroken: false, vacant: false };
   }
-  if ((probing?.silentRounds ?? 0) >= SILENT_ROUNDS && now >= silenceAt(machine, idle)) {
+  if (
+    (probing?.silentRounds ?? 0) >= SILENT_ROUNDS &&
+    now >= Math.max(silenceAt(machine, idle), claimEndsAt(machine))
+  ) {
     if (!inForce(machine)) return take(machine, probing, now, 'silence: no heartbeat and no answer');
     const grant = usableGrant(machine, now);
     if (grant)
@@ -314,6 +325,7 @@ export function evidenceOf(machine: Machine, probing: Probing | undefined, now: 
     peerRole: peer.last?.role ?? 'never heard',
     peerServing: isServing(peer),
     peerHeardMsAgo: ago(peer.heardAt),
+    peerClaimedMsAgo: ago(machine.unheard.claimedAt),
     peerServingMsAgo: ago(peer.servingAt),
     deadMs: deadMs(machine),
     probeRoundsSilent: probing?.silentRounds ?? 0,

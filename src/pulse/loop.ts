@@ -10,7 +10,7 @@ import type { Fields, FieldValue } from '../log/event.ts';
 import type { Log } from '../log/log.ts';
 import { type At, between } from '../units/duration.ts';
 import type { Vipd } from '../vip/io/vipd.ts';
-import { leaseLine, probeLine, releaseLine, sampleLine, willLine } from '../vip/protocol.ts';
+import { leaseLine, probeLine, releaseLine, resolveLine, sampleLine, willLine } from '../vip/protocol.ts';
 import type { WitnessAsk } from '../witness/witness.ts';
 import { heartbeatFor, willFor } from './beat.ts';
 import { nextWake, step } from './election.ts';
@@ -128,6 +128,9 @@ export function createLoop(options: LoopOptions): Loop {
         break;
       case 'probe':
         for (const { index, mac } of effect.targets) vipd.send(probeLine(effect.id, index, mac, effect.windowMs));
+        break;
+      case 'resolve':
+        for (const index of effect.fixed) vipd.send(resolveLine(index));
         break;
       case 'respawn-vipd':
         vipd.respawn();

@@ -13,6 +13,7 @@ import { type OwnView, unknownOwn } from './own.ts';
 import { type PeerEvidence, unknownPeer } from './peer.ts';
 import { type Proof, unproven } from './proof-view.ts';
 import { NO_FAILURES, type Retry } from './retry.ts';
+import { nothingAsked, type Unheard } from './unheard-view.ts';
 import { unknownWitness, type WitnessView } from './witness-view.ts';
 
 /** What one router brings to the election; fixed for the life of the process. */
@@ -230,8 +231,12 @@ export interface Machine {
   readonly handoverRetry: Retry;
   /** The third machine that was last heard to claim an address. */
   readonly foreign: ForeignClaim | undefined;
-  /** The third machine that was last heard to answer for an address of the peer's without claiming it. */
+  /**
+   * The third machine that was last heard to answer for an address of the peer's without claiming
+   * it.
+   */
   readonly answerer: ForeignAnswer | undefined;
+  readonly unheard: Unheard;
   readonly witness: WitnessView;
   /** Whether probes see the owner. */
   readonly proof: Proof;
@@ -284,6 +289,8 @@ export type Effect =
       readonly windowMs: number;
       readonly targets: readonly { readonly index: number; readonly mac: string | undefined }[];
     }
+  /** Asks who has these own addresses of the peer's, as vipd counts them. */
+  | { readonly type: 'resolve'; readonly fixed: readonly number[] }
   | { readonly type: 'respawn-vipd' }
   /** vipd asks every target this often. */
   | { readonly type: 'sample'; readonly everyMs: number; readonly windowMs: number }
@@ -348,6 +355,7 @@ export function newMachine({ settings, now, ceiling, reserved = ceiling, hold, r
     handoverRetry: NO_FAILURES,
     foreign: undefined,
     answerer: undefined,
+    unheard: nothingAsked(settings.lans.length, now),
     witness: unknownWitness(now),
     proof: unproven(settings.addressLans.length, now),
     // None has said hello yet.

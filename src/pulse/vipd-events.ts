@@ -25,6 +25,8 @@ import {
   type Turn,
   update,
 } from './turn.ts';
+import { hearPeerAddress, noteAnswer, noteClaim, noteRival } from './unheard.ts';
+import { neverHeard } from './unheard-view.ts';
 
 /** Replies to rounds this much older still count against the round under way. */
 const LATE_ROUNDS = 8;
@@ -97,6 +99,10 @@ export function hearVipd(turn: Turn, message: VipdMessage): void {
       return silent(turn, message);
     case 'conflict':
       return conflict(turn, message);
+    case 'claimed':
+      return noteClaim(turn, message);
+    case 'peer':
+      return hearPeerAddress(turn, message);
     case 'target':
       return target(turn, message);
     case 'traffic':
@@ -184,6 +190,7 @@ function traffic(turn: Turn, { iface, alive }: VipdMessage & { type: 'traffic' }
  * rank decides, unless it is heard meanwhile; heard: the heartbeats' epochs do.
  */
 function conflict(turn: Turn, message: VipdMessage & { type: 'conflict' }): void {
+  if (turn.machine.state.role !== 'active') noteClaim(turn, message);
   if (inHandover(turn, message)) return;
   const { index, mac, port } = message;
   report(turn, 'VIP_CLAIMED_BY_OTHER', { address: index, mac, port });
@@ -206,10 +213,12 @@ const RIVAL_INTERVALS = 2.5;
 function yieldToRival(turn: Turn, { epoch }: State & { role: 'active' }): void {
   const heard = heardWithin(turn.machine, deadMs(turn.machine), turn.now);
   giveUp(turn, epoch, true);
+  const rank = neverHeard(turn.machine) ? 'its name comes first' : 'ranks higher';
   const why = heard
     ? 'the peer serves, too, and does not hear us'
-    : 'the peer, whose heartbeats do not arrive, claims the addresses too, and ranks higher';
+    : `the peer, whose heartbeats do not arrive, claims the addresses too, and ${rank}`;
   becomeStandby(turn, why, true);
+  noteRival(turn);
 }
 
 /**
@@ -312,7 +321,10 @@ function link(turn: Turn, message: VipdMessage & { type: 'link' }): void {
 /** An answer counts when it comes from the peer; before the peer's MAC is known, from anybody. A third MAC is a conflict. */
 function reply(turn: Turn, message: VipdMessage & { type: 'reply' }): void {
   const byPeer = message.mac === peerMac(turn.machine, message.index);
-  if (byPeer && message.via !== 'arp') noteProof(turn, message.id, message.index, true);
+  if (byPeer && message.via !== 'arp') {
+    noteProof(turn, message.id, message.index, true);
+    noteAnswer(turn);
+  }
   if (byPeer && message.via === 'echo') noteEcho(turn, message.index);
   const expected = peerMac(turn.machine, message.index);
   const third = expected !== undefined && expected !== message.mac;
@@ -335,7 +347,10 @@ function reply(turn: Turn, message: VipdMessage & { type: 'reply' }): void {
   update(turn, { state: { ...state, probing } as State });
 }
 
-/** Switches, proxies and strangers answer for the dead: worth telling, in calm weather too, but neither a sign of life nor a claim. */
+/**
+ * Switches, proxies and strangers answer for the dead: worth telling, in calm weather too, but
+ * neither a sign of life nor a claim.
+ */
 function answeredByThird(turn: Turn, { index, mac }: { readonly index: number; readonly mac: string }): void {
   const { machine, news } = withAnswer(turn.machine, { address: index, mac }, turn.now);
   turn.machine = machine;

@@ -54,6 +54,13 @@ export type VipdMessage =
   | { readonly type: 'silent'; readonly id: number; readonly index: number }
   /** port: where it was heard, the interface or a bridge's port; empty when unknown. */
   | { readonly type: 'conflict'; readonly index: number; readonly mac: string; readonly port: string }
+  /** As a conflict, while we do not hold the address. */
+  | { readonly type: 'claimed'; readonly index: number; readonly mac: string }
+  /**
+   * Somebody answers for an own address of the peer's (index: as of `fixed`). target: a target has
+   * answered from that MAC, too.
+   */
+  | { readonly type: 'peer'; readonly index: number; readonly mac: string; readonly target: boolean }
   /** A target answers, or has not answered for the window of `sample`. */
   | { readonly type: 'target'; readonly index: number; readonly up: boolean }
   /** Frames came in on an interface within the window, or none did. */
@@ -85,6 +92,11 @@ export function probeLine(id: number, index: number, mac: string | undefined, wi
 /** How often targets are asked, and how long without an answer makes one silent. */
 export function sampleLine(everyMs: number, windowMs: number): string {
   return `sample ${Math.ceil(everyMs)} ${Math.ceil(windowMs)}`;
+}
+
+/** Asks who has own address number `index` of the peer's. */
+export function resolveLine(index: number): string {
+  return `resolve ${index}`;
 }
 
 /** Reads one line of vipd; undefined when it is none that we know. Never throws. */
@@ -126,6 +138,12 @@ export function parseVipdLine(line: string): VipdMessage | undefined {
     case 'conflict':
       if (!isCount(first) || !isMac(second)) return undefined;
       return { type: 'conflict', index: Number(first), mac: second, port: third };
+    case 'claimed':
+      if (!isCount(first) || !isMac(second)) return undefined;
+      return { type: 'claimed', index: Number(first), mac: second };
+    case 'peer':
+      if (!isCount(first) || !isMac(second)) return undefined;
+      return { type: 'peer', index: Number(first), mac: second, target: third === 'target' };
     case 'target':
       if (!isCount(first) || (second !== 'up' && second !== 'down')) return undefined;
       return { type: 'target', index: Number(first), up: second === 'up' };

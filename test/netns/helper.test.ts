@@ -105,6 +105,61 @@ pairTest('a host that answers ARP for a dead owner gives neither echo nor word',
 });
 
 pairTest(
+  'who has an address of the peer’s is told when it is asked for, and whether a target has that MAC',
+  async (t, pair) => {
+    const fixed = ['192.0.2.2,lan0', '192.0.2.3,-,lan0', '2001:db8:1::3,-,lan0', '198.51.100.3,-,lan1', '192.0.2.77,-'];
+    const target = ['--target', '198.51.100.3,lan1,198.51.100.2'];
+    const vipd = await pair.vipd('a', [...pair.args('a'), ...fixed.flatMap(one => ['--fixed', one]), ...target]);
+    const [mac0, mac1] = [await pair.mac(pair.b, 'lan0'), await pair.mac(pair.b, 'lan1')];
+    await sleep(200);
+    t.deepEqual(vipd.matching(/^peer/), [], 'nobody asked');
+    for (const index of [1, 2]) {
+      vipd.send(`resolve ${index}`);
+      t.is(await vipd.line(new RegExp(`^peer ${index} `), LATE_MS), `peer ${index} ${mac0}`);
+    }
+    vipd.send('sample 50 300');
+    await vipd.line(/^target 0 up/, 2_000);
+    vipd.send('resolve 3');
+    t.is(await vipd.line(/^peer 3 /, LATE_MS), `peer 3 ${mac1} target`);
+    for (const index of [0, 4, 5, 64]) {
+      const from = vipd.lines.length;
+      vipd.send(`resolve ${index}`);
+      t.regex(await vipd.line(/^error/, LATE_MS, from), /wrong fields: "resolve/);
+    }
+    await pair.ip(pair.b, 'addr', 'del', '192.0.2.3/24', 'dev', 'lan0');
+    const from = vipd.lines.length;
+    vipd.send('resolve 1');
+    await sleep(300);
+    t.deepEqual(
+      vipd.lines.slice(from).filter(({ text }) => text.startsWith('peer 1')),
+      [],
+    );
+  },
+);
+
+pairTest('one that holds nothing tells of announcements; what answers its own probe is none', async (t, pair) => {
+  const listener = await pair.vipd('a');
+  const [mac0, mac1] = [await pair.mac(pair.b, 'lan0'), await pair.mac(pair.b, 'lan1')];
+  // As a switch with ARP suppression does.
+  await nft(pair.b, ['-f', '-'], 'table inet dead { chain in { type filter hook input priority 0; policy drop; }; }');
+  await pair.ip(pair.b, 'addr', 'add', '192.0.2.100/32', 'dev', 'lan0');
+  listener.send(`probe arp 0 ${mac0} 100`);
+  await listener.line(/^reply arp 0 arp/, LATE_MS);
+  await sleep(100);
+  t.deepEqual(listener.matching(/^claimed|^conflict/), []);
+  await pair.ip(pair.b, 'addr', 'del', '192.0.2.100/32', 'dev', 'lan0');
+  const holder = await pair.vipd('b');
+  await holder.claim('7.2', 10_000);
+  for (const [index, mac] of [mac0, mac0, mac1, mac1].entries())
+    t.is(await listener.line(new RegExp(`^claimed ${index} `), LATE_MS), `claimed ${index} ${mac}`);
+  // As the holder of the address it hears a conflict, at once: what it was told before it claimed
+  // does not keep it back.
+  await listener.claim('8.1', 10_000);
+  holder.send('announce');
+  t.regex(await listener.line(/^conflict 0 /, LATE_MS), new RegExp(`^conflict 0 ${mac0} `));
+});
+
+pairTest(
   'a target that comes back with another MAC is asked for at all at once, and never told down',
   async (t, pair) => {
     const vipd = await pair.vipd('a', [...pair.args('a'), '--target', '192.0.2.3,lan0,192.0.2.2']);

@@ -361,3 +361,74 @@ calmly('with IPv6: a third machine that claims the IPv6 VIP is named', async t =
   t.is(claimed?.mac, stranger.mac);
   t.is((await routers.snapshot('r1'))?.role, 'active');
 });
+
+/** Neither an echo nor what one vipd asks the other. */
+const PROBES_DROPPED = `table netdev tandem_test_probes { chain probes {
+  type filter hook ingress devices = { c0, s0 } priority -600;
+  ip protocol icmp drop; ether type 0x88b6 drop;
+}; }\n`;
+/** vipd's refresh of an announcement. */
+const ANNOUNCED_EVERY_MS = 30_000;
+
+for (const { title, probes, withinMs } of [
+  { title: 'probes answered', probes: true, withinMs: 3 * DEAD_MS },
+  { title: 'probes dropped too', probes: false, withinMs: ANNOUNCED_EVERY_MS + 3 * DEAD_MS },
+]) {
+  calmly(`heartbeats dropped from the start, ${title}: one owner, and the other takes over when it dies`, async t => {
+    built += 1;
+    t.context.tools = await buildTools();
+    const routers = await buildRouters({
+      prefix: `tp${process.pid}-i${built}-`,
+      scheduling: ['chrt', '--rr', '50'],
+      config: { targets: TARGETS },
+    });
+    t.context.routers = routers;
+    const legs = ['clients', 'servers', 'cross'] as const;
+    for (const router of ROUTERS) {
+      await lose(routers.topology, router, { legs, directions: ['in'], what: 'heartbeats' });
+      if (!probes) await routers.topology.exec(router, 'nft', ['-f', '-'], { input: PROBES_DROPPED });
+    }
+    for (const router of ROUTERS) routers.start(router);
+    await routers.until('an owner', 15_000, () => routers.holders().length > 0);
+    // Whoever claims at the same moment has let go by now.
+    await sleep(3_000);
+    t.context.watch = await startWatch(routers.topology, t.context.tools);
+    const [owner = 'r1', ...others] = routers.holders();
+    t.deepEqual(others, [], 'one owner');
+    const bothMs = routers.overlapMs();
+    t.true(bothMs < DEAD_MS, `both for ${bothMs} ms`);
+    await sleep(4_000);
+    t.deepEqual(routers.holders(), [owner], 'and nothing moves');
+    t.is((await routers.snapshot(owner))?.peer, null, 'never heard');
+    for (const router of ROUTERS) t.is((await routers.snapshot(router))?.foreign, null, 'no third machine');
+    const other = owner === 'r1' ? 'r2' : 'r1';
+    const { at } = await routers.topology.cutPower(owner);
+    await activeIs(routers, other, ANNOUNCED_EVERY_MS + 10 * DEAD_MS);
+    const after = (routers.heldAt(other, at) ?? Infinity) - at;
+    t.context.notes.push(`${owner} owned, both for ${bothMs.toFixed(1)} ms; taken after ${after.toFixed(0)} ms`);
+    t.true(after < withinMs + lookBack(t.context).stalledMs, `${after} ms after the cut`);
+  });
+}
+
+calmly('two owners that never heard each other: when their LANs meet, the first name stays', async t => {
+  built += 1;
+  t.context.tools = await buildTools();
+  // Without targets nobody is isolated.
+  const routers = await buildRouters({ prefix: `tp${process.pid}-i${built}-`, scheduling: ['chrt', '--rr', '50'] });
+  t.context.routers = routers;
+  const { topology } = routers;
+  for (const router of ROUTERS)
+    await lose(topology, router, { legs: ['clients', 'servers', 'cross'], directions: ['in'], what: 'heartbeats' });
+  await cutOff(topology, 'r1', ['clients', 'servers']);
+  for (const router of ROUTERS) routers.start(router);
+  await routers.until('both own', 15_000, () => routers.holders().length === 2);
+  await sleep(1_000);
+  await reconnect(topology, 'r1', ['clients', 'servers']);
+  const at = wallNow();
+  // The next announcement tells.
+  await routers.until('one owns', ANNOUNCED_EVERY_MS + 10 * DEAD_MS, () => routers.holders().length === 1);
+  t.context.watch = await startWatch(topology, t.context.tools);
+  await sleep(3_000);
+  t.deepEqual(routers.holders(), ['r1']);
+  t.is(routers.goneAt('r1', at), undefined, 'it has never let go');
+});

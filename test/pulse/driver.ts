@@ -87,6 +87,8 @@ export class Driver {
   peerAnswers = false;
   /** Who answers ARP for the addresses; undefined: nobody. */
   arpMac: string | undefined;
+  /** Who answers for the peer's own addresses. */
+  resolved: readonly { readonly mac: string; readonly target: boolean }[] = [];
   /** Why vipd refuses every claim. */
   refusal: string | undefined;
   /** Answers for the witness; undefined: no answer ever comes. */
@@ -201,6 +203,9 @@ export class Driver {
         if (this.peerAnswers && mac) this.#later(1, { type: 'reply', id: effect.id, index, via: 'echo', mac });
         else this.#later(effect.windowMs, { type: 'silent', id: effect.id, index });
       }
+    } else if (effect.type === 'resolve') {
+      for (const index of effect.fixed)
+        for (const answer of this.resolved) this.#later(1, { type: 'peer', index, ...answer });
     } else if (effect.type === 'witness' && this.witness) {
       const answer = { seq: effect.ask.seq, ...this.witness(effect.ask) };
       this.#mail.push({ at: this.now + 1, event: { type: 'witness', answer } });

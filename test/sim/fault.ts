@@ -56,6 +56,15 @@ type WayFault =
 type AnswerFault =
   /** Both routers drop this share of echoes: all with a default-deny, most with a rate limit. */
   { readonly type: 'echo-dropped'; readonly share: number } | { readonly type: 'switch-answers' };
+/**
+ * Heartbeats and wills do not arrive: a filter, or keys that differ. probesToo: nor does what
+ * routers ask each other, save by ARP.
+ */
+interface SilentFault {
+  readonly type: 'heartbeats-dropped';
+  readonly probesToo: boolean;
+}
+
 /** Own addresses of a router are gone: on one LAN or on all, of one family or of both. withCarrier: together with the carrier there. */
 interface OwnFault {
   readonly type: 'own-lost';
@@ -68,6 +77,7 @@ interface OwnFault {
 type RouterFault =
   | ProcessFault
   | AnswerFault
+  | SilentFault
   | WayFault
   | WordFault
   | { readonly type: 'stall'; readonly who: Who; readonly effects: number }
@@ -149,6 +159,12 @@ function begin(world: World, fault: Fault): () => void {
       world.echoDropped = fault.share;
       return () => {
         world.echoDropped = 0;
+      };
+    case 'heartbeats-dropped':
+      world.heartbeatsDropped = true;
+      world.probesDropped = fault.probesToo;
+      return () => {
+        world.heartbeatsDropped = world.probesDropped = false;
       };
     case 'lan-way':
     case 'target-silent':

@@ -350,4 +350,24 @@ export const MUTATIONS: readonly Mutation[] = [
     kind: 'the kernel refuses, and nobody else is left',
     expects: ['retry-pace'],
   },
+  {
+    name: 'a peer that was never heard is not resolved',
+    patches: [pulse('judgement', 'return lan === undefined ? undefined : unheard.macs[lan];', 'return undefined;')],
+    kind: 'heartbeats never arrive',
+    expects: ['liveness', 'one-owner'],
+  },
+  {
+    name: 'each of two routers that never heard each other goes first',
+    patches: [pulse('judgement', ': nodeId < peerNodeId;', ': !last || nodeId < peerNodeId;')],
+    kind: 'heartbeats never arrive',
+    expects: ['liveness', 'one-owner'],
+  },
+  {
+    name: 'a claim of a peer that was never heard is no sign of life',
+    patches: [
+      pulse('judgement', 'Math.max(silenceAt(machine, idle), claimEndsAt(machine))', 'silenceAt(machine, idle)'),
+    ],
+    kind: 'neither heartbeats nor probes ever arrive',
+    expects: ['no-change', 'flap', 'one-owner', 'liveness'],
+  },
 ];

@@ -197,6 +197,9 @@ export class PulseModel {
         for (const { index, mac } of effect.targets)
           host.vipdCommand({ type: 'probe', id: effect.id, index, mac, windowMs: effect.windowMs });
         return;
+      case 'resolve':
+        for (const index of effect.fixed) host.vipdCommand({ type: 'resolve', index });
+        return;
       case 'respawn-vipd':
         return host.respawnVipd();
       case 'sample':

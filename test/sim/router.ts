@@ -325,7 +325,8 @@ export class Router implements VipdHost, PulseHost {
     };
     if (mac === undefined || mac === peer.mac(lan)) {
       const fate = network.send(this.index, peer.index, () => {
-        if (peer.vipd?.givesWord() && this.world.options.older !== peer.index && this.world.hasOwn(peer.index, lan))
+        const hasWord = peer.vipd?.givesWord() && this.world.options.older !== peer.index;
+        if (hasWord && !this.world.probesDropped && this.world.hasOwn(peer.index, lan))
           answer(peer.index, peer.mac(lan), 'word');
         if (!peer.serves()) return;
         // Without an address of its own the peer has no way back, and nobody resolves ours if we have none.
@@ -340,6 +341,27 @@ export class Router implements VipdHost, PulseHost {
     if (this.world.switchAnswers) network.send(this.index, SERVER, () => answer(SERVER, peer.mac(lan), 'arp'));
     // As a proxy would, whatever MAC was meant.
     if (this.world.stranger) network.send(this.index, STRANGER, () => answer(STRANGER, '02:00:00:00:09:09', 'echo'));
+  }
+
+  /** The peer, or a switch in its place, answers for its own address. */
+  resolve(vipd: VipdModel, index: number): void {
+    const { world, peer } = this;
+    const lan = this.options.settings.fixed[index]?.lan ?? 0;
+    const network = world.lans[lan] as Network;
+    const mac = peer.mac(lan);
+    const here = peer.up && world.hasOwn(peer.index, lan) && network.bothWays(this.index, peer.index);
+    const bySwitch = world.switchAnswers && network.bothWays(this.index, SERVER);
+    for (const answers of [here, bySwitch])
+      if (answers) this.sayPlainly(vipd, { type: 'peer', index, mac, target: false });
+  }
+
+  sayPlainly(vipd: VipdModel, message: VipdMessage): void {
+    const { pulse } = this;
+    this.world.timeline.in(PIPE_MS, () => {
+      // To one that has heard its peer they say nothing.
+      if (this.pulse === pulse && this.vipd === vipd && pulse?.machine.peer.last === undefined)
+        pulse?.post('pipe', { type: 'vipd', message });
+    });
   }
 
   granted(epoch: Epoch, lease: LeaseRequest, anew: boolean): void {
@@ -405,7 +427,9 @@ export class Router implements VipdHost, PulseHost {
     const { now } = world.timeline;
     if (!this.#hasLink(link)) return;
     const network = world.links[link] as Network;
-    const fate = network.send(this.index, peer.index, () => peer.#arrive(link, packed, what, now));
+    const fate = world.heartbeatsDropped
+      ? 'eaten'
+      : network.send(this.index, peer.index, () => peer.#arrive(link, packed, what, now));
     if (fate !== 'sent') world.monitor.heartbeatEaten(this);
   }
 

@@ -67,7 +67,12 @@ export function runPlan(plan: Plan): Result {
 function play(world: World, plan: Plan): void {
   const { timeline, routers, monitor } = world;
   // Filters are there before the routers are: what the probe sees of the peer is known by the time that anything goes wrong.
-  for (const fault of plan.faults) if (fault.type === 'echo-dropped') world.echoDropped = fault.share;
+  for (const fault of plan.faults) {
+    if (fault.type === 'echo-dropped') world.echoDropped = fault.share;
+    if (fault.type !== 'heartbeats-dropped') continue;
+    world.heartbeatsDropped = true;
+    world.probesDropped = fault.probesToo;
+  }
   routers[0].start();
   timeline.in(plan.secondStartMs, () => routers[1].start());
   const bounds = boundsOf(world, plan);

@@ -7,6 +7,7 @@ import { LAN_SINGLES, withLanFaults } from './lan-faults.ts';
 import { CLIENTS, R1, R2 } from './network.ts';
 import { Random } from './random.ts';
 import { OWN_SINGLES, SINGLES } from './singles.ts';
+import { UNHEARD_SINGLES, withUnheardFaults } from './unheard-faults.ts';
 import type { VipdMutation } from './vipd-model.ts';
 import type { RouterOptions, WorldOptions } from './world.ts';
 
@@ -95,7 +96,8 @@ export function planOf(seed: number, { mutation, say, kind }: PlanOptions = {}):
     secondStartMs: random.chance(0.3) ? random.between(0, 3 * base[2]) : random.between(0, 5),
     ...made,
   };
-  return kind === undefined ? withOwnLost(withLanFaults(plan), Math.max(...routers.map(r => r.settings.deadMs))) : plan;
+  if (kind !== undefined) return plan;
+  return withUnheardFaults(withOwnLost(withLanFaults(plan), Math.max(...routers.map(r => r.settings.deadMs))));
 }
 
 /** Share of schedules in which a router loses addresses of its own. */
@@ -151,7 +153,11 @@ export function fixedOf({ networks, linkLans }: Pick<Common, 'networks' | 'linkL
     const link = linkLans.indexOf(lan);
     return { ...OWN, address: `own${lan}`, lan, family: 4, link: link < 0 ? undefined : link, serves: lan < 2 };
   });
-  return [...four, { ...OWN, address: 'own0by6', lan: 0, family: 6, link: undefined, serves: true }];
+  // The peer's come last: the numbers of the own ones are what they were without.
+  const peers = [0, 1].map(
+    (lan): FixedSettings => ({ side: 'peer', address: `peer${lan}`, lan, family: 4, link: undefined, serves: true }),
+  );
+  return [...four, { ...OWN, address: 'own0by6', lan: 0, family: 6, link: undefined, serves: true }, ...peers];
 }
 const OWN = { side: 'own' } as const;
 
@@ -236,7 +242,10 @@ const CHAOS = [
 ] as const;
 
 /** What chaos draws here; the others have numbers of their own. */
-type Drawn = Exclude<Fault['type'], 'lan-way' | 'target-silent' | 'echo-dropped' | 'switch-answers' | 'own-lost'>;
+type Drawn = Exclude<
+  Fault['type'],
+  'lan-way' | 'target-silent' | 'echo-dropped' | 'switch-answers' | 'own-lost' | 'heartbeats-dropped'
+>;
 
 /** Draws faults. Times are measured in D of the slower router. */
 class FaultMaker {
@@ -350,7 +359,7 @@ class FaultMaker {
 
   /** One fault on a settled pair: what it may cost is known. */
   single(kind: string | undefined): Made {
-    const drawnElsewhere = kind === undefined ? [] : [...OWN_SINGLES, ...LAN_SINGLES];
+    const drawnElsewhere = kind === undefined ? [] : [...OWN_SINGLES, ...LAN_SINGLES, ...UNHEARD_SINGLES];
     const named = drawnElsewhere
       .map(make => make(this.#random, this.#world, this.#deadMs))
       .find(made => made.kind === kind);

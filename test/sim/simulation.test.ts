@@ -10,6 +10,7 @@ import { runSeed } from './run.ts';
 import { planOf } from './schedule.ts';
 import { OWN_SINGLES, SINGLES } from './singles.ts';
 import { Tally } from './tally.ts';
+import { UNHEARD_SINGLES } from './unheard-faults.ts';
 
 const SIMULATE = fileURLToPath(new URL('../../../scripts/simulate', import.meta.url));
 /** Schedules of each part, and parts: more than ten thousand. */
@@ -38,7 +39,8 @@ test.serial('what must always hold does, through every kind of single fault', t 
   const kinds = new Set<string>();
   const known = SINGLES.length + OWN_SINGLES.length;
   for (let seed = 1; kinds.size < known && seed < 5_000; seed += 1) kinds.add(planOf(seed).kind);
-  for (const { kind } of LAN_SINGLES.map(make => make(new Random(1), planOf(1).world, 300))) kinds.add(kind);
+  for (const { kind } of [...LAN_SINGLES, ...UNHEARD_SINGLES].map(make => make(new Random(1), planOf(1).world, 300)))
+    kinds.add(kind);
   kinds.delete('chaos');
   kinds.delete('asymmetric');
   t.true(kinds.size > known - 3, `${kinds.size} kinds`);
@@ -51,7 +53,7 @@ test.serial('what must always hold does, through every kind of single fault', t 
 test('every fault of its own numbers is in at least three of a hundred schedules', t => {
   const count = (type: string) => SEEDS.filter(seed => planOf(seed).faults.some(fault => fault.type === type)).length;
   const SEEDS = Array.from({ length: 3_000 }, (_, i) => i + 1);
-  for (const type of ['lan-way', 'target-silent', 'echo-dropped', 'switch-answers'])
+  for (const type of ['lan-way', 'target-silent', 'echo-dropped', 'switch-answers', 'heartbeats-dropped'])
     t.true(count(type) >= 0.03 * SEEDS.length, `${type}: ${count(type)}`);
 });
 

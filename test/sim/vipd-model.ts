@@ -26,6 +26,7 @@ export type VipdCommand =
   | { readonly type: 'will'; readonly datagram: unknown }
   | { readonly type: 'release'; readonly seq: number; readonly epoch: Epoch; readonly will: boolean }
   | { readonly type: 'announce' }
+  | { readonly type: 'resolve'; readonly index: number }
   | { readonly type: 'sample'; readonly everyMs: number; readonly windowMs: number }
   | {
       readonly type: 'probe';
@@ -61,6 +62,9 @@ export interface VipdHost {
   continued(): void;
   announce(): void;
   sendProbe(vipd: VipdModel, id: number, index: number, mac: string | undefined): void;
+  resolve(vipd: VipdModel, index: number): void;
+  /** As say(), without chance: what happens else in a schedule does not depend on it. */
+  sayPlainly(vipd: VipdModel, message: VipdMessage): void;
   granted(epoch: Epoch, lease: LeaseRequest, anew: boolean): void;
   removed(): void;
   sample(sampling: { readonly everyMs: number; readonly windowMs: number }): void;
@@ -171,7 +175,8 @@ export class VipdModel {
 
   /** Another machine announces address `index`. */
   heardClaim(index: number, mac: string): void {
-    if (!this.alive || this.stopped || this.phase !== 'holding') return;
+    if (!this.alive || this.stopped) return;
+    if (this.phase !== 'holding') return this.#host.sayPlainly(this, { type: 'claimed', index, mac });
     const now = this.#host.clock.now();
     if (now - (this.#conflictToldAt[index] as number) < CONFLICT_AGAIN_MS) return;
     this.#conflictToldAt[index] = now;
@@ -229,6 +234,8 @@ export class VipdModel {
         return;
       case 'probe':
         return this.#probe(command);
+      case 'resolve':
+        return this.#host.resolve(this, command.index);
       case 'sample':
         return this.#host.sample(command);
     }

@@ -78,6 +78,10 @@ export class World {
   stranger = false;
   /** The share of echoes that the routers' own filters drop; 1: all, as a default-deny does. */
   echoDropped = 0;
+  /** UDP is filtered between the routers, heartbeats and wills alike. */
+  heartbeatsDropped = false;
+  /** Echoes and the frames of vipd as well. */
+  probesDropped = false;
   /** A switch answers ARP for the addresses with the MAC of whoever is asked, alive or dead. */
   switchAnswers = false;
   readonly reports = [0, 1].map(() => ({
@@ -154,7 +158,7 @@ export class World {
   }
 
   dropsEcho(): boolean {
-    return this.echoDropped > 0 && this.random.chance(this.echoDropped);
+    return this.probesDropped || (this.echoDropped > 0 && this.random.chance(this.echoDropped));
   }
 
   codec(router: number): Codec {
@@ -193,6 +197,7 @@ export class World {
 
   /** Whether own address number `index` of a router is on its host. */
   ownState(router: number, index: number): FixedState {
+    if (this.options.routers[router as 0 | 1].settings.fixed[index]?.side === 'peer') return 'gone';
     const { faults, withCarrier } = this.#ownFaults[router as 0 | 1][index] as OwnFault;
     return faults === 0 ? 'here' : withCarrier ? 'down' : 'gone';
   }
@@ -200,7 +205,10 @@ export class World {
   /** A router has the address from which it speaks on a LAN, IPv4 in this world. */
   hasOwn(router: number, lan: number): boolean {
     const { fixed } = this.options.routers[router as 0 | 1].settings;
-    return fixed.every((one, index) => one.lan !== lan || one.family !== 4 || this.ownState(router, index) === 'here');
+    return fixed.every(
+      ({ side, lan: on, family }, index) =>
+        side === 'peer' || on !== lan || family !== 4 || this.ownState(router, index) === 'here',
+    );
   }
 
   /** A router can say nothing to its peer, and the cause is not a cable. */
@@ -218,7 +226,7 @@ export class World {
   /** Takes own addresses of a router away, or puts them back. */
   setOwn(router: Router, which: (fixed: FixedSettings) => boolean, lost: boolean, withCarrier: boolean): void {
     for (const [index, fixed] of router.options.settings.fixed.entries()) {
-      if (!which(fixed)) continue;
+      if (fixed.side === 'peer' || !which(fixed)) continue;
       const fault = this.#ownFaults[router.index][index] as OwnFault;
       fault.faults += lost ? 1 : -1;
       if (fault.faults > 0 && lost) fault.withCarrier = withCarrier;

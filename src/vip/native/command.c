@@ -145,6 +145,13 @@ static bool do_sample(char **f)
 	return true;
 }
 
+static bool do_resolve(char **f)
+{
+	uint64_t index;
+
+	return text_u64(f[1], FIXED_MAX - 1, &index) && fixed_ask((unsigned)index);
+}
+
 static const struct command {
 	const char *name;
 	unsigned fields; /* with the name */
@@ -154,7 +161,7 @@ static const struct command {
 	{ "claim", 7, false, do_claim },       { "renew", 7, false, do_renew }, { "release", 4, false, do_release },
 	{ "will", 2, false, do_will },	       { "probe", 5, false, do_probe }, { "notify", 2, true, do_notify },
 	{ "announce", 1, false, do_announce }, { "gate", 1, false, do_gate },
-	{ "sample", 3, false, do_sample },
+	{ "sample", 3, false, do_sample },     { "resolve", 2, false, do_resolve },
 };
 
 static void bad(const char *why)

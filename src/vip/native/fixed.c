@@ -1,7 +1,7 @@
 /*
  * The fixed addresses of the two routers: which of them this host has. A router whose own addresses are gone can neither speak to
- * its peer nor answer a client, whatever its cables say; one that has its peer's is a copy of the wrong machine. Facts only; what
- * they mean is pulse's to decide.
+ * its peer nor answer a client, whatever its cables say; one that has its peer's is a copy of the wrong machine. Who answers for the
+ * peer's on the wire is told when pulse asks. Facts only; what they mean is pulse's to decide.
  *
  * Every change is an event, so the list is kept by events. After lost events the keeper lists all addresses anew, as a
  * list may wait for the kernel's lock of link changes.
@@ -14,6 +14,7 @@
 
 /* An address that goes within this time of its carrier went with it; one that is not back so long after is gone by itself. */
 #define WITH_CARRIER_US US_PER_S
+#define ANSWERS_MAX 4 /* to one question: enough to see that two machines answer */
 
 enum told { NOTHING, HERE, GONE, DOWN };
 
@@ -22,6 +23,8 @@ static const char *const words[] = { [HERE] = "here", [GONE] = "gone", [DOWN] = 
 static struct fixed {
 	struct inet address;
 	struct iface *iface; /* NULL: any interface counts */
+	struct iface *peers; /* the peer's: where it is asked for; else NULL */
+	unsigned answers;    /* that are still told */
 	struct places places;
 	enum told told;
 } fixed[FIXED_MAX];
@@ -29,12 +32,12 @@ static unsigned fixed_count;
 static unsigned changes; /* events so far: a list that was begun before the newest is old */
 static unsigned listed_at;
 
-/* "ADDR,IFACE", or "ADDR,-": wherever it is. */
+/* "ADDR,IFACE", or "ADDR,-": wherever it is; "ADDR,-,IFACE": the peer's, which is on that LAN. */
 bool fixed_add(const char *spec)
 {
 	char copy[160];
 	struct fixed one = { .told = NOTHING };
-	char *comma;
+	char *comma, *second;
 
 	if (fixed_count == FIXED_MAX || strlen(spec) >= sizeof(copy))
 		return false;
@@ -43,13 +46,17 @@ bool fixed_add(const char *spec)
 	if (!comma)
 		return false;
 	*comma = '\0';
+	second = strchr(comma + 1, ',');
+	if (second)
+		*second = '\0';
 	if (!text_inet(copy, &one.address))
 		return false;
-	if (strcmp(comma + 1, "-") != 0) {
-		one.iface = iface_named(comma + 1);
-		if (!one.iface)
-			return false;
-	}
+	bool anywhere = strcmp(comma + 1, "-") == 0;
+
+	if (!anywhere && (second || !(one.iface = iface_named(comma + 1))))
+		return false;
+	if (second && !(one.peers = iface_named(second + 1)))
+		return false;
 	fixed[fixed_count++] = one;
 	return true;
 }
@@ -178,4 +185,55 @@ us_t fixed_next(void)
 			next = one->iface->up_since + WITH_CARRIER_US;
 	}
 	return next;
+}
+
+/* The address with that number, if it is the peer's on this interface. */
+const struct inet *fixed_peer(unsigned index, const struct iface *iface)
+{
+	return index < fixed_count && fixed[index].peers == iface ? &fixed[index].address : NULL;
+}
+
+/* An address of our own to ask from. */
+static const struct inet *own_on(const struct iface *iface, int family)
+{
+	static const struct inet none;
+
+	for (unsigned i = 0; i < vip_count; i++)
+		if (vips[i].iface == iface && vips[i].own.family == family)
+			return &vips[i].own;
+	return &none;
+}
+
+/* Asks who has an address of the peer's; false: it is none. */
+bool fixed_ask(unsigned index)
+{
+	if (index >= fixed_count || !fixed[index].peers)
+		return false;
+	struct fixed *one = &fixed[index];
+
+	one->answers = ANSWERS_MAX;
+	packet_ask(one->peers, NULL, own_on(one->peers, one->address.family), &one->address);
+	return true;
+}
+
+/*
+ * Whoever answers for an address of the peer's is told: whether it is the peer, and the only one,
+ * is pulse's to say.
+ */
+void fixed_hear(const struct iface *iface, const struct heard *heard)
+{
+	if (heard->kind != HEARD_ARP && heard->kind != HEARD_NA)
+		return;
+	for (unsigned i = 0; i < fixed_count; i++) {
+		struct fixed *one = &fixed[i];
+		bool to_us = heard->answer && memcmp(heard->eth_to, iface->mac, 6) == 0;
+
+		if (one->peers != iface || one->answers == 0 || !inet_equal(&one->address, &heard->sender))
+			continue;
+		/* Asked from the unspecified address, IPv6 hosts answer to all nodes. */
+		if (!to_us && !(heard->kind == HEARD_NA && own_on(iface, AF_INET6)->family == AF_UNSPEC))
+			continue;
+		one->answers--;
+		say("peer %u " MAC_TEXT "%s", i, MAC_ARGS(heard->mac), targets_have(iface, heard->mac) ? " target" : "");
+	}
 }

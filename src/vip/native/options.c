@@ -10,7 +10,7 @@
 
 static const char usage[] =
 	"Usage: vipd --state FILE --address ADDR,IFACE,OWN|- ... [--link LOCAL,REMOTE,PORT ...]\n"
-	"            [--target ADDR,IFACE,OWN|- ...] [--fixed ADDR,IFACE|- ...] [--gate]\n"
+	"            [--target ADDR,IFACE,OWN|- ...] [--fixed ADDR,IFACE|-[,IFACE] ...] [--gate]\n"
 	"       vipd --try-gate MS\n"
 	"       vipd --cleanup --state FILE [--address ADDR,IFACE,OWN|- ...] [--link LOCAL,REMOTE,PORT ...]\n"
 	"\n"
@@ -23,7 +23,7 @@ static const char usage[] =
 	"  --link SPEC      a heartbeat link, the way of the last will; repeat it, at most 8\n"
 	"  --target SPEC    a host whose answers show that a LAN works, like --address; repeat it, at most 16\n"
 	"  --fixed SPEC     an address that the config gives to one of the routers: tell whether it is on this interface\n"
-	"                   (- any); repeat it, at most 64\n"
+	"                   (- any; ADDR,-,IFACE: the peer's, to be asked for there); repeat it, at most 64\n"
 	"  --cleanup        after everything was killed: remove the addresses and send the will if the state file says\n"
 	"                   armed, keep them if it says alone; without --address and --link the state file's are used\n"
 	"  --gate           the packet lease's table is installed: say so when it is gone (src/firewall/gate.ts)\n"
@@ -146,7 +146,7 @@ static int read_value(const char *option, const char *value, struct options *opt
 	if (strcmp(option, "--target") == 0)
 		return target_add(value) ? -1 : bad(option, value, "write ADDR,IFACE,OWN (or - for OWN), at most 16");
 	if (strcmp(option, "--fixed") == 0)
-		return fixed_add(value) ? -1 : bad(option, value, "write ADDR,IFACE (or - for any interface), at most 64");
+		return fixed_add(value) ? -1 : bad(option, value, "write ADDR,IFACE (or - for any interface, ADDR,-,IFACE for the peer's), at most 64");
 	if (strcmp(option, "--try-gate") == 0) {
 		uint64_t ms;
 

@@ -20,7 +20,7 @@
 #define READS_MAX 32 /* frames taken from one socket before the loop looks at the lease again */
 #define REST_US (5 * US_PER_MS)
 #define RECEIVE_BYTES (64 * 1024)
-#define FILTER_MAX (VIP_MAX + TARGET_MAX + 20)
+#define FILTER_MAX (VIP_MAX + TARGET_MAX + FIXED_MAX + 20)
 #define PROBE_MAX (8 * VIP_MAX) /* rounds that pulse may still take an answer of (LATE_ROUNDS), of every address */
 #define PROBE_LIFE_US (2 * US_PER_S)
 #define ANSWERS_MAX 4 /* of each kind for one probe: enough to see that two machines answer */
@@ -69,7 +69,10 @@ static uint32_t last_bits(const struct inet *address)
 	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
 }
 
-/* The last 32 bits of every address of this family on the interface: VIPs, then targets. */
+/*
+ * The last 32 bits of every address of this family on the interface: VIPs, then targets and the
+ * peer's own.
+ */
 static unsigned list_addresses(uint32_t *list, const struct iface *iface, int family, unsigned *vips_listed)
 {
 	unsigned count = 0;
@@ -81,12 +84,18 @@ static unsigned list_addresses(uint32_t *list, const struct iface *iface, int fa
 	for (unsigned i = 0; i < target_count; i++)
 		if (targets[i].iface == iface && targets[i].address.family == family)
 			list[count++] = last_bits(&targets[i].address);
+	for (unsigned i = 0; i < FIXED_MAX; i++) {
+		const struct inet *address = fixed_peer(i, iface);
+
+		if (address && address->family == family)
+			list[count++] = last_bits(address);
+	}
 	return count;
 }
 
 /*
- * The last 32 bits of the address a frame speaks for must be those of one of ours or of a target. ARP: sender; of a target
- * only replies, as a gateway may ask much. IPv4: source of an echo reply without options (Linux sends none). IPv6: target
+ * The last 32 bits of the address a frame speaks for must be those of one of ours, of a target or of the peer. ARP: sender;
+ * of those two only replies, as a gateway may ask much. IPv4: source of an echo reply without options (Linux sends none). IPv6: target
  * of an advertisement, source of an echo reply. Helpers: the address that is asked for.
  */
 static void filter_for(struct filter *filter, const struct iface *iface, unsigned protocol)
@@ -102,7 +111,7 @@ static void filter_for(struct filter *filter, const struct iface *iface, unsigne
 		op(filter, BPF_RET | BPF_K, 0, 0, FRAME_BYTES_MAX);
 		return;
 	}
-	uint32_t list[VIP_MAX + TARGET_MAX];
+	uint32_t list[VIP_MAX + TARGET_MAX + FIXED_MAX];
 	unsigned ours, listed = list_addresses(list, iface, family, &ours);
 
 	filter->count = 0;
@@ -250,6 +259,25 @@ void packet_announce(struct vip *vip)
 	packet_send(iface, ETH_P_ARP, frame, frame_arp(frame, ARPOP_REPLY, iface->mac, address, iface->mac, address));
 }
 
+/*
+ * Asks who has an address: at `mac`, or (NULL) everybody. Without an address of our own there:
+ * a probe (RFC 5227), which is answered too.
+ */
+void packet_ask(const struct iface *iface, const uint8_t *mac, const struct inet *from, const struct inet *address)
+{
+	static const uint8_t nobody[6];
+	uint8_t frame[FRAME_BYTES_MAX];
+
+	if (address->family == AF_INET6) {
+		packet_send(iface, ETH_P_IPV6, frame, frame_solicitation(frame, iface->mac, mac, from, address));
+		return;
+	}
+	size_t size = frame_arp(frame, ARPOP_REQUEST, iface->mac, from->bytes, nobody, address->bytes);
+
+	memcpy(frame, mac ? mac : broadcast, 6);
+	packet_send(iface, ETH_P_ARP, frame, size);
+}
+
 static void send_echo(const struct vip *vip, const uint8_t mac[6], uint64_t nonce)
 {
 	uint8_t frame[FRAME_BYTES_MAX];
@@ -267,7 +295,7 @@ static void send_echo(const struct vip *vip, const uint8_t mac[6], uint64_t nonc
  */
 void probe(const char *id, unsigned index, const uint8_t *mac, us_t window, us_t now)
 {
-	static const uint8_t nobody[6], unspecified[4];
+	static const struct inet unspecified;
 	const struct vip *vip = &vips[index];
 	struct probe *probe = &probes[probe_next++ % PROBE_MAX];
 	uint8_t frame[FRAME_BYTES_MAX];
@@ -285,12 +313,7 @@ void probe(const char *id, unsigned index, const uint8_t *mac, us_t window, us_t
 	}
 	packet_send(vip->iface, ETH_P_HELPER, frame,
 		    frame_helper(frame, false, vip->iface->mac, mac ? mac : broadcast, &vip->address, probe->nonce));
-	if (vip->address.family == AF_INET6)
-		packet_send(vip->iface, ETH_P_IPV6, frame,
-			 frame_solicitation(frame, vip->iface->mac, NULL, &vip->own, &vip->address));
-	else
-		packet_send(vip->iface, ETH_P_ARP, frame,
-			 frame_arp(frame, ARPOP_REQUEST, vip->iface->mac, unspecified, nobody, vip->address.bytes));
+	packet_ask(vip->iface, NULL, vip->address.family == AF_INET6 ? &vip->own : &unspecified, &vip->address);
 }
 
 static bool alive(const struct probe *probe, unsigned index, us_t now)
@@ -362,18 +385,30 @@ static void heard_resolution(unsigned index, const struct heard *heard, us_t now
 	}
 }
 
-/* Somebody else speaks for an address we hold. Told once a second for each rival, however often it shouts. */
+/*
+ * Somebody else speaks for an address: a conflict if we hold it, else a sign that somebody serves.
+ * Told once a second for each rival, however often it shouts. What answers our own question is no
+ * claim: a switch may answer for the dead.
+ */
 static void heard_claim(unsigned index, const struct heard *heard, us_t now)
 {
 	struct vip *vip = &vips[index];
-	bool same = memcmp(vip->rival, heard->mac, 6) == 0;
+	bool held = holding();
+	bool same = memcmp(vip->rival, heard->mac, 6) == 0 && vip->rival_held == held;
+	bool asked = memcmp(heard->eth_to, vip->iface->mac, 6) == 0 ||
+		     (vip->address.family == AF_INET6 && vip->own.family == AF_UNSPEC);
 	char port[PORT_BYTES];
 
-	if (!holding() || (same && vip->rival_at != 0 && now - vip->rival_at < CONFLICT_AGAIN_US) ||
+	if ((!held && asked) || (same && vip->rival_at != 0 && now - vip->rival_at < CONFLICT_AGAIN_US) ||
 	    !bucket_take(&conflicts, now))
 		return;
 	memcpy(vip->rival, heard->mac, 6);
 	vip->rival_at = now;
+	vip->rival_held = held;
+	if (!held) {
+		say("claimed %u " MAC_TEXT, index, MAC_ARGS(heard->mac));
+		return;
+	}
 	port_of(vip->iface, heard->eth_from, port);
 	say("conflict %u " MAC_TEXT " %s", index, MAC_ARGS(heard->mac), port);
 }
@@ -398,6 +433,7 @@ static void heard_frame(struct iface *iface, const struct heard *heard, us_t now
 		}
 	}
 	targets_hear(iface, heard, now);
+	fixed_hear(iface, heard);
 }
 
 /* A flood that gets through the filter fills the socket's buffer and is dropped there while we rest. */

@@ -45,25 +45,21 @@ static void tell_traffic(struct iface *iface, enum told word)
 
 static void ask(struct target *target)
 {
-	static const uint8_t nobody[6], everybody[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
-	const struct iface *iface = target->iface;
 	/* One that does not answer at its last MAC may have another one by now. */
 	bool directly = target->known && target->answered && target->asked % BROADCAST_EVERY != 0;
-	uint8_t frame[FRAME_BYTES_MAX];
 
 	target->asked++;
 	target->answered = false;
-	if (target->address.family == AF_INET6) {
-		packet_send(iface, ETH_P_IPV6, frame,
-			    frame_solicitation(frame, iface->mac, directly ? target->mac : NULL, &target->own,
-					       &target->address));
-		return;
-	}
-	/* Without an address of our own there: a probe (RFC 5227), which is answered too. */
-	size_t size = frame_arp(frame, ARPOP_REQUEST, iface->mac, target->own.bytes, nobody, target->address.bytes);
+	packet_ask(target->iface, directly ? target->mac : NULL, &target->own, &target->address);
+}
 
-	memcpy(frame, directly ? target->mac : everybody, 6);
-	packet_send(iface, ETH_P_ARP, frame, size);
+/* A target on this interface has last answered from that MAC. */
+bool targets_have(const struct iface *iface, const uint8_t mac[6])
+{
+	for (unsigned i = 0; i < target_count; i++)
+		if (targets[i].iface == iface && targets[i].known && memcmp(targets[i].mac, mac, 6) == 0)
+			return true;
+	return false;
 }
 
 /* A frame that speaks for a target. */

@@ -87,8 +87,9 @@ struct vip {
 	unsigned announce_step;
 	us_t announce_at;
 	bool awaited; /* IPv6: added, but the kernel does not serve it yet */
-	uint8_t rival[6]; /* last conflict told, and when */
+	uint8_t rival[6]; /* whose claim was told last, when, and whether we held the address */
 	us_t rival_at;
+	bool rival_held;
 };
 
 /* Where an address is: it may be on several interfaces, and with several prefixes on one. */
@@ -222,6 +223,7 @@ void packet_close(struct iface *iface);
 void packet_read(struct iface *iface, unsigned which, us_t now);
 us_t packet_rest(us_t now);
 void packet_announce(struct vip *vip);
+void packet_ask(const struct iface *iface, const uint8_t *mac, const struct inet *from, const struct inet *address);
 void probe(const char *id, unsigned index, const uint8_t *mac, us_t window, us_t now);
 void probes_due(us_t now);
 us_t probes_next(void);
@@ -266,6 +268,7 @@ void sample(us_t every, us_t window, us_t now);
 void sample_due(us_t now);
 us_t sample_next(void);
 void targets_hear(const struct iface *iface, const struct heard *heard, us_t now);
+bool targets_have(const struct iface *iface, const uint8_t mac[6]);
 void traffic_link(struct iface *iface);
 
 /* fixed.c: the routers' own addresses */
@@ -277,6 +280,9 @@ void fixed_listed(const struct places *list);
 bool fixed_speaks(const struct iface *iface, int family);
 bool fixed_mute(void);
 void fixed_tell(us_t now);
+const struct inet *fixed_peer(unsigned index, const struct iface *iface);
+bool fixed_ask(unsigned index);
+void fixed_hear(const struct iface *iface, const struct heard *heard);
 us_t fixed_next(void);
 
 /* port.c */

@@ -34,7 +34,7 @@ const SETTINGS: Settings = {
   fixed: [
     { address: '192.0.2.2', lan: 0, family: 4, side: 'own', link: 0, serves: true },
     { address: '203.0.113.1', lan: 0, family: 4, side: 'own', link: 1, serves: false },
-    { address: '192.0.2.3', lan: 0, family: 4, side: 'peer', link: undefined, serves: false },
+    { address: '192.0.2.3', lan: 0, family: 4, side: 'peer', link: undefined, serves: true },
   ],
   onIsolation: 'release',
   onConflict: 'stand-down',
@@ -92,11 +92,13 @@ export const electionTarget: Target = {
     'own',
     'bare',
     'retry',
+    'unheard',
   ].map(name => `src/pulse/${name}.ts`),
   words: [
     REPORT,
     ...['held 1 43.1', 'expired 43.1', 'refused 1 stale-epoch', 'reply 1 0 echo 02:00:5e:00:01:02', 'silent 1 0'],
     ...['conflict 0 02:00:00:00:09:09 c0', 'target 0 up', 'target 1 down', 'traffic c0 silent', 'link 0 down -'],
+    ...['peer 1 02:00:5e:00:01:02', 'peer 2 02:00:5e:00:01:02 target', 'claimed 0 02:00:5e:00:01:02'],
     ...['fixed 0 gone', 'fixed 1 gone', 'fixed 0 here', 'fixed 1 down', 'fixed 2 here'],
     ...['{"command":"handover","cold":true}', '{"command":"hold","forMs":', '{"command":"release"}'],
   ].map(text => record(text.startsWith('{') ? 'command' : 'vipd', text).toString('latin1')),

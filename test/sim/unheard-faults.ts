@@ -1,0 +1,52 @@
+// Pairs that never hear each other: heartbeats are filtered from the very start, or signed with
+// different keys, while the LANs of the virtual addresses are well. Drawn from numbers of their
+// own, so that all other schedules are what they were without.
+import type { Fault } from './fault.ts';
+import { FOREVER } from './fault.ts';
+import { Random } from './random.ts';
+import type { Plan } from './schedule.ts';
+import { bySilence, type Single } from './singles.ts';
+
+/** Share of schedules with such a pair. */
+const SHARE = 0.04;
+/** src/vip/native/announce.c. */
+const ANNOUNCED_EVERY_MS = 30_000;
+
+const deaf = (probesToo: boolean): Fault => ({ type: 'heartbeats-dropped', probesToo, atMs: 0, forMs: FOREVER });
+
+export const UNHEARD_SINGLES: readonly Single[] = [
+  (random, _world, deadMs) => ({
+    kind: 'heartbeats never arrive',
+    // Or only after all: then they win.
+    faults: [{ ...deaf(false), forMs: random.chance(0.8) ? FOREVER : random.between(1, 10) * deadMs }],
+    expects: { ownerChangesMin: 0, ownerChangesMax: 0, vacancyMsMax: 0, watchMs: 20 * deadMs },
+  }),
+  (_random, _world, deadMs) => ({
+    kind: 'neither heartbeats nor probes ever arrive',
+    faults: [deaf(true)],
+    // The first announcement that is heard settles it, and each one after that counts until the
+    // next.
+    expects: { ownerChangesMin: 0, ownerChangesMax: 0, vacancyMsMax: 0, watchMs: 2 * ANNOUNCED_EVERY_MS + 20 * deadMs },
+  }),
+  (random, world, deadMs) => ({
+    kind: 'heartbeats never arrive, power loss',
+    faults: [
+      deaf(random.chance(0.5)),
+      { type: 'power', who: 'owner', effects: 0, keepsDisk: true, atMs: random.between(2, 3) * deadMs, forMs: FOREVER },
+    ],
+    // Nothing else is heard of the owner than its announcements, if the probes are lost too.
+    expects: {
+      ownerChangesMin: 1,
+      ownerChangesMax: 1,
+      vacancyMsMax: ANNOUNCED_EVERY_MS + deadMs + bySilence(world, deadMs),
+      watchMs: ANNOUNCED_EVERY_MS + 12 * deadMs + 3 * (world.witness?.leaseMs ?? 0),
+    },
+  }),
+];
+
+export function withUnheardFaults(plan: Plan): Plan {
+  const random = new Random(plan.seed ^ 0x0dea);
+  if (!random.chance(SHARE)) return plan;
+  const deadMs = Math.max(...plan.world.routers.map(({ settings }) => settings.deadMs));
+  return { ...plan, settled: true, ...random.pick(UNHEARD_SINGLES)(random, plan.world, deadMs) };
+}

@@ -9,22 +9,29 @@ import { CLI, follow, type PulseProcess, type Routers } from './routers.ts';
 export interface DirectorOptions extends Partial<ConfigOptions> {
   /** Changes the config's text. */
   readonly edit?: (text: string) => string;
+  /** The command line of another build than this one. */
+  readonly cli?: string;
 }
 
 /** Starts a director in the router's namespace; it ends with the topology. */
 export function startDirector(routers: Routers, router: Router, options: DirectorOptions = {}): PulseProcess {
   const { directory, topology } = routers;
-  const { edit = text => text, ...config } = options;
+  const { edit = text => text, cli = CLI, ...config } = options;
   const text = labConfig({ keyFile: join(directory, 'pair.key'), ...HOST_TIMES, ...config });
-  const file = join(directory, `director-${router}.yaml`);
+  const file = directorConfig(routers, router);
   writeFileSync(file, edit(text));
   const [runDir, stateDir] = [join(directory, router, 'run'), join(directory, router, 'state')];
   for (const path of [runDir, stateDir]) mkdirSync(path, { recursive: true });
   const where = ['--config', file, '--node', router, '--run-dir', runDir, '--state-dir', stateDir];
-  const child = topology.start(router, process.execPath, [CLI, 'director', ...where], {
+  const child = topology.start(router, process.execPath, [cli, 'director', ...where], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   return follow(child);
+}
+
+/** The config file of a router's director. */
+export function directorConfig({ directory }: Routers, router: Router): string {
+  return join(directory, `director-${router}.yaml`);
 }
 
 /** Events of one code in a process' log. */
@@ -44,6 +51,7 @@ export async function tableOf(routers: Routers, router: Router, table = 'inet ta
 /** What the director's status socket says. */
 export interface Status {
   readonly problems: readonly string[];
+  readonly pulse: { readonly role: string } | null;
   readonly kernel: { readonly lastAuditAt: string | null; readonly found: Readonly<Record<string, string>> };
 }
 

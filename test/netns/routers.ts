@@ -13,8 +13,15 @@ import { signalAll } from '../lab/netns.ts';
 import { buildTopology, ROUTERS, type Router, type Topology, wallNow } from '../lab/topology.ts';
 import { beginStep } from '../runner/step.ts';
 
+/** A compiled Tandem: its command line and its vipd. */
+export interface Build {
+  readonly cli: string;
+  readonly vipd: string;
+}
+
 export const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
-const VIPD = fileURLToPath(new URL('../../../dist/vipd-asan', import.meta.url));
+/** This version, its vipd with sanitizers. */
+export const OURS: Build = { cli: CLI, vipd: fileURLToPath(new URL('../../../dist/vipd-asan', import.meta.url)) };
 
 /** A change of the VIP in one router's kernel, as `ip monitor` saw it; wall time in ms. */
 export interface AddressEvent {
@@ -34,8 +41,8 @@ export interface Routers {
   readonly topology: Topology;
   readonly events: readonly AddressEvent[];
   readonly directory: string;
-  /** `node`: the name it goes by, should that be the wrong one. */
-  start(router: Router, node?: Router): PulseProcess;
+  /** `node`: the name it goes by, should that be the wrong one. `build`: another version than the router's own. */
+  start(router: Router, node?: Router, build?: Build): PulseProcess;
   /** Power comes back: nothing runs yet, the address witness does. */
   reboot(router: Router): Promise<void>;
   readonly pulses: Partial<Record<Router, PulseProcess>>;
@@ -62,6 +69,8 @@ export interface RouterOptions {
   readonly times?: Times;
   /** The vipd to run; default: the one with sanitizers. */
   readonly vipd?: string;
+  /** Routers that run another build than this one. */
+  readonly builds?: Readonly<Partial<Record<Router, Build>>>;
   /** A command before pulse's own, such as chrt with its class. */
   readonly scheduling?: readonly string[];
   /** Added to pulse's environment. */
@@ -96,10 +105,10 @@ export async function buildRouters(options: RouterOptions): Promise<Routers> {
     events,
     directory,
     pulses,
-    start(router, node = router) {
+    start(router, node = router, build = options.builds?.[router] ?? { ...OURS, vipd: options.vipd ?? OURS.vipd }) {
       mkdirSync(runDir(router), { recursive: true });
-      const args = [CLI, 'pulse', '--config', configFile, '--node', node, '--run-dir', runDir(router)];
-      const env = { ...process.env, TANDEM_VIPD: options.vipd ?? VIPD, ...options.env };
+      const args = [build.cli, 'pulse', '--config', configFile, '--node', node, '--run-dir', runDir(router)];
+      const env = { ...process.env, TANDEM_VIPD: build.vipd, ...options.env };
       const stateDir = join(directory, router, 'state');
       // setsid: a process group of its own, so that a test can end all of it at once.
       const command = ['--wait', ...(options.scheduling ?? []), process.execPath, ...args, '--state-dir', stateDir];

@@ -3,11 +3,11 @@ import type { At } from '../units/duration.ts';
 import { between, ms } from '../units/duration.ts';
 import type { Epoch } from '../units/epoch.ts';
 import { standsDown } from './conflict.ts';
-import type { Heartbeat, Offer, Will } from './heartbeat.ts';
-import { deadMs, fitnessOf, isReady, isWarm } from './judgement.ts';
+import type { Heartbeat, Offer, Will, WireVersion } from './heartbeat.ts';
+import { deadMs, fitnessOf, isReady, isWarm, lanNumber } from './judgement.ts';
 import { lanLostForSure } from './lan-health.ts';
 import { epochOf, type Machine, roleOf } from './machine.ts';
-import { bootToEcho } from './peer.ts';
+import { bootToEcho, versionToSend } from './peer.ts';
 import { servingNow } from './vipd-events.ts';
 import { witnessGood } from './witness-force.ts';
 
@@ -16,11 +16,14 @@ export function heartbeatFor(machine: Machine, link: number, now: At): Heartbeat
   const { settings, peer } = machine;
   const evidence = peer.links[link];
   const echoed = evidence?.heardAt !== undefined && evidence.bootId === peer.bootId;
+  const silentBefore = (now - deadMs(machine)) as At;
+  const version = versionToSend(peer, silentBefore);
   return {
     kind: 'heartbeat',
+    version,
     nodeId: settings.nodeId,
     bootId: settings.bootId,
-    peerBootId: bootToEcho(peer, (now - deadMs(machine)) as At),
+    peerBootId: bootToEcho(peer, silentBefore),
     seq: machine.sendSeq,
     role: roleOf(machine),
     epoch: epochOf(machine),
@@ -31,6 +34,7 @@ export function heartbeatFor(machine: Machine, link: number, now: At): Heartbeat
     witness: witnessGood(machine, now),
     standsDown: standsDown(machine, now),
     sound: lanLostForSure(machine, now) === undefined,
+    readsVersion2: true,
     priority: settings.priority,
     fitness: fitnessOf(machine, now),
     configDigest: machine.configDigest,
@@ -42,7 +46,7 @@ export function heartbeatFor(machine: Machine, link: number, now: At): Heartbeat
     echoDelayUs:
       echoed && evidence.heardAt !== undefined ? Math.max(0, Math.floor(between(evidence.heardAt, now) * 1000)) : 0,
     offer: offerOf(machine, now),
-    macs: macsOf(machine),
+    macs: macsOf(machine, version),
   };
 }
 
@@ -53,17 +57,20 @@ function offerOf(machine: Machine, now: At): Offer | undefined {
 }
 
 /** One MAC for each LAN that has virtual addresses. */
-function macsOf(machine: Machine): Heartbeat['macs'] {
+function macsOf(machine: Machine, version: WireVersion): Heartbeat['macs'] {
   const byLan = new Map<number, string>();
   for (const [index, lan] of machine.settings.addressLans.entries()) {
     const mac = machine.addressLinks[index]?.mac;
     if (mac) byLan.set(lan, mac);
   }
-  return [...byLan].map(([lan, mac]) => ({ lan, mac }));
+  return [...byLan].map(([lan, mac]) => ({ lan: lanNumber(machine.settings, lan, version), mac }));
 }
 
-/** The will for a term of ownership, to be signed and given to vipd. */
+/**
+ * The will for a term of ownership, to be signed and given to vipd. Always in version 1: it has the same fields in both, and is signed long
+ * before anybody knows who will read it.
+ */
 export function willFor(machine: Machine, epoch: Epoch, peerBootId: string): Will {
   const { nodeId, bootId } = machine.settings;
-  return { kind: 'will', nodeId, bootId, peerBootId, seq: 0, role: 'standby', epoch };
+  return { kind: 'will', version: 1, nodeId, bootId, peerBootId, seq: 0, role: 'standby', epoch };
 }

@@ -1,26 +1,41 @@
-// The heartbeat's wire format: encoder, decoder, signature. Binary, big-endian, at most 256 bytes, HMAC-SHA256 over all of it
-// (docs/ARCHITECTURE.md "Heartbeat" has the table). The last will shares its first 46 bytes. Pure.
+// The heartbeat's wire format, in its two versions: encoder, decoder, signature. Binary, big-endian, at most 256 bytes, HMAC-SHA256 over
+// all of it (docs/ARCHITECTURE.md "Heartbeat" has the table). The last will shares its first 46 bytes. Pure.
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { VIRTUAL_LANS_MAX } from '../config/lan-id.ts';
 import type { Role } from '../feed/message.ts';
 import { type Ms, ms } from '../units/duration.ts';
 import { EPOCH_COUNTER_MAX, type Epoch } from '../units/epoch.ts';
 
 export const DATAGRAM_BYTES_MAX = 256;
 const MAGIC = 0x544e444d; // "TNDM"
-const VERSION = 1;
 const KIND = { heartbeat: 1, will: 2 } as const;
 const HEAD_BYTES = 46;
-const BODY_BYTES = 88;
-const MAC_ENTRY_BYTES = 7;
-const MACS_MAX = 16;
+/** Version 2 has a second byte of flags (none is defined yet, all are ignored) and two bytes for a LAN. */
+const LAYOUT = {
+  1: { bodyBytes: 88, lanBytes: 1 },
+  2: { bodyBytes: 89, lanBytes: 2 },
+} as const;
+export type WireVersion = keyof typeof LAYOUT;
+const MAC_BYTES = 6;
 const HMAC_BYTES = 32;
 const WIRE_ROLES: readonly Role[] = ['starting', 'standby', 'claiming', 'active', 'handing-over', 'stopping'];
 /** Bits that are not listed are ignored: a newer sender may have more to say. */
-const FLAG = { serving: 1, ready: 2, hold: 4, warm: 8, witness: 16, standsDown: 32, sound: 64 } as const;
+const FLAG = {
+  serving: 1,
+  ready: 2,
+  hold: 4,
+  warm: 8,
+  witness: 16,
+  standsDown: 32,
+  sound: 64,
+  readsVersion2: 128,
+} as const;
 /** A boot id that nobody has: "not heard yet". */
 export const BOOT_NONE = '0000000000000000';
 
 interface Head {
+  /** The layout it came in, or is to be sent in. */
+  readonly version: WireVersion;
   /** 1 or 2, see NodeView. */
   readonly nodeId: number;
   /** 8 random bytes as hex, new at each start of pulse. */
@@ -61,6 +76,8 @@ export interface Heartbeat extends Head {
    * sender before this flag never says so.
    */
   readonly sound: boolean;
+  /** It may be answered in version 2. A sender before this flag reads version 1 only. */
+  readonly readsVersion2: boolean;
   readonly priority: number;
   readonly fitness: number;
   /** 8 bytes as hex. */
@@ -74,7 +91,10 @@ export interface Heartbeat extends Head {
   readonly echoSentAtUs: number;
   readonly echoDelayUs: number;
   readonly offer: Offer | undefined;
-  /** MACs of the interfaces that carry VIPs, by index of the LAN in alphabetical order. */
+  /**
+   * MACs of the interfaces that carry VIPs. The LAN: in version 1 its index in alphabetical order, which means another LAN where one was
+   * added or renamed on one router only; in version 2 its lanId().
+   */
   readonly macs: readonly { readonly lan: number; readonly mac: string }[];
 }
 
@@ -103,11 +123,12 @@ export function pairIdOf(pair: string): Buffer {
 /** Encodes and signs a message. `pairId` is pairIdOf(name); `key` the signing key. Throws RangeError for fields out of range. */
 export function encode(message: Message, pairId: Buffer, key: Buffer): Buffer {
   const macs = message.kind === 'heartbeat' ? message.macs : [];
-  if (macs.length > MACS_MAX) throw new RangeError(`at most ${MACS_MAX} MACs fit into a heartbeat, not ${macs.length}`);
-  const size = message.kind === 'will' ? HEAD_BYTES : BODY_BYTES + macs.length * MAC_ENTRY_BYTES;
+  if (macs.length > VIRTUAL_LANS_MAX)
+    throw new RangeError(`at most ${VIRTUAL_LANS_MAX} MACs fit into a heartbeat, not ${macs.length}`);
+  const size = message.kind === 'will' ? HEAD_BYTES : bodyBytes(message.version, macs.length);
   const out = Buffer.alloc(size + HMAC_BYTES);
   out.writeUInt32BE(MAGIC, 0);
-  out[4] = VERSION;
+  out[4] = message.version;
   out[5] = KIND[message.kind];
   out[6] = message.nodeId;
   pairId.copy(out, 8);
@@ -122,6 +143,12 @@ export function encode(message: Message, pairId: Buffer, key: Buffer): Buffer {
   return out;
 }
 
+/** Of a heartbeat, without the signature. */
+function bodyBytes(version: WireVersion, macs: number): number {
+  const layout = LAYOUT[version];
+  return layout.bodyBytes + macs * (layout.lanBytes + MAC_BYTES);
+}
+
 function writeBody(out: Buffer, message: Heartbeat): void {
   out[7] =
     (message.serving ? FLAG.serving : 0) |
@@ -130,7 +157,8 @@ function writeBody(out: Buffer, message: Heartbeat): void {
     (message.warm ? FLAG.warm : 0) |
     (message.witness ? FLAG.witness : 0) |
     (message.standsDown ? FLAG.standsDown : 0) |
-    (message.sound ? FLAG.sound : 0);
+    (message.sound ? FLAG.sound : 0) |
+    (message.readsVersion2 ? FLAG.readsVersion2 : 0);
   out[46] = message.priority;
   out[47] = message.fitness;
   out.write(message.configDigest, 48, 'hex');
@@ -143,11 +171,12 @@ function writeBody(out: Buffer, message: Heartbeat): void {
   out.writeUIntBE(message.offer?.epoch.counter ?? 0, 78, 6);
   out[84] = message.offer?.epoch.node ?? 0;
   out.writeUInt16BE(Math.max(0, Math.floor(message.offer?.remainingMs ?? 0)), 85);
-  out[87] = message.macs.length;
+  const { lanBytes, bodyBytes: listAt } = LAYOUT[message.version];
+  out[listAt - 1] = message.macs.length;
   for (const [i, { lan, mac }] of message.macs.entries()) {
-    const at = BODY_BYTES + i * MAC_ENTRY_BYTES;
-    out[at] = lan;
-    out.write(mac.replaceAll(':', ''), at + 1, 'hex');
+    const at = listAt + i * (lanBytes + MAC_BYTES);
+    out.writeUIntBE(lan, at, lanBytes);
+    out.write(mac.replaceAll(':', ''), at + lanBytes, 'hex');
   }
 }
 
@@ -156,22 +185,24 @@ export function decode(datagram: Buffer, pairId: Buffer, keys: readonly Buffer[]
   if (datagram.length > DATAGRAM_BYTES_MAX) return { ok: false, refusal: 'oversized' };
   if (datagram.length < HEAD_BYTES + HMAC_BYTES) return { ok: false, refusal: 'truncated' };
   if (datagram.readUInt32BE(0) !== MAGIC) return { ok: false, refusal: 'not-tandem' };
-  if (datagram[4] !== VERSION) return { ok: false, refusal: 'version' };
+  const version = datagram[4];
+  if (version !== 1 && version !== 2) return { ok: false, refusal: 'version' };
   if (!datagram.subarray(8, 16).equals(pairId)) return { ok: false, refusal: 'wrong-pair' };
   const signed = datagram.subarray(0, datagram.length - HMAC_BYTES);
   const signature = datagram.subarray(datagram.length - HMAC_BYTES);
   const genuine = keys.some(key => timingSafeEqual(createHmac('sha256', key).update(signed).digest(), signature));
   if (!genuine) return { ok: false, refusal: 'forged' };
-  const message = readSigned(signed);
+  const message = readSigned(signed, version);
   return message ? { ok: true, message } : { ok: false, refusal: 'malformed' };
 }
 
 /** The fields of a datagram whose signature is right; undefined when they make no sense (a newer or a broken sender). */
-function readSigned(bytes: Buffer): Message | undefined {
+function readSigned(bytes: Buffer, version: WireVersion): Message | undefined {
   const role = WIRE_ROLES[bytes[38] as number];
   const nodeId = bytes[6] as number;
   if (role === undefined || nodeId < 1 || nodeId > 2) return undefined;
   const head: Head = {
+    version,
     nodeId,
     bootId: bytes.toString('hex', 16, 24),
     peerBootId: bytes.toString('hex', 24, 32),
@@ -182,14 +213,15 @@ function readSigned(bytes: Buffer): Message | undefined {
   // Counting on from a larger one would run over the field's 48 bits: our own heartbeat could not be written any more.
   if (head.bootId === BOOT_NONE || head.epoch.counter > EPOCH_COUNTER_MAX) return undefined;
   if (bytes[5] === KIND.will) return bytes.length === HEAD_BYTES ? { kind: 'will', ...head } : undefined;
-  if (bytes[5] !== KIND.heartbeat || bytes.length < BODY_BYTES) return undefined;
-  const macCount = bytes[87] as number;
-  if (macCount > MACS_MAX || bytes.length !== BODY_BYTES + macCount * MAC_ENTRY_BYTES) return undefined;
-  const body = readBody(bytes, macCount);
+  const listAt = LAYOUT[version].bodyBytes;
+  if (bytes[5] !== KIND.heartbeat || bytes.length < listAt) return undefined;
+  const macCount = bytes[listAt - 1] as number;
+  if (macCount > VIRTUAL_LANS_MAX || bytes.length !== bodyBytes(version, macCount)) return undefined;
+  const body = readBody(bytes, version, macCount);
   return (body.offer?.epoch.counter ?? 0) > EPOCH_COUNTER_MAX ? undefined : { kind: 'heartbeat', ...head, ...body };
 }
 
-function readBody(bytes: Buffer, macCount: number): Omit<Heartbeat, keyof Head | 'kind'> {
+function readBody(bytes: Buffer, version: WireVersion, macCount: number): Omit<Heartbeat, keyof Head | 'kind'> {
   const flags = bytes[7] as number;
   const offered = bytes.readUIntBE(78, 6);
   return {
@@ -200,6 +232,7 @@ function readBody(bytes: Buffer, macCount: number): Omit<Heartbeat, keyof Head |
     witness: (flags & FLAG.witness) !== 0,
     standsDown: (flags & FLAG.standsDown) !== 0,
     sound: (flags & FLAG.sound) !== 0,
+    readsVersion2: (flags & FLAG.readsVersion2) !== 0,
     priority: bytes[46] as number,
     fitness: bytes[47] as number,
     configDigest: bytes.toString('hex', 48, 56),
@@ -214,9 +247,11 @@ function readBody(bytes: Buffer, macCount: number): Omit<Heartbeat, keyof Head |
         ? undefined
         : { epoch: { counter: offered, node: bytes[84] as number }, remainingMs: ms(bytes.readUInt16BE(85)) },
     macs: Array.from({ length: macCount }, (_, i) => {
-      const at = BODY_BYTES + i * MAC_ENTRY_BYTES;
-      const mac = bytes.toString('hex', at + 1, at + 7).match(/../g) as string[];
-      return { lan: bytes[at] as number, mac: mac.join(':') };
+      const { lanBytes, bodyBytes: listAt } = LAYOUT[version];
+      const at = listAt + i * (lanBytes + MAC_BYTES);
+      const macAt = at + lanBytes;
+      const mac = bytes.toString('hex', macAt, macAt + MAC_BYTES).match(/../g) as string[];
+      return { lan: bytes.readUIntBE(at, lanBytes), mac: mac.join(':') };
     }),
   };
 }

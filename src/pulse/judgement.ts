@@ -4,8 +4,9 @@ import type { Fields } from '../log/event.ts';
 import { type At, after, between, type Ms, ms } from '../units/duration.ts';
 import { compareEpochs, type Epoch, newerEpoch } from '../units/epoch.ts';
 import { standsDown } from './conflict.ts';
+import type { WireVersion } from './heartbeat.ts';
 import { hearsNothing, lansAlive } from './lan-health.ts';
-import type { Idle, Machine, Probing } from './machine.ts';
+import type { Idle, LanSettings, Machine, Probing, Settings } from './machine.ts';
 import { missingOwn, whyOwnBars } from './own.ts';
 import { isServing } from './peer.ts';
 import { seesKernel } from './proof-view.ts';
@@ -144,10 +145,17 @@ export function suspectAt(machine: Machine): At {
  * The peer's MAC on the LAN of address `index`: from its heartbeats; if none was ever heard, as its
  * own address was resolved.
  */
-export function peerMac({ settings, peer, unheard }: Machine, index: number): string | undefined {
+export function peerMac({ settings, peer: { last }, unheard }: Machine, index: number): string | undefined {
   const lan = settings.addressLans[index];
-  if (!peer.last) return lan === undefined ? undefined : unheard.macs[lan];
-  return peer.last.macs.find(entry => entry.lan === lan)?.mac;
+  if (lan === undefined) return undefined;
+  if (!last) return unheard.macs[lan];
+  const number = lanNumber(settings, lan, last.version);
+  return last.macs.find(entry => entry.lan === number)?.mac;
+}
+
+/** What heartbeats of a version call the LAN at this index. */
+export function lanNumber({ lans }: Settings, index: number, version: WireVersion): number {
+  return version === 1 ? index : (lans[index] as LanSettings).id;
 }
 
 /**

@@ -33,7 +33,7 @@ export interface Settings {
   readonly keepsSessions: boolean;
   readonly configDigest: string;
   readonly links: number;
-  /** For every virtual address: its LAN's index (in alphabetical order), as in heartbeats. */
+  /** For every virtual address: its LAN's index (in alphabetical order), as in heartbeats of version 1. */
   readonly addressLans: readonly number[];
   /** In alphabetical order. */
   readonly lans: readonly LanSettings[];
@@ -49,6 +49,8 @@ export interface Settings {
 
 export interface LanSettings {
   readonly name: string;
+  /** lanId() of the name: what heartbeats of version 2 call it. */
+  readonly id: number;
   readonly interface: string;
   /** It has virtual addresses: clients or real servers are there. */
   readonly vips: boolean;

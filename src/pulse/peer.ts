@@ -2,7 +2,7 @@
 // when it was last heard serving. DESIGN.md invariants 3, 6 and 7. Pure.
 import type { At } from '../units/duration.ts';
 import { compareEpochs, EPOCH_NONE, type Epoch, newerEpoch } from '../units/epoch.ts';
-import { BOOT_NONE, type Heartbeat, type Message, type Will } from './heartbeat.ts';
+import { BOOT_NONE, type Heartbeat, type Message, type Will, type WireVersion } from './heartbeat.ts';
 
 /** Boot ids of the peer's earlier lives that are remembered, so that captured datagrams of theirs stay refused. */
 const RETIRED_MAX = 256;
@@ -97,8 +97,19 @@ export function unknownPeer(ownBootId: string, peerNodeId: number, links: number
 
 /** The boot id to echo to the peer: its proven one, unless that has been silent since `silentBefore`. */
 export function bootToEcho(peer: PeerEvidence, silentBefore: At): string {
-  const proven = peer.heardAt !== undefined && peer.heardAt >= silentBefore;
-  return proven || peer.candidate === BOOT_NONE ? peer.bootId : peer.candidate;
+  return isHeard(peer, silentBefore) || peer.candidate === BOOT_NONE ? peer.bootId : peer.candidate;
+}
+
+/**
+ * The version of the next heartbeat: 2 while the peer's proven life is heard and has said that it reads it. Who has been silent since
+ * `silentBefore` may come back as a version that does not, and must be able to prove itself.
+ */
+export function versionToSend(peer: PeerEvidence, silentBefore: At): WireVersion {
+  return isHeard(peer, silentBefore) && peer.last?.readsVersion2 === true ? 2 : 1;
+}
+
+function isHeard({ heardAt }: PeerEvidence, silentBefore: At): boolean {
+  return heardAt !== undefined && heardAt >= silentBefore;
 }
 
 /** What the hearer knows of itself. */

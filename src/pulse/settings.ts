@@ -1,4 +1,5 @@
 // The config as one router's election sees it. Pure.
+import { lanId } from '../config/lan-id.ts';
 import type { NodeView } from '../config/node.ts';
 import type { Config, ServiceConfig } from '../config/schema.ts';
 import { ms } from '../units/duration.ts';
@@ -37,6 +38,7 @@ function lanSettings(view: NodeView, lan: string): LanSettings {
   const on = [...view.addresses, ...view.targets, ...view.links].find(item => item.lan === lan);
   return {
     name: lan,
+    id: lanId(lan),
     interface: on?.interface ?? '',
     vips: view.addresses.some(address => address.lan === lan),
     targets: indexes(view.targets),

@@ -52,6 +52,16 @@ services:
 
 const SECOND_SERVICE_AFTER = '      s2: { address: 198.51.100.12 }\n';
 
+/** SOUND with further LANs, each with a network of its own and what `more` says of it. */
+function moreLans(names: readonly string[], more: (net: number) => string): Edit[] {
+  const lans = names.map((name, index) => {
+    const net = 16 * (index + 1);
+    const own = `{ a: 203.0.113.${net + 1}/28, b: 203.0.113.${net + 2}/28 }`;
+    return `  ${name}: { interface: eth${index + 10}, addresses: ${own}${more(net)} }\n`;
+  });
+  return [['heartbeat:\n', `${lans.join('')}heartbeat:\n`]];
+}
+
 /** SOUND with a second service, whose VIP and other fields are given. */
 function second(vip: string, rest: string): Edit {
   const more = `  more:\n    vip: ${vip}\n    servers_lan: servers\n${rest}\n`;
@@ -416,6 +426,23 @@ const CASES: readonly Case[] = [
     edits: [['192.0.2.101]', `${Array.from({ length: 63 }, (_, n) => `192.0.2.${101 + n}`).join(', ')}]`]],
     told: [
       '6:3: error: 65 VIPs and gateways in all, more than the 64 that a pair can hold; write at most 64, or use a second pair',
+    ],
+  },
+  {
+    mistake: 'two LANs whose names have the same short id',
+    edits: moreLans(['lan86', 'lan110'], () => ''),
+    told: [
+      '25:11: error: LAN "lan110" has the same short id in heartbeats as LAN "lan86", by chance; give one of them another name',
+    ],
+  },
+  {
+    mistake: 'more LANs with virtual addresses than a heartbeat has room for',
+    edits: moreLans(
+      Array.from({ length: 15 }, (_, n) => `more${n}`),
+      net => `, gateways: [203.0.113.${net + 3}]`,
+    ),
+    told: [
+      '6:3: error: 17 LANs have VIPs or gateways, more than the 16 that fit into a heartbeat; use 16 at most, or a second pair',
     ],
   },
   {

@@ -9,6 +9,7 @@ export const PEER_BOOT = '1112131415161718';
 export function aHeartbeat(): Heartbeat {
   return {
     kind: 'heartbeat',
+    version: 1,
     nodeId: 2,
     bootId: PEER_BOOT,
     peerBootId: OWN_BOOT,
@@ -22,6 +23,7 @@ export function aHeartbeat(): Heartbeat {
     witness: false,
     standsDown: false,
     sound: true,
+    readsVersion2: true,
     priority: 100,
     fitness: 3,
     configDigest: 'aabbccddeeff0011',
@@ -39,9 +41,15 @@ export function aHeartbeat(): Heartbeat {
   };
 }
 
+/** The same in version 2. */
+export function aSecond(): Heartbeat {
+  return { ...aHeartbeat(), version: 2, macs: aHeartbeat().macs.map(({ lan, mac }) => ({ lan: 1_001 + lan, mac })) };
+}
+
 export function aWill(): Will {
   return {
     kind: 'will',
+    version: 1,
     nodeId: 2,
     bootId: PEER_BOOT,
     peerBootId: OWN_BOOT,

@@ -41,7 +41,8 @@ function versionsTest(title: string, older: readonly Router[], body: (act: Act) 
     built += 1;
     const { old } = t.context;
     const builds = Object.fromEntries(older.map(router => [router, old]));
-    const routers = await buildRouters({ prefix: `tp${process.pid}-v${built}-`, builds });
+    const prefix = `tp${process.pid}-v${built}-`;
+    const routers = await buildRouters({ prefix, builds, scheduling: ['chrt', '--rr', '50'] });
     try {
       routers.start('r1');
       routers.start('r2');
@@ -91,6 +92,33 @@ async function handOver(act: Act, from: Router, to: Router): Promise<void> {
   t.true(routers.overlapMs() <= LEASE_MS, `overlap ${routers.overlapMs()} ms is bounded by the lease`);
 }
 
+/** Counts heartbeats and wills that come in, by the version byte behind UDP header and magic. */
+const COUNT_VERSIONS = `table inet versions {
+  chain input {
+    type filter hook input priority -400
+    udp dport 694 @th,96,8 1 counter comment "version 1"
+    udp dport 694 @th,96,8 2 counter comment "version 2"
+  }
+}
+`;
+
+/** In which versions each router is spoken to within a while. */
+async function spoken({ routers }: Act): Promise<Record<Router, string[]>> {
+  const heard: Record<Router, string[]> = { r1: [], r2: [] };
+  const nft = (router: Router, args: readonly string[], input = '') =>
+    routers.topology.exec(router, 'nft', args, { input });
+  for (const router of ROUTERS) await nft(router, ['-f', '-'], COUNT_VERSIONS);
+  await sleep(5 * INTERVAL_MS);
+  for (const router of ROUTERS) {
+    const { stdout } = await nft(router, ['list', 'table', 'inet', 'versions']);
+    heard[router] = [...stdout.matchAll(/counter packets [1-9]\d* bytes \d+ comment "([^"]+)"/g)].map(
+      match => match[1] as string,
+    );
+    await nft(router, ['delete', 'table', 'inet', 'versions']);
+  }
+  return heard;
+}
+
 /** SIGTERM, then the same router in another version, with the run and state directories as they were left. */
 async function replace({ t, routers }: Act, router: Router, build: Build): Promise<void> {
   signalAll(await pulsePids(routers, router), 'SIGTERM');
@@ -118,6 +146,7 @@ for (const [title, older] of [
     await handOver(act, 'r1', 'r2');
     await handOver(act, 'r2', 'r1');
     await nothingRefused(act);
+    t.deepEqual(await spoken(act), { r1: ['version 1'], r2: ['version 1'] });
 
     const at = wallNow();
     signalAll(await pulsePids(routers, 'r1'), 'SIGKILL');
@@ -152,8 +181,11 @@ for (const [title, before, after] of [
     const { t, routers, old } = act;
     const build = after === 'old' ? old : OURS;
     const at = wallNow();
+    const spokenBy = (version: number) => ({ r1: [`version ${version}`], r2: [`version ${version}`] });
+    t.deepEqual(await spoken(act), spokenBy(before === 'old' ? 1 : 2));
     await replace(act, 'r2', build);
     await routers.settle('r1');
+    t.deepEqual(await spoken(act), spokenBy(1), 'what both read');
     t.is(routers.goneAt('r1', at), undefined, 'the standby goes first: nothing moves');
     // Active: it hands over by itself as it stops.
     await replace(act, 'r1', build);
@@ -162,6 +194,7 @@ for (const [title, before, after] of [
     const gap = (routers.heldAt('r2', at) ?? Infinity) - (routers.goneAt('r1', at) ?? -Infinity);
     t.true(gap <= 0, `r2 had the VIP ${gap} ms after r1 let go`);
     t.true(routers.overlapMs() <= LEASE_MS, `overlap ${routers.overlapMs()} ms`);
+    t.deepEqual(await spoken(act), spokenBy(after === 'old' ? 1 : 2));
     await nothingRefused(act);
   });
 

@@ -32,9 +32,9 @@ export const SETTINGS: Settings = {
   links: 2,
   addressLans: [0, 1],
   lans: [
-    { name: 'clients', interface: 'c0', vips: true, targets: [0], links: [0] },
-    { name: 'servers', interface: 's0', vips: true, targets: [1], links: [] },
-    { name: 'cross', interface: 'x0', vips: false, targets: [], links: [1] },
+    { name: 'clients', id: 1001, interface: 'c0', vips: true, targets: [0], links: [0] },
+    { name: 'servers', id: 1002, interface: 's0', vips: true, targets: [1], links: [] },
+    { name: 'cross', id: 1003, interface: 'x0', vips: false, targets: [], links: [1] },
   ],
   fixed: [],
   onIsolation: 'release',
@@ -45,6 +45,7 @@ export const SETTINGS: Settings = {
 
 const BEAT: Heartbeat = {
   kind: 'heartbeat',
+  version: 1,
   nodeId: 2,
   bootId: PEER_BOOT,
   peerBootId: OWN_BOOT,
@@ -58,6 +59,7 @@ const BEAT: Heartbeat = {
   witness: false,
   standsDown: false,
   sound: true,
+  readsVersion2: false,
   priority: 90,
   fitness: 3,
   configDigest: SETTINGS.configDigest,
@@ -152,6 +154,7 @@ export class Driver {
   hearWill(): void {
     const will: Will = {
       kind: 'will',
+      version: 1,
       nodeId: 2,
       bootId: PEER_BOOT,
       peerBootId: OWN_BOOT,

@@ -10,6 +10,7 @@ const KEY = Buffer.alloc(32, 1);
 
 const HEARTBEAT: Heartbeat = {
   kind: 'heartbeat',
+  version: 1,
   nodeId: 1,
   bootId: '0102030405060708',
   peerBootId: '1112131415161718',
@@ -23,6 +24,7 @@ const HEARTBEAT: Heartbeat = {
   witness: true,
   standsDown: false,
   sound: true,
+  readsVersion2: false,
   priority: 150,
   fitness: 3,
   configDigest: 'aabbccddeeff0011',
@@ -35,8 +37,16 @@ const HEARTBEAT: Heartbeat = {
   offer: { epoch: { counter: 43, node: 2 }, remainingMs: ms(90) },
   macs: [{ lan: 0, mac: '02:00:5e:00:01:02' }],
 };
+/** The same in version 2, where a LAN has an id of two bytes. */
+const SECOND: Heartbeat = {
+  ...HEARTBEAT,
+  version: 2,
+  readsVersion2: true,
+  macs: [{ lan: 0xfedc, mac: '02:00:5e:00:01:02' }],
+};
 const WILL: Will = {
   kind: 'will',
+  version: 1,
   nodeId: 2,
   bootId: '2122232425262728',
   peerBootId: '0102030405060708',
@@ -58,17 +68,74 @@ test('a heartbeat is these bytes, and reads back as it was', t => {
   t.deepEqual(decode(bytes, PAIR, [KEY]), { ok: true, message: HEARTBEAT });
 });
 
-test('a will is 78 bytes and reads back', t => {
-  const bytes = encode(WILL, PAIR, KEY);
-  t.is(bytes.length, 78);
-  t.deepEqual(decode(bytes, PAIR, [KEY]), { ok: true, message: WILL });
+test('in version 2 it is these bytes: further flags, and a LAN of two bytes', t => {
+  const bytes = encode(SECOND, PAIR, KEY);
+  t.is(bytes.subarray(0, 8).toString('hex'), '544e444d020101db', 'magic, version, kind, node, flags');
+  t.true(bytes.subarray(8, 87).equals(encode(HEARTBEAT, PAIR, KEY).subarray(8, 87)), 'the rest is where it was');
+  t.is(bytes.subarray(87, 97).toString('hex'), '00' + '01' + 'fedc' + '02005e000102');
+  t.is(bytes.length, 89 + 8 + 32);
+  t.deepEqual(decode(bytes, PAIR, [KEY]), { ok: true, message: SECOND });
+  bytes[87] = 0xff;
+  sign(bytes);
+  t.deepEqual(decode(bytes, PAIR, [KEY]), { ok: true, message: SECOND }, 'flags of a later version are ignored');
 });
 
-test('the largest heartbeat fits the limit, a larger one is refused when made', t => {
-  const macs = Array.from({ length: 16 }, (_, lan) => ({ lan, mac: '02:00:5e:00:01:02' }));
-  t.true(encode({ ...HEARTBEAT, macs }, PAIR, KEY).length <= DATAGRAM_BYTES_MAX);
-  t.throws(() => encode({ ...HEARTBEAT, macs: [...macs, ...macs] }, PAIR, KEY), { message: /at most 16/ });
+test('a will is 78 bytes in both versions and reads back', t => {
+  for (const version of [1, 2] as const) {
+    const bytes = encode({ ...WILL, version }, PAIR, KEY);
+    t.is(bytes.length, 78);
+    t.deepEqual(decode(bytes, PAIR, [KEY]), { ok: true, message: { ...WILL, version } });
+  }
 });
+
+for (const message of [HEARTBEAT, SECOND]) {
+  test(`version ${message.version}: the largest heartbeat fits the limit, a larger one is refused when made`, t => {
+    const macs = Array.from({ length: 16 }, (_, i) => ({ lan: 255 - i, mac: '02:00:5e:00:01:02' }));
+    const largest = { ...message, macs };
+    const bytes = encode(largest, PAIR, KEY);
+    t.true(bytes.length <= DATAGRAM_BYTES_MAX, `${bytes.length}`);
+    t.deepEqual(decode(bytes, PAIR, [KEY]), { ok: true, message: largest });
+    t.throws(() => encode({ ...message, macs: [...macs, ...macs] }, PAIR, KEY), { message: /at most 16/ });
+  });
+
+  test(`version ${message.version}: signed, but shorter or longer than it says, is malformed`, t => {
+    const whole = encode(message, PAIR, KEY).subarray(0, -32);
+    for (let length = 46; length <= 224; length += 1) {
+      if (length === whole.length) continue;
+      const bytes = Buffer.alloc(length + 32);
+      whole.copy(bytes, 0, 0, Math.min(length, whole.length));
+      sign(bytes);
+      t.deepEqual(decode(bytes, PAIR, [KEY]), { ok: false, refusal: 'malformed' }, `${length} bytes`);
+    }
+    for (let count = 0; count <= 255; count += 1) {
+      if (count === 1) continue;
+      const bytes = encode(message, PAIR, KEY);
+      bytes[message.version === 1 ? 87 : 88] = count;
+      sign(bytes);
+      t.deepEqual(decode(bytes, PAIR, [KEY]), { ok: false, refusal: 'malformed' }, `${count} MACs`);
+    }
+  });
+}
+
+test('one version is not taken for the other: the length tells', t => {
+  for (const [message, version] of [
+    [HEARTBEAT, 2],
+    [SECOND, 1],
+  ] as const) {
+    const bytes = encode(message, PAIR, KEY);
+    bytes[4] = version;
+    sign(bytes);
+    t.deepEqual(decode(bytes, PAIR, [KEY]), { ok: false, refusal: 'malformed' });
+  }
+});
+
+/** Signs what a test has changed. */
+function sign(bytes: Buffer): void {
+  createHmac('sha256', KEY)
+    .update(bytes.subarray(0, -32))
+    .digest()
+    .copy(bytes, bytes.length - 32);
+}
 
 const good = encode(HEARTBEAT, PAIR, KEY);
 const changed = (at: number, value: number) => {
@@ -83,7 +150,9 @@ for (const [title, datagram, refusal] of [
   ['a heartbeat with something behind it', Buffer.concat([good, Buffer.alloc(4)]), 'forged'],
   ['an oversized datagram', Buffer.concat([good, Buffer.alloc(300)]), 'oversized'],
   ['another protocol', changed(0, 0x55), 'not-tandem'],
-  ['another version', changed(4, 2), 'version'],
+  ['version 0', changed(4, 0), 'version'],
+  ['a later version', changed(4, 3), 'version'],
+  ['another version', changed(4, 2), 'forged'],
   ['another pair', changed(8, (good[8] as number) ^ 1), 'wrong-pair'],
   ['a changed field', changed(46, 255), 'forged'],
   ['a changed signature', changed(good.length - 1, (good.at(-1) as number) ^ 1), 'forged'],
@@ -120,14 +189,11 @@ test('an epoch that nobody could count on from is malformed: the next one must f
   t.deepEqual(decode(encode(most, PAIR, KEY), PAIR, [KEY]), { ok: true, message: most });
 });
 
-test('flags that this version does not know are ignored, those it knows stand by themselves', t => {
+test('each flag stands by itself', t => {
   const resigned = (flags: number) => {
     const bytes = encode(HEARTBEAT, PAIR, KEY);
     bytes[7] = flags;
-    createHmac('sha256', KEY)
-      .update(bytes.subarray(0, -32))
-      .digest()
-      .copy(bytes, bytes.length - 32);
+    sign(bytes);
     return decode(bytes, PAIR, [KEY]);
   };
   const none = {
@@ -138,17 +204,32 @@ test('flags that this version does not know are ignored, those it knows stand by
     witness: false,
     standsDown: false,
     sound: false,
+    readsVersion2: false,
   };
-  t.deepEqual(resigned(0x80), { ok: true, message: { ...HEARTBEAT, ...none } });
-  t.deepEqual(resigned(0x88), { ok: true, message: { ...HEARTBEAT, ...none, warm: true } });
+  t.deepEqual(resigned(0x00), { ok: true, message: { ...HEARTBEAT, ...none } });
+  t.deepEqual(resigned(0x80), { ok: true, message: { ...HEARTBEAT, ...none, readsVersion2: true } });
+  t.deepEqual(resigned(0x08), { ok: true, message: { ...HEARTBEAT, ...none, warm: true } });
   t.deepEqual(resigned(0x04), { ok: true, message: { ...HEARTBEAT, ...none, hold: true } });
-  t.deepEqual(resigned(0xc0), { ok: true, message: { ...HEARTBEAT, ...none, sound: true } });
+  t.deepEqual(resigned(0x40), { ok: true, message: { ...HEARTBEAT, ...none, sound: true } });
 });
 
 test('no bytes make the decoder throw', t => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 400 }), bytes => {
       t.false(decode(Buffer.from(bytes), PAIR, [KEY]).ok);
+    }),
+    { numRuns: 2_000 },
+  );
+  // Nor do those that the key's owner has signed.
+  fc.assert(
+    fc.property(fc.constantFrom(1, 2, 3), fc.uint8Array({ minLength: 46, maxLength: 224 }), (version, body) => {
+      const bytes = Buffer.concat([body, Buffer.alloc(32)]);
+      bytes.write('TNDM', 0, 'latin1');
+      bytes[4] = version;
+      PAIR.copy(bytes, 8);
+      sign(bytes);
+      const decoded = decode(bytes, PAIR, [KEY]);
+      if (decoded.ok) t.deepEqual(decode(encode(decoded.message, PAIR, KEY), PAIR, [KEY]), decoded);
     }),
     { numRuns: 2_000 },
   );

@@ -1,7 +1,7 @@
 // Which datagrams of the peer count: freshness, replay, order, wills.
 import test from 'ava';
 import type { Heartbeat, Will } from '../../src/pulse/heartbeat.ts';
-import { bootToEcho, isServing, type PeerEvidence, receive, unknownPeer } from '../../src/pulse/peer.ts';
+import { bootToEcho, isServing, type PeerEvidence, receive, unknownPeer, versionToSend } from '../../src/pulse/peer.ts';
 import { type At, ms } from '../../src/units/duration.ts';
 
 const OWN = 'aaaaaaaaaaaaaaaa';
@@ -11,6 +11,7 @@ const LIFE_2 = '2222222222222222';
 function beat(change: Partial<Heartbeat> = {}): Heartbeat {
   return {
     kind: 'heartbeat',
+    version: 1,
     nodeId: 2,
     bootId: LIFE_1,
     peerBootId: OWN,
@@ -24,6 +25,7 @@ function beat(change: Partial<Heartbeat> = {}): Heartbeat {
     witness: false,
     standsDown: false,
     sound: true,
+    readsVersion2: false,
     priority: 100,
     fitness: 3,
     configDigest: '0000000000000000',
@@ -42,6 +44,7 @@ function beat(change: Partial<Heartbeat> = {}): Heartbeat {
 function will(change: Partial<Will> = {}): Will {
   return {
     kind: 'will',
+    version: 1,
     nodeId: 2,
     bootId: LIFE_1,
     peerBootId: OWN,
@@ -137,4 +140,24 @@ test('a heartbeat that waited while this process was late is heard when it was s
   const fresh = beat({ seq: 2, echoSentAtUs: 4_995_000, echoDelayUs: 4_000 });
   t.is(receive(first, 0, fresh, now, hearer).peer.heardAt, now);
   t.is(receive(first, 0, { ...waited, seq: 3 }, now, { ...hearer, lateAt: undefined }).peer.heardAt, now, 'never late');
+});
+
+test('version 2 is for the life of the peer that has said it reads it, while that is heard', t => {
+  // Each is heard 100 ms after the one before, from 0 on.
+  const send = (silentBefore: number, ...messages: readonly (Heartbeat | Will)[]) =>
+    versionToSend(
+      hear(...messages.map(message => [0, message] as [number, Heartbeat | Will])).peer,
+      silentBefore as At,
+    );
+  const reader = (change: Partial<Heartbeat> = {}) => beat({ readsVersion2: true, ...change });
+  const newLife = { bootId: LIFE_2, seq: 1 } as const;
+  t.is(send(0), 1, 'nothing heard yet');
+  t.is(send(0, reader({ peerBootId: '0000000000000000' })), 1, 'heard, but not proven to be alive');
+  t.is(send(0, beat()), 1, 'of the version before');
+  t.is(send(0, reader()), 2);
+  t.is(send(50, reader()), 1, 'silent: it may come back as any version');
+  t.is(send(0, beat(), reader(newLife)), 2, 'upgraded');
+  t.is(send(0, reader(), beat(newLife)), 1, 'gone back to the version before');
+  t.is(send(50, reader(), beat({ ...newLife, peerBootId: LIFE_1 })), 1, 'gone back, and not proven yet');
+  t.is(send(0, reader(), will(), reader({ seq: 2 })), 2, 'a will changes nothing');
 });

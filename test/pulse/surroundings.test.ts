@@ -56,7 +56,7 @@ test('one sign of life anywhere is no isolation: a target, a frame, a heartbeat'
 });
 
 test('without targets a quiet LAN is no isolation', t => {
-  const lans = [{ name: 'clients', interface: 'c0', vips: true, targets: [], links: [0] }];
+  const lans = [{ name: 'clients', id: 1001, interface: 'c0', vips: true, targets: [], links: [0] }];
   const driver = Driver.active({ lans, addressLans: [0] });
   driver.peer = undefined;
   driver.vipd({ type: 'traffic', iface: 'c0', alive: false });
@@ -75,9 +75,9 @@ test('lost carrier hands over at once, without waiting for the next heartbeat', 
 
 test('a LAN whose targets all fall silent here only moves the addresses; one target alone moves nothing', t => {
   const lans = [
-    { name: 'clients', interface: 'c0', vips: true, targets: [0, 1], links: [] },
-    { name: 'servers', interface: 's0', vips: true, targets: [], links: [] },
-    { name: 'cross', interface: 'x0', vips: false, targets: [], links: [0, 1] },
+    { name: 'clients', id: 1002, interface: 'c0', vips: true, targets: [0, 1], links: [] },
+    { name: 'servers', id: 1003, interface: 's0', vips: true, targets: [], links: [] },
+    { name: 'cross', id: 1004, interface: 'x0', vips: false, targets: [], links: [0, 1] },
   ];
   const driver = Driver.active({ lans });
   driver.vipd({ type: 'target', index: 0, up: false });

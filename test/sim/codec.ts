@@ -27,11 +27,23 @@ export const OBJECTS: Codec = {
   unpack: packed => packed as Message,
 };
 
-/** A peer of the version before flags were added: it sends none of them, and what it cannot read it does not use. */
-export function olderVersion(codec: Codec): Codec {
+/**
+ * A router whose pulse is of an older version in some of its lives: then it sends no flags that were added, and what it cannot read
+ * it does not use.
+ */
+export function sometimesOlder(codec: Codec, isOlder: () => boolean): Codec {
   return {
-    pack: message =>
-      codec.pack(message.kind === 'heartbeat' ? ({ ...message, warm: false, sound: false } as Heartbeat) : message),
-    unpack: packed => codec.unpack(packed),
+    pack: message => codec.pack(isOlder() && message.kind === 'heartbeat' ? withoutFlags(message) : message),
+    unpack(packed) {
+      const message = codec.unpack(packed);
+      if (!message || !isOlder()) return message;
+      if (message.version !== 1) return undefined;
+      // It does not know the flag, so it never speaks version 2 itself.
+      return message.kind === 'heartbeat' ? { ...message, readsVersion2: false } : message;
+    },
   };
+}
+
+function withoutFlags(message: Heartbeat): Heartbeat {
+  return { ...message, warm: false, sound: false, readsVersion2: false };
 }

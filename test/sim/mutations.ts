@@ -352,7 +352,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a peer that was never heard is not resolved',
-    patches: [pulse('judgement', 'return lan === undefined ? undefined : unheard.macs[lan];', 'return undefined;')],
+    patches: [pulse('judgement', 'return unheard.macs[lan];', 'return undefined;')],
     kind: 'heartbeats never arrive',
     expects: ['liveness', 'one-owner'],
   },
@@ -369,5 +369,17 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
     kind: 'neither heartbeats nor probes ever arrive',
     expects: ['no-change', 'flap', 'one-owner', 'liveness'],
+  },
+  {
+    name: 'version 2 is sent to a peer that has not said that it reads it',
+    patches: [pulse('peer', 'peer.last?.readsVersion2 === true ? 2 : 1', 'true ? 2 : 1')],
+    kind: 'handover',
+    expects: ['liveness', 'convergence', 'takeover-time'],
+  },
+  {
+    name: 'version 2 goes on to a peer that is silent and may come back as a version that does not read it',
+    patches: [pulse('peer', 'isHeard(peer, silentBefore) && peer.last', 'peer.last')],
+    kind: 'both started again, then old datagrams are played back, then a handover',
+    expects: ['liveness', 'convergence', 'takeover-time'],
   },
 ];

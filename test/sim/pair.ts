@@ -104,8 +104,8 @@ export class Pair {
       links: this.#options.links ?? 2,
       addressLans: [0, 1],
       lans: [
-        { name: 'clients', interface: 'c0', vips: true, targets: [], links: [0] },
-        { name: 'servers', interface: 's0', vips: true, targets: [], links: [1] },
+        { name: 'clients', id: 1001, interface: 'c0', vips: true, targets: [], links: [0] },
+        { name: 'servers', id: 1002, interface: 's0', vips: true, targets: [], links: [1] },
       ],
       fixed: [],
       onIsolation: 'release',

@@ -100,6 +100,11 @@ export class Router implements VipdHost, PulseHost {
     return this.world.routers[1 - this.index] as Router;
   }
 
+  /** How often its pulse has been started. */
+  get boots(): number {
+    return this.#boots;
+  }
+
   bootId(): string {
     return `${this.index + 1}${String(this.#boots).padStart(15, '0')}`;
   }

@@ -140,6 +140,7 @@ export function lansOf({
 }: Pick<Common, 'targets' | 'networks' | 'linkLans'>): Settings['lans'] {
   return Array.from({ length: networks }, (_, lan) => ({
     name: `lan${lan}`,
+    id: 1_000 + lan,
     interface: `if${lan}`,
     vips: lan < 2,
     targets: lan < 2 ? Array.from({ length: targets }, (_, nth) => lan * targets + nth) : [],

@@ -101,7 +101,7 @@ function replay(seed: number, json: boolean): number {
   const out = [
     `seed ${seed}: ${plan.kind}`,
     `H/L/D ${times.join(' and ')} ms, priorities ${routers.map(r => r.settings.priority).join(' and ')}, packet lease ${routers[0].gated ? 'on' : 'off'}`,
-    `heartbeats on lan ${linkLans.join(', ')}; witness ${witness ? `${witness.leaseMs} ms` : 'none'}; ${older === undefined ? 'same versions' : `r${older + 1} is older`}; ${wire ? 'encoded' : 'as objects'}`,
+    `heartbeats on lan ${linkLans.join(', ')}; witness ${witness ? `${witness.leaseMs} ms` : 'none'}; ${older === undefined ? 'same versions' : `r${older + 1} is of an older version in every other life`}; ${wire ? 'encoded' : 'as objects'}`,
     ...plan.faults.map(fault => `planned at +${fault.atMs.toFixed(1)} ms: ${describeFault(fault)}`),
     '',
     ...lines.map(({ atMs, who, text }) => `${atMs.toFixed(2).padStart(10)}  ${who.padEnd(7)} ${text}`),

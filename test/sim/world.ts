@@ -3,7 +3,7 @@
 import type { FixedSettings, Settings } from '../../src/pulse/machine.ts';
 import type { FixedState } from '../../src/vip/protocol.ts';
 import { ClientModel } from './clients.ts';
-import { type Codec, OBJECTS, olderVersion, WIRE } from './codec.ts';
+import { type Codec, OBJECTS, sometimesOlder, WIRE } from './codec.ts';
 import { Monitor } from './monitor.ts';
 import { CLIENTS, HOSTS, Network, R1, R2 } from './network.ts';
 import { Random } from './random.ts';
@@ -43,7 +43,7 @@ export interface WorldOptions {
   readonly jitterMs: number;
   readonly pipeJitterMs: number;
   readonly wire: boolean;
-  /** This router runs the version before. */
+  /** This router runs the version before in every other life of its pulse. */
   readonly older: 0 | 1 | undefined;
   readonly witness: { readonly leaseMs: number; readonly timeoutMs: number } | undefined;
   readonly mutation: VipdMutation | undefined;
@@ -114,10 +114,9 @@ export class World {
     const noFault = (router: RouterOptions) => router.settings.fixed.map(() => ({ faults: 0, withCarrier: false }));
     this.#ownFaults = [noFault(options.routers[0]), noFault(options.routers[1])];
     const codec = options.wire ? WIRE : OBJECTS;
-    this.#codecs = [
-      options.older === 0 ? olderVersion(codec) : codec,
-      options.older === 1 ? olderVersion(codec) : codec,
-    ];
+    const codecOf = (index: 0 | 1): Codec =>
+      options.older === index ? sometimesOlder(codec, () => this.#isOlder(index)) : codec;
+    this.#codecs = [codecOf(0), codecOf(1)];
     const both = options.routers.map(router => router.settings);
     const most = (field: 'intervalMs' | 'leaseMs' | 'deadMs' | 'aloneKeepMs') => Math.max(...both.map(s => s[field]));
     this.longest = {
@@ -159,6 +158,11 @@ export class World {
 
   dropsEcho(): boolean {
     return this.probesDropped || (this.echoDropped > 0 && this.random.chance(this.echoDropped));
+  }
+
+  /** Every other life is of the older version: it is upgraded, or goes back, where its pulse starts anew. */
+  #isOlder(index: 0 | 1): boolean {
+    return (this.options.seed + (this.routers[index] as Router).boots) % 2 === 0;
   }
 
   codec(router: number): Codec {

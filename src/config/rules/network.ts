@@ -9,6 +9,7 @@ import {
   prefixOf,
   specialUse,
 } from '../../units/address.ts';
+import { lanId, VIRTUAL_LANS_MAX } from '../lan-id.ts';
 import { interfaceOf, ownAddresses } from '../node.ts';
 import type { Config, LanConfig } from '../schema.ts';
 import { error, type Finding, type Path, unknownName, warning } from './finding.ts';
@@ -27,6 +28,7 @@ export function networkRules(config: Config): Finding[] {
     ]),
     ...ownAddressesOnce(config),
     ...virtualOnce(config),
+    ...lansApart(config),
     ...links(config),
   ];
 }
@@ -108,6 +110,26 @@ function answeringOn(config: Config, lanName: string): number {
     .filter(service => service.servers_lan === lanName)
     .flatMap(service => Object.values(service.servers).map(({ address }) => address));
   return new Set([...(config.lans[lanName]?.targets ?? []), ...servers]).size;
+}
+
+/** Heartbeats name LANs by a short id, and have room for so many. */
+function lansApart(config: Config): Finding[] {
+  const byId = new Map<number, string>();
+  const findings: Finding[] = [];
+  for (const name of Object.keys(config.lans)) {
+    const other = byId.get(lanId(name));
+    if (other !== undefined) {
+      const problem = `LAN "${name}" has the same short id in heartbeats as LAN "${other}", by chance`;
+      findings.push(error(['lans', name], problem, 'give one of them another name', [['lans', other]]));
+    }
+    byId.set(lanId(name), name);
+  }
+  const virtual = Object.values(config.lans).filter(({ vips, gateways }) => vips.length + gateways.length > 0).length;
+  if (virtual > VIRTUAL_LANS_MAX) {
+    const problem = `${virtual} LANs have VIPs or gateways, more than the ${VIRTUAL_LANS_MAX} that fit into a heartbeat`;
+    findings.push(error(['lans'], problem, `use ${VIRTUAL_LANS_MAX} at most, or a second pair`));
+  }
+  return findings;
 }
 
 function sameNetwork(a: Cidr, b: Cidr): boolean {

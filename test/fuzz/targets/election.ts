@@ -2,7 +2,7 @@
 // heartbeat that can be sent, a snapshot that readers understand, and an instant to wake at.
 import type { Effect, Machine, PulseEvent, Settings } from '../../../src/pulse/machine.ts';
 import { type At, ms } from '../../../src/units/duration.ts';
-import { aHeartbeat, aWill, OWN_BOOT } from '../samples.ts';
+import { aHeartbeat, aSecond, aWill, OWN_BOOT } from '../samples.ts';
 import { insist, type Target } from '../target.ts';
 import { KEY, PAIR_NAME, signed } from './heartbeat.ts';
 
@@ -28,8 +28,8 @@ const SETTINGS: Settings = {
   links: 2,
   addressLans: [0, 1],
   lans: [
-    { name: 'client', interface: 'c0', vips: true, targets: [0], links: [0] },
-    { name: 'servers', interface: 's0', vips: true, targets: [1, 2], links: [] },
+    { name: 'client', id: 1001, interface: 'c0', vips: true, targets: [0], links: [0] },
+    { name: 'servers', id: 1002, interface: 's0', vips: true, targets: [1, 2], links: [] },
   ],
   fixed: [
     { address: '192.0.2.2', lan: 0, family: 4, side: 'own', link: 0, serves: true },
@@ -113,6 +113,7 @@ export const electionTarget: Target = {
     const { controlRequestSchema, snapshotSchema } = await import('../../../src/feed/message.ts');
     const pairId = pairIdOf(PAIR_NAME);
     const good = encode(aHeartbeat(), pairId, KEY);
+    const second = encode(aSecond(), pairId, KEY);
 
     class Router {
       now = 1_000_000 as At;
@@ -217,6 +218,7 @@ export const electionTarget: Target = {
           record('command', '{"command":"hold","forMs":5000}'),
         ],
         [HELLO, ...LINKS, ...[0, 1, 2].map(() => record('peer', good.subarray(0, -32))), ...longTime(2)],
+        [HELLO, ...LINKS, ...[0, 1, 2].map(() => record('peer', second.subarray(0, -32))), ...longTime(2)],
         [
           ...[HELLO, ...LINKS, record('command', REPORT), record('peer', good.subarray(0, -32)), ...longTime(3)],
           ...[record('command', '{"command":"handover","cold":true}'), ...longTime(2)],

@@ -105,7 +105,9 @@ function play(world: World, plan: Plan): void {
   // What the faults have begun may still come to its end: a claim under way, a peer's first word after a partition.
   const since = Math.max(calmAt, pausedUntil);
   if (!settle(world, since, bounds)) return;
-  world.run(timeline.now + 3 * world.longest.deadMs + SPAWN_PAUSE_MS, guard);
+  // A direction that stays cut is judged only once the links between the two work for 3 D: the others must have echoed for as long.
+  const deads = plan.faults.some(({ forMs }) => forMs === FOREVER) ? 6 : 3;
+  world.run(timeline.now + deads * world.longest.deadMs + SPAWN_PAUSE_MS, guard);
   if (settle(world, since, bounds)) stay(world, 2 * world.longest.deadMs);
 }
 

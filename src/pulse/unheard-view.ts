@@ -24,13 +24,14 @@ export interface Unheard {
   readonly once: readonly (string | undefined)[];
   /** By LAN: the peer's MAC. */
   readonly macs: readonly (string | undefined)[];
-  /** When the peer was last heard to claim an address, if it has answered no probe since. */
+  /** When the peer was last heard to claim an address, and when it last answered a probe. */
   readonly claimedAt: At | undefined;
+  readonly answeredAt: At | undefined;
 }
 
 export function nothingAsked(lans: number, now: At): Unheard {
   const none = Array.from({ length: lans }, () => undefined);
-  return { askAt: now, answers: [], once: none, macs: none, claimedAt: undefined };
+  return { askAt: now, answers: [], once: none, macs: none, claimedAt: undefined, answeredAt: undefined };
 }
 
 export function neverHeard({ peer }: Machine): boolean {
@@ -39,7 +40,10 @@ export function neverHeard({ peer }: Machine): boolean {
 
 /**
  * Until when its last claim counts as life: the next announcement is due then, and would be heard.
+ * One that answers probes too, since then or shortly before, is dead as soon as they are silent.
  */
-export function claimEndsAt({ unheard: { claimedAt }, settings }: Machine): At {
-  return claimedAt === undefined ? (0 as At) : after(claimedAt, ms(ANNOUNCED_EVERY_MS + settings.deadMs));
+export function claimEndsAt({ unheard: { claimedAt, answeredAt }, settings }: Machine): At {
+  if (claimedAt === undefined) return 0 as At;
+  const answers = answeredAt !== undefined && answeredAt >= claimedAt - settings.deadMs;
+  return answers ? (0 as At) : after(claimedAt, ms(ANNOUNCED_EVERY_MS + settings.deadMs));
 }

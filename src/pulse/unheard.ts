@@ -61,11 +61,6 @@ export function noteRival(turn: Turn): void {
   if (neverHeard(turn.machine)) update(turn, { unheard: { ...turn.machine.unheard, claimedAt: turn.now } });
 }
 
-/**
- * It answers our probes, too: from now on their silence tells its death sooner than the next
- * announcement that is missed.
- */
 export function noteAnswer(turn: Turn): void {
-  if (turn.machine.unheard.claimedAt === undefined) return;
-  update(turn, { unheard: { ...turn.machine.unheard, claimedAt: undefined } });
+  if (neverHeard(turn.machine)) update(turn, { unheard: { ...turn.machine.unheard, answeredAt: turn.now } });
 }

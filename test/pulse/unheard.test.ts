@@ -136,6 +136,8 @@ test('one that answers probes after its claim is dead when they are silent', t =
   driver.vipd({ type: 'claimed', index: 0, mac: PEER_MAC });
   driver.run(20_000);
   t.is(driver.role, 'standby', driver.reason);
+  // The next announcement comes just before it dies.
+  driver.vipd({ type: 'claimed', index: 0, mac: PEER_MAC });
   driver.peerAnswers = false;
   driver.run(300);
   t.is(driver.role, 'active', driver.reason);

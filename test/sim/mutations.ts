@@ -73,7 +73,7 @@ export const MUTATIONS: readonly Mutation[] = [
     patches: [
       pulse(
         'judgement',
-        'return priority !== last.priority ? priority > last.priority : nodeId < machine.peer.peerNodeId;',
+        'return last && priority !== last.priority ? priority > last.priority : nodeId < peerNodeId;',
         'return true;',
       ),
     ],

@@ -4,7 +4,7 @@ import type { EventEntry } from '../event.ts';
 const EVIDENCE = {
   peerRole: 'role in the peer’s newest heartbeat',
   peerHeardMsAgo: 'ms since any counted heartbeat',
-  peerClaimedMsAgo: 'of a peer never heard: ms since it claimed an address, if it has answered no probe since',
+  peerClaimedMsAgo: 'of a peer never heard: ms since it claimed an address',
   peerServingMsAgo: 'ms since the peer was heard serving',
   probeRoundsSilent: 'probe rounds in a row without an answer',
   probeRoundsAnswered: 'probe rounds that the peer answered',

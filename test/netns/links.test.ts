@@ -13,7 +13,7 @@ const [PORT_UNREACHABLE, HOST_UNREACHABLE, FILTERED] = [3, 1, 13];
 
 async function withRouters(t: ExecutionContext, body: (routers: Routers) => Promise<void>): Promise<void> {
   t.timeout(120_000);
-  const routers = await buildRouters({ prefix: `tk${process.pid}-`, times: CALM_TIMES });
+  const routers = await buildRouters({ prefix: `tp${process.pid}-k1-`, times: CALM_TIMES });
   try {
     routers.start('r1');
     routers.start('r2');

@@ -21,7 +21,7 @@ async function withRouters(
 ): Promise<void> {
   t.timeout(180_000);
   built += 1;
-  const routers = await buildRouters({ prefix: `ty${process.pid}-${built}-`, ...options });
+  const routers = await buildRouters({ prefix: `tp${process.pid}-y${built}-`, ...options });
   let whole = false;
   try {
     await body(routers);

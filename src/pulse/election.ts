@@ -15,6 +15,7 @@ import {
   givenUpMs,
   heardWithin,
   hearsUs,
+  isReady,
   judge,
   listenMs,
   probeRoundMs,
@@ -150,7 +151,7 @@ function tickOwner(turn: Turn, state: State & { role: 'active' }): void {
 /** Renewal first, then the heartbeat: a router that stalls between the two has lost its lease before the peer counts. */
 function beat(turn: Turn): void {
   const { state, settings } = turn.machine;
-  const ready = whyNotClaim(turn.machine, turn.now) === undefined;
+  const ready = isReady(turn.machine, turn.now);
   update(turn, { readySince: ready ? (turn.machine.readySince ?? turn.now) : undefined });
   const offering = state.role === 'handing-over' && state.phase !== 'flushing';
   if (state.role === 'active' || (state.role === 'handing-over' && !offering)) {

@@ -5,9 +5,10 @@ import { compareEpochs, type Epoch, formatEpoch } from '../units/epoch.ts';
 import type { VipdMessage } from '../vip/protocol.ts';
 import { hearFixed, holdsBack, letGoMute, letGoToRival } from './bare.ts';
 import { standsDown, withAnswer, withClaim } from './conflict.ts';
-import { deadMs, heardWithin, outranksPeer, peerMac, probeRoundMs } from './judgement.ts';
+import { deadMs, heardWithin, outranksPeer, peerMac, probeRoundMs, suspectAt } from './judgement.ts';
 import { noteMargin } from './lease-margin.ts';
 import type { Machine, Probing, State } from './machine.ts';
+import { isServing } from './peer.ts';
 import { noteEcho, noteProof } from './proof.ts';
 import {
   askClaim,
@@ -200,7 +201,7 @@ function conflict(turn: Turn, message: VipdMessage & { type: 'conflict' }): void
   // Heard: the epochs decide, and whoever has let go at our first word has announced before that.
   if (heardWithin(turn.machine, deadMs(turn.machine), turn.now)) return void turn.effects.push({ type: 'announce' });
   if (outranksPeer(turn.machine)) return void turn.effects.push({ type: 'announce' });
-  if (between(state.activeAt, turn.now) < deadMs(turn.machine)) return yieldToRival(turn, state);
+  if (between(state.activeAt, turn.now) < deadMs(turn.machine)) return yieldToRival(turn, state, claimsUnheard(turn));
   if (turn.machine.rivalSince !== undefined) return;
   update(turn, { rivalSince: turn.now });
   sendNow(turn);
@@ -210,15 +211,15 @@ function conflict(turn: Turn, message: VipdMessage & { type: 'conflict' }): void
 const RIVAL_INTERVALS = 2.5;
 
 /** Lets go to the peer that holds the addresses, too, and cannot be told of our epoch. */
-function yieldToRival(turn: Turn, { epoch }: State & { role: 'active' }): void {
-  const heard = heardWithin(turn.machine, deadMs(turn.machine), turn.now);
+function yieldToRival(turn: Turn, { epoch }: State & { role: 'active' }, why: string): void {
   giveUp(turn, epoch, true);
-  const rank = neverHeard(turn.machine) ? 'its name comes first' : 'ranks higher';
-  const why = heard
-    ? 'the peer serves, too, and does not hear us'
-    : `the peer, whose heartbeats do not arrive, claims the addresses too, and ${rank}`;
   becomeStandby(turn, why, true);
   noteRival(turn);
+}
+
+function claimsUnheard({ machine }: Turn): string {
+  const rank = neverHeard(machine) ? 'its name comes first' : 'ranks higher';
+  return `the peer, whose heartbeats do not arrive, claims the addresses too, and ${rank}`;
 }
 
 /**
@@ -228,7 +229,13 @@ function yieldToRival(turn: Turn, { epoch }: State & { role: 'active' }): void {
  */
 export function tickRival(turn: Turn, state: State & { role: 'active' }): void {
   const due = rivalDueAt(turn.machine);
-  if (due !== undefined && turn.now >= due) yieldToRival(turn, state);
+  if (due === undefined || turn.now < due) return;
+  const deaf = isServing(turn.machine.peer) && turn.now < suspectAt(turn.machine);
+  if (deaf) return yieldToRival(turn, state, 'the peer serves, too, and does not hear us');
+  if (heardWithin(turn.machine, deadMs(turn.machine), turn.now)) return;
+  // One that was deaf and is silent now may be dead: who ranks higher has nothing to yield to.
+  if (outranksPeer(turn.machine)) return update(turn, { rivalSince: undefined });
+  yieldToRival(turn, state, claimsUnheard(turn));
 }
 
 export function rivalDueAt({ rivalSince, settings, peer }: Machine): At | undefined {

@@ -312,6 +312,14 @@ test('an owner that hears its peer serve, too, and is not heard lets go; one tha
   deaf.run(2_000);
   t.is(deaf.role, 'standby', deaf.reason);
   t.true(deaf.reasons.includes('the peer serves, too, and does not hear us'), deaf.reason);
+  const higher = Driver.active({ priority: 200 });
+  higher.run(1_000);
+  higher.unechoed = [0, 1];
+  higher.peer = { role: 'active', serving: true, epoch: { counter: 0, node: 2 } };
+  higher.run(200);
+  higher.peer = undefined;
+  higher.run(2_000);
+  t.is(higher.role, 'active', 'a deaf peer that falls silent may be dead: nobody is there to yield to');
   const heard = Driver.active();
   heard.run(1_000);
   heard.peer = { role: 'active', serving: true, epoch: { counter: 0, node: 2 } };

@@ -12,14 +12,41 @@ export function configDigest(config: Config): string {
 }
 
 /**
- * The same of the part that pulse runs with on `node`: what it was started with waits for a restart when this differs. The rest of
- * the config (weights, schedulers, the sync) is the director's, which reloads.
+ * The same of the part that is pulse's on `node`: when this differs it has not read the config yet.
+ * The rest of the config (weights, schedulers, the sync) is the director's.
  */
 export function pulseDigest(config: Config, node: string): string {
   const { pair, heartbeat, witness, services } = config;
   // How long a failed server may go unnoticed, and whether there are sessions at all.
   const checks = Object.values(services).map(({ check: { fall, interval, timeout } }) => ({ fall, interval, timeout }));
   return digestOf({ pair, heartbeat, witness, view: nodeView(config, node), checks });
+}
+
+/**
+ * What pulse cannot change while it runs, by the name that people know it by, each part as a
+ * digest: sockets, vipd and the rules of the packet lease are made for it at the start. alone_keep
+ * is among them because the peer, which must listen for as long, is not told.
+ */
+export function restartParts(config: Config, node: string): Readonly<Record<string, string>> {
+  const { pair, routers, lans, heartbeat, witness } = config;
+  const { alone_keep, port, links, key_file, packet_lease } = heartbeat;
+  const fields = Object.entries({ alone_keep, port, links, key_file, packet_lease });
+  const { targets } = nodeView(config, node);
+  const parts: Record<string, unknown> = {
+    pair,
+    routers: Object.keys(routers).sort(),
+    witness,
+    ...Object.fromEntries(fields.map(([name, value]) => [`heartbeat.${name}`, value])),
+    ...Object.fromEntries(Object.entries(lans).map(([name, lan]) => [`lans.${name}`, lan])),
+    // Real servers among them.
+    'the hosts that are asked whether a LAN lives': targets.map(({ address, lan }) => [lan, address]),
+  };
+  return Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, digestOf({ part })]));
+}
+
+/** The names of the parts that are not the same in both. */
+export function changedParts(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): string[] {
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])].filter(name => a[name] !== b[name]).sort();
 }
 
 function digestOf(value: object): string {

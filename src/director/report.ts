@@ -131,9 +131,13 @@ function pulseProblems(pulse: Snapshot | null, digest: string): string[] {
 
 /** What is no fault and wants a person at leisure: what a reload could not bring into force, with the command that does. */
 function noticesOf(config: Config, pulse: Snapshot | null): string[] {
-  if (!pulse?.runningDigest || pulse.runningDigest === pulseDigest(config, pulse.node)) return [];
+  if (!pulse?.runningDigest) return [];
+  const { node, runningDigest, waiting } = pulse;
+  if (runningDigest !== pulseDigest(config, node))
+    return [`pulse on ${node} has not read this config yet: systemctl reload tandem-pulse`];
+  if (waiting.length === 0) return [];
   return [
-    `pulse on ${pulse.node} runs with the config it was started with; what has changed waits for: systemctl restart tandem-pulse (the standby first, then tandem handover)`,
+    `on ${node} a restart of pulse brings into force what has changed in ${waiting.join(', ')}: systemctl restart tandem-pulse (the standby first, then tandem handover)`,
   ];
 }
 

@@ -67,8 +67,12 @@ export const snapshotSchema = z.object({
   warm: z.boolean().default(false),
   /** Of the config that the router's director uses. */
   configDigest: z.string(),
-  /** Of the part that pulse was started with and runs with; null: from a pulse before this field. */
+  /**
+   * Of the part that is pulse's, as it was last read there; null: from a pulse before this field.
+   */
   runningDigest: z.string().nullable().default(null),
+  /** Parts of that which wait for a restart of pulse, by name. */
+  waiting: z.array(z.string()).default([]),
   peer: z
     .object({
       role: z.enum(ROLES),

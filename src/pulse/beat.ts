@@ -8,6 +8,7 @@ import { deadMs, fitnessOf, isReady, isWarm, lanNumber } from './judgement.ts';
 import { lanLostForSure } from './lan-health.ts';
 import { epochOf, type Machine, roleOf } from './machine.ts';
 import { bootToEcho, versionToSend } from './peer.ts';
+import { saidTimes } from './times.ts';
 import { servingNow } from './vipd-events.ts';
 import { witnessGood } from './witness-force.ts';
 
@@ -35,12 +36,9 @@ export function heartbeatFor(machine: Machine, link: number, now: At): Heartbeat
     standsDown: standsDown(machine, now),
     sound: lanLostForSure(machine, now) === undefined,
     readsVersion2: true,
-    priority: settings.priority,
+    ...saidTimes(machine),
     fitness: fitnessOf(machine, now),
     configDigest: machine.configDigest,
-    intervalMs: settings.intervalMs,
-    leaseMs: settings.leaseMs,
-    deadMs: settings.deadMs,
     sentAtUs: Math.floor(now * 1000),
     echoSentAtUs: echoed ? evidence.peerSentAtUs : 0,
     echoDelayUs:

@@ -28,6 +28,7 @@ import { bareLimitAt, hasWrongName } from './own.ts';
 import { notePeerLans, tickActive } from './owner.ts';
 import { isServing, receive, roundTripMs } from './peer.ts';
 import { tickProof } from './proof.ts';
+import { hearGated, takeReload, tickReload } from './reload.ts';
 import {
   advanceProbing,
   becomeStandby,
@@ -83,6 +84,12 @@ export function step(machine: Machine, event: PulseEvent, now: At): { machine: M
     case 'report':
       takeReport(turn, event);
       break;
+    case 'reload':
+      takeReload(turn, event.next);
+      break;
+    case 'gated':
+      hearGated(turn, event.id);
+      break;
     case 'handover':
     case 'hold':
     case 'release':
@@ -127,6 +134,7 @@ export function nextWake(machine: Machine, now: At): At {
 function tick(turn: Turn): void {
   update(turn, { unread: false });
   expireHold(turn);
+  tickReload(turn);
   watchPeer(turn);
   tickVipd(turn);
   tickUnheard(turn);

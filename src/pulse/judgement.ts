@@ -27,9 +27,9 @@ const LIFETIME_LATE_MS = 1_250;
 
 /** D as it applies to this peer: never shorter than its lease and a margin, even if the two configs differ. */
 export function deadMs(machine: Machine): Ms {
-  const { last } = machine.peer;
+  const { lease } = machine.peer;
   const own = machine.settings.deadMs;
-  return last ? ms(Math.max(own, last.leaseMs + LEASE_MARGIN_INTERVALS * last.intervalMs)) : own;
+  return lease ? ms(Math.max(own, lease.ms)) : own;
 }
 
 /** How long a probe round waits for answers. */
@@ -261,11 +261,13 @@ function judgeVacancy(machine: Machine, { probing, vacantSince, yields }: Idle, 
   const { last } = machine.peer;
   const waited = vacantSince === undefined ? 0 : between(vacantSince, now);
   const competing = last?.role === 'standby' || last?.role === 'starting' || last?.role === 'claiming';
-  const first = !yields && (outranksPeer(machine) || peerYields(machine));
+  // Ranks are about to change: the two may not agree yet who goes first.
+  const unranked = machine.change !== undefined && machine.change.wanted.priority !== machine.settings.priority;
+  const first = !yields && !unranked && (outranksPeer(machine) || peerYields(machine));
   // Each has its time, so that the two do not claim at the same moment: who goes first and has missed it lets the other try.
   const patience = patienceMs(machine);
   const inTime = first && last?.role !== 'claiming' && waited < patience - machine.settings.intervalMs;
-  const myTurn = !competing || inTime || waited >= patience * (first || yields ? 2 : 1);
+  const myTurn = !competing || inTime || waited >= patience * (first || yields || unranked ? 2 : 1);
   if (
     !myTurn ||
     (probing?.silentRounds ?? 0) < 1 ||

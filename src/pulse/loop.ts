@@ -44,9 +44,18 @@ export interface LoopOptions {
   readonly askWitness: (ask: WitnessAsk) => void;
   /** Whether the packet lease is in force, for the feed. */
   readonly packetLease: () => boolean;
-  /** Of what pulse runs with; see pulseDigest. */
-  readonly runningDigest: string;
+  /** What of the config pulse has read, and what of that waits for a restart. */
+  readonly running: () => Running;
+  /** Makes the packet lease for another L; never waits, answers with the event `gated`. */
+  readonly retimeGate: (id: number, leaseMs: number) => void;
   readonly onExit: () => void;
+}
+
+export interface Running {
+  /** See pulseDigest. */
+  readonly digest: string;
+  /** Parts of the config, by name. */
+  readonly waiting: readonly string[];
 }
 
 export interface Loop {
@@ -109,13 +118,7 @@ export function createLoop(options: LoopOptions): Loop {
     switch (effect.type) {
       case 'claim':
       case 'renew':
-        vipd.send(
-          leaseLine(effect.type, {
-            ...effect.lease,
-            leaseMs: machine.settings.leaseMs,
-            keepMs: machine.settings.aloneKeepMs,
-          }),
-        );
+        vipd.send(leaseLine(effect.type, { ...effect.lease, keepMs: machine.settings.aloneKeepMs }));
         break;
       case 'will':
         vipd.send(willLine(encode(willFor(machine, effect.epoch, effect.peerBootId), pairId, keys.sign)));
@@ -125,6 +128,9 @@ export function createLoop(options: LoopOptions): Loop {
         break;
       case 'announce':
         vipd.send('announce');
+        break;
+      case 'gate':
+        options.retimeGate(effect.id, effect.leaseMs);
         break;
       case 'probe':
         for (const { index, mac } of effect.targets) vipd.send(probeLine(effect.id, index, mac, effect.windowMs));
@@ -209,8 +215,7 @@ export function createLoop(options: LoopOptions): Loop {
     counters.feedReadersDropped = options.feed.dropped();
     const packetLease = options.packetLease();
     const vipdTrouble = troubleAt(trouble, now);
-    const { runningDigest } = options;
-    const found = { runningDigest, vipdTrouble, vipCheck: findingsOf(vipCheck, machine, now) };
+    const found = { running: options.running(), vipdTrouble, vipCheck: findingsOf(vipCheck, machine, now) };
     const about = { view, seq: publishSeq, now, wallMs: Date.now(), decisions, counters, packetLease, ...found };
     options.feed.publish(snapshotOf(machine, about));
   };

@@ -13,10 +13,14 @@ import { type OwnView, unknownOwn } from './own.ts';
 import { type PeerEvidence, unknownPeer } from './peer.ts';
 import { type Proof, unproven } from './proof-view.ts';
 import { NO_FAILURES, type Retry } from './retry.ts';
+import type { Change, Times } from './times.ts';
 import { nothingAsked, type Unheard } from './unheard-view.ts';
 import { unknownWitness, type WitnessView } from './witness-view.ts';
 
-/** What one router brings to the election; fixed for the life of the process. */
+/**
+ * What one router brings to the election. A reload changes what is Reloadable; the rest stays for
+ * the life of the process.
+ */
 export interface Settings {
   readonly node: string;
   readonly nodeId: 1 | 2;
@@ -46,6 +50,10 @@ export interface Settings {
   /** Longest time in which the nannies notice that a real server has failed. */
   readonly noticeMs: Ms;
 }
+
+/** What a reload may change. */
+export type Reloadable = Times &
+  Pick<Settings, 'autoFailback' | 'keepsSessions' | 'onIsolation' | 'onConflict' | 'noticeMs'>;
 
 export interface LanSettings {
   readonly name: string;
@@ -143,9 +151,12 @@ export interface LeaseView {
     readonly at: At;
     readonly waitingSince: At;
     readonly armed: boolean;
+    readonly leaseMs: Ms;
   }[];
   /** Request time of the newest renewal that vipd acknowledged. */
   readonly ackedAt: At | undefined;
+  /** For how long that renewal was. */
+  readonly ackedLeaseMs: Ms;
   /** As asked for last, and as acknowledged last. */
   readonly armed: boolean;
   readonly ackedArmed: boolean;
@@ -194,6 +205,10 @@ export interface Machine {
   /** The epoch that this router served or claimed under last; EPOCH_NONE before that. */
   readonly lastTerm: Epoch;
   readonly hold: { readonly on: boolean; readonly until: At | undefined };
+  /** New times on their way into force. */
+  readonly change: Change | undefined;
+  /** Number of the newest request for other rules of the packet lease. */
+  readonly gateId: number;
   /** Of the config in use, as the director last said: it reloads; before its first word, of the one pulse was started with. */
   readonly configDigest: string;
   /** Since when our heartbeats have said that we could take over. */
@@ -266,6 +281,10 @@ export type PulseEvent =
       /** Absent: from a director of 0.3. */
       readonly configDigest?: string;
     }
+  /** The config was read again. */
+  | { readonly type: 'reload'; readonly next: Reloadable }
+  /** The answer to the effect `gate`. */
+  | { readonly type: 'gated'; readonly id: number }
   /** cold: also to a peer whose tables are cold. */
   | { readonly type: 'handover'; readonly cold: boolean }
   | { readonly type: 'hold'; readonly forMs: number | undefined }
@@ -277,6 +296,7 @@ export type LeaseCommand = {
   readonly epoch: Epoch;
   /** Moment of the request: the lease counts from here. */
   readonly at: At;
+  readonly leaseMs: Ms;
   readonly mode: 'armed' | 'alone';
 };
 
@@ -285,6 +305,11 @@ export type Effect =
   | { readonly type: 'will'; readonly epoch: Epoch; readonly peerBootId: string }
   | { readonly type: 'give-up'; readonly seq: number; readonly epoch: Epoch; readonly will: boolean }
   | { readonly type: 'announce' }
+  /**
+   * The rules of the packet lease are to be made for this lease; answered by the event `gated` in
+   * any case.
+   */
+  | { readonly type: 'gate'; readonly id: number; readonly leaseMs: Ms }
   | {
       readonly type: 'probe';
       readonly id: number;
@@ -320,7 +345,10 @@ export function newMachine({ settings, now, ceiling, reserved = ceiling, hold, r
     settings,
     state: { role: 'starting', startedAt: now, resume: false, probing: undefined },
     peer: unknownPeer(settings.bootId, settings.nodeId === 1 ? 2 : 1, settings.links),
-    lease: { commandSeq: 0, inFlight: [], ackedAt: undefined, armed: false, ackedArmed: false, margin: undefined },
+    lease: {
+      ...{ commandSeq: 0, inFlight: [], ackedAt: undefined, ackedLeaseMs: settings.leaseMs },
+      ...{ armed: false, ackedArmed: false, margin: undefined },
+    },
     highest: { ...EPOCH_NONE, counter: ceiling },
     ceiling: reserved,
     sendSeq: 0,
@@ -333,6 +361,8 @@ export function newMachine({ settings, now, ceiling, reserved = ceiling, hold, r
     willReadAt: undefined,
     lastTerm: EPOCH_NONE,
     hold,
+    change: undefined,
+    gateId: 0,
     configDigest: settings.configDigest,
     readySince: undefined,
     rulesIn,

@@ -5,7 +5,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
-import { pulseDigest } from '../config/digest.ts';
+import { pulseDigest, restartParts } from '../config/digest.ts';
 import { loadKeys } from '../config/io/key.ts';
 import { loadConfig } from '../config/io/load.ts';
 import { type NodeView, nodeView } from '../config/node.ts';
@@ -25,12 +25,13 @@ import { serveFeed } from './io/feed.ts';
 import { openGate } from './io/gate.ts';
 import { openLinks } from './io/links.ts';
 import { takeRealTimeClass } from './io/realtime.ts';
+import { openReload, type Reload } from './io/reload.ts';
 import { beginWith, type PulseState, readState, type StateFile, stateFile } from './io/state-file.ts';
 import { startWitness, type Witness } from './io/witness.ts';
 import { createLoop } from './loop.ts';
-import { type Machine, newMachine, type Settings } from './machine.ts';
+import { type Machine, newMachine, type Reloadable, type Settings } from './machine.ts';
 import { rehearse } from './rehearsal.ts';
-import { settingsOf } from './settings.ts';
+import { reloadableOf, settingsOf } from './settings.ts';
 
 export interface DaemonOptions {
   readonly configFile: string;
@@ -131,6 +132,8 @@ async function open(
   const machine = machineOf(prepared, reserved, monotonicNow());
   const watchdogMs = process.env.WATCHDOG_USEC ? Number(process.env.WATCHDOG_USEC) / 1000 : undefined;
   const { decisions } = state;
+  const reload = openReloads(prepared, next => loop.dispatch({ type: 'reload', next }));
+  closers.push(reload.close);
   const loop = createLoop({
     config,
     view,
@@ -143,7 +146,8 @@ async function open(
     watchdogMs,
     askWitness: ask => witness?.ask(ask),
     packetLease: () => gate.inForce,
-    runningDigest: pulseDigest(config, options.node),
+    running: () => reload.running(),
+    retimeGate: (id, leaseMs) => void gate.retime(leaseMs).then(() => loop.dispatch({ type: 'gated', id })),
     onExit: ended,
   });
   const witness = openWitness(prepared, answer => loop.dispatch({ type: 'witness', answer }));
@@ -180,9 +184,20 @@ async function open(
   closers.push(vipd.close);
   loop.start({ links, vipd });
   const stop = () => loop.dispatch({ type: 'stop' });
-  process.on('SIGTERM', stop).on('SIGINT', stop);
+  process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', reload.read);
   await end;
   vipd.send('notify STOPPING=1');
+}
+
+function openReloads({ options, config, view, log }: Prepared, onNext: (next: Reloadable) => void): Reload {
+  return openReload({
+    file: options.configFile,
+    node: options.node,
+    log,
+    inUse: { taken: reloadableOf(config, view), parts: restartParts(config, options.node) },
+    digest: pulseDigest(config, options.node),
+    onNext,
+  });
 }
 
 /** The process that asks the witness, where the pair has one. */

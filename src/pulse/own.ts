@@ -78,7 +78,7 @@ export function whyOwnBars(machine: Machine): string | undefined {
 /** When an owner that cannot speak lets go, should it have stopped renewing: just before its lease ends by itself. Undefined: it can speak. */
 export function bareLimitAt({ settings, lease, own }: Machine): At | undefined {
   if (own.bareSince === undefined || lease.ackedAt === undefined) return undefined;
-  return after(lease.ackedAt, ms(settings.leaseMs - LEASE_SPARE_INTERVALS * settings.intervalMs));
+  return after(lease.ackedAt, ms(lease.ackedLeaseMs - LEASE_SPARE_INTERVALS * settings.intervalMs));
 }
 
 function lostMs({ settings }: Machine): Ms {

@@ -7,6 +7,7 @@ import { deadMs, fitnessOf, whyPeerCannotTake, whyPeerIsCold } from './judgement
 import { lanLostForSure } from './lan-health.ts';
 import type { Machine, State } from './machine.ts';
 import { pauses } from './retry.ts';
+import { saidTimes } from './times.ts';
 import { type Turn, update } from './turn.ts';
 
 /** A router that has just become active keeps the role this long, unless its own links fail. */
@@ -118,5 +119,5 @@ function peerJudgedSince({ serversLostAt, settings }: Machine, now: At): boolean
 function wantsBack(machine: Machine, now: At): boolean {
   const { last } = machine.peer;
   if (!last || !machine.settings.autoFailback || whyPeerIsCold(machine) !== undefined) return false;
-  return last.priority > machine.settings.priority && last.fitness >= fitnessOf(machine, now);
+  return last.priority > saidTimes(machine).priority && last.fitness >= fitnessOf(machine, now);
 }

@@ -4,6 +4,8 @@ import type { At } from '../units/duration.ts';
 import { compareEpochs, EPOCH_NONE, type Epoch, newerEpoch } from '../units/epoch.ts';
 import { BOOT_NONE, type Heartbeat, type Message, type Will, type WireVersion } from './heartbeat.ts';
 
+/** How much longer than its lease a peer must have been silent, in its heartbeat intervals. */
+const LEASE_MARGIN_INTERVALS = 0.8;
 /** Boot ids of the peer's earlier lives that are remembered, so that captured datagrams of theirs stay refused. */
 const RETIRED_MAX = 256;
 
@@ -44,6 +46,11 @@ export interface PeerEvidence {
   readonly servedAt: At | undefined;
   /** The newest word of the life before this one was that it holds a term, and no will has closed that: its addresses may be kept. */
   readonly heldBefore: boolean;
+  /**
+   * The longest lease, with its margin, that the peer may still hold, of earlier lives too: one
+   * that it has spoken of stays until it is over.
+   */
+  readonly lease: { readonly ms: number; readonly heardAt: At } | undefined;
   /** The highest epoch that a will of the present life has closed. */
   readonly closed: Epoch;
   /** The highest epoch ever heard of. */
@@ -89,6 +96,7 @@ export function unknownPeer(ownBootId: string, peerNodeId: number, links: number
     servingAt: undefined,
     servedAt: undefined,
     heldBefore: false,
+    lease: undefined,
     closed: EPOCH_NONE,
     highest: EPOCH_NONE,
     links: Array.from({ length: links }, () => SILENT_LINK),
@@ -245,8 +253,15 @@ function takeNews(
     seq: message.seq,
     last: message,
     highest,
+    lease: longerLease(peer, message, now),
     ...(isServing({ ...peer, last: message }) ? { servingAt: now, servedAt: livedAt } : {}),
   };
+}
+
+function longerLease({ lease }: PeerEvidence, message: Heartbeat, now: At): PeerEvidence['lease'] {
+  const said = message.leaseMs + LEASE_MARGIN_INTERVALS * message.intervalMs;
+  if (lease !== undefined && said < lease.ms && now - lease.heardAt <= lease.ms) return lease;
+  return { ms: said, heardAt: now };
 }
 
 /** Whether the peer's newest word is that it has a term, served or not (its vipd may be gone), that no will has closed. */

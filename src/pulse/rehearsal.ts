@@ -109,9 +109,9 @@ function say(stage: Stage, to: Actor, event: PulseEvent): void {
 function act(stage: Stage, actor: Actor, effect: Effect): void {
   const { machine } = actor;
   const { pairId, key } = stage.signing;
-  const { leaseMs, aloneKeepMs } = machine.settings;
+  const { aloneKeepMs } = machine.settings;
   if (effect.type === 'claim' || effect.type === 'renew') {
-    const line = leaseLine(effect.type, { ...effect.lease, leaseMs, keepMs: aloneKeepMs });
+    const line = leaseLine(effect.type, { ...effect.lease, keepMs: aloneKeepMs });
     hear(stage, actor, `held ${line.split(' ').slice(1, 3).join(' ')} 500`);
   } else if (effect.type === 'will') {
     actor.will = encode(willFor(machine, effect.epoch, effect.peerBootId), pairId, key);

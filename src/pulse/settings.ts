@@ -3,32 +3,39 @@ import { lanId } from '../config/lan-id.ts';
 import type { NodeView } from '../config/node.ts';
 import type { Config, ServiceConfig } from '../config/schema.ts';
 import { ms } from '../units/duration.ts';
-import type { FixedSettings, LanSettings, Settings } from './machine.ts';
+import type { FixedSettings, LanSettings, Reloadable, Settings } from './machine.ts';
+
+/** What a reload takes of the config. */
+export function reloadableOf(config: Config, view: Pick<NodeView, 'priority'>): Reloadable {
+  const { interval, lease, dead, auto_failback, on_isolation, on_conflict } = config.heartbeat;
+  return {
+    priority: view.priority,
+    intervalMs: interval,
+    leaseMs: lease,
+    deadMs: dead,
+    autoFailback: auto_failback,
+    keepsSessions: Object.keys(config.services).length > 0,
+    onIsolation: on_isolation,
+    onConflict: on_conflict,
+    noticeMs: ms(Math.max(0, ...Object.values(config.services).map(noticeMs))),
+  };
+}
 
 /** What the election needs to know of the config; `bootId` names this life of the process. */
 export function settingsOf(config: Config, view: NodeView, configDigest: string, bootId: string): Settings {
-  const { interval, lease, dead, alone_keep, auto_failback, on_isolation, on_conflict } = config.heartbeat;
   const lans = Object.keys(config.lans).sort();
   return {
     node: view.node,
     nodeId: view.nodeId,
     bootId,
-    priority: view.priority,
-    intervalMs: interval,
-    leaseMs: lease,
-    deadMs: dead,
-    aloneKeepMs: alone_keep,
-    autoFailback: auto_failback,
-    keepsSessions: Object.keys(config.services).length > 0,
+    ...reloadableOf(config, view),
+    aloneKeepMs: config.heartbeat.alone_keep,
     configDigest,
     links: view.links.length,
     addressLans: view.addresses.map(address => lans.indexOf(address.lan)),
     lans: lans.map(lan => lanSettings(view, lan)),
     fixed: fixedSettings(view, lans),
-    onIsolation: on_isolation,
-    onConflict: on_conflict,
     witness: config.witness && { leaseMs: config.witness.lease },
-    noticeMs: ms(Math.max(0, ...Object.values(config.services).map(noticeMs))),
   };
 }
 

@@ -27,8 +27,11 @@ export interface SnapshotContext {
   readonly packetLease: boolean;
   /** What vipd complained of lately; null: nothing. */
   readonly vipdTrouble: string | null;
-  /** Of the part of the config that pulse was started with; see pulseDigest. */
-  readonly runningDigest: string;
+  /**
+   * What of the config pulse has read (see pulseDigest), and the parts of that which wait for a
+   * restart.
+   */
+  readonly running: { readonly digest: string; readonly waiting: readonly string[] };
   /** By number of address; see vip-check.ts. */
   readonly vipCheck: VipFindings | null;
 }
@@ -54,7 +57,8 @@ export function snapshotOf(machine: Machine, context: SnapshotContext): Snapshot
     rulesIn: machine.rulesIn,
     warm: isWarm(machine, now),
     configDigest: machine.configDigest,
-    runningDigest: context.runningDigest,
+    runningDigest: context.running.digest,
+    waiting: [...context.running.waiting],
     peer: peerOf(machine, now),
     links: linksOf(machine, view, now),
     vips: view.addresses.map((address, index) => ({

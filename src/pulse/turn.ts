@@ -119,9 +119,10 @@ function leaseCommand(turn: Turn, epoch: Epoch) {
   const { lease } = turn.machine;
   const armed = fitPeerHeard(turn.machine, turn.now) || unheardPeerMayTake(turn.machine);
   const seq = lease.commandSeq + 1;
-  const request = { seq, at: turn.now, waitingSince: turn.now, armed };
+  const { leaseMs } = turn.machine.settings;
+  const request = { seq, at: turn.now, waitingSince: turn.now, armed, leaseMs };
   update(turn, { lease: { ...lease, commandSeq: seq, armed, inFlight: [...lease.inFlight, request] } });
-  return { seq, epoch, at: turn.now, mode: armed ? ('armed' as const) : ('alone' as const) };
+  return { seq, epoch, at: turn.now, leaseMs, mode: armed ? ('armed' as const) : ('alone' as const) };
 }
 
 /** Keeps the will in vipd's hands true: it names our epoch and the peer's present life. */

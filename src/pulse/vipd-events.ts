@@ -34,9 +34,9 @@ const LATE_ROUNDS = 8;
 
 /** Whether the addresses are ours by vipd's own word: only then may a heartbeat say "serving". */
 export function servingNow(machine: Machine, now: At): boolean {
-  const { state, lease, settings } = machine;
+  const { state, lease } = machine;
   if (state.role !== 'active' && state.role !== 'handing-over') return false;
-  return lease.ackedAt !== undefined && between(lease.ackedAt, now) <= settings.leaseMs;
+  return lease.ackedAt !== undefined && between(lease.ackedAt, now) <= lease.ackedLeaseMs;
 }
 
 /** A new vipd takes this long to start (seen: 15 ms); a shorter hiccup is better waited for. */
@@ -159,7 +159,7 @@ const SAMPLE_MS_MIN = 5;
 const WINDOW_SHARE = 1.25;
 const WINDOW_MS_MIN = 15;
 
-function sample(turn: Turn): void {
+export function sample(turn: Turn): void {
   const { intervalMs, lans } = turn.machine.settings;
   if (lans.length === 0) return;
   turn.effects.push({
@@ -259,8 +259,7 @@ function held(turn: Turn, { seq, announcedAfterUs }: VipdMessage & { type: 'held
   const { lease, state } = turn.machine;
   const renewal = lease.inFlight.find(entry => entry.seq === seq);
   if (!renewal || !('epoch' in state)) return;
-  const { ackedAt } = lease;
-  const { leaseMs } = turn.machine.settings;
+  const { ackedAt, ackedLeaseMs: leaseMs } = lease;
   const margin = ackedAt === undefined ? undefined : noteMargin(lease.margin, { ackedAt, leaseMs, now: turn.now });
   update(turn, {
     heldAddresses: true,
@@ -268,6 +267,7 @@ function held(turn: Turn, { seq, announcedAfterUs }: VipdMessage & { type: 'held
       ...lease,
       inFlight: lease.inFlight.filter(entry => entry.seq > seq),
       ackedAt: renewal.at,
+      ackedLeaseMs: renewal.leaseMs,
       ackedArmed: renewal.armed,
       margin,
     },

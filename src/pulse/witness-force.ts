@@ -2,6 +2,7 @@
 import { type At, after, between, type Ms, ms } from '../units/duration.ts';
 import { compareEpochs, newerEpoch } from '../units/epoch.ts';
 import type { Machine, Settings } from './machine.ts';
+import { saidTimes } from './times.ts';
 import type { WitnessView } from './witness-view.ts';
 
 /**
@@ -35,8 +36,9 @@ function oneFaultMs({ witness }: Settings): number {
 }
 
 /** How long an owner that hears nobody may go without a renewal: its lease here must have ended before the one there does. */
-export function cutOffMs({ settings }: Machine, witnessLeaseMs: Ms): Ms {
-  return ms(witnessLeaseMs - settings.leaseMs - settings.intervalMs);
+export function cutOffMs(machine: Machine, witnessLeaseMs: Ms): Ms {
+  const { leaseMs, intervalMs } = saidTimes(machine);
+  return ms(witnessLeaseMs - leaseMs - intervalMs);
 }
 
 /** The peer's last word was that it ends, or its will: its silence is no partition. */

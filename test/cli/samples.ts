@@ -34,6 +34,7 @@ export function sampleSnapshot(changed: Partial<Snapshot> = {}): Snapshot {
     peerAddressesHere: [],
     packetLease: true,
     runningDigest: null,
+    waiting: [],
     vipdTrouble: null,
     vipCheck: null,
     blindProbes: [],

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { configDigest, pulseDigest } from '../../src/config/digest.ts';
+import { changedParts, configDigest, pulseDigest, restartParts } from '../../src/config/digest.ts';
 import { MISTAKES_MAX, parseConfig } from '../../src/config/document.ts';
 import { CONFIG_BYTES_MAX, loadConfig } from '../../src/config/io/load.ts';
 
@@ -230,4 +230,25 @@ test('what only the director uses does not make pulse wait for a restart; what p
   t.is(changed({ ipvs: { ...config.ipvs, tcp_timeout: 7_200_001 } }), own);
   t.not(changed({ heartbeat: { ...config.heartbeat, lease: config.heartbeat.lease + 10 } }), own);
   t.not(changed({ services: {} }), own, 'real servers are targets');
+});
+
+test('what waits for a restart of pulse is named as in the file; times, priorities and policies do not', t => {
+  const shipped = loadConfig('conf/tandem.yaml');
+  t.true(shipped.ok);
+  if (!shipped.ok) return;
+  const { config } = shipped;
+  const [router = ''] = Object.keys(config.routers);
+  const waits = (part: object) =>
+    changedParts(restartParts(config, router), restartParts({ ...config, ...part } as typeof config, router));
+  const { heartbeat, routers, lans } = config;
+  const policies = { auto_failback: !heartbeat.auto_failback, on_isolation: 'keep', on_conflict: 'stand-down' };
+  t.deepEqual(waits({ heartbeat: { ...heartbeat, ...policies, interval: 50, lease: 500, dead: 900 } }), []);
+  t.deepEqual(waits({ routers: Object.fromEntries(Object.keys(routers).map(name => [name, { priority: 7 }])) }), []);
+  t.deepEqual(waits({ heartbeat: { ...heartbeat, port: 7_694, alone_keep: 9_000 } }), [
+    'heartbeat.alone_keep',
+    'heartbeat.port',
+  ]);
+  t.deepEqual(waits({ witness: undefined }), config.witness ? ['witness'] : []);
+  const [[name, lan]] = Object.entries(lans) as [[string, object]];
+  t.deepEqual(waits({ lans: { ...lans, [name]: { ...lan, interface: 'other0' } } }), [`lans.${name}`]);
 });

@@ -30,7 +30,15 @@ function snapshot(role: Role): Snapshot {
     },
     ...{ hold: { on: false, until: null }, fitness: 0, rulesIn: true, warm: true, configDigest: '', peer: null },
     ...{ links: [], vips: [], decisions: [], counters: {} },
-    ...{ runningDigest: null, vipdTrouble: null, vipCheck: null, bar: null, wrongName: false, peerAddressesHere: [] },
+    ...{
+      runningDigest: null,
+      waiting: [],
+      vipdTrouble: null,
+      vipCheck: null,
+      bar: null,
+      wrongName: false,
+      peerAddressesHere: [],
+    },
     ...{ lans: [], packetLease: null, blindProbes: [], isolated: false, foreign: null, witness: null },
   };
 }

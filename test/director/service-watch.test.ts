@@ -214,13 +214,13 @@ test('without its rules an owner has failed, a standby has not: the other one se
   t.not(after([[0, standby()]], false).health, 'failed');
 });
 
-test('a reload that pulse has not followed is a notice with its command, and no fault', t => {
+test('a config that pulse has not read, and what of it waits for a restart, are notices with their commands, and no faults', t => {
   const report = after([[0, standby({ runningDigest: 'ffffffffffffffff' })]]);
   t.is(report.health, 'ok');
-  t.regex(
-    report.notices.join(),
-    /pulse on r1 runs with the config it was started with.*systemctl restart tandem-pulse/,
-  );
+  t.deepEqual(report.notices, ['pulse on r1 has not read this config yet: systemctl reload tandem-pulse']);
+  const waits = after([[0, standby({ waiting: ['heartbeat.port', 'lans.clients'] })]]);
+  t.is(waits.health, 'ok');
+  t.regex(waits.notices.join(), /on r1 .* changed in heartbeat.port, lans.clients: systemctl restart tandem-pulse/);
   t.deepEqual(after([[0, standby()]]).notices, []);
   t.deepEqual(after([[0, standby({ runningDigest: null })]]).notices, [], 'a pulse of 0.3 does not tell');
 });

@@ -93,6 +93,8 @@ export class Driver {
   resolved: readonly { readonly mac: string; readonly target: boolean }[] = [];
   /** Why vipd refuses every claim. */
   refusal: string | undefined;
+  /** How long nft takes. */
+  gateMs = 1;
   /** Answers for the witness; undefined: no answer ever comes. */
   witness: ((ask: WitnessAsk) => Omit<WitnessAnswer, 'seq'>) | undefined;
   readonly #mail: { at: number; event: PulseEvent }[] = [];
@@ -206,6 +208,8 @@ export class Driver {
         if (this.peerAnswers && mac) this.#later(1, { type: 'reply', id: effect.id, index, via: 'echo', mac });
         else this.#later(effect.windowMs, { type: 'silent', id: effect.id, index });
       }
+    } else if (effect.type === 'gate') {
+      this.#mail.push({ at: this.now + this.gateMs, event: { type: 'gated', id: effect.id } });
     } else if (effect.type === 'resolve') {
       for (const index of effect.fixed)
         for (const answer of this.resolved) this.#later(1, { type: 'peer', index, ...answer });

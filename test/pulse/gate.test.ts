@@ -105,6 +105,25 @@ test('not wanted: what an earlier life left is removed, and nothing is said', as
   t.regex(rig.ran.join('\n'), /delete table netdev tandem_gate\n/);
 });
 
+test('another lease: the rules are made for it, the sets are kept, and repairs from then on have it too', async t => {
+  const rig = await rigFor(t);
+  const gate = await rig.open();
+  const grants = () => rig.ran.findLast(words => words.includes('tandem_gate renew')) ?? '';
+  t.regex(grants(), /timeout 224ms/);
+  await Promise.all([gate.retime(440), gate.retime(110)]);
+  t.regex(grants(), /timeout 114ms/, 'the newest one is the last');
+  t.notRegex(grants(), /delete set/);
+  gate.hear({ type: 'gate', lost: 'table' }, () => undefined);
+  await until(() => codes(rig).includes('PACKET_LEASE_REPAIRED'));
+  t.regex(grants(), /timeout 114ms/);
+  t.deepEqual(codes(rig), ['PACKET_LEASE_ON', 'PACKET_LEASE_REPAIRED'], 'of a change of times nothing is told here');
+  rig.failing = /tandem_gate renew/;
+  await gate.retime(300);
+  t.false(gate.inForce, 'rules that stay the old ones would outlive the lease: better none');
+  rig.failing = undefined;
+  await gate.close();
+});
+
 test('lost rules are put in again and vipd is told to renew; a repair that fails leaves no table, the next one that works says so', async t => {
   const rig = await rigFor(t);
   const gate = await rig.open();

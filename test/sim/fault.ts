@@ -1,4 +1,6 @@
 // What can go wrong in the simulated world, as data, and how each begins and ends.
+
+import type { Times } from '../../src/pulse/times.ts';
 import { CLIENTS, HOSTS, type Network, R1, R2, SERVER, TARGETS } from './network.ts';
 import type { Router } from './router.ts';
 import type { World } from './world.ts';
@@ -91,6 +93,8 @@ type RouterFault =
   | { readonly type: 'power'; readonly who: Who; readonly effects: number; readonly keepsDisk: boolean }
   | { readonly type: 'carrier'; readonly who: Who; readonly lan: number }
   | OwnFault
+  /** The config file has changed; pulse reads it. */
+  | { readonly type: 'reload'; readonly who: Who; readonly times: Times }
   | { readonly type: 'stranger' }
   /** Somebody plays back what he has captured of a router, on every link. */
   | { readonly type: 'replay'; readonly who: Who }
@@ -122,7 +126,9 @@ export function inject(world: World, fault: Fault): void {
 }
 
 export function describe({ atMs, forMs, ...fault }: Fault): string {
-  return Object.values(fault).join(' ');
+  return Object.values(fault)
+    .map(value => (typeof value === 'object' ? Object.values(value).join('/') : value))
+    .join(' ');
 }
 
 function begin(world: World, fault: Fault): () => void {
@@ -174,6 +180,9 @@ function begin(world: World, fault: Fault): () => void {
       world.setCarrier(router, fault.lan, true);
       return () => world.setCarrier(router, fault.lan, false);
     }
+    case 'reload':
+      routerOf(world, fault.who).reload(fault.times);
+      return NOTHING;
     case 'own-lost':
       return loseOwn(world, routerOf(world, fault.who), fault);
     case 'handover':

@@ -50,6 +50,7 @@ export function planOfHistory(history: History, say?: WorldOptions['say']): Plan
     wire: false,
     older: undefined,
     witness,
+    reloads: [],
     mutation: undefined,
     say,
   };

@@ -5,6 +5,8 @@ import { Alarm, type HostClock, NEVER } from './timeline.ts';
 export class KernelModel {
   /** The addresses are configured. All or none: vipd claims all or none. */
   held = false;
+  /** The L that the rules of the packet lease are made for. */
+  gateLeaseMs = 0;
   readonly gated: boolean;
   readonly #clock: HostClock;
   #validUntil = NEVER;

@@ -2,6 +2,7 @@
 // believes. The first breach of a schedule is kept. What is allowed all the same is in exemptions.ts.
 import type { Heartbeat } from '../../src/pulse/heartbeat.ts';
 import type { Effect, LeaseCommand, Machine } from '../../src/pulse/machine.ts';
+import { saidTimes } from '../../src/pulse/times.ts';
 import { compareEpochs, EPOCH_NONE, type Epoch, formatEpoch } from '../../src/units/epoch.ts';
 import type { LeaseRequest } from '../../src/vip/protocol.ts';
 import { Evidence, type Exemption } from './exemptions.ts';
@@ -54,6 +55,7 @@ interface Terms {
   highest: Epoch;
   lastGrantAt: number;
   lastLeaseMs: number;
+  lastBoot: string | undefined;
 }
 
 /** No packet lease, and no vipd that could remove the addresses: the kernel's lifetimes end it (DESIGN.md 13). */
@@ -80,10 +82,15 @@ export class Monitor {
   #dual: Dual | undefined;
   #served = [false, false];
   readonly #claimedAt: number[][] = [[], []];
-  /** When each router's last renewal was asked for, on its own clock. */
-  readonly #askedAt = [-1e9, -1e9];
+  /** When what each router has asked for ends, on its own clock. */
+  readonly #askedUntil = [-1e9, -1e9];
   readonly #epochs = new Map<number, string>();
-  readonly #terms: readonly Terms[] = [0, 1].map(() => ({ highest: EPOCH_NONE, lastGrantAt: -1e9, lastLeaseMs: 0 }));
+  readonly #terms: readonly Terms[] = [0, 1].map(() => ({
+    highest: EPOCH_NONE,
+    lastGrantAt: -1e9,
+    lastLeaseMs: 0,
+    lastBoot: undefined,
+  }));
 
   constructor(world: World) {
     this.#world = world;
@@ -211,6 +218,7 @@ export class Monitor {
     terms.highest = epoch;
     terms.lastGrantAt = lease.at;
     terms.lastLeaseMs = lease.leaseMs;
+    terms.lastBoot = router.pulse?.machine.settings.bootId;
   }
 
   /** DESIGN.md 1 and 3: silence is counted for the peer's lease at least, however short our own D is. */
@@ -222,7 +230,7 @@ export class Monitor {
     // Stalled between the decision and the command: vipd refuses it if that was long.
     if (router.clock.now() - at > DECIDED_MS) return;
     const heardMs = this.evidence.silenceOf(router);
-    const { leaseMs } = router.peer.options.settings;
+    const leaseMs = this.#leaseOf(router.peer);
     if (heardMs < leaseMs)
       this.fail(
         'too-early',
@@ -230,12 +238,22 @@ export class Monitor {
       );
   }
 
+  /**
+   * What a peer has to reckon with: what vipd was granted last, if that was in this life and runs;
+   * without reloads what the config says.
+   */
+  #leaseOf(router: Router): number {
+    if (this.#world.options.reloads.length === 0) return router.options.settings.leaseMs;
+    const { lastGrantAt, lastLeaseMs, lastBoot } = this.#terms[router.index] as Terms;
+    const runs = router.clock.now() <= lastGrantAt + lastLeaseMs;
+    return runs && lastBoot === router.pulse?.machine.settings.bootId ? lastLeaseMs : 0;
+  }
+
   /** DESIGN.md 1: what is served while somebody could take over is served for L from the request at most, whatever stalls. */
   #lookAtLease(router: Router): void {
     const { clock, kernel, runState, removalMs } = router;
     if (runState.mode !== 'armed' || !kernel.serves()) return;
-    const { leaseMs } = router.options.settings;
-    const overMs = clock.now() - (this.#askedAt[router.index] as number) - leaseMs;
+    const overMs = clock.now() - (this.#askedUntil[router.index] as number);
     if (overMs <= (kernel.gated ? LEASE_SLACK_MS : LEASE_SLACK_MS + removalMs)) return;
     if (leftToLifetimes(router)) return this.#allowsLifetimes();
     this.fail('lease', `${router.name} still serves ${overMs.toFixed(1)} ms after its lease`);
@@ -286,7 +304,12 @@ export class Monitor {
   told(router: Router, effect: Effect, machine: Machine): void {
     if (effect.type === 'claim') this.#claims(router, effect.lease, machine);
     if (effect.type === 'decision' && effect.decision.to === 'claiming') this.#lookAtPace(router);
-    if (effect.type === 'claim' || effect.type === 'renew') this.#askedAt[router.index] = effect.lease.at;
+    if (effect.type === 'claim' || effect.type === 'renew') {
+      // While times change, the rules of the packet lease may be made for what is said already, or
+      // still.
+      const until = effect.lease.at + Math.max(effect.lease.leaseMs, saidTimes(machine).leaseMs);
+      this.#askedUntil[router.index] = Math.max(this.#askedUntil[router.index] as number, until);
+    }
     if (effect.type === 'decision') {
       this.roleChanges += 1;
       const { from, to, epoch, reason } = effect.decision;

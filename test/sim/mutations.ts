@@ -23,6 +23,7 @@ export interface Mutation {
   readonly expects: readonly Invariant[];
 }
 
+const RELOAD_STALL = 'a reload, and the owner stalls in the middle of it, unseen by probes';
 const pulse = (file: string, find: string, replace: string): Patch => ({ file: `src/pulse/${file}.js`, find, replace });
 const shell = (find: string, replace: string): Patch => ({ file: 'test/sim/pulse-model.js', find, replace });
 
@@ -38,7 +39,7 @@ export const MUTATIONS: readonly Mutation[] = [
         const { state: now, vipdLostAt } = turn.machine;
         if ('epoch' in now && now.role !== 'claiming' && !offering && vipdLostAt === undefined) renew(turn, now.epoch);`,
       ),
-      shell('lease: { ...effect.lease, leaseMs', 'lease: { ...effect.lease, at: host.clock.now(), leaseMs'),
+      shell('lease: { ...effect.lease, keepMs', 'lease: { ...effect.lease, at: host.clock.now(), keepMs'),
     ],
     kind: 'both stalled',
     expects: ['lease', 'one-owner'],
@@ -115,7 +116,7 @@ export const MUTATIONS: readonly Mutation[] = [
     patches: [
       pulse(
         'vipd-events',
-        'return lease.ackedAt !== undefined && between(lease.ackedAt, now) <= settings.leaseMs;',
+        'return lease.ackedAt !== undefined && between(lease.ackedAt, now) <= lease.ackedLeaseMs;',
         'return true;',
       ),
     ],
@@ -140,13 +141,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "D is shorter than the peer's lease",
-    patches: [
-      pulse(
-        'judgement',
-        'return last ? ms(Math.max(own, last.leaseMs + LEASE_MARGIN_INTERVALS * last.intervalMs)) : own;',
-        'return own;',
-      ),
-    ],
+    patches: [pulse('judgement', 'return lease ? ms(Math.max(own, lease.ms)) : own;', 'return own;')],
     expects: ['too-early', 'one-owner', 'liveness'],
   },
   {
@@ -369,6 +364,27 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
     kind: 'neither heartbeats nor probes ever arrive',
     expects: ['no-change', 'flap', 'one-owner', 'liveness'],
+  },
+  {
+    name: 'a longer lease is used before the peer has heard of it',
+    patches: [pulse('times', 'leaseMs: ms(Math.min(a.leaseMs, b.leaseMs))', 'leaseMs: b.leaseMs')],
+    kind: RELOAD_STALL,
+    expects: ['too-early', 'one-owner', 'lease'],
+  },
+  {
+    name: "a shorter D is used at once, whatever is known of the peer's lease",
+    patches: [
+      pulse('times', 'deadMs: ms(Math.max(a.deadMs, b.deadMs))', 'deadMs: b.deadMs'),
+      pulse('judgement', 'return lease ? ms(Math.max(own, lease.ms)) : own;', 'return own;'),
+    ],
+    kind: RELOAD_STALL,
+    expects: ['too-early', 'one-owner'],
+  },
+  {
+    name: 'a shorter lease is told before the old one is over',
+    patches: [pulse('times', 'leaseMs: ms(Math.max(said.leaseMs, wanted.leaseMs))', 'leaseMs: wanted.leaseMs')],
+    kind: RELOAD_STALL,
+    expects: ['lease', 'one-owner'],
   },
   {
     name: 'version 2 is sent to a peer that has not said that it reads it',

@@ -260,10 +260,10 @@ export class Pair {
       const refuse = (reason: string) =>
         this.#tell(router, { type: 'vipd', message: { type: 'refused', seq, reason } });
       if (compareEpochs(epoch, vipd.epoch) < 0) return refuse('stale-epoch');
-      if (at + router.machine.settings.leaseMs <= this.now) return refuse('late');
+      if (at + effect.lease.leaseMs <= this.now) return refuse('late');
       if (effect.type === 'renew' && !vipd.held) return refuse('not-held');
       if (!vipd.held) this.tenures.push({ node: router.name, from: this.now, to: undefined });
-      Object.assign(vipd, { held: true, epoch, mode, leaseEnd: at + router.machine.settings.leaseMs });
+      Object.assign(vipd, { held: true, epoch, mode, leaseEnd: at + effect.lease.leaseMs });
       this.#tell(router, { type: 'vipd', message: { type: 'held', seq, epoch, announcedAfterUs: undefined } });
     } else if (effect.type === 'probe') this.#probe(router, effect);
   }

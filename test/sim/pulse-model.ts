@@ -25,6 +25,8 @@ export interface PulseHost {
   pipeFirst(): boolean;
   vipdCommand(command: VipdCommand): void;
   respawnVipd(): void;
+  /** Makes the rules of the packet lease for another L. */
+  retimeGate(leaseMs: number, done: () => void): void;
   sendHeartbeat(link: number, message: Heartbeat): void;
   packWill(message: ReturnType<typeof willFor>): unknown;
   askWitness(ask: WitnessAsk): void;
@@ -181,8 +183,8 @@ export class PulseModel {
     switch (effect.type) {
       case 'claim':
       case 'renew': {
-        const { leaseMs, aloneKeepMs } = machine.settings;
-        return host.vipdCommand({ type: effect.type, lease: { ...effect.lease, leaseMs, keepMs: aloneKeepMs } });
+        const { aloneKeepMs } = machine.settings;
+        return host.vipdCommand({ type: effect.type, lease: { ...effect.lease, keepMs: aloneKeepMs } });
       }
       case 'will':
         return host.vipdCommand({
@@ -193,6 +195,8 @@ export class PulseModel {
         return host.vipdCommand({ ...effect, type: 'release' });
       case 'announce':
         return host.vipdCommand({ type: 'announce' });
+      case 'gate':
+        return host.retimeGate(effect.leaseMs, () => this.post('control', { type: 'gated', id: effect.id }));
       case 'probe':
         for (const { index, mac } of effect.targets)
           host.vipdCommand({ type: 'probe', id: effect.id, index, mac, windowMs: effect.windowMs });

@@ -2,6 +2,7 @@
 // their restarts. It knows how to do things; schedule and faults decide what happens to it.
 import type { Heartbeat, Message, Will } from '../../src/pulse/heartbeat.ts';
 import { type Effect, type Machine, newMachine, type Settings } from '../../src/pulse/machine.ts';
+import type { Times } from '../../src/pulse/times.ts';
 import type { At } from '../../src/units/duration.ts';
 import { EPOCH_BLOCK, EPOCH_NONE, type Epoch } from '../../src/units/epoch.ts';
 import type { LeaseRequest, VipdMessage } from '../../src/vip/protocol.ts';
@@ -52,6 +53,8 @@ export class Router implements VipdHost, PulseHost {
   readonly index: 0 | 1;
   readonly name: string;
   readonly options: RouterOptions;
+  /** What its config file says now. */
+  config: RouterOptions['settings'];
   readonly clock: HostClock;
   readonly kernel: KernelModel;
   readonly addresses: number;
@@ -76,6 +79,7 @@ export class Router implements VipdHost, PulseHost {
   #sent = 0;
   readonly #captured: { readonly link: number; readonly packed: unknown }[] = [];
   #spawn = 0;
+  #gateReadyAt = 0;
   #spawnedAt = 0;
 
   constructor(world: World, index: 0 | 1, options: RouterOptions) {
@@ -83,6 +87,7 @@ export class Router implements VipdHost, PulseHost {
     this.index = index;
     this.name = `r${index + 1}`;
     this.options = options;
+    this.config = options.settings;
     this.clock = new HostClock(world.timeline, options.clockRate, options.clockStart);
     this.kernel = new KernelModel(this.clock, options.gated, options.lifetimeLateMs);
     this.#surroundings = new Surroundings(world, this);
@@ -98,6 +103,26 @@ export class Router implements VipdHost, PulseHost {
 
   get peer(): Router {
     return this.world.routers[1 - this.index] as Router;
+  }
+
+  /** The config's file has changed, and pulse is told to read it. */
+  reload(times: Times): void {
+    this.config = { ...this.config, ...times };
+    const { autoFailback, keepsSessions, onIsolation, onConflict, noticeMs } = this.config;
+    const next = { ...times, autoFailback, keepsSessions, onIsolation, onConflict, noticeMs };
+    this.pulse?.post('control', { type: 'reload', next });
+  }
+
+  /** nft takes its time, and one comes after the other. */
+  retimeGate(leaseMs: number, done: () => void): void {
+    const { timeline, random } = this.world;
+    const { pulse } = this;
+    this.#gateReadyAt = Math.max(this.#gateReadyAt, timeline.now) + (this.kernel.gated ? random.between(2, 60) : 0.1);
+    timeline.at(this.#gateReadyAt, () => {
+      if (this.pulse !== pulse) return;
+      this.kernel.gateLeaseMs = leaseMs;
+      done();
+    });
   }
 
   /** How often its pulse has been started. */
@@ -120,7 +145,8 @@ export class Router implements VipdHost, PulseHost {
   start(): void {
     if (!this.up || this.pulse?.alive) return;
     this.#boots += 1;
-    const settings: Settings = { ...this.options.settings, bootId: this.bootId() };
+    const settings: Settings = { ...this.config, bootId: this.bootId() };
+    this.kernel.gateLeaseMs = settings.leaseMs;
     const now = this.clock.now() as At;
     const hold = { on: false, until: undefined };
     const ceiling = Math.max(this.disk.ceiling, this.world.safeCeiling());

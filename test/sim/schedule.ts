@@ -6,6 +6,7 @@ import { type Fault, FOREVER, type Who } from './fault.ts';
 import { LAN_SINGLES, withLanFaults } from './lan-faults.ts';
 import { CLIENTS, R1, R2 } from './network.ts';
 import { Random } from './random.ts';
+import { isReloadKind, withReloads } from './reload-faults.ts';
 import { OWN_SINGLES, SINGLES } from './singles.ts';
 import { UNHEARD_SINGLES, withUnheardFaults } from './unheard-faults.ts';
 import type { VipdMutation } from './vipd-model.ts';
@@ -79,6 +80,7 @@ export function planOf(seed: number, { mutation, say, kind }: PlanOptions = {}):
     wire: random.chance(1 / 16),
     older: random.chance(0.1) ? (random.below(2) as 0 | 1) : undefined,
     witness,
+    reloads: [],
     mutation,
     say,
   };
@@ -86,7 +88,7 @@ export function planOf(seed: number, { mutation, say, kind }: PlanOptions = {}):
   const roll = random.next();
   const made =
     kind !== undefined || (roll >= 0.6 && roll < 0.9)
-      ? maker.single(kind)
+      ? maker.single(isReloadKind(kind) ? undefined : kind)
       : roll < 0.6
         ? maker.chaos(directors)
         : maker.asymmetric();
@@ -96,8 +98,9 @@ export function planOf(seed: number, { mutation, say, kind }: PlanOptions = {}):
     secondStartMs: random.chance(0.3) ? random.between(0, 3 * base[2]) : random.between(0, 5),
     ...made,
   };
-  if (kind !== undefined) return plan;
-  return withUnheardFaults(withOwnLost(withLanFaults(plan), Math.max(...routers.map(r => r.settings.deadMs))));
+  if (kind !== undefined) return isReloadKind(kind) ? withReloads(plan, kind) : plan;
+  const deadMs = Math.max(...routers.map(r => r.settings.deadMs));
+  return withReloads(withUnheardFaults(withOwnLost(withLanFaults(plan), deadMs)));
 }
 
 /** Share of schedules in which a router loses addresses of its own. */
@@ -245,7 +248,7 @@ const CHAOS = [
 /** What chaos draws here; the others have numbers of their own. */
 type Drawn = Exclude<
   Fault['type'],
-  'lan-way' | 'target-silent' | 'echo-dropped' | 'switch-answers' | 'own-lost' | 'heartbeats-dropped'
+  'lan-way' | 'target-silent' | 'echo-dropped' | 'switch-answers' | 'own-lost' | 'heartbeats-dropped' | 'reload'
 >;
 
 /** Draws faults. Times are measured in D of the slower router. */

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import test from 'ava';
 import { LAN_SINGLES } from './lan-faults.ts';
 import { Random } from './random.ts';
+import { RELOAD_KINDS } from './reload-faults.ts';
 import { runSeed } from './run.ts';
 import { planOf } from './schedule.ts';
 import { OWN_SINGLES, SINGLES } from './singles.ts';
@@ -41,6 +42,7 @@ test.serial('what must always hold does, through every kind of single fault', t 
   for (let seed = 1; kinds.size < known && seed < 5_000; seed += 1) kinds.add(planOf(seed).kind);
   for (const { kind } of [...LAN_SINGLES, ...UNHEARD_SINGLES].map(make => make(new Random(1), planOf(1).world, 300)))
     kinds.add(kind);
+  for (const kind of RELOAD_KINDS) kinds.add(kind);
   kinds.delete('chaos');
   kinds.delete('asymmetric');
   t.true(kinds.size > known - 3, `${kinds.size} kinds`);
@@ -53,7 +55,7 @@ test.serial('what must always hold does, through every kind of single fault', t 
 test('every fault of its own numbers is in at least three of a hundred schedules', t => {
   const count = (type: string) => SEEDS.filter(seed => planOf(seed).faults.some(fault => fault.type === type)).length;
   const SEEDS = Array.from({ length: 3_000 }, (_, i) => i + 1);
-  for (const type of ['lan-way', 'target-silent', 'echo-dropped', 'switch-answers', 'heartbeats-dropped'])
+  for (const type of ['lan-way', 'target-silent', 'echo-dropped', 'switch-answers', 'heartbeats-dropped', 'reload'])
     t.true(count(type) >= 0.03 * SEEDS.length, `${type}: ${count(type)}`);
 });
 

@@ -305,8 +305,9 @@ export class VipdModel {
     const { deadline, mode, keepMs, leaseMs } = this.#terms;
     const leftMs = Math.max(0, deadline - clock.now());
     const spareMs = Math.min(leaseMs / 16, 2);
-    const armedMs = (Math.min(16, Math.floor(((leftMs + spareMs) * 16) / leaseMs)) * leaseMs) / 16;
-    kernel.openGate(mutation === 'gate-never-closes' ? NEVER : mode === 'alone' ? leaseMs + keepMs : armedMs);
+    const armedMs = (Math.min(16, Math.floor(((leftMs + spareMs) * 16) / leaseMs)) * kernel.gateLeaseMs) / 16;
+    const aloneMs = kernel.gateLeaseMs + keepMs;
+    kernel.openGate(mutation === 'gate-never-closes' ? NEVER : mode === 'alone' ? aloneMs : armedMs);
   }
 
   /** As keeper.c: whole seconds, rounded up, so that a lifetime never ends before the lease. */

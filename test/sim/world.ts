@@ -1,6 +1,7 @@
 // The simulated world: two routers with the shipped machines, the networks between them, the client LAN, and the monitor that
 // checks after every step. Built from a plan (schedule.ts), driven by run.ts.
 import type { FixedSettings, Settings } from '../../src/pulse/machine.ts';
+import type { Times } from '../../src/pulse/times.ts';
 import type { FixedState } from '../../src/vip/protocol.ts';
 import { ClientModel } from './clients.ts';
 import { type Codec, OBJECTS, sometimesOlder, WIRE } from './codec.ts';
@@ -46,6 +47,8 @@ export interface WorldOptions {
   /** This router runs the version before in every other life of its pulse. */
   readonly older: 0 | 1 | undefined;
   readonly witness: { readonly leaseMs: number; readonly timeoutMs: number } | undefined;
+  /** What reloads may bring, beside what the routers are started with. */
+  readonly reloads: readonly Omit<Times, 'priority'>[];
   readonly mutation: VipdMutation | undefined;
   readonly say: ((at: number, who: string, text: string) => void) | undefined;
 }
@@ -118,12 +121,13 @@ export class World {
       options.older === index ? sometimesOlder(codec, () => this.#isOlder(index)) : codec;
     this.#codecs = [codecOf(0), codecOf(1)];
     const both = options.routers.map(router => router.settings);
-    const most = (field: 'intervalMs' | 'leaseMs' | 'deadMs' | 'aloneKeepMs') => Math.max(...both.map(s => s[field]));
+    const most = (field: 'intervalMs' | 'leaseMs' | 'deadMs') =>
+      Math.max(...[...both, ...options.reloads].map(times => times[field]));
     this.longest = {
       intervalMs: most('intervalMs'),
       leaseMs: most('leaseMs'),
       deadMs: most('deadMs'),
-      keepMs: most('aloneKeepMs'),
+      keepMs: Math.max(...both.map(({ aloneKeepMs }) => aloneKeepMs)),
     };
     this.monitor = new Monitor(this);
     const { witness } = options;

@@ -84,6 +84,7 @@ export function pulseSnapshot(changes: Partial<Pulse> = {}): Pulse {
     peerAddressesHere: [],
     packetLease: true,
     runningDigest: null,
+    waiting: [],
     vipdTrouble: null,
     vipCheck: null,
     blindProbes: [],

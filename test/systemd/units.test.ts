@@ -94,6 +94,7 @@ test('the director may write sysctls, cannot load modules, reloads on SIGHUP and
   t.deepEqual(director.get('ProtectKernelTunables'), ['no']);
   t.deepEqual(director.get('ProtectKernelModules'), ['yes']);
   t.deepEqual(director.get('ExecReload'), ['/bin/kill -HUP $MAINPID']);
+  t.deepEqual((await settings('tandem-pulse.service')).get('ExecReload'), ['/bin/kill -HUP $MAINPID']);
   t.deepEqual(director.get('WatchdogSec'), ['30s']);
   for (const name of ['Requires', 'BindsTo', 'PartOf']) t.false(director.has(name), name);
   t.false(director.get('After')?.[0]?.includes('tandem-pulse'));

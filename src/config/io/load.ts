@@ -4,6 +4,7 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { configDigest } from '../digest.ts';
 import { type MoreRules, parseConfig } from '../document.ts';
 import type { Mistake } from '../mistakes.ts';
+import { nodeView } from '../node.ts';
 import type { Config } from '../schema.ts';
 
 /** Largest config file that is read, in bytes. */
@@ -40,6 +41,25 @@ export function loadConfig(file: string, more?: MoreRules): LoadedConfig {
   }
   const parsed = parseConfig(read.text, more);
   return parsed.ok ? { ...parsed, digest: configDigest(parsed.config) } : parsed;
+}
+
+/**
+ * The errors that keep a loaded config from being used on router `node`, each as file:line:column:
+ * what is wrong; what to write.
+ */
+export function mistakesOn(loaded: LoadedConfig, file: string, node: string): string[] {
+  if (!loaded.ok) {
+    return loaded.mistakes
+      .filter(mistake => mistake.severity === 'error')
+      .map(({ line, column, path, problem, remedy }) => `${file}:${line}:${column}: ${path}: ${problem}; ${remedy}`);
+  }
+  // The rules of the file hold for both routers; this one must be one of them.
+  try {
+    nodeView(loaded.config, node);
+    return [];
+  } catch (error) {
+    return [`${file}:1:1: ${error instanceof Error ? error.message : String(error)}`];
+  }
 }
 
 type Read =

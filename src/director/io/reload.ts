@@ -1,7 +1,6 @@
 // Reads the config for the director, at start and again on SIGHUP or POST /reload: whole and valid, or the old one stays. Not pure:
 // reads the file, and tells the parts it is given.
-import { type LoadedConfig, loadConfig } from '../../config/io/load.ts';
-import { nodeView } from '../../config/node.ts';
+import { type LoadedConfig, loadConfig, mistakesOn } from '../../config/io/load.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Log } from '../../log/log.ts';
 import type { Nannies } from '../../nanny/io/nannies.ts';
@@ -23,7 +22,7 @@ export interface Refused {
 
 /** Judges a loaded config for this router and says in the log (if given) what became of it. */
 export function readConfig(loaded: LoadedConfig, file: string, node: string, log: Log | undefined): Loaded | Refused {
-  const mistakes = loaded.ok ? mistakesHere(loaded.config, file, node) : mistakesIn(loaded, file);
+  const mistakes = mistakesOn(loaded, file, node);
   if (!loaded.ok || mistakes.length > 0) {
     const first = mistakes[0] ?? `${file}: cannot be used`;
     log?.event('CONFIG_REFUSED', { file, mistakes: mistakes.length, first });
@@ -35,22 +34,6 @@ export function readConfig(loaded: LoadedConfig, file: string, node: string, log
   }
   log?.event('CONFIG_LOADED', { file, digest, warnings: warnings.length });
   return { ok: true, config, digest };
-}
-
-function mistakesIn(loaded: LoadedConfig & { readonly ok: false }, file: string): string[] {
-  return loaded.mistakes
-    .filter(mistake => mistake.severity === 'error')
-    .map(({ line, column, path, problem, remedy }) => `${file}:${line}:${column}: ${path}: ${problem}; ${remedy}`);
-}
-
-/** The rules of the file hold for both routers; this one must be one of them. */
-function mistakesHere(config: Config, file: string, node: string): string[] {
-  try {
-    nodeView(config, node);
-    return [];
-  } catch (error) {
-    return [`${file}:1:1: ${error instanceof Error ? error.message : String(error)}`];
-  }
 }
 
 export interface ReloadParts {

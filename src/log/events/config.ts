@@ -31,6 +31,12 @@ export const CONFIG_EVENTS = {
     },
     endedBy: 'CONFIG_LOADED',
   },
+  CONFIG_WAITS: {
+    severity: 'notice',
+    says: 'A reload of pulse has found changes that it takes only at its start; the rest is in use or on its way.',
+    remedy: 'At leisure: `systemctl restart tandem-pulse`, the standby first, then `tandem handover`.',
+    fields: { parts: 'what has changed in the config and waits' },
+  },
   KEY_REFUSED: {
     severity: 'crit',
     says: "The pair's key file cannot be used, so no heartbeat can be signed.",

@@ -205,6 +205,11 @@ export const PULSE_EVENTS = {
     says: 'The heartbeat links are no longer broken, or the peer no longer answers.',
     fields: {},
   },
+  TIMES_CHANGED: {
+    severity: 'notice',
+    says: 'New times or a new priority, read again from the config, are in force: the peer has heard of them and nothing of before is left.',
+    fields: { intervalMs: 'H', leaseMs: 'L', deadMs: 'D', priority: 'of this router' },
+  },
   CONFIG_DIFFERS: {
     severity: 'warning',
     says: 'The two routers have different configs.',

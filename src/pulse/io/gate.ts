@@ -55,6 +55,11 @@ export interface Gate {
   readonly inForce: boolean;
   /** Takes notice of what vipd says: repairs in the background, then has `say` tell vipd to renew at once. */
   hear(message: VipdMessage, say: (line: string) => void): void;
+  /**
+   * Makes the rules for another lease; resolves when they are in, or none are. Its answers come in
+   * the order of the calls.
+   */
+  retime(leaseMs: number): Promise<void>;
   /** At the end: removes the table unless addresses stay in the kernel, whose lease it then is. */
   close(): Promise<void>;
 }
@@ -77,7 +82,8 @@ export async function openGate(options: GateOptions): Promise<Gate> {
     // Whatever an earlier life left would shut the addresses out.
     await shell.remove(left);
     if (wanted) log.event('PACKET_LEASE_OFF', { reason: reasonOf(error) });
-    return { installed: false, inForce: false, hear: () => undefined, close: async () => undefined };
+    const nothing = async () => undefined;
+    return { installed: false, inForce: false, hear: () => undefined, retime: nothing, close: nothing };
   }
 }
 
@@ -89,6 +95,7 @@ class RunningGate implements Gate {
   #off = false;
   #repairing = false;
   #repair: Promise<void> = Promise.resolve();
+  #retimed: Promise<void> = Promise.resolve();
   readonly #names: NodeJS.Timeout;
 
   constructor(shell: Shell, options: GateOptions) {
@@ -135,7 +142,7 @@ class RunningGate implements Gate {
       if (what === 'shut' || what === 'lo') await this.#shell.trial(left);
       const tookMs = Math.round(performance.now() - began);
       if (this.#off) log.event('PACKET_LEASE_ON', { interfaces: interfacesOf(addresses).join(' '), tookMs });
-      else log.event('PACKET_LEASE_REPAIRED', { what, tookMs });
+      else if (what !== 'lease') log.event('PACKET_LEASE_REPAIRED', { what, tookMs });
       this.#off = false;
     } catch (error) {
       // A gate that cannot be opened is worse than none.
@@ -145,9 +152,21 @@ class RunningGate implements Gate {
     }
   }
 
+  retime(leaseMs: number): Promise<void> {
+    // From here on every repair makes them for it; those under way may not.
+    const before = [this.#repair, this.#retimed];
+    this.#shell.retime(leaseMs);
+    this.#retimed = (async () => {
+      await Promise.all(before);
+      // The sets are kept, so that the lease that runs goes on: nothing is to be said to vipd.
+      if (!this.#off) await this.#repairNow('lease', () => undefined);
+    })();
+    return this.#retimed;
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#names);
-    await this.#repair;
+    await Promise.all([this.#repair, this.#retimed]);
     if (!this.#holding) await this.#shell.remove(timeLeft());
   }
 }
@@ -155,6 +174,8 @@ class RunningGate implements Gate {
 /** Each of these is given the time that is left. */
 interface Shell {
   install(left: TimeLeft): Promise<void>;
+  /** The lease that rules are made for from now on. */
+  retime(leaseMs: number): void;
   /** Whether the names that the rules were made with are not those of now. */
   namesChanged(): Promise<boolean>;
   trial(left: TimeLeft): Promise<void>;
@@ -169,7 +190,7 @@ function timeLeft(): TimeLeft {
   return (floor = 1) => Math.max(floor, Math.ceil(end - performance.now()));
 }
 
-function shellOf({ addresses, lans, leaseMs, keepMs, runDir, vipd, runCommand = run }: GateOptions): Shell {
+function shellOf({ addresses, lans, keepMs, runDir, vipd, runCommand = run, ...options }: GateOptions): Shell {
   const nft = async (args: readonly string[], timeoutMs: number, input?: string): Promise<string> => {
     const result = await runCommand('nft', args, { timeoutMs, ...(input !== undefined && { input }) });
     if (result.status === 0) return result.stdout;
@@ -179,6 +200,7 @@ function shellOf({ addresses, lans, leaseMs, keepMs, runDir, vipd, runCommand = 
     await nft(['-f', '-'], timeoutMs, text);
   };
   const list = (left: TimeLeft) => nft(['-s', 'list', 'table', GATE_FAMILY, GATE_TABLE], left());
+  let { leaseMs } = options;
   let names = realNames(lans, []);
   let seen = '';
   return {
@@ -211,6 +233,9 @@ function shellOf({ addresses, lans, leaseMs, keepMs, runDir, vipd, runCommand = 
       const record = { rules: gateRules({ ...used, chains: [] }), listing: withoutElements(await list(left)) };
       // Without it the director audits nothing of this, and that is all.
       await writeGateRecord(runDir, record).catch(() => undefined);
+    },
+    retime: to => {
+      leaseMs = to;
     },
     namesChanged: async () => relevantNames(names, await interfaceNames()) !== seen,
     trial: async left => {

@@ -136,7 +136,7 @@ export const electionTarget: Target = {
       #carryOut(effect: Effect, depth: number): void {
         const said: string[] = [];
         if (effect.type === 'claim' || effect.type === 'renew') {
-          leaseLine(effect.type, { ...effect.lease, leaseMs: 220, keepMs: 5_000 });
+          leaseLine(effect.type, { ...effect.lease, keepMs: 5_000 });
           said.push(`held ${effect.lease.seq} ${effect.lease.epoch.counter}.${effect.lease.epoch.node}`);
         } else if (effect.type === 'give-up') {
           said.push(`released ${effect.seq} ${effect.epoch.counter}.${effect.epoch.node}`);
@@ -200,7 +200,7 @@ export const electionTarget: Target = {
           decisions: [],
           counters: {},
           packetLease: true,
-          runningDigest: '',
+          running: { digest: '', waiting: [] },
           vipdTrouble: null,
           vipCheck: null,
         };

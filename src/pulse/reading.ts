@@ -1,0 +1,41 @@
+// What becomes of a config that was read again: what pulse takes of it, and what waits for a
+// restart. Pure.
+import { changedParts } from '../config/digest.ts';
+import type { Reloadable } from './machine.ts';
+import { sameTimes, timesOf } from './times.ts';
+
+/** What the reader process says of the file. */
+export type Reading =
+  | {
+      readonly ok: true;
+      readonly next: Reloadable;
+      /** See configDigest and pulseDigest. */
+      readonly digest: string;
+      readonly pulseDigest: string;
+      /** See restartParts. */
+      readonly parts: Readonly<Record<string, string>>;
+      readonly warnings: number;
+    }
+  | { readonly ok: false; readonly mistakes: number; readonly first: string };
+
+/** What pulse runs with. */
+export interface InUse {
+  readonly taken: Reloadable;
+  /** Of the config that it was started with. */
+  readonly parts: Readonly<Record<string, string>>;
+}
+
+/**
+ * The times were checked against the lease of the witness in the same file: with another one than
+ * this process has, they wait along with it.
+ */
+export function divide(
+  { taken, parts }: InUse,
+  reading: Reading & { ok: true },
+): { next: Reloadable; waiting: string[] } {
+  const waiting = changedParts(parts, reading.parts);
+  const { next } = reading;
+  const stays = { ...timesOf(taken), priority: next.priority };
+  if (!waiting.includes('witness') || sameTimes(stays, timesOf(next))) return { next, waiting };
+  return { next: { ...next, ...stays }, waiting: [...waiting, 'the times of heartbeat'] };
+}

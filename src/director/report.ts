@@ -132,11 +132,14 @@ function pulseProblems(pulse: Snapshot | null, digest: string): string[] {
 /** What is no fault and wants a person at leisure: what a reload could not bring into force, with the command that does. */
 function noticesOf(config: Config, pulse: Snapshot | null): string[] {
   if (!pulse?.runningDigest) return [];
-  const { node, runningDigest, waiting } = pulse;
+  const { node, peerNode, runningDigest, waiting, timesPending } = pulse;
   if (runningDigest !== pulseDigest(config, node))
     return [`pulse on ${node} has not read this config yet: systemctl reload tandem-pulse`];
-  if (waiting.length === 0) return [];
+  const pending = `new times or a new priority of ${node} come into force once ${peerNode} has heard of them and the old lease is over`;
+  const soon = timesPending ? [pending] : [];
+  if (waiting.length === 0) return soon;
   return [
+    ...soon,
     `on ${node} a restart of pulse brings into force what has changed in ${waiting.join(', ')}: systemctl restart tandem-pulse (the standby first, then tandem handover)`,
   ];
 }

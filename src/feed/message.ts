@@ -73,6 +73,8 @@ export const snapshotSchema = z.object({
   runningDigest: z.string().nullable().default(null),
   /** Parts of that which wait for a restart of pulse, by name. */
   waiting: z.array(z.string()).default([]),
+  /** New times or a new priority are read and not in force yet. */
+  timesPending: z.boolean().default(false),
   peer: z
     .object({
       role: z.enum(ROLES),

@@ -59,6 +59,7 @@ export function snapshotOf(machine: Machine, context: SnapshotContext): Snapshot
     configDigest: machine.configDigest,
     runningDigest: context.running.digest,
     waiting: [...context.running.waiting],
+    timesPending: machine.change !== undefined,
     peer: peerOf(machine, now),
     links: linksOf(machine, view, now),
     vips: view.addresses.map((address, index) => ({

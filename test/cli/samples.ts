@@ -35,6 +35,7 @@ export function sampleSnapshot(changed: Partial<Snapshot> = {}): Snapshot {
     packetLease: true,
     runningDigest: null,
     waiting: [],
+    timesPending: false,
     vipdTrouble: null,
     vipCheck: null,
     blindProbes: [],

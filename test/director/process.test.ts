@@ -33,6 +33,7 @@ function snapshot(role: Role): Snapshot {
     ...{
       runningDigest: null,
       waiting: [],
+      timesPending: false,
       vipdTrouble: null,
       vipCheck: null,
       bar: null,

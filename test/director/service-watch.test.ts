@@ -220,6 +220,9 @@ test('a config that pulse has not read, and what of it waits for a restart, are 
   t.deepEqual(report.notices, ['pulse on r1 has not read this config yet: systemctl reload tandem-pulse']);
   const waits = after([[0, standby({ waiting: ['heartbeat.port', 'lans.clients'] })]]);
   t.is(waits.health, 'ok');
+  const pending = after([[0, standby({ timesPending: true })]]);
+  t.is(pending.health, 'ok');
+  t.regex(pending.notices.join(), /of r1 come into force once r2 has heard of them/);
   t.regex(waits.notices.join(), /on r1 .* changed in heartbeat.port, lans.clients: systemctl restart tandem-pulse/);
   t.deepEqual(after([[0, standby()]]).notices, []);
   t.deepEqual(after([[0, standby({ runningDigest: null })]]).notices, [], 'a pulse of 0.3 does not tell');

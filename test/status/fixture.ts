@@ -85,6 +85,7 @@ export function pulseSnapshot(changes: Partial<Pulse> = {}): Pulse {
     packetLease: true,
     runningDigest: null,
     waiting: [],
+    timesPending: false,
     vipdTrouble: null,
     vipCheck: null,
     blindProbes: [],

@@ -9,8 +9,11 @@ import type { Reloadable } from '../machine.ts';
 import { divide, type InUse, type Reading } from '../reading.ts';
 
 const PROGRAM = fileURLToPath(new URL('../reader/main.js', import.meta.url));
-/** Node.js starts and reads the file within 0.3 s on an idle machine. */
-const READ_MS_MAX = 20_000;
+/**
+ * Node.js starts and reads the file within 0.3 s on an idle machine. Shorter than systemd waits for
+ * a stop.
+ */
+const READ_MS_MAX = 10_000;
 /** A Reading has a few lines for each LAN. */
 const BYTES_MAX = 65_536;
 

@@ -16,7 +16,10 @@ export function takeReload(turn: Turn, next: Reloadable): void {
   if (sameTimes(wanted, change?.wanted ?? settings)) return;
   const now = careful(settings, wanted);
   const said = saidOf(change?.said ?? timesOf(settings), wanted);
-  setTimes(turn, now, { wanted, said, since: turn.now, gateId: undefined, gatedAt: undefined });
+  // Neither held nor said for another time: the packet lease stays as it is.
+  const stays = now.leaseMs === wanted.leaseMs && said.leaseMs === wanted.leaseMs;
+  const gate = stays ? { gateId: turn.machine.gateId, gatedAt: turn.now } : { gateId: undefined, gatedAt: undefined };
+  setTimes(turn, now, { wanted, said, since: turn.now, ...gate });
   // The peer is to hear of it at once.
   update(turn, { heartbeatDueAt: Math.min(turn.machine.heartbeatDueAt, turn.now) as At });
   tickReload(turn);

@@ -119,6 +119,7 @@ test('a higher priority is said first; until the peer knows, this router does no
   driver.unechoed = [];
   driver.run(300);
   t.is(driver.machine.settings.priority, 200);
+  t.is(driver.count('gate'), 0, 'the packet lease is no part of it');
 });
 
 test('what concerns nobody else is taken at once, and the same file again changes nothing', t => {

@@ -56,7 +56,7 @@ function speakAgain(turn: Turn): void {
   const { state, vipdLostAt } = turn.machine;
   if (state.role !== 'active') return listenAnew(turn);
   if (vipdLostAt === undefined) renew(turn, state.epoch);
-  sendNow(turn);
+  else sendNow(turn);
 }
 
 /** A heartbeat link has been bound, or could not be. */
@@ -85,7 +85,7 @@ function listenAnew(turn: Turn): void {
 }
 
 /**
- * An owner that cannot speak does not renew its lease while the peer may take over: the peer counts D from the heartbeat after the last
+ * An owner that cannot speak does not renew its lease while the peer may take over: the peer counts D from the heartbeat with the last
  * renewal, so the lease ends first, whatever becomes of this process.
  */
 export function holdsBack(machine: Machine, now: At): boolean {

@@ -156,22 +156,22 @@ function tickOwner(turn: Turn, state: State & { role: 'active' }): void {
   if (turn.machine.state.role === 'active') tickActive(turn, turn.machine.state);
 }
 
-/** Renewal first, then the heartbeat: a router that stalls between the two has lost its lease before the peer counts. */
+/** A heartbeat, and with it the lease of an owner. */
 function beat(turn: Turn): void {
   const { state, settings } = turn.machine;
   const ready = isReady(turn.machine, turn.now);
   update(turn, { readySince: ready ? (turn.machine.readySince ?? turn.now) : undefined });
   const offering = state.role === 'handing-over' && state.phase !== 'flushing';
-  if (state.role === 'active' || (state.role === 'handing-over' && !offering)) {
-    const epoch = raiseAbove(turn, state.epoch);
-    if (epoch !== state.epoch) {
-      noteEpoch(turn, epoch);
-      update(turn, { state: { ...state, epoch } });
-    }
-    // A new vipd hears the claim first, in answer to its hello; a renewal before that would be refused.
-    if (turn.machine.vipdLostAt === undefined && !holdsBack(turn.machine, turn.now)) renew(turn, epoch);
+  const keeps = state.role === 'active' || (state.role === 'handing-over' && !offering);
+  const epoch = keeps ? raiseAbove(turn, state.epoch) : undefined;
+  if (keeps && epoch !== undefined && epoch !== state.epoch) {
+    noteEpoch(turn, epoch);
+    update(turn, { state: { ...state, epoch } });
   }
-  sendNow(turn);
+  // A new vipd hears the claim first, in answer to its hello; a renewal before that would be refused.
+  const renews = turn.machine.vipdLostAt === undefined && !holdsBack(turn.machine, turn.now);
+  if (epoch !== undefined && renews) renew(turn, epoch);
+  else sendNow(turn);
   const pace = offering ? settings.intervalMs / 4 : settings.intervalMs;
   const due = after(turn.machine.heartbeatDueAt, ms(pace));
   update(turn, { heartbeatDueAt: due > turn.now ? due : after(turn.now, ms(pace)) });

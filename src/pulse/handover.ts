@@ -88,13 +88,12 @@ export function tickGiving(turn: Turn, state: Giving): void {
 /** From here on no renewals: the lease ends by itself if we cannot go on. */
 function offer(turn: Turn, state: Giving): void {
   const { leaseMs } = turn.machine.settings;
-  renew(turn, state.epoch);
   const epoch: Epoch = { ...nextEpoch(turn.machine), node: turn.machine.peer.peerNodeId };
   noteEpoch(turn, epoch);
   update(turn, {
     state: { ...state, phase: 'offered', offer: epoch, until: after(turn.now, ms(leaseMs * CLAIM_SHARE)) },
   });
-  sendNow(turn);
+  renew(turn, state.epoch);
 }
 
 /** The deadline has passed without a word from the taker: does it hold the addresses? */
@@ -132,7 +131,6 @@ function takeBack(turn: Turn, state: Giving, reason: string): void {
   report(turn, 'HANDOVER_FAILED', { reason });
   become(turn, { role: 'active', epoch, activeAt: turn.now, fitterSince: undefined }, `handover failed: ${reason}`);
   renew(turn, epoch);
-  sendNow(turn);
 }
 
 /** The giver hears the taker: once that one serves under the offered epoch, let go. */

@@ -84,6 +84,12 @@ export function claim(turn: Turn, epoch: Epoch, why: string, evidence: Fields): 
   askClaim(turn, epoch);
 }
 
+/** Has a vipd that was started anew adopt what we hold; behind a heartbeat, as every renewal. */
+export function adopt(turn: Turn, epoch: Epoch): void {
+  sendNow(turn);
+  askClaim(turn, epoch);
+}
+
 /** vipd could not do what it was asked to: back to standby, with a pause before the next try. */
 export function claimFailed(turn: Turn, epoch: Epoch, reason: string): void {
   giveUp(turn, epoch, false);
@@ -102,14 +108,18 @@ export function endPause(turn: Turn): void {
   update(turn, { retry: NO_FAILURES, handoverRetry: NO_FAILURES });
 }
 
-/** The claim command itself; also used to make a respawned vipd adopt what we hold. */
-export function askClaim(turn: Turn, epoch: Epoch): void {
+/** The claim command itself. */
+function askClaim(turn: Turn, epoch: Epoch): void {
   writeWill(turn, epoch, true);
   emit(turn, { type: 'claim', lease: leaseCommand(turn, epoch) });
 }
 
-/** Renews the lease: always before the heartbeat goes out. */
+/**
+ * Renews the lease, behind a heartbeat: the peer counts D from the newest that it has read, so a
+ * router that stalls between the two must not have prolonged the lease already.
+ */
 export function renew(turn: Turn, epoch: Epoch): void {
+  sendNow(turn);
   emit(turn, { type: 'renew', lease: leaseCommand(turn, epoch) });
   // After the renewal: a raised epoch is held before there is a will for it.
   writeWill(turn, epoch, false);

@@ -11,7 +11,7 @@ import type { Machine, Probing, State } from './machine.ts';
 import { isServing } from './peer.ts';
 import { noteEcho, noteProof } from './proof.ts';
 import {
-  askClaim,
+  adopt,
   become,
   becomeStandby,
   claimFailed,
@@ -129,7 +129,7 @@ function hello(turn: Turn, message: VipdMessage & { type: 'hello' }): void {
   }
   if (state.role === 'active' && holdsBack(turn.machine, turn.now)) return letGoMute(turn, state.epoch);
   if ('epoch' in state)
-    return leaseIsOver(turn.machine, turn.now) ? letGo(turn, state.epoch) : askClaim(turn, state.epoch);
+    return leaseIsOver(turn.machine, turn.now) ? letGo(turn, state.epoch) : adopt(turn, state.epoch);
   if (message.held === 0) return;
   if (state.role === 'starting' && message.mode === 'alone') {
     update(turn, { state: { ...state, resume: true }, heldAddresses: true });

@@ -21,6 +21,20 @@ const watched = (deadMs: number) => HEAL_MS + 14 * deadMs;
 const nothing = (watchMs: number) => ({ ownerChangesMin: 0, ownerChangesMax: 0, vacancyMsMax: 0, watchMs });
 
 export const LAN_SINGLES: readonly Single[] = [
+  (random, _world, deadMs) => {
+    const atMs = random.between(1, 2) * deadMs;
+    const cut = { type: 'cut', forMs: 9 * deadMs, atMs } as const;
+    const effects = 1 + random.below(10);
+    return {
+      kind: 'pulse of the owner stalls in the middle of a heartbeat, unseen by probes',
+      faults: [
+        // Only the lease keeps the two apart.
+        ...LANS.flatMap(lan => [R1, R2].map(from => ({ ...cut, lan, from, to: 1 - from }))),
+        { type: 'stall', who: 'owner', effects, atMs: atMs + random.between(0, 2) * deadMs, forMs: 4 * deadMs },
+      ],
+      expects: undefined,
+    };
+  },
   (random, world, deadMs) => {
     const lan = random.pick(LANS);
     const elsewhere = world.linkLans.some(other => other !== lan);

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { nodeView } from './node.ts';
 import type { Config } from './schema.ts';
+import { unitsOf } from './units.ts';
 
 /**
  * The first 8 bytes of the SHA-256 of the parsed config, as 16 hex digits. Defaults filled in, keys sorted: comments, order and
@@ -17,9 +18,10 @@ export function configDigest(config: Config): string {
  */
 export function pulseDigest(config: Config, node: string): string {
   const { pair, heartbeat, witness, services } = config;
-  // How long a failed server may go unnoticed, and whether there are sessions at all.
+  // How long a failed server may go unnoticed, whether there are sessions at all, and what is served together.
   const checks = Object.values(services).map(({ check: { fall, interval, timeout } }) => ({ fall, interval, timeout }));
-  return digestOf({ pair, heartbeat, witness, view: nodeView(config, node), checks });
+  const view = nodeView(config, node);
+  return digestOf({ pair, heartbeat, witness, view, checks, units: unitsOf(config, view.addresses) });
 }
 
 /**

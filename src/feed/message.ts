@@ -86,6 +86,8 @@ export const snapshotSchema = z.object({
       hold: z.boolean(),
       warm: z.boolean().default(false),
       configDigest: z.string(),
+      /** How many units (a VIP with the gateways that it needs) it can hold; null: it has not said. */
+      units: z.int().nullable().default(null),
       heardMsAgo: z.number(),
       /** No heartbeat for more than twice the dead time: the rest is its last word, not its state. */
       silent: z.boolean(),
@@ -100,8 +102,12 @@ export const snapshotSchema = z.object({
       held: z.boolean(),
       /** Whether the interface has carrier. */
       linkUp: z.boolean(),
+      /** What keeps this router from holding it; null: nothing that is known. */
+      obstacle: z.string().nullable().default(null),
     }),
   ),
+  /** How many units (a VIP with the gateways that it needs) this router can hold, and how many there are. */
+  units: z.object({ able: z.int(), all: z.int() }).default({ able: 0, all: 0 }),
   /** Health of every LAN of the pair, from carrier, targets and traffic. (Default: from a pulse before this field, as below.) */
   lans: z
     .array(

@@ -9,6 +9,7 @@ import { lanLostForSure } from './lan-health.ts';
 import { epochOf, type Machine, roleOf } from './machine.ts';
 import { bootToEcho, versionToSend } from './peer.ts';
 import { saidTimes } from './times.ts';
+import { ableUnits } from './units.ts';
 import { servingNow } from './vipd-events.ts';
 import { witnessGood } from './witness-force.ts';
 
@@ -44,6 +45,7 @@ export function heartbeatFor(machine: Machine, link: number, now: At): Heartbeat
     echoDelayUs:
       echoed && evidence.heardAt !== undefined ? Math.max(0, Math.floor(between(evidence.heardAt, now) * 1000)) : 0,
     offer: offerOf(machine, now),
+    units: version === 2 ? ableUnits(machine, now).length : undefined,
     macs: macsOf(machine, version),
   };
 }

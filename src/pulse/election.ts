@@ -8,6 +8,7 @@ import { hearBound, holdsBack, letGoWhenBare } from './bare.ts';
 import { cutOffWishes, letGoWhenCutOff, watchLans } from './cut-off.ts';
 import { beginHandover, hearTaker, stop, tickGiving } from './handover.ts';
 import type { Will } from './heartbeat.ts';
+import { tickHolding } from './holding.ts';
 import {
   deadAt,
   deadMs,
@@ -25,7 +26,7 @@ import {
 } from './judgement.ts';
 import type { Effect, Idle, Machine, PulseEvent, State } from './machine.ts';
 import { bareLimitAt, hasWrongName } from './own.ts';
-import { notePeerLans, tickActive } from './owner.ts';
+import { notePeerLosses, tickActive } from './owner.ts';
 import { isServing, receive, roundTripMs } from './peer.ts';
 import { tickProof } from './proof.ts';
 import { hearGated, takeReload, tickReload } from './reload.ts';
@@ -141,6 +142,7 @@ function tick(turn: Turn): void {
   watchLans(turn);
   letGoWhenCutOff(turn);
   letGoWhenBare(turn);
+  tickHolding(turn);
   if (turn.now >= turn.machine.heartbeatDueAt) beat(turn);
   const { state } = turn.machine;
   if (state.role === 'starting') tickStarting(turn, state);
@@ -270,7 +272,7 @@ function sleptLong(turn: Turn): void {
 function hear(turn: Turn, event: PulseEvent & { type: 'datagram' }): void {
   const back = !heardWithin(turn.machine, deadMs(turn.machine), turn.now);
   const before = turn.machine.peer.last?.role;
-  const fitnessBefore = turn.machine.peer.last?.fitness;
+  const wordBefore = turn.machine.peer.last;
   const { peer, reception } = receive(turn.machine.peer, event.link, event.message, turn.now, {
     // What comes once we have caught up has waited for nobody.
     lateAt: turn.machine.unread ? turn.machine.lateAt : undefined,
@@ -282,7 +284,7 @@ function hear(turn: Turn, event: PulseEvent & { type: 'datagram' }): void {
   if (reception !== 'news') return;
   if (turn.machine.rivalSince !== undefined && (!isServing(peer) || hearsUs(turn.machine, turn.now)))
     update(turn, { rivalSince: undefined });
-  notePeerLans(turn, fitnessBefore);
+  notePeerLosses(turn, wordBefore);
   if (back) endPause(turn);
   const { state } = turn.machine;
   // It may have served and announced meanwhile, and have let go at our first word: it says nothing of that.

@@ -129,7 +129,7 @@ function takeBack(turn: Turn, state: Giving, reason: string): void {
   noteEpoch(turn, epoch);
   update(turn, { handoverRetry: afterFailure(turn.machine.handoverRetry, turn.machine.settings, turn.now) });
   report(turn, 'HANDOVER_FAILED', { reason });
-  become(turn, { role: 'active', epoch, activeAt: turn.now, fitterSince: undefined }, `handover failed: ${reason}`);
+  become(turn, { role: 'active', epoch, activeAt: turn.now, wish: undefined }, `handover failed: ${reason}`);
   renew(turn, epoch);
 }
 

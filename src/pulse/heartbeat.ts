@@ -10,12 +10,15 @@ export const DATAGRAM_BYTES_MAX = 256;
 const MAGIC = 0x544e444d; // "TNDM"
 const KIND = { heartbeat: 1, will: 2 } as const;
 const HEAD_BYTES = 46;
-/** Version 2 has a second byte of flags (none is defined yet, all are ignored) and two bytes for a LAN. */
+/** Version 2 has a second byte of flags (none is defined yet, all are ignored), the number of units, and two bytes for a LAN. */
 const LAYOUT = {
   1: { bodyBytes: 88, lanBytes: 1 },
-  2: { bodyBytes: 89, lanBytes: 2 },
+  2: { bodyBytes: 90, lanBytes: 2 },
 } as const;
 export type WireVersion = keyof typeof LAYOUT;
+const UNITS_AT = 88;
+/** One for each address at most, as vipd takes them. */
+const UNITS_MAX = 64;
 const MAC_BYTES = 6;
 const HMAC_BYTES = 32;
 const WIRE_ROLES: readonly Role[] = ['starting', 'standby', 'claiming', 'active', 'handing-over', 'stopping'];
@@ -91,6 +94,8 @@ export interface Heartbeat extends Head {
   readonly echoSentAtUs: number;
   readonly echoDelayUs: number;
   readonly offer: Offer | undefined;
+  /** How many units it can hold (src/config/units.ts); undefined: version 1 does not say. */
+  readonly units: number | undefined;
   /**
    * MACs of the interfaces that carry VIPs. The LAN: in version 1 its index in alphabetical order, which means another LAN where one was
    * added or renamed on one router only; in version 2 its lanId().
@@ -125,6 +130,8 @@ export function encode(message: Message, pairId: Buffer, key: Buffer): Buffer {
   const macs = message.kind === 'heartbeat' ? message.macs : [];
   if (macs.length > VIRTUAL_LANS_MAX)
     throw new RangeError(`at most ${VIRTUAL_LANS_MAX} MACs fit into a heartbeat, not ${macs.length}`);
+  if (message.kind === 'heartbeat' && (message.units ?? 0) > UNITS_MAX)
+    throw new RangeError(`at most ${UNITS_MAX} units fit into a heartbeat, not ${message.units}`);
   const size = message.kind === 'will' ? HEAD_BYTES : bodyBytes(message.version, macs.length);
   const out = Buffer.alloc(size + HMAC_BYTES);
   out.writeUInt32BE(MAGIC, 0);
@@ -172,6 +179,7 @@ function writeBody(out: Buffer, message: Heartbeat): void {
   out[84] = message.offer?.epoch.node ?? 0;
   out.writeUInt16BE(Math.max(0, Math.floor(message.offer?.remainingMs ?? 0)), 85);
   const { lanBytes, bodyBytes: listAt } = LAYOUT[message.version];
+  if (message.version === 2) out[UNITS_AT] = message.units ?? 0;
   out[listAt - 1] = message.macs.length;
   for (const [i, { lan, mac }] of message.macs.entries()) {
     const at = listAt + i * (lanBytes + MAC_BYTES);
@@ -218,7 +226,8 @@ function readSigned(bytes: Buffer, version: WireVersion): Message | undefined {
   const macCount = bytes[listAt - 1] as number;
   if (macCount > VIRTUAL_LANS_MAX || bytes.length !== bodyBytes(version, macCount)) return undefined;
   const body = readBody(bytes, version, macCount);
-  return (body.offer?.epoch.counter ?? 0) > EPOCH_COUNTER_MAX ? undefined : { kind: 'heartbeat', ...head, ...body };
+  if ((body.offer?.epoch.counter ?? 0) > EPOCH_COUNTER_MAX || (body.units ?? 0) > UNITS_MAX) return undefined;
+  return { kind: 'heartbeat', ...head, ...body };
 }
 
 function readBody(bytes: Buffer, version: WireVersion, macCount: number): Omit<Heartbeat, keyof Head | 'kind'> {
@@ -246,6 +255,7 @@ function readBody(bytes: Buffer, version: WireVersion, macCount: number): Omit<H
       offered === 0
         ? undefined
         : { epoch: { counter: offered, node: bytes[84] as number }, remainingMs: ms(bytes.readUInt16BE(85)) },
+    units: version === 2 ? bytes[UNITS_AT] : undefined,
     macs: Array.from({ length: macCount }, (_, i) => {
       const { lanBytes, bodyBytes: listAt } = LAYOUT[version];
       const at = listAt + i * (lanBytes + MAC_BYTES);

@@ -12,6 +12,7 @@ import { isServing } from './peer.ts';
 import { seesKernel } from './proof-view.ts';
 import { pauses } from './retry.ts';
 import { claimEndsAt } from './unheard-view.ts';
+import { whyNothingToHold } from './units.ts';
 import { inForce, unheardAt, usableGrant } from './witness-force.ts';
 
 /** Unanswered rounds in a row before silence is taken for death. */
@@ -93,7 +94,7 @@ export function isWarm({ settings, warm, reportedAt }: Machine, now: At): boolea
 export function whyNotClaim(machine: Machine, now: At): string | undefined {
   if (machine.hold.on) return 'on hold';
   if (!machine.rulesIn) return 'rules not in the kernel yet';
-  const own = whyOwnBars(machine);
+  const own = whyOwnBars(machine) ?? whyNothingToHold(machine, now);
   if (own !== undefined) return own;
   if (standsDown(machine, now)) return `another machine (${machine.foreign?.mac}) claims a virtual address`;
   if (peerStandsDown(machine, now)) return 'the peer stands down: another machine claims a virtual address';

@@ -1,4 +1,5 @@
 // What the election works on: settings, state, events, effects. The rules are in election.ts and its neighbours. Pure.
+import type { Unit } from '../config/units.ts';
 import type { Decision, Role } from '../feed/message.ts';
 import type { Fields } from '../log/event.ts';
 import type { PULSE_EVENTS } from '../log/events/pulse.ts';
@@ -15,6 +16,7 @@ import { type Proof, unproven } from './proof-view.ts';
 import { NO_FAILURES, type Retry } from './retry.ts';
 import type { Change, Times } from './times.ts';
 import { nothingAsked, type Unheard } from './unheard-view.ts';
+import { type AddressView, UNKNOWN_ADDRESS } from './units.ts';
 import { unknownWitness, type WitnessView } from './witness-view.ts';
 
 /**
@@ -39,6 +41,8 @@ export interface Settings {
   readonly links: number;
   /** For every virtual address: its LAN's index (in alphabetical order), as in heartbeats of version 1. */
   readonly addressLans: readonly number[];
+  /** What of the addresses is served together: all of it or none. */
+  readonly units: readonly Unit[];
   /** In alphabetical order. */
   readonly lans: readonly LanSettings[];
   /** The two routers' own addresses, as vipd counts them. */
@@ -53,7 +57,7 @@ export interface Settings {
 
 /** What a reload may change. */
 export type Reloadable = Times &
-  Pick<Settings, 'autoFailback' | 'keepsSessions' | 'onIsolation' | 'onConflict' | 'noticeMs'>;
+  Pick<Settings, 'autoFailback' | 'keepsSessions' | 'onIsolation' | 'onConflict' | 'noticeMs' | 'units'>;
 
 export interface LanSettings {
   readonly name: string;
@@ -124,9 +128,15 @@ export type State =
       readonly why: string;
       readonly evidence: Fields;
     }
-  | { readonly role: 'active'; readonly epoch: Epoch; readonly activeAt: At; readonly fitterSince: At | undefined }
+  | { readonly role: 'active'; readonly epoch: Epoch; readonly activeAt: At; readonly wish: Wish | undefined }
   | Giving
   | { readonly role: 'stopping' };
+
+/** The peer could do better, and since when: it can hold more units, is fitter, or is as good and ranks higher. */
+export interface Wish {
+  readonly why: 'more' | 'fitter' | 'back';
+  readonly since: At;
+}
 
 /** A planned handover, seen from the giver. `flushing`: still renewing; `offered`: no more renewals. */
 export interface Giving {
@@ -152,11 +162,15 @@ export interface LeaseView {
     readonly waitingSince: At;
     readonly armed: boolean;
     readonly leaseMs: Ms;
+    /** By a claim: once it is held, these addresses are in the kernel. */
+    readonly claimed: readonly number[] | undefined;
   }[];
   /** Request time of the newest renewal that vipd acknowledged. */
   readonly ackedAt: At | undefined;
   /** For how long that renewal was. */
   readonly ackedLeaseMs: Ms;
+  /** The addresses that were asked for last. */
+  readonly asked: readonly number[];
   /** As asked for last, and as acknowledged last. */
   readonly armed: boolean;
   readonly ackedArmed: boolean;
@@ -221,6 +235,8 @@ export interface Machine {
   readonly reportedAt: At | undefined;
   /** Carrier and own MAC of each address's interface. */
   readonly addressLinks: readonly { readonly up: boolean; readonly mac: string }[];
+  /** Whether each address can be held here, and is. */
+  readonly addresses: readonly AddressView[];
   readonly heldAddresses: boolean;
   /** Told to end: a handover under way comes first, whatever becomes of it. */
   readonly stopRequested: boolean;
@@ -298,6 +314,8 @@ export type LeaseCommand = {
   readonly at: At;
   readonly leaseMs: Ms;
   readonly mode: 'armed' | 'alone';
+  /** The addresses that are to be held. */
+  readonly addresses: readonly number[];
 };
 
 export type Effect =
@@ -347,7 +365,7 @@ export function newMachine({ settings, now, ceiling, reserved = ceiling, hold, r
     peer: unknownPeer(settings.bootId, settings.nodeId === 1 ? 2 : 1, settings.links),
     lease: {
       ...{ commandSeq: 0, inFlight: [], ackedAt: undefined, ackedLeaseMs: settings.leaseMs },
-      ...{ armed: false, ackedArmed: false, margin: undefined },
+      ...{ asked: [], armed: false, ackedArmed: false, margin: undefined },
     },
     highest: { ...EPOCH_NONE, counter: ceiling },
     ceiling: reserved,
@@ -371,6 +389,7 @@ export function newMachine({ settings, now, ceiling, reserved = ceiling, hold, r
     warm: false,
     reportedAt: undefined,
     addressLinks: settings.addressLans.map(() => ({ up: true, mac: '' })),
+    addresses: settings.addressLans.map(() => UNKNOWN_ADDRESS),
     heldAddresses: false,
     stopRequested: false,
     willFor: '',

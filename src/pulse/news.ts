@@ -11,6 +11,7 @@ export function isNews(before: Machine, now: Machine): boolean {
     now.rulesIn !== before.rulesIn ||
     now.warm !== before.warm ||
     now.heldAddresses !== before.heldAddresses ||
+    now.addresses !== before.addresses ||
     isNewsOfPeer(before, now)
   );
 }

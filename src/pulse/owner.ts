@@ -1,14 +1,16 @@
-// When an owner hands over by itself: a LAN of the addresses is lost here and not at the peer, the peer is fitter, automatic failback.
+// When an owner hands over by itself: a LAN of the addresses is lost here and not at the peer, the peer can hold more of them or is fitter, automatic failback.
 // Fitness ranks, it does not veto. Repeated changes wait longer each time, save for an escape from what is beyond doubt: what would be
 // waited for is known to be of no use to anybody. DESIGN.md invariant 10. Pure.
 import { type At, between } from '../units/duration.ts';
 import { beginHandover, type HandoverTerms } from './handover.ts';
+import type { Heartbeat } from './heartbeat.ts';
 import { deadMs, fitnessOf, whyPeerCannotTake, whyPeerIsCold } from './judgement.ts';
 import { lanLostForSure } from './lan-health.ts';
-import type { Machine, State } from './machine.ts';
+import type { Machine, State, Wish } from './machine.ts';
 import { pauses } from './retry.ts';
 import { saidTimes } from './times.ts';
 import { type Turn, update } from './turn.ts';
+import { peerHoldsMore, peerLacksUnits } from './units.ts';
 
 /** A router that has just become active keeps the role this long, unless its own links fail. */
 const HOLD_DOWN_MS = 10_000;
@@ -38,7 +40,7 @@ export function tickActive(turn: Turn, state: State & { role: 'active' }): void 
   const { machine, now } = turn;
   const { last } = machine.peer;
   if (!last || whyPeerCannotTake(machine, now) !== undefined) {
-    if (state.fitterSince !== undefined) update(turn, { state: { ...state, fitterSince: undefined } });
+    if (state.wish !== undefined) update(turn, { state: { ...state, wish: undefined } });
     return;
   }
   const served = between(state.activeAt, now);
@@ -49,16 +51,44 @@ export function tickActive(turn: Turn, state: State & { role: 'active' }): void 
     if (served < Math.max(deadMs(machine), damped)) return;
     return move(turn, `${lost.what}, not at the peer`, { flush: false, coldToo: true });
   }
-  const fitter = last.fitness > fitnessOf(machine, now);
-  if (!fitter && !wantsBack(machine, now)) return update(turn, { state: { ...state, fitterSince: undefined } });
-  const since = state.fitterSince ?? now;
-  update(turn, { state: { ...state, fitterSince: since } });
-  const wished = between(since, now);
-  if (wished < 2 * deadMs(machine) || served < holdDownMs(machine.movedAt, fitter ? HOLD_DOWN_MS : FAILBACK_MS, now))
-    return;
-  if (!fitter) return move(turn, 'automatic failback to the higher priority', { flush: true, coldToo: false });
-  if (!peerJudgedSince(machine, now)) return;
-  move(turn, 'the peer is fitter', { flush: true, coldToo: wished >= COLD_PATIENCE_MS });
+  const why = wishOf(machine, now);
+  const wish = why && { why, since: state.wish?.why === why ? state.wish.since : now };
+  update(turn, { state: { ...state, wish } });
+  if (!wish || between(wish.since, now) < 2 * deadMs(machine) || served < keptMs(machine, wish.why, now)) return;
+  fulfil(turn, wish);
+}
+
+/** In this order two routers are compared everywhere, so that none hands over to the other for one reason, and gets it back for another. */
+function wishOf(machine: Machine, now: At): Wish['why'] | undefined {
+  const fitter = (machine.peer.last?.fitness ?? 0) - fitnessOf(machine, now);
+  if (fitter >= 0 && peerHoldsMore(machine, now)) return 'more';
+  if (fitter > 0) return 'fitter';
+  return wantsBack(machine, now) ? 'back' : undefined;
+}
+
+/** How long the role is kept before a wish moves it. What the peer has lost often is no refuge. */
+function keptMs(machine: Machine, why: Wish['why'], now: At): number {
+  switch (why) {
+    case 'more':
+      return Math.max(deadMs(machine), holdDownMs(machine.peerLostAt, 0, now));
+    case 'fitter':
+      return holdDownMs(machine.movedAt, HOLD_DOWN_MS, now);
+    case 'back':
+      return holdDownMs(machine.movedAt, FAILBACK_MS, now);
+  }
+}
+
+function fulfil(turn: Turn, { why, since }: Wish): void {
+  const coldToo = between(since, turn.now) >= COLD_PATIENCE_MS;
+  switch (why) {
+    case 'more':
+      return move(turn, 'the peer can hold more of the VIPs', { flush: true, coldToo });
+    case 'fitter':
+      if (!peerJudgedSince(turn.machine, turn.now)) return;
+      return move(turn, 'the peer is fitter', { flush: true, coldToo });
+    case 'back':
+      return move(turn, 'automatic failback to the higher priority', { flush: true, coldToo: false });
+  }
 }
 
 /** Hands over without being told to, and remembers when. */
@@ -68,10 +98,13 @@ function move(turn: Turn, why: string, terms: HandoverTerms): void {
   update(turn, { movedAt: withChange(turn.machine.movedAt, turn.now) });
 }
 
-/** The peer's newest word, after one of another fitness: a LAN that it has lost goes on its record. */
-export function notePeerLans(turn: Turn, fitnessBefore: number | undefined): void {
-  const fitness = turn.machine.peer.last?.fitness;
-  if (fitnessBefore === undefined || fitness === undefined || fitnessBefore < ALL_LANS || fitness >= ALL_LANS) return;
+/** The peer's newest word, after the one before: a LAN or a unit that it has lost goes on its record. */
+export function notePeerLosses(turn: Turn, before: Heartbeat | undefined): void {
+  const { last } = turn.machine.peer;
+  if (!before || !last) return;
+  const lan = before.fitness >= ALL_LANS && last.fitness < ALL_LANS;
+  const unit = before.units !== undefined && last.units !== undefined && last.units < before.units;
+  if (!lan && !unit) return;
   update(turn, { peerLostAt: withChange(turn.machine.peerLostAt, turn.now) });
 }
 
@@ -119,5 +152,6 @@ function peerJudgedSince({ serversLostAt, settings }: Machine, now: At): boolean
 function wantsBack(machine: Machine, now: At): boolean {
   const { last } = machine.peer;
   if (!last || !machine.settings.autoFailback || whyPeerIsCold(machine) !== undefined) return false;
-  return last.priority > saidTimes(machine).priority && last.fitness >= fitnessOf(machine, now);
+  const asGood = last.fitness >= fitnessOf(machine, now) && !peerLacksUnits(machine);
+  return asGood && last.priority > saidTimes(machine).priority;
 }

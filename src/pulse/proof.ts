@@ -7,6 +7,7 @@ import type { Machine } from './machine.ts';
 import { isServing } from './peer.ts';
 import { isBlind, MISSES } from './proof-view.ts';
 import { probe, setCondition, type Turn, update } from './turn.ts';
+import { peerLacksUnits } from './units.ts';
 
 /** Calm rounds come so far apart, in D; after a miss sooner. */
 const EVERY_DEADS = 20;
@@ -39,6 +40,8 @@ function paceMs(machine: Machine): Ms {
 export function noteProof(turn: Turn, id: number, address: number, answered: boolean): void {
   const { proof, peer } = turn.machine;
   const before = proof.misses[address];
+  // Which of them a peer lacks that cannot hold all is not known here.
+  if (!answered && peerLacksUnits(turn.machine)) return;
   if (before === undefined || (!answered && (id !== proof.id || !isServing(peer) || !lately(turn)))) return;
   const count = answered ? 0 : Math.min(MISSES, before + 1);
   if (count === before) return;

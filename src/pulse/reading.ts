@@ -34,7 +34,9 @@ export function divide(
   reading: Reading & { ok: true },
 ): { next: Reloadable; waiting: string[] } {
   const waiting = changedParts(parts, reading.parts);
-  const { next } = reading;
+  // Units are numbers of addresses: with others than this process has they mean nothing here.
+  const units = waiting.some(part => part.startsWith('lans.')) ? taken.units : reading.next.units;
+  const next = { ...reading.next, units };
   const stays = { ...timesOf(taken), priority: next.priority };
   if (!waiting.includes('witness') || sameTimes(stays, timesOf(next))) return { next, waiting };
   return { next: { ...next, ...stays }, waiting: [...waiting, 'the times of heartbeat'] };

@@ -2,11 +2,12 @@
 import { lanId } from '../config/lan-id.ts';
 import type { NodeView } from '../config/node.ts';
 import type { Config, ServiceConfig } from '../config/schema.ts';
+import { unitsOf } from '../config/units.ts';
 import { ms } from '../units/duration.ts';
 import type { FixedSettings, LanSettings, Reloadable, Settings } from './machine.ts';
 
 /** What a reload takes of the config. */
-export function reloadableOf(config: Config, view: Pick<NodeView, 'priority'>): Reloadable {
+export function reloadableOf(config: Config, view: Pick<NodeView, 'priority' | 'addresses'>): Reloadable {
   const { interval, lease, dead, auto_failback, on_isolation, on_conflict } = config.heartbeat;
   return {
     priority: view.priority,
@@ -18,6 +19,7 @@ export function reloadableOf(config: Config, view: Pick<NodeView, 'priority'>): 
     onIsolation: on_isolation,
     onConflict: on_conflict,
     noticeMs: ms(Math.max(0, ...Object.values(config.services).map(noticeMs))),
+    units: unitsOf(config, view.addresses),
   };
 }
 

@@ -11,6 +11,7 @@ import { hasWrongName } from './own.ts';
 import { isServing } from './peer.ts';
 import { isBlind } from './proof-view.ts';
 import { pauses } from './retry.ts';
+import { ableUnits, isHere, whyNotHeld } from './units.ts';
 import type { VipFindings } from './vip-check.ts';
 import { servingNow } from './vipd-events.ts';
 import { witnessGood } from './witness-force.ts';
@@ -66,9 +67,11 @@ export function snapshotOf(machine: Machine, context: SnapshotContext): Snapshot
       address: address.address,
       interface: address.interface,
       kind: address.kind,
-      held: machine.heldAddresses && (servingNow(machine, now) || isResuming(machine)),
+      held: machine.heldAddresses && ((servingNow(machine, now) && isHere(machine, index)) || isResuming(machine)),
+      obstacle: whyNotHeld(machine, index, now) ?? null,
       linkUp: machine.addressLinks[index]?.up ?? false,
     })),
+    units: { able: ableUnits(machine, now).length, all: machine.settings.units.length },
     lans: lansOf(machine, view),
     bar: barOf(machine, now),
     wrongName: hasWrongName(machine),
@@ -116,7 +119,7 @@ function holdEnd(machine: Machine, { now, wallMs }: SnapshotContext): string | n
 function peerOf(machine: Machine, now: At): Snapshot['peer'] {
   const { last, heardAt } = machine.peer;
   if (!last || heardAt === undefined) return null;
-  const { role, priority, fitness, ready, hold, warm, configDigest } = last;
+  const { role, priority, fitness, ready, hold, warm, configDigest, units = null } = last;
   const epoch = formatEpoch(last.epoch);
   const heardMsAgo = rounded(between(heardAt, now));
   const silent = heardMsAgo > 2 * deadMs(machine);
@@ -131,6 +134,7 @@ function peerOf(machine: Machine, now: At): Snapshot['peer'] {
     hold,
     warm,
     configDigest,
+    units,
     heardMsAgo,
   };
 }

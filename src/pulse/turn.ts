@@ -6,6 +6,7 @@ import { compareEpochs, EPOCH_BLOCK, type Epoch, formatEpoch, newerEpoch } from 
 import { evidenceOf, fitPeerHeard, peerMac, probeRoundMs } from './judgement.ts';
 import type { Effect, Machine, ProbeRound, Probing, PulseEventCode, State } from './machine.ts';
 import { afterFailure, NO_FAILURES } from './retry.ts';
+import { addressesToClaim, addressesToHold } from './units.ts';
 import { unheardPeerMayTake } from './witness-force.ts';
 
 /** Reserve the next block when fewer than this are left. */
@@ -109,9 +110,9 @@ export function endPause(turn: Turn): void {
 }
 
 /** The claim command itself. */
-function askClaim(turn: Turn, epoch: Epoch): void {
+export function askClaim(turn: Turn, epoch: Epoch): void {
   writeWill(turn, epoch, true);
-  emit(turn, { type: 'claim', lease: leaseCommand(turn, epoch) });
+  emit(turn, { type: 'claim', lease: leaseCommand(turn, epoch, true) });
 }
 
 /**
@@ -120,19 +121,24 @@ function askClaim(turn: Turn, epoch: Epoch): void {
  */
 export function renew(turn: Turn, epoch: Epoch): void {
   sendNow(turn);
-  emit(turn, { type: 'renew', lease: leaseCommand(turn, epoch) });
+  emit(turn, { type: 'renew', lease: leaseCommand(turn, epoch, false) });
   // After the renewal: a raised epoch is held before there is a will for it.
   writeWill(turn, epoch, false);
 }
 
-function leaseCommand(turn: Turn, epoch: Epoch) {
-  const { lease } = turn.machine;
+function leaseCommand(turn: Turn, epoch: Epoch, claims: boolean) {
+  const { lease, settings } = turn.machine;
+  const able = claims ? addressesToClaim(turn.machine, turn.now) : addressesToHold(turn.machine, turn.now);
+  // Where nothing can be held the kernel has the last word.
+  const addresses = able.length > 0 ? able : [...settings.addressLans.keys()];
   const armed = fitPeerHeard(turn.machine, turn.now) || unheardPeerMayTake(turn.machine);
   const seq = lease.commandSeq + 1;
-  const { leaseMs } = turn.machine.settings;
-  const request = { seq, at: turn.now, waitingSince: turn.now, armed, leaseMs };
-  update(turn, { lease: { ...lease, commandSeq: seq, armed, inFlight: [...lease.inFlight, request] } });
-  return { seq, epoch, at: turn.now, leaseMs, mode: armed ? ('armed' as const) : ('alone' as const) };
+  const { leaseMs } = settings;
+  const claimed = claims ? addresses : undefined;
+  const request = { seq, at: turn.now, waitingSince: turn.now, armed, leaseMs, claimed };
+  const inFlight = [...lease.inFlight, request];
+  update(turn, { lease: { ...lease, commandSeq: seq, asked: addresses, armed, inFlight } });
+  return { seq, epoch, at: turn.now, leaseMs, mode: armed ? ('armed' as const) : ('alone' as const), addresses };
 }
 
 /** Keeps the will in vipd's hands true: it names our epoch and the peer's present life. */

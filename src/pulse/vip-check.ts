@@ -8,6 +8,7 @@ import { formatEpoch } from '../units/epoch.ts';
 import type { VipdMessage } from '../vip/protocol.ts';
 import { peerMac } from './judgement.ts';
 import type { Machine } from './machine.ts';
+import { peerLacksUnits } from './units.ts';
 
 /** Numbers of our probes: far above those of the election, which counts from 1. */
 const IDS_FROM = 2 ** 40;
@@ -92,6 +93,9 @@ export function findingsOf(check: VipCheck | undefined, machine: Machine, now: A
   const numbers = (which: (seen: Seen) => boolean) => [...check.seen.keys()].filter(i => which(check.seen[i] as Seen));
   return {
     answering: numbers(({ answered, proven, missed }) => answered || (proven && missed < SILENT_ROUNDS)),
-    silent: numbers(({ answered, proven, missed }) => !answered && proven && missed >= SILENT_ROUNDS),
+    // One that cannot hold all says so; what it has let go of is no surprise.
+    silent: peerLacksUnits(machine)
+      ? []
+      : numbers(({ answered, proven, missed }) => !answered && proven && missed >= SILENT_ROUNDS),
   };
 }

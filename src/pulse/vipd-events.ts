@@ -5,6 +5,15 @@ import { compareEpochs, type Epoch, formatEpoch } from '../units/epoch.ts';
 import type { VipdMessage } from '../vip/protocol.ts';
 import { hearFixed, holdsBack, letGoMute, letGoToRival } from './bare.ts';
 import { standsDown, withAnswer, withClaim } from './conflict.ts';
+import {
+  canClaimLess,
+  forgetRefusals,
+  hearAdded,
+  hearDenied,
+  hearPlace,
+  hearRepaired,
+  noteClaimed,
+} from './holding.ts';
 import { deadMs, heardWithin, outranksPeer, peerMac, probeRoundMs, suspectAt } from './judgement.ts';
 import { noteMargin } from './lease-margin.ts';
 import type { Machine, Probing, State } from './machine.ts';
@@ -12,6 +21,7 @@ import { isServing } from './peer.ts';
 import { noteEcho, noteProof } from './proof.ts';
 import {
   adopt,
+  askClaim,
   become,
   becomeStandby,
   claimFailed,
@@ -91,7 +101,13 @@ export function hearVipd(turn: Turn, message: VipdMessage): void {
     case 'expired':
       return expired(turn, message);
     case 'repaired':
-      return report(turn, 'VIP_REPAIRED', { address: message.index });
+      return hearRepaired(turn, message);
+    case 'added':
+      return hearAdded(turn, message);
+    case 'denied':
+      return hearDenied(turn, message);
+    case 'place':
+      return hearPlace(turn, message);
     case 'link':
       return link(turn, message);
     case 'reply':
@@ -109,12 +125,18 @@ export function hearVipd(turn: Turn, message: VipdMessage): void {
     case 'traffic':
       return traffic(turn, message);
     case 'fixed':
-      return hearFixed(turn, message);
+      return fixed(turn, message);
     case 'gate': // io/gate.ts repairs it; the election has no part in that
       return;
     case 'error':
       return report(turn, 'VIPD_ERROR', { text: message.text });
   }
+}
+
+function fixed(turn: Turn, message: VipdMessage & { type: 'fixed' }): void {
+  hearFixed(turn, message);
+  const lan = turn.machine.settings.fixed[message.index]?.lan;
+  if (message.state === 'here') forgetRefusals(turn, index => turn.machine.settings.addressLans[index] === lan);
 }
 
 /** A new vipd: it learns what we hold, or tells us what an earlier life left behind. */
@@ -272,15 +294,11 @@ function held(turn: Turn, { seq, announcedAfterUs }: VipdMessage & { type: 'held
       margin,
     },
   });
+  if (renewal.claimed) noteClaimed(turn, renewal.claimed);
   if (state.role !== 'claiming') return;
   endPause(turn);
   if (announcedAfterUs !== undefined) report(turn, 'VIPS_ANNOUNCED', { afterMs: announcedAfterUs / 1_000 });
-  become(
-    turn,
-    { role: 'active', epoch: state.epoch, activeAt: turn.now, fitterSince: undefined },
-    state.why,
-    state.evidence,
-  );
+  become(turn, { role: 'active', epoch: state.epoch, activeAt: turn.now, wish: undefined }, state.why, state.evidence);
   sendNow(turn);
 }
 
@@ -289,6 +307,8 @@ function refused(turn: Turn, seq: number, reason: string): void {
   const known = lease.inFlight.some(entry => entry.seq === seq);
   update(turn, { lease: { ...lease, inFlight: lease.inFlight.filter(entry => entry.seq !== seq) } });
   if (!known || !('epoch' in state)) return;
+  // vipd has said which of the addresses it is about; the rest at once.
+  if (state.role === 'claiming' && reason === 'kernel' && canClaimLess(turn)) return askClaim(turn, state.epoch);
   report(turn, 'VIPD_REFUSED', { reason, epoch: formatEpoch(state.epoch) });
   if (reason === 'late') return;
   if (reason === 'stale-epoch' && state.role === 'active') {
@@ -322,6 +342,7 @@ function link(turn: Turn, message: VipdMessage & { type: 'link' }): void {
   update(turn, { addressLinks: addressLinks.map((old, i) => (i === message.index ? { up, mac } : old)) });
   if (before.up === up) return;
   endPause(turn);
+  forgetRefusals(turn, index => index === message.index);
   report(turn, up ? 'CARRIER_BACK' : 'CARRIER_LOST', { address: message.index });
 }
 

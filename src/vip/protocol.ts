@@ -11,6 +11,9 @@ export type FixedState = 'here' | 'gone' | 'down';
 
 export type VipdMode = 'armed' | 'alone';
 
+/** Whether the kernel would take a virtual address. */
+export type PlaceState = 'here' | 'no-interface' | 'no-ipv6';
+
 export interface LeaseRequest {
   readonly seq: number;
   readonly epoch: Epoch;
@@ -20,6 +23,8 @@ export interface LeaseRequest {
   readonly mode: VipdMode;
   /** How long addresses stay after the lease when alone. */
   readonly keepMs: number;
+  /** Numbers of the addresses that are to be held, ascending. */
+  readonly addresses: readonly number[];
 }
 
 export type VipdMessage =
@@ -41,6 +46,11 @@ export type VipdMessage =
   | { readonly type: 'refused'; readonly seq: number; readonly reason: string }
   | { readonly type: 'expired'; readonly epoch: Epoch }
   | { readonly type: 'repaired'; readonly index: number }
+  /** One that a renewal has asked for anew is in the kernel. */
+  | { readonly type: 'added'; readonly index: number }
+  /** The kernel refused to add an address, or to put it back; text says why. */
+  | { readonly type: 'denied'; readonly index: number; readonly text: string }
+  | { readonly type: 'place'; readonly index: number; readonly state: PlaceState }
   | { readonly type: 'link'; readonly index: number; readonly up: boolean; readonly mac: string }
   | {
       readonly type: 'reply';
@@ -72,8 +82,14 @@ export type VipdMessage =
   | { readonly type: 'error'; readonly text: string };
 
 export function leaseLine(verb: 'claim' | 'renew', request: LeaseRequest): string {
-  const { seq, epoch, at, leaseMs, mode, keepMs } = request;
-  return `${verb} ${seq} ${formatEpoch(epoch)} ${Math.floor(at * 1000)} ${Math.round(leaseMs)} ${mode} ${Math.round(keepMs)}`;
+  const { seq, epoch, at, leaseMs, mode, keepMs, addresses } = request;
+  const atUs = Math.floor(at * 1000);
+  return `${verb} ${seq} ${formatEpoch(epoch)} ${atUs} ${Math.round(leaseMs)} ${mode} ${Math.round(keepMs)} ${maskText(addresses)}`;
+}
+
+/** One bit for each address, as hexadecimal digits. */
+function maskText(addresses: readonly number[]): string {
+  return addresses.reduce((mask, index) => mask | (1n << BigInt(index)), 0n).toString(16);
 }
 
 export function willLine(datagram: Buffer): string {
@@ -120,6 +136,13 @@ export function parseVipdLine(line: string): VipdMessage | undefined {
       return withEpoch(first, epoch => ({ type: 'expired', epoch }));
     case 'repaired':
       return isCount(first) ? { type: 'repaired', index: Number(first) } : undefined;
+    case 'added':
+      return isCount(first) ? { type: 'added', index: Number(first) } : undefined;
+    case 'denied':
+      return isCount(first) ? { type: 'denied', index: Number(first), text: rest.slice(1).join(' ') } : undefined;
+    case 'place':
+      if (!isCount(first) || (second !== 'here' && second !== 'no-interface' && second !== 'no-ipv6')) return undefined;
+      return { type: 'place', index: Number(first), state: second };
     case 'link':
       if (!isCount(first) || (second !== 'up' && second !== 'down')) return undefined;
       return { type: 'link', index: Number(first), up: second === 'up', mac: isMac(third) ? third : '' };

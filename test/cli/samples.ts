@@ -57,6 +57,7 @@ export function sampleSnapshot(changed: Partial<Snapshot> = {}): Snapshot {
       hold: false,
       warm: true,
       configDigest: 'd658d3a166bdafa7',
+      units: null,
       heardMsAgo: 43,
       silent: false,
     },
@@ -73,9 +74,10 @@ export function sampleSnapshot(changed: Partial<Snapshot> = {}): Snapshot {
         refused: 3,
       },
     ],
+    units: { able: 1, all: 1 },
     vips: [
-      { address: '192.0.2.100', interface: 'eth0', kind: 'vip', held: true, linkUp: true },
-      { address: '198.51.100.1', interface: 'eth1', kind: 'gateway', held: true, linkUp: true },
+      { address: '192.0.2.100', interface: 'eth0', kind: 'vip', held: true, linkUp: true, obstacle: null },
+      { address: '198.51.100.1', interface: 'eth1', kind: 'gateway', held: true, linkUp: true, obstacle: null },
     ],
     decisions: [
       {

@@ -98,7 +98,7 @@ function rigOf(options: { config?: Config; fake?: FakeKernel; owned?: Owned } = 
 const role = (name: Snapshot['role'], held = false): Snapshot =>
   sampleSnapshot({
     role: name,
-    vips: [{ address: '192.0.2.100', interface: 'c0', kind: 'vip', held, linkUp: true }],
+    vips: [{ address: '192.0.2.100', interface: 'c0', kind: 'vip', held, linkUp: true, obstacle: null }],
   });
 
 /** Lets what nftChanged() began come to its end. */

@@ -29,7 +29,7 @@ function snapshot(role: Role): Snapshot {
       leaseMargin: null,
     },
     ...{ hold: { on: false, until: null }, fitness: 0, rulesIn: true, warm: true, configDigest: '', peer: null },
-    ...{ links: [], vips: [], decisions: [], counters: {} },
+    ...{ units: { able: 0, all: 0 }, links: [], vips: [], decisions: [], counters: {} },
     ...{
       runningDigest: null,
       waiting: [],

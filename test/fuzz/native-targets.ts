@@ -81,8 +81,8 @@ function record(kind: (typeof KINDS)[number], bytes: Buffer | string | readonly 
 }
 /** A moment that vipd takes for now. */
 const NOW = '99999999999999';
-const claim = (mode: string) => record('stdin', `claim 1 5.1 ${NOW} 220 ${mode} 1000\n`);
-const renew = record('stdin', `renew 2 5.1 ${NOW} 220 armed 1000\n`);
+const claim = (mode: string) => record('stdin', `claim 1 5.1 ${NOW} 220 ${mode} 1000 3\n`);
+const renew = record('stdin', `renew 2 5.1 ${NOW} 220 armed 1000 3\n`);
 const WILL = record('stdin', `will ${'ab'.repeat(78)}\n`);
 const time = (ms: number) => record('time', [ms >> 8, ms & 255]);
 const frame = (socket: number, bytes: Buffer) => record('frame', [socket, ...bytes]);
@@ -126,13 +126,15 @@ const DAEMON_SEEDS = [
     ...[record('stdin', 'sample 50 200\n'), time(60), frame(0, TARGET), record('proc', NET_DEV), time(60)],
     ...[0, 1, 2].map(() => time(200)),
   ],
-  [claim('alone'), record('stdin', `renew 2 5.1 ${NOW} 220 armed 1000\nrelease 3 5.1 will\n`), time(100), time(100)],
+  [claim('alone'), record('stdin', `renew 2 5.1 ${NOW} 220 armed 1000 3\nrelease 3 5.1 will\n`), time(100), time(100)],
   [claim('armed'), ...Array.from({ length: 12 }, () => record('stop', [255, 255]))],
   [claim('armed'), record('proc', BRIDGE), frame(0, ARP), time(10), record('stdin', 'gate\n'), time(200)],
 ].map(records => Buffer.concat(records));
 
 const COMMANDS = [
   'gate\n',
+  ' 1\n',
+  ' 2\n',
   'claim ',
   'renew ',
   'release ',

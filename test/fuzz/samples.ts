@@ -34,6 +34,7 @@ export function aHeartbeat(): Heartbeat {
     echoSentAtUs: 5_000,
     echoDelayUs: 250,
     offer: { epoch: { counter: 43, node: 1 }, remainingMs: ms(90) },
+    units: undefined,
     macs: [
       { lan: 0, mac: '02:00:5e:00:01:02' },
       { lan: 1, mac: '02:00:5e:00:01:03' },
@@ -43,7 +44,12 @@ export function aHeartbeat(): Heartbeat {
 
 /** The same in version 2. */
 export function aSecond(): Heartbeat {
-  return { ...aHeartbeat(), version: 2, macs: aHeartbeat().macs.map(({ lan, mac }) => ({ lan: 1_001 + lan, mac })) };
+  return {
+    ...aHeartbeat(),
+    version: 2,
+    units: 1,
+    macs: aHeartbeat().macs.map(({ lan, mac }) => ({ lan: 1_001 + lan, mac })),
+  };
 }
 
 export function aWill(): Will {

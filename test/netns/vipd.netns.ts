@@ -104,6 +104,8 @@ export type Mode = 'armed' | 'alone';
 /** vipd in a namespace, driven as pulse drives it. */
 export class Vipd extends Lines {
   seq = 0;
+  /** The addresses that claims and renewals ask for, one bit each, as hexadecimal digits; at first all. */
+  mask = 'f';
   #renewing: NodeJS.Timeout | undefined;
 
   send(line: string): void {
@@ -121,7 +123,7 @@ export class Vipd extends Lines {
 
   async ask(verb: string, epoch: string, leaseMs: number, mode: Mode, keepMs: number, agoMs: number): Promise<string> {
     const seq = ++this.seq;
-    this.send(`${verb} ${seq} ${epoch} ${nowUs() - agoMs * 1_000} ${leaseMs} ${mode} ${keepMs}`);
+    this.send(`${verb} ${seq} ${epoch} ${nowUs() - agoMs * 1_000} ${leaseMs} ${mode} ${keepMs} ${this.mask}`);
     // How long the announcement of a claim took is another matter: announcedAfterUs().
     return (await this.line(new RegExp(`^(held|refused) ${seq} `))).replace(/^(held \S+ \S+) \d+$/, '$1');
   }
@@ -139,7 +141,7 @@ export class Vipd extends Lines {
 
   /** Renews every `everyMs` until stopRenewing(), as a healthy pulse does. */
   keepRenewing(epoch: string, leaseMs: number, mode: Mode = 'armed', keepMs = 2_000, everyMs = 100): void {
-    const renew = () => this.send(`renew ${++this.seq} ${epoch} ${nowUs()} ${leaseMs} ${mode} ${keepMs}`);
+    const renew = () => this.send(`renew ${++this.seq} ${epoch} ${nowUs()} ${leaseMs} ${mode} ${keepMs} ${this.mask}`);
     renew();
     this.#renewing = setInterval(renew, everyMs);
   }
@@ -197,6 +199,19 @@ export class Pair {
     return pair;
   }
 
+  /** lan1 again, after it was deleted. */
+  async remakeLan1(): Promise<void> {
+    await run('ip', ['-n', this.a, 'link', 'add', 'lan1', 'type', 'veth', 'peer', 'name', 'lan1', 'netns', this.b]);
+    for (const [ns, host] of [
+      [this.a, '2'],
+      [this.b, '3'],
+    ] as const) {
+      await run('ip', ['-n', ns, 'link', 'set', 'lan1', 'up']);
+      await run('ip', ['-n', ns, 'addr', 'add', `198.51.100.${host}/24`, 'dev', 'lan1']);
+      await run('ip', ['-n', ns, 'addr', 'add', `2001:db8:2::${host}/64`, 'dev', 'lan1', 'nodad']);
+    }
+  }
+
   get statePath(): string {
     return join(this.dir, 'vipd.state');
   }
@@ -218,6 +233,8 @@ export class Pair {
 
   async vipd(side: 'a' | 'b' = 'a', args = this.args(side), binary = VIPD, env?: NodeJS.ProcessEnv): Promise<Vipd> {
     const vipd = new Vipd('ip', ['netns', 'exec', side === 'a' ? this.a : this.b, binary, ...args], env);
+    const addresses = args.filter(argument => argument === '--address').length;
+    vipd.mask = ((1n << BigInt(addresses)) - 1n).toString(16);
     this.#children.push(vipd);
     await vipd.line(/^hello /, 10_000);
     return vipd;

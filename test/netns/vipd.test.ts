@@ -260,7 +260,7 @@ pairTest(
     const from = vipd.lines.length;
     for (let i = 0; i < 5; i++) {
       await sleep(100);
-      vipd.send(`renew ${100 + i} 7.1 ${nowUs()} 300 armed 2000`);
+      vipd.send(`renew ${100 + i} 7.1 ${nowUs()} 300 armed 2000 f`);
     }
     vipd.child.kill('SIGCONT');
     await vipd.line(/^refused 104 /);
@@ -543,16 +543,21 @@ pairTest('garbage, oversized, truncated and binary commands are told, counted an
     ' ',
     'claim',
     'claim 1',
-    'claim  1 7.1 1 1 armed 1',
-    'claim x 7.1 1 1 armed 1',
-    'claim 1 7 1 1 armed 1',
-    'claim 1 7.1 -1 1 armed 1',
-    'claim 1 7.1 1 0 armed 1',
-    'claim 1 7.1 1 1 none 1',
-    'claim 1 7.1 1 1 armed 1 1',
-    'claim 1 7.1 1 99999999999 armed 1',
-    'claim 99999999999999999999 7.1 1 1 armed 1',
-    'renew 1 7.4294967296 1 1 armed 1',
+    'claim  1 7.1 1 1 armed 1 f',
+    'claim x 7.1 1 1 armed 1 f',
+    'claim 1 7 1 1 armed 1 f',
+    'claim 1 7.1 -1 1 armed 1 f',
+    'claim 1 7.1 1 0 armed 1 f',
+    'claim 1 7.1 1 1 none 1 f',
+    'claim 1 7.1 1 1 armed 1',
+    'claim 1 7.1 1 1 armed 1 0',
+    'claim 1 7.1 1 1 armed 1 1f',
+    'claim 1 7.1 1 1 armed 1 F',
+    'claim 1 7.1 1 1 armed 1 00000000000000001',
+    'claim 1 7.1 1 1 armed 1 f 1',
+    'claim 1 7.1 1 99999999999 armed 1 f',
+    'claim 99999999999999999999 7.1 1 1 armed 1 f',
+    'renew 1 7.4294967296 1 1 armed 1 f',
     'will',
     'will abc',
     'will zz',
@@ -595,11 +600,11 @@ pairTest('garbage, oversized, truncated and binary commands are told, counted an
 
 pairTest('commands come in any pieces, several in one write or one in several', async (t, pair) => {
   const vipd = await pair.vipd();
-  const text = `will ${WILL}\nclaim 1 7.1 ${nowUs()} 5000 armed 0\nrenew 2 7.1 ${nowUs()} 5000 armed 0\n`;
+  const text = `will ${WILL}\nclaim 1 7.1 ${nowUs()} 5000 armed 0 f\nrenew 2 7.1 ${nowUs()} 5000 armed 0 f\n`;
   for (const byte of Buffer.from(text)) vipd.raw(Buffer.from([byte]));
   t.is(await vipd.line(/^held 2 /), 'held 2 7.1');
   vipd.raw(
-    Buffer.from(`renew 3 7.1 ${nowUs()} 5000 armed 0\nrenew 4 7.1 ${nowUs()} 5000 armed 0\nrelease 5 7.1 quiet\n`),
+    Buffer.from(`renew 3 7.1 ${nowUs()} 5000 armed 0 f\nrenew 4 7.1 ${nowUs()} 5000 armed 0 f\nrelease 5 7.1 quiet\n`),
   );
   t.is(await vipd.line(/^released/), 'released 5 7.1');
   t.deepEqual(
@@ -613,7 +618,7 @@ pairTest('a pulse that stops reading does not stop the lease, and learns how muc
   const vipd = await pair.vipd();
   await vipd.claim('7.1', 3_000);
   vipd.child.stdout.pause();
-  for (let i = 0; i < 30_000; i++) vipd.send(`renew ${i} 6.1 ${nowUs()} 3000 armed 0`); // refused: answers only
+  for (let i = 0; i < 30_000; i++) vipd.send(`renew ${i} 6.1 ${nowUs()} 3000 armed 0 f`); // refused: answers only
   vipd.keepRenewing('7.1', 3_000);
   await sleep(4_000);
   t.is((await pair.vips()).length, 4, 'renewals count although their answers are not read');
@@ -749,7 +754,8 @@ pairTest(
 pairTest('a claim that the kernel refuses leaves nothing behind and says why', async (t, pair) => {
   const vipd = await pair.vipd('a', [...pair.args(), '--address', '203.0.113.9,nosuch0,-']);
   t.is(await vipd.claim('7.1', 5_000), 'refused 1 kernel');
-  await vipd.line(/^error cannot add address 4 to nosuch0: No such device/);
+  await vipd.line(/^place 4 no-interface/);
+  await vipd.line(/^denied 4 the kernel refuses it on nosuch0: No such device \(errno 19\)/);
   t.deepEqual(await pair.vips(), []);
   await vipd.line(/^link 4 down 00:00:00:00:00:00/);
   await pair.ip(pair.a, 'link', 'add', 'nosuch0', 'type', 'veth', 'peer', 'name', 'nosuch1');
@@ -778,32 +784,98 @@ pairTest('carrier changes are told, and the addresses are announced when it is b
   assertClean(t, vipd);
 });
 
-pairTest('an interface that disappears ends the armed term, since its address cannot be served', async (t, pair) => {
+pairTest('an interface that disappears does not take the other addresses along', async (t, pair) => {
+  for (const mode of ['armed', 'alone'] as const) {
+    const vipd = await pair.vipd();
+    const epoch = mode === 'armed' ? '7.1' : '8.1';
+    await vipd.claim(epoch, 2_000, mode, 2_000);
+    vipd.keepRenewing(epoch, 2_000, mode);
+    await pair.ip(pair.a, 'link', 'del', 'lan1');
+    await vipd.line(/^place 2 no-interface/);
+    await vipd.line(/^denied 2 .*No such device/);
+    vipd.mask = '3';
+    await sleep(1_500);
+    t.deepEqual((await pair.vips()).map(({ address }) => address).sort(), [VIPS[0], VIPS[1]].sort());
+    t.is(vipd.matching(/^(expired|refused)/).length, 0);
+    t.is(vipd.matching(/^denied 2/).length, 1, 'what is not wanted any more is not tried again');
+    await pair.remakeLan1();
+    await vipd.line(/^place 2 here/);
+    vipd.mask = 'f';
+    await vipd.line(/^added 2$/);
+    await vipd.line(/^added 3$/);
+    t.is((await pair.vips()).length, 4);
+    vipd.closePipe();
+    await vipd.exited;
+    await pair.goneAfter(6_000);
+    assertClean(t, vipd);
+  }
+});
+
+pairTest('IPv6 that is switched off is told, and so is that it is on again', async (t, pair) => {
   const vipd = await pair.vipd();
-  const witness = await pair.witness();
-  vipd.send(`will ${WILL}`);
-  await vipd.claim('7.1', 500);
-  vipd.keepRenewing('7.1', 500);
-  await pair.ip(pair.a, 'link', 'del', 'lan1');
-  await vipd.line(/^refused \d+ kernel/);
-  await vipd.line(/^error cannot restore address 2/);
-  t.is(await vipd.line(/^expired/), 'expired 7.1');
-  t.deepEqual(await pair.vips(), []);
-  await witness.line(/ udp /);
-  t.true(wills(witness).length >= 1, 'on the link that is left');
+  await vipd.line(/^place 3/);
+  t.deepEqual(vipd.matching(/^place/), ['place 0 here', 'place 1 here', 'place 2 here', 'place 3 here']);
+  const off = (value: 0 | 1, name = 'lan0') =>
+    run('ip', ['netns', 'exec', pair.a, 'sysctl', '-qw', `net.ipv6.conf.${name}.disable_ipv6=${value}`]);
+  await vipd.claim('7.1', 30_000);
+  await off(1);
+  await vipd.line(/^place 1 no-ipv6/, 200);
+  await vipd.line(/^denied 1 the kernel refuses it on lan0: Permission denied \(errno 13\)/, 200);
+  vipd.mask = 'd';
+  t.is(await vipd.renew('7.1', 30_000), `held ${vipd.seq} 7.1`);
+  t.deepEqual((await pair.vips()).map(({ address }) => address).sort(), [VIPS[0], VIPS[2], VIPS[3]].sort());
+  const from = vipd.lines.length;
+  await off(0);
+  await vipd.line(/^place 1 here/, 1_200, from);
+  vipd.mask = 'f';
+  t.is(await vipd.renew('7.1', 30_000), `held ${vipd.seq} 7.1`);
+  await vipd.line(/^added 1$/);
+  t.is((await pair.vips()).length, 4);
+  await off(1, 'all');
+  await vipd.line(/^place 3 no-ipv6/, 1_200);
   assertClean(t, vipd);
 });
 
-pairTest('alone, an interface that disappears does not take the other addresses along', async (t, pair) => {
+pairTest('within a term addresses come and go as renewals ask for them; what comes is announced', async (t, pair) => {
   const vipd = await pair.vipd();
-  await vipd.claim('7.1', 500, 'alone', 2_000);
-  vipd.keepRenewing('7.1', 500, 'alone');
-  await pair.ip(pair.a, 'link', 'del', 'lan1');
-  await vipd.line(/^error cannot restore address 2/);
-  await sleep(1_500);
+  vipd.mask = '5';
+  t.is(await vipd.claim('7.1', 30_000), 'held 1 7.1');
+  t.deepEqual((await pair.vips()).map(({ address }) => address).sort(), [VIPS[0], VIPS[2]].sort());
+  const capture = await pair.capture('lan0', 'icmp6 and ip6[40] = 136');
+  vipd.mask = '3';
+  await vipd.renew('7.1', 30_000);
+  await vipd.line(/^added 1$/);
+  await sleep(300);
   t.deepEqual((await pair.vips()).map(({ address }) => address).sort(), [VIPS[0], VIPS[1]].sort());
-  t.is(vipd.matching(/^(expired|refused)/).length, 0);
+  t.true(capture.matching(/2001:db8:1::100/).length >= 1, capture.summary());
+  t.is(vipd.matching(/^(repaired|denied)/).length, 0);
   assertClean(t, vipd);
+});
+
+pairTest('a new vipd takes away what the term holds no more', async (t, pair) => {
+  const first = await pair.vipd();
+  await first.claim('7.1', 5_000);
+  first.child.kill('SIGKILL');
+  await first.exited;
+  const second = await pair.vipd();
+  second.mask = '5';
+  t.is(await second.claim('7.1', 5_000), 'held 1 7.1');
+  await sleep(200);
+  t.deepEqual((await pair.vips()).map(({ address }) => address).sort(), [VIPS[0], VIPS[2]].sort());
+  assertClean(t, second);
+});
+
+pairTest('the helper gives no word for an address that is not held, though others are', async (t, pair) => {
+  const owner = await pair.vipd('a');
+  const prober = await pair.vipd('b');
+  owner.mask = '1';
+  await owner.claim('7.1', 10_000);
+  const mac = await pair.mac(pair.a, 'lan0');
+  prober.send(`probe w 0 ${mac} 300`);
+  prober.send(`probe w 1 ${mac} 300`);
+  await prober.line(/^reply w 0 word/);
+  await prober.line(/^silent w 1/);
+  t.is(prober.matching(/^reply w 1 word/).length, 0);
 });
 
 pairTest('a notification reaches the service manager', async (t, pair) => {
@@ -845,13 +917,13 @@ pairTest('the hardened build keeps up with renewals every 10 ms and ends a short
   await vipd.claim('7.1', 2_000);
   const witness = await pair.witness();
   for (let i = 0; i < 100; i++) {
-    vipd.send(`renew ${++vipd.seq} 7.1 ${nowUs()} 2000 armed 0`);
+    vipd.send(`renew ${++vipd.seq} 7.1 ${nowUs()} 2000 armed 0 f`);
     await sleep(10);
   }
   await vipd.line(new RegExp(`^held ${vipd.seq} `));
   t.is(vipd.matching(/^held/).length, 101);
   const at = nowUs();
-  vipd.send(`renew ${++vipd.seq} 7.1 ${at} 100 armed 0`);
+  vipd.send(`renew ${++vipd.seq} 7.1 ${at} 100 armed 0 f`);
   await vipd.line(/^expired 7.1/);
   await sleep(20);
   const gone = witness.matching(/ gone /).map(text => (Number(text.split(' ')[0]) - at) / 1_000);

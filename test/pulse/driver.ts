@@ -31,6 +31,7 @@ export const SETTINGS: Settings = {
   configDigest: '0011223344556677',
   links: 2,
   addressLans: [0, 1],
+  units: [[0, 1]],
   lans: [
     { name: 'clients', id: 1001, interface: 'c0', vips: true, targets: [0], links: [0] },
     { name: 'servers', id: 1002, interface: 's0', vips: true, targets: [1], links: [] },
@@ -70,6 +71,7 @@ const BEAT: Heartbeat = {
   echoSentAtUs: 0,
   echoDelayUs: 0,
   offer: undefined,
+  units: undefined,
   macs: [
     { lan: 0, mac: PEER_MAC },
     { lan: 1, mac: '02:00:00:00:02:02' },
@@ -93,6 +95,9 @@ export class Driver {
   resolved: readonly { readonly mac: string; readonly target: boolean }[] = [];
   /** Why vipd refuses every claim. */
   refusal: string | undefined;
+  /** Addresses that the kernel refuses. */
+  denies: ReadonlySet<number> = new Set();
+  #asked: readonly number[] = [];
   /** How long nft takes. */
   gateMs = 1;
   /** Answers for the witness; undefined: no answer ever comes. */
@@ -195,7 +200,16 @@ export class Driver {
   #obey(effect: Effect): void {
     this.effects.push({ at: this.now, effect });
     if (effect.type === 'claim' || effect.type === 'renew') {
-      const { seq, epoch } = effect.lease;
+      const { seq, epoch, addresses } = effect.lease;
+      const denied = addresses.filter(index => this.denies.has(index));
+      for (const index of denied) this.#later(0, { type: 'denied', index, text: 'refused' });
+      if (effect.type === 'claim' && denied.length > 0)
+        return this.#later(0, { type: 'refused', seq, reason: 'kernel' });
+      const before = this.#asked;
+      this.#asked = addresses;
+      if (effect.type === 'renew')
+        for (const index of addresses.filter(one => !before.includes(one) && !denied.includes(one)))
+          this.#later(0, { type: 'added', index });
       if (effect.type === 'claim' && this.refusal !== undefined)
         return this.#later(0, { type: 'refused', seq, reason: this.refusal });
       this.#later(0, { type: 'held', seq, epoch, announcedAfterUs: effect.type === 'claim' ? 300 : undefined });

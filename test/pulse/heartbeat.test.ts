@@ -35,13 +35,15 @@ const HEARTBEAT: Heartbeat = {
   echoSentAtUs: 5_000,
   echoDelayUs: 250,
   offer: { epoch: { counter: 43, node: 2 }, remainingMs: ms(90) },
+  units: undefined,
   macs: [{ lan: 0, mac: '02:00:5e:00:01:02' }],
 };
-/** The same in version 2, where a LAN has an id of two bytes. */
+/** The same in version 2, which counts units, and where a LAN has an id of two bytes. */
 const SECOND: Heartbeat = {
   ...HEARTBEAT,
   version: 2,
   readsVersion2: true,
+  units: 3,
   macs: [{ lan: 0xfedc, mac: '02:00:5e:00:01:02' }],
 };
 const WILL: Will = {
@@ -68,16 +70,33 @@ test('a heartbeat is these bytes, and reads back as it was', t => {
   t.deepEqual(decode(bytes, PAIR, [KEY]), { ok: true, message: HEARTBEAT });
 });
 
-test('in version 2 it is these bytes: further flags, and a LAN of two bytes', t => {
+test('in version 2 it is these bytes: further flags, the number of units, and a LAN of two bytes', t => {
   const bytes = encode(SECOND, PAIR, KEY);
   t.is(bytes.subarray(0, 8).toString('hex'), '544e444d020101db', 'magic, version, kind, node, flags');
   t.true(bytes.subarray(8, 87).equals(encode(HEARTBEAT, PAIR, KEY).subarray(8, 87)), 'the rest is where it was');
-  t.is(bytes.subarray(87, 97).toString('hex'), '00' + '01' + 'fedc' + '02005e000102');
-  t.is(bytes.length, 89 + 8 + 32);
+  t.is(bytes.subarray(87, 98).toString('hex'), '00' + '03' + '01' + 'fedc' + '02005e000102');
+  t.is(bytes.length, 90 + 8 + 32);
   t.deepEqual(decode(bytes, PAIR, [KEY]), { ok: true, message: SECOND });
   bytes[87] = 0xff;
   sign(bytes);
   t.deepEqual(decode(bytes, PAIR, [KEY]), { ok: true, message: SECOND }, 'flags of a later version are ignored');
+});
+
+test('more units than there are addresses are malformed, and cannot be said', t => {
+  for (const [units, ok] of [
+    [0, true],
+    [64, true],
+    [65, false],
+    [255, false],
+  ] as const) {
+    const bytes = encode(SECOND, PAIR, KEY);
+    bytes[88] = units;
+    sign(bytes);
+    const message = { ...SECOND, units };
+    t.deepEqual(decode(bytes, PAIR, [KEY]), ok ? { ok, message } : { ok, refusal: 'malformed' }, `${units}`);
+    if (ok) t.deepEqual(encode(message, PAIR, KEY), bytes);
+    else t.throws(() => encode(message, PAIR, KEY), { message: /at most 64 units/ });
+  }
 });
 
 test('a will is 78 bytes in both versions and reads back', t => {
@@ -110,7 +129,7 @@ for (const message of [HEARTBEAT, SECOND]) {
     for (let count = 0; count <= 255; count += 1) {
       if (count === 1) continue;
       const bytes = encode(message, PAIR, KEY);
-      bytes[message.version === 1 ? 87 : 88] = count;
+      bytes[message.version === 1 ? 87 : 89] = count;
       sign(bytes);
       t.deepEqual(decode(bytes, PAIR, [KEY]), { ok: false, refusal: 'malformed' }, `${count} MACs`);
     }

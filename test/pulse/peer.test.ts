@@ -36,6 +36,7 @@ function beat(change: Partial<Heartbeat> = {}): Heartbeat {
     echoSentAtUs: 0,
     echoDelayUs: 0,
     offer: undefined,
+    units: undefined,
     macs: [],
     ...change,
   };

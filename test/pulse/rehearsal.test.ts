@@ -20,6 +20,7 @@ const SETTINGS: Settings = {
   configDigest: '0011223344556677',
   links: 2,
   addressLans: [0],
+  units: [[0]],
   lans: [{ name: 'clients', id: 1001, interface: 'c0', vips: true, targets: [0], links: [0] }],
   fixed: [],
   onIsolation: 'release',

@@ -8,10 +8,11 @@ import { divide } from '../../src/pulse/reading.ts';
 import { type At, ms } from '../../src/units/duration.ts';
 import { Driver, SETTINGS } from './driver.ts';
 
-const { priority, intervalMs, leaseMs, autoFailback, keepsSessions, onIsolation, onConflict, noticeMs } = SETTINGS;
+const { priority, intervalMs, leaseMs, autoFailback, keepsSessions, onIsolation, onConflict, noticeMs, units } =
+  SETTINGS;
 const NOW: Reloadable = {
   ...{ priority, intervalMs, leaseMs, deadMs: SETTINGS.deadMs },
-  ...{ autoFailback, keepsSessions, onIsolation, onConflict, noticeMs },
+  ...{ autoFailback, keepsSessions, onIsolation, onConflict, noticeMs, units },
 };
 const LONGER = { ...NOW, intervalMs: ms(150), leaseMs: ms(440), deadMs: ms(600) };
 const SHORTER = { ...NOW, intervalMs: ms(50), leaseMs: ms(110), deadMs: ms(150) };
@@ -140,6 +141,10 @@ test('times that were checked against another witness wait along with it; the re
   const inUse = { taken: NOW, parts };
   t.deepEqual(divide(inUse, reading(LONGER, {})), { next: LONGER, waiting: [] });
   t.deepEqual(divide(inUse, reading(LONGER, { 'lans.clients': 'c' })), { next: LONGER, waiting: ['lans.clients'] });
+  // What is served together goes by the numbers of the addresses, which stay with the LANs.
+  const other = { ...LONGER, units: [[0]] };
+  t.deepEqual(divide(inUse, reading(other, {})).next.units, [[0]]);
+  t.deepEqual(divide(inUse, reading(other, { 'lans.clients': 'c' })).next.units, NOW.units);
   const { next, waiting } = divide(inUse, reading({ ...LONGER, priority: 7 }, { witness: 'c' }));
   t.deepEqual(next, { ...NOW, priority: 7 });
   t.deepEqual(waiting, ['witness', 'the times of heartbeat']);

@@ -57,7 +57,7 @@ test('one sign of life anywhere is no isolation: a target, a frame, a heartbeat'
 
 test('without targets a quiet LAN is no isolation', t => {
   const lans = [{ name: 'clients', id: 1001, interface: 'c0', vips: true, targets: [], links: [0] }];
-  const driver = Driver.active({ lans, addressLans: [0] });
+  const driver = Driver.active({ lans, addressLans: [0], units: [[0]] });
   driver.peer = undefined;
   driver.vipd({ type: 'traffic', iface: 'c0', alive: false });
   t.is(driver.run(10_000).role, 'active', driver.reason);

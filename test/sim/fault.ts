@@ -76,7 +76,17 @@ interface OwnFault {
   readonly withCarrier: boolean;
 }
 
+/**
+ * Some addresses cannot be held. no-interface: none on that LAN, and nothing else there works; no-ipv6: none by IPv6; address-refused: the
+ * kernel takes this one no more, and one that was there is taken away.
+ */
+type PlaceFault =
+  | { readonly type: 'no-interface'; readonly who: Who; readonly lan: number }
+  | { readonly type: 'no-ipv6'; readonly who: Who }
+  | { readonly type: 'address-refused'; readonly who: Who; readonly address: number };
+
 type RouterFault =
+  | PlaceFault
   | ProcessFault
   | AnswerFault
   | SilentFault
@@ -183,6 +193,10 @@ function begin(world: World, fault: Fault): () => void {
     case 'reload':
       routerOf(world, fault.who).reload(fault.times);
       return NOTHING;
+    case 'no-interface':
+    case 'no-ipv6':
+    case 'address-refused':
+      return losePlace(world, routerOf(world, fault.who), fault);
     case 'own-lost':
       return loseOwn(world, routerOf(world, fault.who), fault);
     case 'handover':
@@ -224,6 +238,35 @@ function loseOwn(world: World, router: Router, { lan, family, withCarrier }: Own
   };
   each(true);
   return () => each(false);
+}
+
+/** By IPv6, in worlds with such an address. */
+const BY_IPV6 = 2;
+
+function losePlace(world: World, router: Router, fault: PlaceFault): () => void {
+  const both = (run: (lost: boolean) => void) => {
+    run(true);
+    return () => run(false);
+  };
+  const { addressLans } = router.options.settings;
+  switch (fault.type) {
+    case 'no-interface': {
+      const { lan } = fault;
+      const there = [...addressLans.keys()].filter(index => addressLans[index] === lan);
+      return both(lost => {
+        world.setCarrier(router, lan, lost);
+        world.setAddresses(router, there, 'no-interface', lost);
+        world.setOwn(router, own => own.lan === lan, lost, true);
+      });
+    }
+    case 'no-ipv6':
+      return both(lost => {
+        world.setAddresses(router, [BY_IPV6], 'no-ipv6', lost);
+        world.setOwn(router, own => own.family === 6, lost, false);
+      });
+    case 'address-refused':
+      return both(lost => world.setAddresses(router, [fault.address], 'refused', lost));
+  }
 }
 
 function hostsBut(router: number): number[] {

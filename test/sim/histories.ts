@@ -73,6 +73,7 @@ function settingsOf(history: History, index: 0 | 1): Omit<Settings, 'bootId'> {
     configDigest: '0011223344556677',
     links: linkLans.length,
     addressLans: [0, 1],
+    units: [[0, 1]],
     lans: lansOf(history),
     onIsolation: 'release',
     onConflict: 'defend',

@@ -3,8 +3,8 @@
 import { Alarm, type HostClock, NEVER } from './timeline.ts';
 
 export class KernelModel {
-  /** The addresses are configured. All or none: vipd claims all or none. */
-  held = false;
+  /** The addresses that are configured, by number. */
+  readonly present = new Set<number>();
   /** The L that the rules of the packet lease are made for. */
   gateLeaseMs = 0;
   readonly gated: boolean;
@@ -25,17 +25,24 @@ export class KernelModel {
     this.#gateEnd = new Alarm(clock, () => {});
   }
 
-  /** Adds the addresses or refreshes their lifetime; true when they were not there. */
-  ensure(validSeconds: number): boolean {
-    const created = !this.held;
-    this.held = true;
+  get held(): boolean {
+    return this.present.size > 0;
+  }
+
+  /** Adds these addresses; all that are there get this lifetime. */
+  ensure(validSeconds: number, addresses: Iterable<number>): void {
+    for (const index of addresses) this.present.add(index);
     this.#validUntil = this.#clock.now() + validSeconds * 1000 + this.#lateMs;
     this.#lifetime.set(this.#validUntil);
-    return created;
+  }
+
+  /** Some of them go. */
+  lose(addresses: Iterable<number>): void {
+    for (const index of addresses) this.present.delete(index);
   }
 
   remove(): void {
-    this.held = false;
+    this.present.clear();
     this.#lifetime.set(NEVER);
   }
 

@@ -25,6 +25,7 @@ export const INVARIANTS = [
   'mute-owner',
   'mute-claim',
   'retry-pace',
+  'unit-unserved',
   'crash',
   'endless',
 ] as const;

@@ -23,6 +23,7 @@ export interface Mutation {
   readonly expects: readonly Invariant[];
 }
 
+const NEITHER_KERNEL = 'neither kernel takes one address any more';
 const RELOAD_STALL = 'a reload, and the owner stalls in the middle of it, unseen by probes';
 const pulse = (file: string, find: string, replace: string): Patch => ({ file: `src/pulse/${file}.js`, find, replace });
 const shell = (find: string, replace: string): Patch => ({ file: 'test/sim/pulse-model.js', find, replace });
@@ -39,8 +40,8 @@ export const MUTATIONS: readonly Mutation[] = [
     patches: [
       pulse(
         'turn',
-        "sendNow(turn);\n    emit(turn, { type: 'renew', lease: leaseCommand(turn, epoch) });",
-        "emit(turn, { type: 'renew', lease: leaseCommand(turn, epoch) });\n    sendNow(turn);",
+        "sendNow(turn);\n    emit(turn, { type: 'renew', lease: leaseCommand(turn, epoch, false) });",
+        "emit(turn, { type: 'renew', lease: leaseCommand(turn, epoch, false) });\n    sendNow(turn);",
       ),
     ],
     kind: 'pulse of the owner stalls in the middle of a heartbeat, unseen by probes',
@@ -399,5 +400,59 @@ export const MUTATIONS: readonly Mutation[] = [
     patches: [pulse('peer', 'isHeard(peer, silentBefore) && peer.last', 'peer.last')],
     kind: 'both started again, then old datagrams are played back, then a handover',
     expects: ['liveness', 'convergence', 'takeover-time'],
+  },
+  {
+    name: 'an owner that can hold a part asks for all',
+    patches: [
+      pulse(
+        'units',
+        'return inUnits([...ableUnits(machine, now), ...trials]);',
+        'return [...machine.addresses.keys()];',
+      ),
+    ],
+    kind: NEITHER_KERNEL,
+    expects: ['unit-unserved'],
+  },
+  {
+    name: 'vipd keeps what the term holds no more',
+    model: 'keeps-what-is-not-wanted',
+    kind: NEITHER_KERNEL,
+    expects: ['unit-unserved'],
+  },
+  {
+    name: 'a peer that can hold more idles',
+    patches: [pulse('owner', 'if (fitter >= 0 && peerHoldsMore(machine, now))', 'if (false)')],
+    kind: 'the kernel of the owner takes one address no more',
+    expects: ['unit-unserved', 'liveness'],
+  },
+  {
+    name: 'a standby promises again what its kernel has refused, as soon as it might try',
+    patches: [pulse('units', 'between(refusal.at, now) < PROMISE_MS', 'pauses(refusal.retry, now)')],
+    kind: NEITHER_KERNEL,
+    expects: ['flap', 'no-change'],
+  },
+  {
+    name: 'an owner never tries again what the kernel has refused',
+    patches: [pulse('units', 'refusal !== undefined && !pauses(refusal.retry, now)', 'false')],
+    kind: 'the owner may hold one address again, and nothing tells it',
+    expects: ['unit-unserved'],
+  },
+  {
+    name: 'what becomes possible waits for the next term',
+    patches: [
+      pulse(
+        'turn',
+        ': addressesToHold(turn.machine, turn.now);',
+        ': addressesToHold(turn.machine, turn.now).filter(index => lease.asked.includes(index));',
+      ),
+    ],
+    kind: 'IPv6 is disabled on both, and enabled again on the owner',
+    expects: ['unit-unserved'],
+  },
+  {
+    name: 'a claim that the kernel refuses in part is given up',
+    patches: [pulse('vipd-events', "reason === 'kernel' && canClaimLess(turn)", 'false')],
+    kind: 'power loss, the standby can hold a part',
+    expects: ['takeover-time', 'liveness'],
   },
 ];

@@ -103,6 +103,7 @@ export class Pair {
       configDigest: '0011223344556677',
       links: this.#options.links ?? 2,
       addressLans: [0, 1],
+      units: [[0, 1]],
       lans: [
         { name: 'clients', id: 1001, interface: 'c0', vips: true, targets: [], links: [0] },
         { name: 'servers', id: 1002, interface: 's0', vips: true, targets: [], links: [1] },

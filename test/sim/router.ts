@@ -108,8 +108,8 @@ export class Router implements VipdHost, PulseHost {
   /** The config's file has changed, and pulse is told to read it. */
   reload(times: Times): void {
     this.config = { ...this.config, ...times };
-    const { autoFailback, keepsSessions, onIsolation, onConflict, noticeMs } = this.config;
-    const next = { ...times, autoFailback, keepsSessions, onIsolation, onConflict, noticeMs };
+    const { autoFailback, keepsSessions, onIsolation, onConflict, noticeMs, units } = this.config;
+    const next = { ...times, autoFailback, keepsSessions, onIsolation, onConflict, noticeMs, units };
     this.pulse?.post('control', { type: 'reload', next });
   }
 
@@ -180,6 +180,7 @@ export class Router implements VipdHost, PulseHost {
       for (const [index, lan] of this.options.settings.addressLans.entries())
         this.say(this.vipd, { type: 'link', index, up: this.world.carrier(this.index, lan), mac: this.mac(lan) });
       this.tellOwn();
+      this.tellPlaces();
     });
   }
 
@@ -203,6 +204,42 @@ export class Router implements VipdHost, PulseHost {
       if (here) pulse.bound.add(link);
       pulse.post('control', { type: 'bound', link, problem: here ? undefined : 'its address is not on this host' });
     }
+  }
+
+  /** What vipd says of where addresses can be, if that is news. */
+  tellPlaces(): void {
+    const { pulse, vipd, world } = this;
+    if (!pulse?.alive || !vipd?.alive || vipd.stopped) return;
+    for (const index of this.options.settings.addressLans.keys()) {
+      const state = world.place(this.index, index);
+      const known = vipd.toldPlaces[index] ?? pulse.machine.addresses[index]?.place;
+      if (state === known) continue;
+      vipd.toldPlaces[index] = state;
+      this.sayAhead(vipd, { type: 'place', index, state });
+    }
+  }
+
+  /** The kernel adds this address. */
+  takes(index: number): boolean {
+    return (
+      !this.kernelRefuses && this.world.place(this.index, index) === 'here' && !this.world.refuses(this.index, index)
+    );
+  }
+
+  /** Addresses go from the kernel; vipd hears of it. */
+  lose(addresses: readonly number[]): void {
+    this.kernel.lose(addresses);
+    this.vipd?.lost(addresses);
+  }
+
+  /** Units that it holds, and that its kernel would take now. */
+  units(): { readonly held: number; readonly possible: number; readonly exact: boolean } {
+    const { units } = this.options.settings;
+    const possible = units.filter(unit => unit.every(index => this.kernel.present.has(index) || this.takes(index)));
+    const held = units.filter(unit => unit.every(index => this.kernel.present.has(index)));
+    const meant = new Set(possible.flat());
+    const exact = meant.size === this.kernel.present.size && [...meant].every(index => this.kernel.present.has(index));
+    return { held: held.length, possible: possible.length, exact };
   }
 
   #tellVipdGone(vipd: VipdModel | undefined): void {
@@ -331,6 +368,7 @@ export class Router implements VipdHost, PulseHost {
     const { world } = this;
     world.monitor.announced(this);
     for (const [index, lan] of this.options.settings.addressLans.entries()) {
+      if (!this.kernel.present.has(index)) continue;
       const network = world.lans[lan] as Network;
       // Clients are on the first LAN.
       if (lan === 0)
@@ -356,10 +394,10 @@ export class Router implements VipdHost, PulseHost {
     };
     if (mac === undefined || mac === peer.mac(lan)) {
       const fate = network.send(this.index, peer.index, () => {
-        const hasWord = peer.vipd?.givesWord() && this.world.options.older !== peer.index;
+        const hasWord = peer.vipd?.givesWord(index) && this.world.options.older !== peer.index;
         if (hasWord && !this.world.probesDropped && this.world.hasOwn(peer.index, lan))
           answer(peer.index, peer.mac(lan), 'word');
-        if (!peer.serves()) return;
+        if (!peer.serves() || !peer.kernel.present.has(index)) return;
         // Without an address of its own the peer has no way back, and nobody resolves ours if we have none.
         if (!this.world.hasOwn(peer.index, lan) || !this.world.hasOwn(this.index, lan))
           return this.world.monitor.probeUnanswered(this, id);
@@ -384,6 +422,13 @@ export class Router implements VipdHost, PulseHost {
     const bySwitch = world.switchAnswers && network.bothWays(this.index, SERVER);
     for (const answers of [here, bySwitch])
       if (answers) this.sayPlainly(vipd, { type: 'peer', index, mac, target: false });
+  }
+
+  sayAhead(vipd: VipdModel, message: VipdMessage): void {
+    const { pulse } = this;
+    this.world.timeline.in(PIPE_MS, () => {
+      if (this.pulse === pulse && this.vipd === vipd) pulse?.post('pipe', { type: 'vipd', message });
+    });
   }
 
   sayPlainly(vipd: VipdModel, message: VipdMessage): void {
@@ -488,6 +533,7 @@ export class Router implements VipdHost, PulseHost {
   continued(): void {
     this.#surroundings.look();
     this.tellOwn();
+    this.tellPlaces();
   }
 
   /** The ways to other hosts may have changed. */

@@ -108,7 +108,9 @@ function play(world: World, plan: Plan): void {
   // A direction that stays cut is judged only once the links between the two work for 3 D: the others must have echoed for as long.
   const deads = plan.faults.some(({ forMs }) => forMs === FOREVER) ? 6 : 3;
   world.run(timeline.now + deads * world.longest.deadMs + SPAWN_PAUSE_MS, guard);
-  if (settle(world, since, bounds)) stay(world, 2 * world.longest.deadMs);
+  if (!settle(world, since, bounds)) return;
+  stay(world, 2 * world.longest.deadMs);
+  serveAll(world, since + RETRY_MS + 2 * world.longest.deadMs);
 }
 
 /** One serves and the other could take over at once. */
@@ -127,7 +129,8 @@ function boundsOf({ longest, witness }: World, { faults }: Plan): Bounds {
   const { intervalMs, leaseMs, deadMs, keepMs } = longest;
   // A restarted router that hears nobody listens longer than addresses can live without their pulse.
   // Nothing tells that the kernel no longer refuses: the next try may be the longest pause away.
-  const pauseMs = faults.some(({ type }) => type === 'kernel-refuses') ? RETRY_MS : 0;
+  const refuses = faults.some(({ type }) => type === 'kernel-refuses' || type === 'address-refused');
+  const pauseMs = refuses ? RETRY_MS : 0;
   const listenMs = keepMs + leaseMs + 1_250 + deadMs;
   return {
     livenessMs: listenMs + RESTART_MS + 8 * deadMs + 3 * (witness?.leaseMs ?? 0) + pauseMs,
@@ -181,6 +184,16 @@ function stay(world: World, forMs: number): void {
     monitor.fail('flap', 'the owner changed although nothing was wrong any more');
 }
 
+/** By then the owner holds what its kernel takes, each unit as a whole, and nothing else. */
+function serveAll(world: World, by: number): void {
+  const { monitor, timeline, routers } = world;
+  const owner = () => routers.find(router => router.serves());
+  world.run(Math.max(by, timeline.now), () => owner()?.units().exact === true);
+  const served = owner();
+  if (served && !served.units().exact)
+    monitor.fail('unit-unserved', `${served.name} holds ${[...served.kernel.present]} of what it could`);
+}
+
 function judge(world: World, plan: Plan): void {
   const { monitor } = world;
   const { expects, kind } = plan;
@@ -200,10 +213,21 @@ function judge(world: World, plan: Plan): void {
   const owner = a ? 0 : 1;
   if (!world.hasOwn(owner, 0) && world.hasOwn(1 - owner, 0) && world.routers[1 - owner]?.up)
     fail('liveness', 'who serves at the end has no address of its own on the client LAN');
+  judgeUnits(world, owner);
   const astray = world.clients.find(client => client.reaches(owner) && client.neighbour !== owner);
   const waited = world.timeline.now - monitor.changedAt;
   if (astray && waited > 2 * world.longest.deadMs && plan.kind !== 'asymmetric')
     fail('convergence', `client ${astray.host} points elsewhere at the end`);
+}
+
+/** The owner holds what it can, and its peer, standing by, could not hold more. */
+function judgeUnits({ routers, monitor }: World, owner: 0 | 1): void {
+  const [own, peer] = [routers[owner], routers[owner === 0 ? 1 : 0]];
+  const { held, possible, exact } = own.units();
+  if (!exact) monitor.fail('unit-unserved', `${own.name} holds ${held} of the ${possible} units that it could`);
+  const standsBy = peer.up && peer.pulse?.machine.state.role === 'standby' && peer.vipd?.alive;
+  if (standsBy && peer.units().possible > held)
+    monitor.fail('unit-unserved', `${peer.name} could hold ${peer.units().possible} units, and ${held} are served`);
 }
 
 /** Both routers in a line each. */

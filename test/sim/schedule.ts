@@ -9,6 +9,7 @@ import { Random } from './random.ts';
 import { isReloadKind, withReloads } from './reload-faults.ts';
 import { OWN_SINGLES, SINGLES } from './singles.ts';
 import { UNHEARD_SINGLES, withUnheardFaults } from './unheard-faults.ts';
+import { isUnitKind, withUnitFaults } from './unit-faults.ts';
 import type { VipdMutation } from './vipd-model.ts';
 import type { RouterOptions, WorldOptions } from './world.ts';
 
@@ -88,7 +89,7 @@ export function planOf(seed: number, { mutation, say, kind }: PlanOptions = {}):
   const roll = random.next();
   const made =
     kind !== undefined || (roll >= 0.6 && roll < 0.9)
-      ? maker.single(isReloadKind(kind) ? undefined : kind)
+      ? maker.single(isReloadKind(kind) || isUnitKind(kind) ? undefined : kind)
       : roll < 0.6
         ? maker.chaos(directors)
         : maker.asymmetric();
@@ -98,9 +99,10 @@ export function planOf(seed: number, { mutation, say, kind }: PlanOptions = {}):
     secondStartMs: random.chance(0.3) ? random.between(0, 3 * base[2]) : random.between(0, 5),
     ...made,
   };
+  if (isUnitKind(kind)) return withUnitFaults(plan, kind);
   if (kind !== undefined) return isReloadKind(kind) ? withReloads(plan, kind) : plan;
   const deadMs = Math.max(...routers.map(r => r.settings.deadMs));
-  return withReloads(withUnheardFaults(withOwnLost(withLanFaults(plan), deadMs)));
+  return withUnitFaults(withReloads(withUnheardFaults(withOwnLost(withLanFaults(plan), deadMs))));
 }
 
 /** Share of schedules in which a router loses addresses of its own. */
@@ -188,6 +190,7 @@ function routerOptions(random: Random, index: 0 | 1, common: Common): RouterOpti
     configDigest: random.chance(0.95) ? '0011223344556677' : `00112233445566${index}8`,
     links: common.linkLans.length,
     addressLans: [0, 1],
+    units: [[0, 1]],
     lans: lansOf(common),
     fixed: fixedOf(common),
     onIsolation: common.onIsolation,
@@ -248,7 +251,16 @@ const CHAOS = [
 /** What chaos draws here; the others have numbers of their own. */
 type Drawn = Exclude<
   Fault['type'],
-  'lan-way' | 'target-silent' | 'echo-dropped' | 'switch-answers' | 'own-lost' | 'heartbeats-dropped' | 'reload'
+  | 'lan-way'
+  | 'target-silent'
+  | 'echo-dropped'
+  | 'switch-answers'
+  | 'own-lost'
+  | 'heartbeats-dropped'
+  | 'reload'
+  | 'no-interface'
+  | 'no-ipv6'
+  | 'address-refused'
 >;
 
 /** Draws faults. Times are measured in D of the slower router. */

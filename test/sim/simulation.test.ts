@@ -12,6 +12,7 @@ import { planOf } from './schedule.ts';
 import { OWN_SINGLES, SINGLES } from './singles.ts';
 import { Tally } from './tally.ts';
 import { UNHEARD_SINGLES } from './unheard-faults.ts';
+import { UNIT_KINDS } from './unit-faults.ts';
 
 const SIMULATE = fileURLToPath(new URL('../../../scripts/simulate', import.meta.url));
 /** Schedules of each part, and parts: more than ten thousand. */
@@ -42,7 +43,7 @@ test.serial('what must always hold does, through every kind of single fault', t 
   for (let seed = 1; kinds.size < known && seed < 5_000; seed += 1) kinds.add(planOf(seed).kind);
   for (const { kind } of [...LAN_SINGLES, ...UNHEARD_SINGLES].map(make => make(new Random(1), planOf(1).world, 300)))
     kinds.add(kind);
-  for (const kind of RELOAD_KINDS) kinds.add(kind);
+  for (const kind of [...RELOAD_KINDS, ...UNIT_KINDS]) kinds.add(kind);
   kinds.delete('chaos');
   kinds.delete('asymmetric');
   t.true(kinds.size > known - 3, `${kinds.size} kinds`);
@@ -55,7 +56,10 @@ test.serial('what must always hold does, through every kind of single fault', t 
 test('every fault of its own numbers is in at least three of a hundred schedules', t => {
   const count = (type: string) => SEEDS.filter(seed => planOf(seed).faults.some(fault => fault.type === type)).length;
   const SEEDS = Array.from({ length: 3_000 }, (_, i) => i + 1);
-  for (const type of ['lan-way', 'target-silent', 'echo-dropped', 'switch-answers', 'heartbeats-dropped', 'reload'])
+  for (const type of [
+    ...['lan-way', 'target-silent', 'echo-dropped', 'switch-answers', 'heartbeats-dropped', 'reload'],
+    ...['no-interface', 'no-ipv6', 'address-refused'],
+  ])
     t.true(count(type) >= 0.03 * SEEDS.length, `${type}: ${count(type)}`);
 });
 

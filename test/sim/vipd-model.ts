@@ -1,12 +1,13 @@
 // A model of vipd: src/vip/native/lease.c, keeper.c, will.c, announce.c and the probes of packet.c, as far as they decide anything.
 // It reads its pipe in order, looks at the lease after every wait and before every command, and can be stopped, killed or late.
 import { compareEpochs, type Epoch } from '../../src/units/epoch.ts';
-import type { FixedState, LeaseRequest, VipdMessage, VipdMode } from '../../src/vip/protocol.ts';
+import type { FixedState, LeaseRequest, PlaceState, VipdMessage, VipdMode } from '../../src/vip/protocol.ts';
 import type { KernelModel } from './kernel-model.ts';
 import { Alarm, type HostClock, NEVER } from './timeline.ts';
 
 const REFRESH_MS = 500;
 const REFRESH_SPARE_MS = 500;
+const REPAIR_RETRY_MS = 200;
 const WILL_COPIES_MS = [0, 5, 20];
 const ANNOUNCE_AFTER_MS = [0, 20, 100, 500, 1_000, 2_000, 5_000];
 const ANNOUNCE_EVERY_MS = 30_000;
@@ -45,7 +46,8 @@ export type VipdMutation =
   | 'epochs-unchecked'
   | 'anybody-breaks-silence'
   | 'will-at-any-end'
-  | 'gives-no-word';
+  | 'gives-no-word'
+  | 'keeps-what-is-not-wanted';
 
 export interface VipdHost {
   readonly clock: HostClock;
@@ -55,14 +57,16 @@ export interface VipdHost {
   readonly addresses: number;
   /** How long the kernel takes to remove the addresses. */
   removalMs: number;
-  /** The kernel refuses to add addresses. */
-  kernelRefuses: boolean;
+  /** The kernel adds this address, if it is not there yet. */
+  takes(index: number): boolean;
   say(vipd: VipdModel, message: VipdMessage): void;
   sendWill(datagram: unknown): void;
   continued(): void;
   announce(): void;
   sendProbe(vipd: VipdModel, id: number, index: number, mac: string | undefined): void;
   resolve(vipd: VipdModel, index: number): void;
+  /** Without chance, and so never behind what is said after it. */
+  sayAhead(vipd: VipdModel, message: VipdMessage): void;
   /** As say(), without chance: what happens else in a schedule does not depend on it. */
   sayPlainly(vipd: VipdModel, message: VipdMessage): void;
   granted(epoch: Epoch, lease: LeaseRequest, anew: boolean): void;
@@ -99,6 +103,13 @@ export class VipdModel {
   phase: 'idle' | 'holding' | 'removing' = 'idle';
   /** Its last word on each own address of the router. */
   readonly toldOwn: FixedState[] = [];
+  /** Its last word on the place of each address. */
+  readonly toldPlaces: PlaceState[] = [];
+  #wanted: readonly number[] = [];
+  /** Asked for in the middle of the term, not in yet. */
+  readonly #coming = new Set<number>();
+  readonly #failing = new Set<number>();
+  #repairAt = NEVER;
   #pipeOpen = true;
   readonly #inbox: VipdCommand[] = [];
   readonly #frames: Answer[] = [];
@@ -151,6 +162,7 @@ export class VipdModel {
     const { clock } = this.#host;
     if (clock.isPaused()) return clock.timeline.at(clock.resumesAt(), () => this.continue());
     this.stopped = false;
+    if (this.phase === 'holding' && this.#host.clock.now() < this.#termsEnd()) this.#ensure(this.#wanted);
     this.#wake();
     this.#host.continued();
   }
@@ -168,15 +180,27 @@ export class VipdModel {
   }
 
   /** Whether it gives its word for the addresses when the other vipd asks. */
-  givesWord(): boolean {
+  givesWord(index: number): boolean {
     const { clock, mutation } = this.#host;
-    return this.alive && !this.stopped && !clock.isPaused() && this.phase === 'holding' && mutation !== 'gives-no-word';
+    const runs = this.alive && !this.stopped && !clock.isPaused();
+    return runs && this.#serves(index) && mutation !== 'gives-no-word';
+  }
+
+  #serves(index: number): boolean {
+    return this.phase === 'holding' && this.#wanted.includes(index);
+  }
+
+  /** The kernel says that addresses went, whoever took them. */
+  lost(addresses: readonly number[]): void {
+    if (!this.alive || this.stopped || this.phase !== 'holding') return;
+    this.#ensure(addresses.filter(index => this.#wanted.includes(index)));
+    this.#arm();
   }
 
   /** Another machine announces address `index`. */
   heardClaim(index: number, mac: string): void {
     if (!this.alive || this.stopped) return;
-    if (this.phase !== 'holding') return this.#host.sayPlainly(this, { type: 'claimed', index, mac });
+    if (!this.#serves(index)) return this.#host.sayPlainly(this, { type: 'claimed', index, mac });
     const now = this.#host.clock.now();
     if (now - (this.#conflictToldAt[index] as number) < CONFLICT_AGAIN_MS) return;
     this.#conflictToldAt[index] = now;
@@ -196,7 +220,7 @@ export class VipdModel {
 
   #arm(): void {
     const { phase } = this;
-    let next = Math.min(this.#refreshAt, this.#removalAt, this.#announceAt);
+    let next = Math.min(this.#refreshAt, this.#removalAt, this.#announceAt, this.#repairAt);
     if (phase === 'holding') next = Math.min(next, this.#termsEnd());
     for (const probe of this.#probes) if (probe.due < next) next = probe.due;
     if (this.#willStep < WILL_COPIES_MS.length)
@@ -254,18 +278,28 @@ export class VipdModel {
   }
 
   #claim(lease: LeaseRequest): void {
-    const { runState, kernelRefuses, mutation } = this.#host;
+    const { runState, mutation } = this.#host;
     const order = compareEpochs(lease.epoch, runState.epoch);
     const deadline = this.#deadlineOf(lease);
     if ((order < 0 || (order === 0 && runState.closed)) && mutation !== 'epochs-unchecked')
       return this.#refuse(lease.seq, 'stale-epoch');
     if (!deadline) return this.#refuse(lease.seq, 'late');
-    if (this.phase !== 'holding') {
+    const broken = lease.addresses.some(index => this.#failing.has(index) || this.#coming.has(index));
+    if (this.phase !== 'holding' || broken) {
       if (this.phase === 'removing' && this.#ending?.why === 'released') this.#refuse(this.#ending.seq, 'kernel');
       this.#removalAt = NEVER;
       Object.assign(runState, { epoch: lease.epoch, mode: lease.mode, closed: false });
       this.phase = 'holding';
-      if (kernelRefuses) return this.#beginRemoval('kernel', lease.seq, lease.epoch, false);
+      this.#coming.clear();
+      this.#failing.clear();
+      this.#repairAt = NEVER;
+      const denied = lease.addresses.filter(index => !this.#canHave(index));
+      for (const index of denied) this.#deny(index);
+      if (denied.length > 0) return this.#beginRemoval('kernel', lease.seq, lease.epoch, false);
+      this.#wanted = lease.addresses;
+      this.#dropOthers();
+    } else {
+      this.#want(lease.addresses);
     }
     this.#grant(lease, deadline, true);
     this.#refreshAt = Math.min(this.#refreshAt, this.#host.clock.now() + REFRESH_MS);
@@ -279,7 +313,52 @@ export class VipdModel {
     const older = compareEpochs(lease.epoch, epoch) !== 0 && lease.epoch.counter <= epoch.counter;
     if (older && this.#host.mutation !== 'epochs-unchecked') return this.#refuse(lease.seq, 'stale-epoch');
     if (!deadline) return this.#refuse(lease.seq, 'late');
+    this.#want(lease.addresses);
     this.#grant(lease, deadline, false);
+  }
+
+  #canHave(index: number): boolean {
+    return this.#host.kernel.present.has(index) || this.#host.takes(index);
+  }
+
+  #deny(index: number): void {
+    this.#host.sayAhead(this, { type: 'denied', index, text: 'the kernel refuses it' });
+  }
+
+  #dropOthers(): void {
+    const { kernel, mutation } = this.#host;
+    if (mutation === 'keeps-what-is-not-wanted') return;
+    kernel.lose([...kernel.present].filter(index => !this.#wanted.includes(index)));
+  }
+
+  #want(addresses: readonly number[]): void {
+    const before = this.#wanted;
+    this.#wanted = addresses;
+    for (const index of addresses) if (!before.includes(index)) this.#coming.add(index);
+    for (const set of [this.#coming, this.#failing])
+      for (const index of set) if (!addresses.includes(index)) set.delete(index);
+    this.#dropOthers();
+    this.#ensure(this.#coming);
+  }
+
+  /** As keeper.c, but at once. */
+  #ensure(addresses: Iterable<number>): void {
+    const { kernel, clock } = this.#host;
+    this.#repairAt = NEVER;
+    for (const index of addresses) {
+      const there = kernel.present.has(index);
+      if (!there && !this.#host.takes(index)) {
+        if (!this.#failing.has(index)) this.#deny(index);
+        this.#failing.add(index);
+        continue;
+      }
+      const coming = this.#coming.delete(index);
+      this.#failing.delete(index);
+      if (!there) kernel.ensure(this.#validSeconds(), [index]);
+      if (coming || !there) this.#host.sayAhead(this, { type: coming ? 'added' : 'repaired', index });
+      if (coming || !there) this.#announceAnew();
+    }
+    if (this.#failing.size > 0) this.#repairAt = clock.now() + REPAIR_RETRY_MS;
   }
 
   #grant(lease: LeaseRequest, { at, deadline }: { at: number; deadline: number }, anew: boolean): void {
@@ -293,7 +372,8 @@ export class VipdModel {
     runState.epoch = lease.epoch;
     runState.mode = lease.mode;
     const missing = !kernel.held;
-    if (missing || modeChanged || anew) kernel.ensure(this.#validSeconds());
+    const adds = missing || anew ? this.#wanted.filter(index => this.#canHave(index)) : [];
+    if (missing || modeChanged || anew) kernel.ensure(this.#validSeconds(), adds);
     this.#renewGate();
     this.#host.granted(lease.epoch, lease, missing);
     this.#host.say(this, { type: 'held', seq: lease.seq, epoch: lease.epoch, announcedAfterUs: undefined });
@@ -327,7 +407,10 @@ export class VipdModel {
   #beginRemoval(why: Removal['why'], seq: number, epoch: Epoch, will: boolean): void {
     const { kernel, clock, removalMs, mutation } = this.#host;
     this.phase = 'removing';
-    this.#refreshAt = this.#announceAt = NEVER;
+    this.#refreshAt = this.#announceAt = this.#repairAt = NEVER;
+    this.#wanted = [];
+    this.#coming.clear();
+    this.#failing.clear();
     this.#ending = { why, seq, epoch, will: will || mutation === 'will-at-any-end' };
     if (mutation !== 'gate-never-closes') kernel.closeGate();
     if (mutation === 'will-before-removal' && will) this.#beginWill();
@@ -357,9 +440,12 @@ export class VipdModel {
     const mute = this.toldOwn.length > 0 && !this.toldOwn.includes('here');
     if (this.phase === 'holding' && this.#terms.mode === 'alone' && !mute) {
       this.#terms = { ...this.#terms, deadline: clock.now() };
-      kernel.ensure(this.#validSeconds());
+      kernel.ensure(
+        this.#validSeconds(),
+        this.#wanted.filter(index => this.#canHave(index)),
+      );
       this.#renewGate();
-      this.#refreshAt = this.#announceAt = NEVER;
+      this.#refreshAt = this.#announceAt = this.#repairAt = NEVER;
       this.phase = 'idle';
     } else if (this.phase === 'holding' || (this.phase === 'idle' && runState.mode === 'armed' && this.#foundAtStart)) {
       this.#beginRemoval('closed', 0, runState.epoch, true);
@@ -371,8 +457,10 @@ export class VipdModel {
     if (this.phase === 'removing' && now >= this.#removalAt) this.#removed();
     if (now >= this.#refreshAt) {
       this.#refreshAt = now + REFRESH_MS;
-      this.#host.kernel.ensure(this.#validSeconds());
+      this.#ensure(this.#wanted);
+      this.#host.kernel.ensure(this.#validSeconds(), []);
     }
+    if (now >= this.#repairAt) this.#ensure(this.#failing);
     if (now >= this.#announceAt) this.#announceNext(now);
     this.#tellSilence(now);
     this.#runWill(now);

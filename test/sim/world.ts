@@ -2,7 +2,7 @@
 // checks after every step. Built from a plan (schedule.ts), driven by run.ts.
 import type { FixedSettings, Settings } from '../../src/pulse/machine.ts';
 import type { Times } from '../../src/pulse/times.ts';
-import type { FixedState } from '../../src/vip/protocol.ts';
+import type { FixedState, PlaceState } from '../../src/vip/protocol.ts';
 import { ClientModel } from './clients.ts';
 import { type Codec, OBJECTS, sometimesOlder, WIRE } from './codec.ts';
 import { Monitor } from './monitor.ts';
@@ -16,6 +16,13 @@ import { WitnessModel } from './witness-model.ts';
 interface OwnFault {
   faults: number;
   withCarrier: boolean;
+}
+
+/** Faults that keep one address of a router from being held, by what they do. */
+interface AddressFaults {
+  'no-interface': number;
+  'no-ipv6': number;
+  refused: number;
 }
 
 const REPORT_MS = 1_000;
@@ -96,6 +103,7 @@ export class World {
   readonly #carrierFaults: [number[], number[]];
   /** How many faults have taken each fixed address of a router, and whether the newest took it with its carrier. */
   readonly #ownFaults: readonly [OwnFault[], OwnFault[]];
+  readonly #addressFaults: readonly [AddressFaults[], AddressFaults[]];
   readonly #muteSince = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
   readonly #codecs: readonly [Codec, Codec];
   #well = true;
@@ -115,6 +123,9 @@ export class World {
     this.links = options.linkLans.map(lan => this.networks[lan] as Network);
     this.#carrierFaults = [this.networks.map(() => 0), this.networks.map(() => 0)];
     const noFault = (router: RouterOptions) => router.settings.fixed.map(() => ({ faults: 0, withCarrier: false }));
+    const unharmed = (router: RouterOptions) =>
+      router.settings.addressLans.map(() => ({ 'no-interface': 0, 'no-ipv6': 0, refused: 0 }));
+    this.#addressFaults = [unharmed(options.routers[0]), unharmed(options.routers[1])];
     this.#ownFaults = [noFault(options.routers[0]), noFault(options.routers[1])];
     const codec = options.wire ? WIRE : OBJECTS;
     const codecOf = (index: 0 | 1): Codec =>
@@ -201,6 +212,26 @@ export class World {
     for (const [index, own] of router.options.settings.addressLans.entries())
       if (own === lan && router.vipd?.alive)
         router.say(router.vipd, { type: 'link', index, up: this.carrier(router.index, lan), mac: router.mac(lan) });
+  }
+
+  place(router: number, address: number): PlaceState {
+    const faults = this.#addressFaults[router as 0 | 1][address];
+    if (faults === undefined) return 'here';
+    return faults['no-interface'] > 0 ? 'no-interface' : faults['no-ipv6'] > 0 ? 'no-ipv6' : 'here';
+  }
+
+  /** The kernel does not add this address, and nothing tells that beforehand, nor when it is over. */
+  refuses(router: number, address: number): boolean {
+    return (this.#addressFaults[router as 0 | 1][address]?.refused ?? 0) > 0;
+  }
+
+  /** A fault begins or ends: with it, the addresses that it is about go. */
+  setAddresses(router: Router, addresses: readonly number[], what: keyof AddressFaults, lost: boolean): void {
+    const faults = this.#addressFaults[router.index];
+    for (const index of addresses) (faults[index] as AddressFaults)[what] += lost ? 1 : -1;
+    // The switch or the interface is gone first, then the addresses; vipd hears of these at once, and looks at that after it.
+    if (lost) router.lose(addresses);
+    router.tellPlaces();
   }
 
   /** Whether own address number `index` of a router is on its host. */

@@ -42,6 +42,7 @@ export function pulseSnapshot(changes: Partial<Pulse> = {}): Pulse {
       hold: false,
       warm: true,
       configDigest: 'abcd',
+      units: null,
       heardMsAgo: 40,
       silent: false,
     },
@@ -69,7 +70,8 @@ export function pulseSnapshot(changes: Partial<Pulse> = {}): Pulse {
         problem: null,
       },
     ],
-    vips: [{ address: '192.0.2.100', interface: 'eth0', kind: 'vip', held: true, linkUp: true }],
+    units: { able: 1, all: 1 },
+    vips: [{ address: '192.0.2.100', interface: 'eth0', kind: 'vip', held: true, linkUp: true, obstacle: null }],
     lans: [
       {
         lan: 'client',

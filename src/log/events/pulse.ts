@@ -271,6 +271,19 @@ export const PULSE_EVENTS = {
     remedy: 'Tell the network manager on this router to leave the address alone.',
     fields: { address: 'the address' },
   },
+  VIP_CANNOT_BE_HELD: {
+    severity: 'err',
+    says: 'This router cannot hold a virtual address, nor what is served together with it: on the owner it is not served. The other addresses are; a peer that can hold more of them gets them all.',
+    remedy:
+      'Mend what `why` says: bring the interface (a VLAN, a bond) back, or set net.ipv6.conf.NAME.disable_ipv6=0. The address is added by itself then.',
+    fields: { address: 'the address', why: 'what keeps it from being held' },
+    endedBy: 'VIP_CAN_BE_HELD',
+  },
+  VIP_CAN_BE_HELD: {
+    severity: 'notice',
+    says: 'This router can hold the address again; an owner adds and announces it within its term.',
+    fields: { address: 'the address' },
+  },
   VIP_CLAIMED_BY_OTHER: {
     severity: 'err',
     says: 'Another machine claims a virtual address, or answers for one that the peer serves (port is empty then).',

@@ -27,6 +27,8 @@ bool announce_all(us_t now)
 	bool announced = false;
 
 	for (unsigned i = 0; i < vip_count; i++) {
+		if (!serving(i))
+			continue;
 		announce_start(&vips[i], now);
 		announced = announced || vips[i].announce_at <= now;
 	}

@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define FIELDS_MAX 7
+#define FIELDS_MAX 8
 #define LEASE_MS_MAX 60000
 #define KEEP_MS_MAX 600000
 #define PROBE_WINDOW_MS_MAX 1000
@@ -23,14 +23,15 @@ static size_t line_bytes;
 static bool overlong;
 static uint64_t bad_commands;
 
-/* SEQ EPOCH AT LEASE_MS MODE KEEP_MS */
-static bool lease_fields(char **f, uint64_t *seq, struct epoch *epoch, struct terms *terms)
+/* SEQ EPOCH AT LEASE_MS MODE KEEP_MS MASK */
+static bool lease_fields(char **f, uint64_t *seq, struct epoch *epoch, struct terms *terms, uint64_t *mask)
 {
 	uint64_t at, lease_ms, keep_ms;
 
 	if (!text_u64(f[1], UINT64_MAX, seq) || !text_epoch(f[2], epoch) || !text_u64(f[3], INT64_MAX / 2, &at) ||
 	    !text_u64(f[4], LEASE_MS_MAX, &lease_ms) || lease_ms == 0 || !text_mode(f[5], &terms->mode) ||
-	    terms->mode == MODE_NONE || !text_u64(f[6], KEEP_MS_MAX, &keep_ms))
+	    terms->mode == MODE_NONE || !text_u64(f[6], KEEP_MS_MAX, &keep_ms) || !text_mask(f[7], mask) ||
+	    *mask == 0 || (*mask & ~all_vips()))
 		return false;
 	terms->at = (us_t)at;
 	terms->lease_ms = (uint32_t)lease_ms;
@@ -40,25 +41,25 @@ static bool lease_fields(char **f, uint64_t *seq, struct epoch *epoch, struct te
 
 static bool do_claim(char **f)
 {
-	uint64_t seq;
+	uint64_t seq, mask;
 	struct epoch epoch;
 	struct terms terms = { 0 };
 
-	if (!lease_fields(f, &seq, &epoch, &terms))
+	if (!lease_fields(f, &seq, &epoch, &terms, &mask))
 		return false;
-	serve_claim(seq, &epoch, terms);
+	serve_claim(seq, &epoch, terms, mask);
 	return true;
 }
 
 static bool do_renew(char **f)
 {
-	uint64_t seq;
+	uint64_t seq, mask;
 	struct epoch epoch;
 	struct terms terms = { 0 };
 
-	if (!lease_fields(f, &seq, &epoch, &terms))
+	if (!lease_fields(f, &seq, &epoch, &terms, &mask))
 		return false;
-	serve_renew(seq, &epoch, terms);
+	serve_renew(seq, &epoch, terms, mask);
 	return true;
 }
 
@@ -158,7 +159,7 @@ static const struct command {
 	bool rest;	 /* the last field is the rest of the line */
 	bool (*act)(char **fields);
 } commands[] = {
-	{ "claim", 7, false, do_claim },       { "renew", 7, false, do_renew }, { "release", 4, false, do_release },
+	{ "claim", 8, false, do_claim },       { "renew", 8, false, do_renew }, { "release", 4, false, do_release },
 	{ "will", 2, false, do_will },	       { "probe", 5, false, do_probe }, { "notify", 2, true, do_notify },
 	{ "announce", 1, false, do_announce }, { "gate", 1, false, do_gate },
 	{ "sample", 3, false, do_sample },     { "resolve", 2, false, do_resolve },

@@ -70,8 +70,8 @@ void iface_changed(struct iface *iface)
 		return;
 	links_tell(iface);
 	traffic_link(iface);
-	for (unsigned i = 0; i < vip_count && holding(); i++) {
-		if (vips[i].iface != iface)
+	for (unsigned i = 0; i < vip_count; i++) {
+		if (vips[i].iface != iface || !serving(i))
 			continue;
 		if (iface->up)
 			announce_start(&vips[i], clock_now());
@@ -85,7 +85,7 @@ void look_anew(void)
 {
 	for (unsigned i = 0; i < iface_count; i++)
 		iface_changed(&ifaces[i]);
-	if (holding())
-		keeper_ensure(all_vips());
+	keeper_ensure(wanted_vips());
 	fixed_list();
+	places_changed();
 }

@@ -21,8 +21,8 @@ static pthread_mutex_t kernel = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
 static struct terms granted;
 static bool running;
-static uint64_t wanted, result_done, result_created, result_failed;
-static int result_error;
+static uint64_t wanted, unwanted, result_done, result_created, result_failed;
+static int result_errors[VIP_MAX];
 static int event_fd = -1;
 static bool list_wanted, list_done;
 static struct places listed[FIXED_MAX];
@@ -44,14 +44,14 @@ uint32_t terms_valid_s(const struct terms *terms, us_t now)
 	return seconds < 1 ? 1 : (uint32_t)seconds;
 }
 
-static void report(uint64_t bit, int error, bool created)
+static void report(unsigned index, int error, bool created)
 {
-	uint64_t one = 1;
+	uint64_t one = 1, bit = UINT64_C(1) << index;
 
 	pthread_mutex_lock(&lock);
 	if (error) {
 		result_failed |= bit;
-		result_error = error;
+		result_errors[index] = error;
 	} else {
 		result_done |= bit;
 		result_created |= created ? bit : 0;
@@ -84,8 +84,23 @@ static void ensure_next(void)
 	pthread_mutex_unlock(&lock);
 	if (permitted) {
 		error = netlink_ensure(&nl, index, valid_s, &created);
-		report(UINT64_C(1) << index, error, created);
+		report(index, error, created);
 	}
+	pthread_mutex_unlock(&kernel);
+}
+
+/* One address that is not wanted any more. Should that fail, its lifetime ends it: nobody refreshes that now. */
+static void drop_next(void)
+{
+	pthread_mutex_lock(&kernel);
+	pthread_mutex_lock(&lock);
+	bool permitted = running && unwanted != 0;
+	unsigned index = permitted ? (unsigned)__builtin_ctzll(unwanted) : 0;
+
+	unwanted &= unwanted - 1;
+	pthread_mutex_unlock(&lock);
+	if (permitted)
+		(void)netlink_remove(&nl, index);
 	pthread_mutex_unlock(&kernel);
 }
 
@@ -116,12 +131,14 @@ static void *keeper(void *unused)
 	(void)unused;
 	for (;;) {
 		pthread_mutex_lock(&lock);
-		while (wanted == 0 && !list_wanted)
+		while (wanted == 0 && unwanted == 0 && !list_wanted)
 			pthread_cond_wait(&wake, &lock);
-		bool ensure = wanted != 0;
+		bool ensure = wanted != 0, drop = unwanted != 0;
 
 		pthread_mutex_unlock(&lock);
-		if (ensure)
+		if (drop)
+			drop_next();
+		else if (ensure)
 			ensure_next();
 		else
 			list_all();
@@ -165,7 +182,7 @@ void keeper_stop(void)
 	pthread_mutex_unlock(&lock);
 	pthread_mutex_lock(&kernel);
 	pthread_mutex_lock(&lock);
-	wanted = result_done = result_created = result_failed = 0;
+	wanted = unwanted = result_done = result_created = result_failed = 0;
 	pthread_mutex_unlock(&lock);
 	pthread_mutex_unlock(&kernel);
 }
@@ -174,6 +191,17 @@ void keeper_ensure(uint64_t mask)
 {
 	pthread_mutex_lock(&lock);
 	wanted |= mask;
+	unwanted &= ~mask;
+	pthread_cond_signal(&wake);
+	pthread_mutex_unlock(&lock);
+}
+
+/* Takes addresses out of the kernel while others stay. */
+void keeper_drop(uint64_t mask)
+{
+	pthread_mutex_lock(&lock);
+	unwanted |= mask;
+	wanted &= ~mask;
 	pthread_cond_signal(&wake);
 	pthread_mutex_unlock(&lock);
 }
@@ -202,7 +230,7 @@ const struct places *keeper_listed(void)
 	return done ? taken : NULL;
 }
 
-void keeper_results(uint64_t *done, uint64_t *created, uint64_t *failed, int *error)
+void keeper_results(uint64_t *done, uint64_t *created, uint64_t *failed, int errors[VIP_MAX])
 {
 	uint64_t count;
 
@@ -212,7 +240,7 @@ void keeper_results(uint64_t *done, uint64_t *created, uint64_t *failed, int *er
 	*done = result_done;
 	*created = result_created;
 	*failed = result_failed;
-	*error = result_error;
+	memcpy(errors, result_errors, sizeof(result_errors));
 	result_done = result_created = result_failed = 0;
 	pthread_mutex_unlock(&lock);
 }

@@ -19,6 +19,8 @@ enum ending { RELEASED, EXPIRED, CLOSED, REFUSED_KERNEL, REFUSED_LATE };
 static enum phase phase;
 static struct terms terms;
 static us_t refresh_at = NEVER, repair_at = NEVER, removal_at = NEVER;
+static uint64_t wanted;			 /* HOLDING: the addresses that pulse asked for */
+static uint64_t coming;			 /* asked for in the middle of the term, not in yet */
 static uint64_t missing, asked, failing; /* repair: known gone, with the keeper, refused by the kernel */
 static struct bucket repairs = { .per_second = 20, .burst = 20 };
 static enum ending ending;
@@ -46,6 +48,17 @@ void lease_start(const char *path, struct netlink *netlink, int events_fd, uint6
 bool holding(void)
 {
 	return phase == HOLDING;
+}
+
+/* This address is one of those that are held now. */
+bool serving(unsigned index)
+{
+	return phase == HOLDING && (wanted & UINT64_C(1) << index);
+}
+
+uint64_t wanted_vips(void)
+{
+	return phase == HOLDING ? wanted : 0;
 }
 
 bool lease_idle(void)
@@ -102,7 +115,7 @@ static void removal_begin(enum ending why, uint64_t seq, bool will, us_t now)
 	keeper_stop();
 	phase = REMOVING;
 	refresh_at = repair_at = NEVER;
-	missing = asked = failing = 0;
+	wanted = coming = missing = asked = failing = 0;
 	announce_stop();
 	gate_close();
 	left = all_vips();
@@ -130,7 +143,8 @@ void lease_pipe_closed(us_t now)
 		keeper_stop();
 		gate_renew(&last);
 		for (unsigned i = 0; i < vip_count; i++)
-			netlink_ensure(nl, i, terms_valid_s(&last, now), &created);
+			if (serving(i))
+				netlink_ensure(nl, i, terms_valid_s(&last, now), &created);
 		announce_stop();
 		phase = IDLE;
 		refresh_at = repair_at = NEVER;
@@ -182,31 +196,66 @@ static void grant(const struct epoch *epoch, const struct terms *granted)
 	state.mode = granted->mode;
 	state_save(state_path);
 	if (mode_changed)
-		keeper_ensure(all_vips());
+		keeper_ensure(wanted);
 }
 
+/*
+ * Another set of addresses within the term: what is new comes in by the keeper, and what is not wanted any more goes by it, so that
+ * neither delays the renewal that brings it.
+ */
+static void want(uint64_t mask)
+{
+	uint64_t added = mask & ~wanted, dropped = wanted & ~mask;
+
+	wanted = mask;
+	coming = (coming & mask) | added;
+	missing &= mask;
+	failing &= mask;
+	asked &= mask;
+	for (unsigned i = 0; i < vip_count; i++)
+		if (dropped & UINT64_C(1) << i)
+			vips[i].announce_at = NEVER;
+	if (dropped)
+		keeper_drop(dropped);
+	if (added)
+		keeper_ensure(added);
+}
+
+static void deny(unsigned index, int error)
+{
+	say("denied %u the kernel refuses it on %s: %s (errno %d)", index, vips[index].iface->name, strerror(error), error);
+}
+
+/* Tries each, so that pulse hears of all that cannot be had. */
 static bool add_all(us_t now)
 {
+	bool whole = true;
+
 	for (unsigned i = 0; i < vip_count; i++) {
+		if (!serving(i))
+			continue;
 		bool created;
 		int error = netlink_ensure(nl, i, terms_valid_s(&terms, now), &created);
 
 		if (error) {
-			say_error("cannot add address %u to %s: %s", i, vips[i].iface->name, strerror(error));
-			return false;
+			deny(i, error);
+			whole = false;
 		}
 		vips[i].awaited = created && vips[i].address.family == AF_INET6;
 	}
-	return true;
+	return whole;
 }
 
-static void claim_anew(uint64_t seq, const struct epoch *epoch, const struct terms *granted, us_t now)
+static void claim_anew(uint64_t seq, const struct epoch *epoch, const struct terms *granted, uint64_t mask, us_t now)
 {
+	/* Of an earlier life, of this term with other addresses, or of one whose removal is under way. */
+	uint64_t others = (found_at_start | wanted_vips() | (phase == REMOVING ? left : 0)) & ~mask;
+
 	if (phase == REMOVING && ending == RELEASED)
 		refuse(ending_seq, "kernel"); /* overtaken: it never was confirmed */
 	keeper_stop();
 	removal_at = NEVER;
-	missing = asked = failing = 0;
+	coming = missing = asked = failing = 0;
 	/* Known on disk before it is in the kernel; the keeper is not told of the terms before all addresses are in. */
 	terms = *granted;
 	state.epoch = *epoch;
@@ -216,6 +265,7 @@ static void claim_anew(uint64_t seq, const struct epoch *epoch, const struct ter
 	if (!events_read(events))
 		look_anew();
 	phase = HOLDING;
+	wanted = mask;
 	if (!add_all(now)) {
 		removal_begin(REFUSED_KERNEL, seq, false, now);
 		return;
@@ -228,6 +278,9 @@ static void claim_anew(uint64_t seq, const struct epoch *epoch, const struct ter
 	/* Only now: what the gate lets in is answered, and what is announced gets in. */
 	gate_renew(&terms);
 	keeper_terms(&terms);
+	found_at_start = 0;
+	if (others)
+		keeper_drop(others);
 	refresh_at = now + REFRESH_US;
 	claim_held(seq, epoch, granted->at, announce_all(now));
 }
@@ -254,7 +307,7 @@ static bool in_time(struct terms *asked_terms, us_t now)
 	return asked_terms->deadline > now;
 }
 
-void serve_claim(uint64_t seq, const struct epoch *epoch, struct terms granted)
+void serve_claim(uint64_t seq, const struct epoch *epoch, struct terms granted, uint64_t mask)
 {
 	us_t now = clock_now();
 	int order = epoch_compare(epoch, &state.epoch);
@@ -264,15 +317,16 @@ void serve_claim(uint64_t seq, const struct epoch *epoch, struct terms granted)
 		refuse(seq, "stale-epoch");
 	} else if (!in_time(&granted, now)) {
 		refuse(seq, "late");
-	} else if (phase == HOLDING && !(missing | failing)) {
+	} else if (phase == HOLDING && !((missing | failing | coming) & mask)) {
+		want(mask);
 		grant(epoch, &granted);
 		claim_held(seq, epoch, granted.at, announce_all(now));
 	} else {
-		claim_anew(seq, epoch, &granted, now);
+		claim_anew(seq, epoch, &granted, mask, now);
 	}
 }
 
-void serve_renew(uint64_t seq, const struct epoch *epoch, struct terms granted)
+void serve_renew(uint64_t seq, const struct epoch *epoch, struct terms granted, uint64_t mask)
 {
 	us_t now = clock_now();
 
@@ -282,9 +336,8 @@ void serve_renew(uint64_t seq, const struct epoch *epoch, struct terms granted)
 		refuse(seq, "stale-epoch");
 	} else if (!in_time(&granted, now)) {
 		refuse(seq, "late");
-	} else if (failing && granted.mode == MODE_ARMED) {
-		refuse(seq, "kernel"); /* not all addresses are served, and somebody else could */
 	} else {
+		want(mask);
 		grant(epoch, &granted);
 		held(seq, epoch);
 	}
@@ -331,7 +384,7 @@ static void repair(us_t now)
 /* Events say so: somebody, or the kernel's lifetime, took the address away. */
 void vip_lost(unsigned index)
 {
-	if (phase != HOLDING)
+	if (!serving(index))
 		return;
 	missing |= UINT64_C(1) << index;
 	if (repair_at == NEVER)
@@ -341,41 +394,54 @@ void vip_lost(unsigned index)
 /* The kernel answers for the address from now on. */
 void vip_served(unsigned index)
 {
-	if (phase != HOLDING || !vips[index].awaited)
+	if (!serving(index) || !vips[index].awaited)
 		return;
 	vips[index].awaited = false;
 	announce_start(&vips[index], clock_now());
 }
 
-static void tell_failures(uint64_t failed, int error)
+static void tell_results(uint64_t done, uint64_t created, us_t now)
 {
-	for (unsigned i = 0; i < vip_count; i++)
-		if (failed & ~failing & UINT64_C(1) << i)
-			say_error("cannot restore address %u on %s: %s; trying again", i, vips[i].iface->name,
-				  strerror(error));
+	for (unsigned i = 0; i < vip_count; i++) {
+		uint64_t bit = UINT64_C(1) << i;
+		bool new = coming & done & bit;
+
+		if (!new && !(created & bit))
+			continue;
+		say(new ? "added %u" : "repaired %u", i);
+		vips[i].awaited = false;
+		announce_start(&vips[i], now);
+	}
+	coming &= ~done;
 }
 
 /* The keeper did something. */
 void keeper_told(us_t now)
 {
 	uint64_t done, created, failed;
-	int error;
+	int errors[VIP_MAX];
 
-	keeper_results(&done, &created, &failed, &error);
+	keeper_results(&done, &created, &failed, errors);
 	const struct places *list = keeper_listed();
 
 	if (list)
 		fixed_listed(list);
 	if (phase != HOLDING)
 		return;
+	/* What was not wanted any more while the keeper was at it. */
+	done &= wanted;
+	created &= wanted;
+	failed &= wanted;
+	tell_results(done, created, now);
 	for (unsigned i = 0; i < vip_count; i++) {
-		if (created & UINT64_C(1) << i) {
-			say("repaired %u", i);
-			vips[i].awaited = false;
-			announce_start(&vips[i], now);
-		}
+		if (!(failed & ~failing & UINT64_C(1) << i))
+			continue;
+		/* Too busy to answer is no refusal: what was there stays until its lifetime ends. */
+		if (errors[i] == ETIMEDOUT)
+			say_error("the kernel does not answer for address %u; trying again", i);
+		else
+			deny(i, errors[i]);
 	}
-	tell_failures(failed, error);
 	missing = (missing & ~(done & asked)) | failed;
 	failing = (failing & ~done) | failed;
 	asked &= ~(done | failed);
@@ -391,12 +457,13 @@ void lease_timers(us_t now)
 		removal_try(now);
 	if (now >= refresh_at) {
 		refresh_at = now + REFRESH_US;
-		keeper_ensure(all_vips());
+		keeper_ensure(wanted);
 	}
 	if (now >= repair_at)
 		repair(now);
 	announce_due(now);
 	fixed_tell(now);
+	places_due(now);
 	probes_due(now);
 	sample_due(now);
 	if (gate_due(now) && phase == HOLDING)
@@ -416,5 +483,5 @@ us_t lease_next(void)
 	if (phase == HOLDING)
 		next = earlier(next, terms_end(&terms));
 	next = earlier(next, earlier(earlier(gate_next(), sample_next()), earlier(announce_next(), probes_next())));
-	return earlier(next, fixed_next());
+	return earlier(next, earlier(fixed_next(), places_next()));
 }

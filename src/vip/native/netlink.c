@@ -270,6 +270,7 @@ static void link_event(const struct nlmsghdr *h)
 	for (const struct rtattr *a = IFLA_RTA(NLMSG_DATA(h)); RTA_OK(a, left); a = RTA_NEXT(a, left))
 		if (a->rta_type == IFLA_IFNAME && memchr(RTA_DATA(a), 0, RTA_PAYLOAD(a)))
 			name = RTA_DATA(a);
+	places_changed();
 	for (unsigned i = 0; i < iface_count; i++) {
 		int index = atomic_load(&ifaces[i].index);
 
@@ -292,6 +293,7 @@ static void address_event(const struct nlmsghdr *h)
 
 	if (!address_of(h, &body, &address, &flags))
 		return;
+	places_changed();
 	fixed_event(&address, &(struct place){ body.ifa_index, body.ifa_prefixlen }, flags, there);
 	unsigned i = vip_of(&address);
 

@@ -352,11 +352,12 @@ static void heard_word(unsigned index, const struct heard *heard, us_t now)
 	}
 }
 
-static void answer_ask(const struct vip *vip, const struct heard *heard)
+static void answer_ask(unsigned index, const struct heard *heard)
 {
+	const struct vip *vip = &vips[index];
 	uint8_t frame[FRAME_BYTES_MAX];
 
-	if (holding() && fixed_speaks(vip->iface, vip->address.family))
+	if (serving(index) && fixed_speaks(vip->iface, vip->address.family))
 		packet_send(vip->iface, ETH_P_HELPER, frame,
 			    frame_helper(frame, true, vip->iface->mac, heard->mac, &vip->address, heard->nonce));
 }
@@ -393,7 +394,7 @@ static void heard_resolution(unsigned index, const struct heard *heard, us_t now
 static void heard_claim(unsigned index, const struct heard *heard, us_t now)
 {
 	struct vip *vip = &vips[index];
-	bool held = holding();
+	bool held = serving(index);
 	bool same = memcmp(vip->rival, heard->mac, 6) == 0 && vip->rival_held == held;
 	bool asked = memcmp(heard->eth_to, vip->iface->mac, 6) == 0 ||
 		     (vip->address.family == AF_INET6 && vip->own.family == AF_UNSPEC);
@@ -424,7 +425,7 @@ static void heard_frame(struct iface *iface, const struct heard *heard, us_t now
 		if (heard->kind == HEARD_ECHO) {
 			heard_echo(i, heard, now);
 		} else if (heard->kind == HEARD_ASK) {
-			answer_ask(&vips[i], heard);
+			answer_ask(i, heard);
 		} else if (heard->kind == HEARD_WORD) {
 			heard_word(i, heard, now);
 		} else {

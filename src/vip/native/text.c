@@ -30,6 +30,24 @@ bool text_u64(const char *text, uint64_t max, uint64_t *value)
 	return max >= 9 && digits(text, strlen(text), max, value);
 }
 
+/* A set of addresses, one bit each: at most 16 hexadecimal digits, lower case. */
+bool text_mask(const char *text, uint64_t *mask)
+{
+	size_t length = strlen(text);
+
+	*mask = 0;
+	if (length == 0 || length > 16)
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		const char *known = "0123456789abcdef", *digit = strchr(known, text[i]);
+
+		if (!digit)
+			return false;
+		*mask = *mask << 4 | (uint64_t)(digit - known);
+	}
+	return true;
+}
+
 bool text_epoch(const char *text, struct epoch *epoch)
 {
 	const char *dot = strchr(text, '.');

@@ -192,6 +192,7 @@ static void greet(uint64_t found, uint64_t foreign, bool state_ok, const char *s
 				  "prefix: remove it there, it would answer on both routers", i);
 	for (unsigned i = 0; i < iface_count; i++)
 		links_tell(&ifaces[i]);
+	places_tell(clock_now());
 	fixed_listed(found_places);
 	fixed_tell(clock_now());
 }

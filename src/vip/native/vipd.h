@@ -4,6 +4,7 @@
  * vipd.c is the poll loop and the start, lease.c decides (claim, lease, removal, repair), command.c reads pulse's lines,
  * keeper.c refreshes kernel lifetimes from a thread of its own, netlink.c speaks rtnetlink, packet.c and frame.c speak
  * ARP, ND and ICMP, gate.c renews the packet lease, targets.c samples reachability, fixed.c watches the routers' own addresses,
+ * place.c whether the kernel would take the virtual ones,
  * will.c sends the last will, state.c keeps the state file. The protocol is in docs/ARCHITECTURE.md.
  */
 #ifndef VIPD_H
@@ -175,6 +176,7 @@ bool inet_equal(const struct inet *a, const struct inet *b);
 int epoch_compare(const struct epoch *a, const struct epoch *b);
 const char *mode_text(enum mode mode);
 bool text_mode(const char *text, enum mode *mode);
+bool text_mask(const char *text, uint64_t *mask);
 
 /* Formats a MAC into a caller's buffer, for say(). */
 #define MAC_TEXT "%02x:%02x:%02x:%02x:%02x:%02x"
@@ -211,9 +213,10 @@ int keeper_fd(void);
 void keeper_terms(const struct terms *terms);
 void keeper_stop(void);
 void keeper_ensure(uint64_t mask);
+void keeper_drop(uint64_t mask);
 void keeper_list(void);
 const struct places *keeper_listed(void);
-void keeper_results(uint64_t *done, uint64_t *created, uint64_t *failed, int *error);
+void keeper_results(uint64_t *done, uint64_t *created, uint64_t *failed, int errors[VIP_MAX]);
 us_t terms_end(const struct terms *terms);
 uint32_t terms_valid_s(const struct terms *terms, us_t now);
 
@@ -285,6 +288,12 @@ bool fixed_ask(unsigned index);
 void fixed_hear(const struct iface *iface, const struct heard *heard);
 us_t fixed_next(void);
 
+/* place.c: whether the kernel would take the addresses */
+void places_tell(us_t now);
+void places_changed(void);
+void places_due(us_t now);
+us_t places_next(void);
+
 /* port.c */
 void port_of(const struct iface *iface, const uint8_t mac[6], char out[PORT_BYTES]);
 
@@ -309,12 +318,14 @@ us_t lease_next(void);
 void lease_pipe_closed(us_t now);
 bool lease_idle(void);
 bool holding(void);
+bool serving(unsigned index);
 uint64_t all_vips(void);
+uint64_t wanted_vips(void);
 void keeper_told(us_t now);
 void vip_lost(unsigned index);
 void vip_served(unsigned index);
-void serve_claim(uint64_t seq, const struct epoch *epoch, struct terms terms);
-void serve_renew(uint64_t seq, const struct epoch *epoch, struct terms terms);
+void serve_claim(uint64_t seq, const struct epoch *epoch, struct terms terms, uint64_t mask);
+void serve_renew(uint64_t seq, const struct epoch *epoch, struct terms terms, uint64_t mask);
 void serve_release(uint64_t seq, const struct epoch *epoch, bool will);
 void serve_will(const uint8_t *bytes, size_t count);
 void serve_announce(void);

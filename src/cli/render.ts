@@ -173,22 +173,26 @@ function targetWord(up: boolean | null, paint: Paint): string {
 
 function vipTable(pulse: Snapshot, paint: Paint): string {
   if (pulse.vips.length === 0) return '';
-  const rows = pulse.vips.map(({ address, kind, interface: name, held, linkUp }) => [
+  const rows = pulse.vips.map(({ address, kind, interface: name, held, linkUp, obstacle }) => [
     address,
     kind,
     name,
-    held ? paint('good', `held by ${pulse.node}`) : notHeld(pulse, paint),
+    held ? paint('good', `held by ${pulse.node}`) : notHeld(pulse, obstacle !== null, paint),
     linkUp ? 'carrier' : paint('bad', 'NO CARRIER'),
   ]);
   return [
     paint('bold', 'VIRTUAL ADDRESSES'),
     columns(paint, ['address', 'kind', 'interface', 'state', 'link'], rows),
+    ...pulse.vips.flatMap(({ address, obstacle }) =>
+      obstacle === null ? [] : [`  ${paint('bad', '!')} ${address}: ${printable(obstacle, SENTENCE_LENGTH_MAX)}`],
+    ),
     ...(pulse.packetLease === false ? [`  ${paint('warn', 'no packet lease')}: see PACKET_LEASE_OFF in the log`] : []),
   ].join('\n');
 }
 
-function notHeld({ role, peerNode, peer }: Snapshot, paint: Paint): string {
+function notHeld({ role, peerNode, peer }: Snapshot, impossible: boolean, paint: Paint): string {
   if (role === 'active') return paint('bad', 'NOT HELD');
+  if (impossible) return paint('bad', 'CANNOT BE HELD here');
   return peer?.role === 'active' && peer.serving && !peer.silent ? `at ${peerNode}` : 'not held here';
 }
 

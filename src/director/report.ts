@@ -123,10 +123,23 @@ function pulseProblems(pulse: Snapshot | null, digest: string): string[] {
   for (const name of new Set(pulse.vips.filter(vip => !vip.linkUp).map(vip => vip.interface))) {
     problems.push(`interface ${name} has no carrier`);
   }
+  problems.push(...unheldProblems(pulse));
   if (pulse.vipdTrouble !== null) problems.push(`${node}: ${pulse.vipdTrouble}`);
   for (const address of pulse.peerAddressesHere) problems.push(`this host has ${address}, an address of ${peerNode}`);
   if (pulse.bar !== null && !hold.on) problems.push(`${node} cannot become active: ${pulse.bar}`);
   return [...problems, ...surroundingProblems(pulse)];
+}
+
+/** What of the VIPs is not served, or would not be after a takeover; each address with its reason. */
+function unheldProblems({ node, peerNode, role, vips, peer, units }: Snapshot): string[] {
+  const owns = role === 'active' || role === 'handing-over';
+  const problems = vips.flatMap(({ address, obstacle }) => {
+    if (obstacle === null) return [];
+    return [owns ? `${address} is not served: ${obstacle}` : `${node} could not hold ${address}: ${obstacle}`];
+  });
+  if (!peer || peer.silent || peer.units === null || peer.units >= units.all) return problems;
+  const what = peer.serving ? 'serves' : 'could hold';
+  return [...problems, `${peerNode} ${what} only ${peer.units} of ${units.all} VIPs; see \`tandem status\` there`];
 }
 
 /** What is no fault and wants a person at leisure: what a reload could not bring into force, with the command that does. */

@@ -93,6 +93,11 @@ function roleFamilies(pulse: Snapshot): Family[] {
       pulse.vips.map(vip => sample(vip.held, { address: vip.address, interface: vip.interface, kind: vip.kind })),
     ),
     gauge(
+      'tandem_vip_holdable',
+      'Whether this router could hold the address: its interface is there, takes its family, and the kernel has not refused it',
+      pulse.vips.map(vip => sample(vip.obstacle === null, { address: vip.address, interface: vip.interface })),
+    ),
+    gauge(
       'tandem_vip_link_up',
       'Whether the interface of the address has carrier',
       pulse.vips.map(vip => sample(vip.linkUp, { address: vip.address, interface: vip.interface })),

@@ -102,6 +102,10 @@ test('a standby shows where the addresses are, and a peer that was never heard i
   t.regex(alone, /192\.0\.2\.100 .* not held here/);
   const broken = renderFeed(sampleSnapshot({ vips }), 'no director', PLAIN);
   t.regex(broken, /192\.0\.2\.100 .* NOT HELD/);
+  const barred = vips.map(vip => ({ ...vip, obstacle: 'there is no interface eth0' }));
+  const unable = renderFeed(sampleSnapshot({ role: 'standby', vips: barred, peer: beside }), 'no director', PLAIN);
+  t.regex(unable, /192\.0\.2\.100 .* CANNOT BE HELD here/);
+  t.regex(unable, /! 192\.0\.2\.100: there is no interface eth0/);
 });
 
 test('when only pulse answers, status says so first and why', t => {

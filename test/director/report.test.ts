@@ -69,3 +69,25 @@ test('a third machine is a problem, whether it claims an address or only answers
     "another machine, 02:00:00:00:09:01, answers for 192.0.2.100, which is the peer's",
   ]);
 });
+
+test('a VIP that the owner cannot hold is named with the reason; so is what a standby could not hold', t => {
+  const { node, peerNode, peer, vips } = pulseSnapshot();
+  const unheld = vips.map(vip => ({ ...vip, held: false, obstacle: 'there is no interface eth0' }));
+  const units = { able: 0, all: 1 };
+  t.deepEqual(added({ role: 'active', vips: unheld, units }), [
+    '192.0.2.100 is not served: there is no interface eth0',
+  ]);
+  t.deepEqual(added({ role: 'standby', vips: unheld, units }), [
+    `${node} could not hold 192.0.2.100: there is no interface eth0`,
+  ]);
+  if (!peer) throw new Error('the fixture has a peer');
+  const all = { units: { able: 2, all: 2 } };
+  t.deepEqual(added({ ...all, peer: { ...peer, units: 1 } }), [
+    `${peerNode} could hold only 1 of 2 VIPs; see \`tandem status\` there`,
+  ]);
+  t.deepEqual(added({ ...all, peer: { ...peer, units: 1, serving: true } }), [
+    `${peerNode} serves only 1 of 2 VIPs; see \`tandem status\` there`,
+  ]);
+  t.deepEqual(added({ ...all, peer: { ...peer, units: 2 } }), []);
+  t.deepEqual(added({ ...all, peer: { ...peer, units: null } }), [], 'it has not said');
+});

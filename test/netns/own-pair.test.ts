@@ -298,21 +298,3 @@ pairTest(
     await clientIsServed(act);
   },
 );
-
-pairTest('claims that the kernel refuses are tried again at a slower and slower pace', { ipv6: true }, async act => {
-  const { t, routers } = act;
-  await settled(act);
-  const ipv6 = (off: 0 | 1) => routers.topology.exec('r2', 'sysctl', ['-qw', `net.ipv6.conf.c0.disable_ipv6=${off}`]);
-  await ipv6(1);
-  await routers.topology.cutPower('r1');
-  await sleep(8_000);
-  const failures = logged(act, 'r2', 'CLAIM_FAILED').length;
-  const pulses = (await routers.snapshot('r2'))?.decisions.length ?? 0;
-  t.true(failures >= 3 && failures <= 6, `${failures} failures, ${pulses} decisions`);
-  t.regex((await routers.snapshot('r2'))?.bar ?? '', /claims failed/);
-  await ipv6(0);
-  const at = wallNow();
-  await routers.topology.exec('r2', 'ip', ['address', 'add', '2001:db8:1::3/64', 'dev', 'c0', 'nodad']);
-  await activeIs(act, 'r2', 3_000);
-  t.true(wallNow() - at < 1_500 + SPARE_MS, 'an address event ends the pause');
-});

@@ -416,7 +416,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'vipd keeps what the term holds no more',
     model: 'keeps-what-is-not-wanted',
-    kind: NEITHER_KERNEL,
+    kind: 'the interface of the gateway goes on both',
     expects: ['unit-unserved'],
   },
   {

@@ -17,6 +17,8 @@ const ownLostMs = (deadMs: number) => Math.max(1_000, deadMs);
 /** PAUSE_MS_MAX of src/pulse/retry.ts: an owner tries again what was refused. */
 const RETRY_MS = 10_000;
 
+const GATEWAY_GONE = 'the interface of the gateway goes on both';
+
 /** A peer of the version before counts as one that can hold all; it may be tried in vain. */
 const still = ({ older }: WorldOptions, watchMs: number) => ({
   ownerChangesMin: 0,
@@ -104,6 +106,19 @@ export const UNIT_SINGLES: readonly Single[] = [
     };
   },
   (random, world, deadMs) => {
+    const gone = { type: 'no-interface', lan: 1, forMs: FOREVER } as const;
+    const atMs = random.between(0, 2) * deadMs;
+    return {
+      kind: GATEWAY_GONE,
+      faults: [
+        { ...gone, who: 'standby', atMs },
+        // The peer must have had the time to say that it is no better.
+        { ...gone, who: 'owner', atMs: atMs + 3 * deadMs },
+      ],
+      expects: still(world, watched(world, deadMs)),
+    };
+  },
+  (random, world, deadMs) => {
     const elsewhere = world.linkLans.some(lan => lan > 1);
     const lan = random.below(2);
     const atMs = random.between(2, 3) * deadMs;
@@ -125,6 +140,7 @@ export const UNIT_KINDS: readonly string[] = [
   'the owner may hold one address again, and nothing tells it',
   'power loss, the standby can hold a part',
   'an interface of the owner goes',
+  GATEWAY_GONE,
 ];
 
 function withSecondVip(world: WorldOptions): WorldOptions {

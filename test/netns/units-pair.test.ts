@@ -184,6 +184,11 @@ pairTest('an interface that comes late: its addresses are added within the term'
   for (const end of ['s9', 's0']) await routers.topology.exec('r1', 'ip', ['link', 'set', end, 'up']);
   await holds(act, 'r1', [VIP, GATEWAY, VIP6, GATEWAY6], LOOK_MS + SPARE_MS);
   t.is((await activeIs(act, 'r1', 1_000)).epoch, epoch);
+  await routers.until('the packet lease guards it there, too', 5_000, async () => {
+    const { stdout } = await routers.topology.exec('r1', 'nft', ['list', 'table', 'netdev', 'tandem_gate']);
+    return /device "?s0"?/.test(stdout);
+  });
+  t.deepEqual(logged(act, 'r1', 'PACKET_LEASE_OFF'), []);
 });
 
 pairTest(

@@ -161,9 +161,10 @@ function lanTable({ lans, witness }: Snapshot, paint: Paint): string {
   ].join('\n');
 }
 
-function ownWord(state: 'here' | 'gone' | 'down' | null, paint: Paint): string {
+function ownWord(state: Snapshot['lans'][number]['own'][number]['state'], paint: Paint): string {
   if (state === null) return 'not looked for yet';
-  return state === 'here' ? 'here' : paint('bad', 'GONE');
+  if (state === 'here') return 'here';
+  return paint('bad', state === 'unrouted' ? 'NO ROUTE' : 'GONE');
 }
 
 function targetWord(up: boolean | null, paint: Paint): string {

@@ -161,9 +161,14 @@ function noticesOf(config: Config, pulse: Snapshot | null): string[] {
 function surroundingProblems({ node, lans, isolated, foreign, witness, blindProbes }: Snapshot): string[] {
   const problems: string[] = [];
   for (const { lan, interface: name, own } of lans)
-    for (const { address, state } of own)
+    for (const { address, state } of own) {
       if (state === 'gone' || state === 'down')
         problems.push(`own address ${address} on ${lan} (${name}) is not there`);
+      if (state === 'unrouted')
+        problems.push(
+          `nothing can be sent from own address ${address} on ${lan} (${name}): see \`ip route\`, \`ip rule\``,
+        );
+    }
   if (isolated) problems.push(`${node} is isolated: it hears neither its peer nor any target nor any other frame`);
   for (const { lan, interface: name, dead, targets } of lans) {
     if (dead) problems.push(`LAN ${lan} (${name}) is dead here`);

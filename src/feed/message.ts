@@ -115,8 +115,13 @@ export const snapshotSchema = z.object({
         lan: z.string(),
         interface: z.string(),
         dead: z.boolean(),
-        /** This router's own addresses there: here, gone by itself, or down together with the carrier; null: not told yet. */
-        own: z.array(z.object({ address: z.string(), state: z.enum(['here', 'gone', 'down']).nullable() })).default([]),
+        /**
+         * This router's own addresses there: here, here but unrouted (nothing can be sent from it to
+         * the peer's), gone by itself, or down together with the carrier; null: not told yet.
+         */
+        own: z
+          .array(z.object({ address: z.string(), state: z.enum(['here', 'unrouted', 'gone', 'down']).nullable() }))
+          .default([]),
         /** Reachability targets; up is null before the first word of them. */
         targets: z.array(z.object({ address: z.string(), up: z.boolean().nullable() })),
       }),

@@ -1,8 +1,9 @@
 // What a router makes of vipd's word on its own addresses: an owner that cannot speak lets go before the peer may take over and does not
 // defend; one that can speak again listens first. Pure.
+import type { Fields } from '../log/event.ts';
 import { type At, after, ms } from '../units/duration.ts';
 import type { Epoch } from '../units/epoch.ts';
-import type { VipdMessage } from '../vip/protocol.ts';
+import type { FixedState, VipdMessage } from '../vip/protocol.ts';
 import { fitPeerHeard, peerMac } from './judgement.ts';
 import type { Machine, PulseEvent } from './machine.ts';
 import { bareLimitAt, hasWrongName, isBare } from './own.ts';
@@ -27,8 +28,7 @@ export function hearFixed(turn: Turn, { index, state }: VipdMessage & { type: 'f
     },
   });
   const fields = { own: fixed.address, lan: settings.lans[fixed.lan]?.name ?? '' };
-  if (fixed.side === 'own' && moved && (before !== undefined || state !== 'here'))
-    report(turn, state === 'here' ? 'OWN_ADDRESS_BACK' : 'OWN_ADDRESS_GONE', { ...fields, carrier: state !== 'down' });
+  if (fixed.side === 'own') reportOwn(turn, before, state, fields);
   if (fixed.side === 'peer')
     setCondition(
       turn,
@@ -41,6 +41,20 @@ export function hearFixed(turn: Turn, { index, state }: VipdMessage & { type: 'f
   setCondition(turn, 'wrong-name', wrong, wrong ? 'WRONG_NAME' : 'NAME_RIGHT', { node: settings.node });
   noteBare(turn);
   if (moved && state === 'here') endPause(turn);
+}
+
+function reportOwn(turn: Turn, before: FixedState | undefined, state: FixedState, fields: Fields): void {
+  switch (state) {
+    case 'here':
+      if (before !== undefined) report(turn, 'OWN_ADDRESS_BACK', fields);
+      return;
+    case 'unrouted':
+      return report(turn, 'OWN_ADDRESS_UNROUTED', fields);
+    case 'gone':
+    case 'down':
+      if (before !== 'gone' && before !== 'down')
+        report(turn, 'OWN_ADDRESS_GONE', { ...fields, carrier: state !== 'down' });
+  }
 }
 
 function noteBare(turn: Turn): void {

@@ -33,7 +33,7 @@ export function unknownOwn(fixed: number, links: number, now: At): OwnView {
 }
 
 /**
- * No heartbeat link has its own address, and it is not the carrier that took all of them along: this router cannot speak, and that is
+ * No heartbeat link has its own address (one without a way to the peer's counts as gone), and it is not the carrier that took all of them along: this router cannot speak, and that is
  * its own fault. A link that is down with its carrier is silent, as a cut one is: then the other side may be to blame. Where this host
  * has the peer's address, what is meant for the peer comes back to us: that is no better than having none.
  */
@@ -43,7 +43,7 @@ export function isBare({ settings, own }: Machine): boolean {
       fixed.side === side && fixed.link !== undefined ? [{ link: fixed.link, state: own.states[index] }] : [],
     );
   const ours = new Set(linksOf('peer').flatMap(({ link, state }) => (state === 'here' ? [link] : [])));
-  const states = linksOf('own').map(({ link, state }) => (ours.has(link) ? 'gone' : state));
+  const states = linksOf('own').map(({ link, state }) => (ours.has(link) || state === 'unrouted' ? 'gone' : state));
   if (states.some(state => state === undefined || state === 'here')) return false;
   return states.includes('gone');
 }
@@ -51,7 +51,7 @@ export function isBare({ settings, own }: Machine): boolean {
 /** None of its own addresses is here, but one of the peer's is: a copy of the other router, or the wrong name. */
 export function hasWrongName(machine: Machine): boolean {
   const own = statesOf(machine, 'own');
-  if (own.some(state => state === undefined || state === 'here')) return false;
+  if (own.some(state => state === undefined || state === 'here' || state === 'unrouted')) return false;
   return statesOf(machine, 'peer').includes('here');
 }
 
@@ -71,7 +71,7 @@ export function whyOwnBars(machine: Machine): string | undefined {
     return `this host has an address of the peer and none of ${settings.node}: it goes by the wrong name`;
   }
   if (isUnbound(machine)) return 'no heartbeat link has been bound yet: nobody could be heard';
-  if (isBare(machine)) return 'no heartbeat link has its own address, or this host has the peer’s';
+  if (isBare(machine)) return 'no heartbeat link has its own address with a route, or this host has the peer’s';
   return undefined;
 }
 
@@ -105,7 +105,7 @@ export function lacksOwnAddress(machine: Machine, lan: number, now: At): boolean
   });
 }
 
-/** The router's own addresses that are not here, for people. */
+/** The router's own addresses that are not here, or serve for nothing, for people. */
 export function missingOwn({ settings, own }: Machine): string {
   const missing = settings.fixed.filter(
     ({ side }, index) => side === 'own' && own.states[index] !== undefined && own.states[index] !== 'here',

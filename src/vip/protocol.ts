@@ -6,8 +6,9 @@ import { type Epoch, formatEpoch, parseEpoch } from '../units/epoch.ts';
 /** Longest line in either direction, in bytes. */
 export const VIPD_LINE_BYTES_MAX = 1024;
 
-/** Where a router's own address is: here, gone by itself, or gone together with its carrier. */
-export type FixedState = 'here' | 'gone' | 'down';
+/** A router's own address: here, here without a way to the peer's, gone by itself, or gone with its carrier. */
+export const FIXED_STATES = ['here', 'unrouted', 'gone', 'down'] as const;
+export type FixedState = (typeof FIXED_STATES)[number];
 
 export type VipdMode = 'armed' | 'alone';
 
@@ -75,7 +76,11 @@ export type VipdMessage =
   | { readonly type: 'target'; readonly index: number; readonly up: boolean }
   /** Frames came in on an interface within the window, or none did. */
   | { readonly type: 'traffic'; readonly iface: string; readonly alive: boolean }
-  /** Whether this host has an address that the config gives to one of the routers; down: it went with its interface's carrier. */
+  /**
+   * Whether this host has an address that the config gives to one of the routers. unrouted: it has,
+   * but the kernel has no way from there to the peer's on that LAN. down: it went with its
+   * interface's carrier.
+   */
   | { readonly type: 'fixed'; readonly index: number; readonly state: FixedState }
   /** The packet lease's rules are not what they should be; `lost` says what: table, shut, lo, or an interface that came back. */
   | { readonly type: 'gate'; readonly lost: string }
@@ -174,8 +179,10 @@ export function parseVipdLine(line: string): VipdMessage | undefined {
       if (first === '' || (second !== 'alive' && second !== 'silent')) return undefined;
       return { type: 'traffic', iface: first, alive: second === 'alive' };
     case 'fixed':
-      if (!isCount(first) || (second !== 'here' && second !== 'gone' && second !== 'down')) return undefined;
-      return { type: 'fixed', index: Number(first), state: second };
+      return parseFixed(
+        first,
+        FIXED_STATES.find(state => state === second),
+      );
     case 'gate':
       return first === 'lost' && second !== '' ? { type: 'gate', lost: second } : undefined;
     case 'error':
@@ -183,6 +190,10 @@ export function parseVipdLine(line: string): VipdMessage | undefined {
     default:
       return undefined;
   }
+}
+
+function parseFixed(index: string, state: FixedState | undefined): VipdMessage | undefined {
+  return state !== undefined && isCount(index) ? { type: 'fixed', index: Number(index), state } : undefined;
 }
 
 function parseHello(version: string, epochText: string, mode: string, held: string): VipdMessage | undefined {

@@ -147,6 +147,41 @@ pairTest('an address that is back within a second moves nothing', {}, async act 
 /** Each with one LAN, too. */
 const SIZES = [['clients'], LEGS] as const;
 
+/** The addresses stay; what is gone is the way from them. */
+const WAYS_LOST: Readonly<Record<string, (act: Act, legs: readonly Leg[]) => Promise<unknown>>> = {
+  'the LANs’ routes are gone': ({ routers }, legs) => {
+    const input = legs.map(leg => `route del ${NETWORKS[leg]}0/24 dev ${INTERFACES[leg]}\n`).join('');
+    return routers.topology.exec('r1', 'ip', ['-batch', '-'], { input });
+  },
+  'a rule prohibits all': ({ routers }) => routers.topology.exec('r1', 'ip', ['rule', 'add', 'pref', '10', 'prohibit']),
+};
+
+for (const lans of SIZES)
+  for (const [what, lose] of Object.entries(WAYS_LOST))
+    pairTest(`${lans.length} LANs: ${what} on the active router: one move, no flapping`, { lans }, async act => {
+      const { t, routers } = act;
+      await settled(act);
+      const at = wallNow();
+      await lose(act, lans);
+      await activeIs(act, 'r2', 3_000);
+      await sleep(3_000);
+      t.deepEqual(routers.holders(), ['r2'], 'r1 does not claim it again');
+      t.is(routers.goneAt('r2', at), undefined);
+      t.is(routers.overlapMs(), 0);
+      t.is(logged(act, 'r1', 'OWN_ADDRESS_UNROUTED').length, lans.length);
+      await clientIsServed(act);
+    });
+
+pairTest('three LANs: without the client LAN’s route the active router hands over', {}, async act => {
+  const { t, routers } = act;
+  await settled(act);
+  await routers.topology.exec('r1', 'ip', ['route', 'del', '192.0.2.0/24', 'dev', 'c0']);
+  await activeIs(act, 'r2', 1_000 + DEAD_MS + SPARE_MS);
+  const own = (await routers.snapshot('r1'))?.lans.find(({ lan }) => lan === 'clients')?.own;
+  t.deepEqual(own, [{ address: ownOf('r1', 'clients'), state: 'unrouted' }]);
+  await clientIsServed(act);
+});
+
 for (const lans of SIZES)
   pairTest(
     `${lans.length} LANs: a router that boots before its addresses are there waits, says so, and joins`,

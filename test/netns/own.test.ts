@@ -1,5 +1,6 @@
 // vipd's word on the routers' fixed addresses, on real interfaces in a network namespace. Needs root.
 import test, { type ExecutionContext } from 'ava';
+import { run } from '../lab/netns.ts';
 import { buildAll, Pair, removeBuilt, sleep, type Vipd } from './vipd.netns.ts';
 
 /** An address that goes within this time of its carrier went with it. */
@@ -18,12 +19,19 @@ const FIXED = [
   '203.0.113.2,late0',
 ] as const;
 
-function pairTest(title: string, body: (t: ExecutionContext, pair: Pair, vipd: Vipd) => Promise<void>): void {
+function pairTest(
+  title: string,
+  body: (t: ExecutionContext, pair: Pair, vipd: Vipd) => Promise<void>,
+  more: readonly string[] = [],
+): void {
   test.serial(title, async t => {
     t.timeout(60_000);
     const pair = await Pair.make();
     try {
-      const vipd = await pair.vipd('a', [...pair.args('a'), ...FIXED.flatMap(fixed => ['--fixed', fixed])]);
+      const vipd = await pair.vipd('a', [
+        ...pair.args('a'),
+        ...[...FIXED, ...more].flatMap(fixed => ['--fixed', fixed]),
+      ]);
       await vipd.line(/^fixed 4 /);
       await body(t, pair, vipd);
       t.is(vipd.stderr, '');
@@ -103,6 +111,38 @@ pairTest('an interface that comes late is found by its name, the peer’s addres
   t.is(await next(vipd, () => ip('addr', 'del', '192.0.2.3/32', 'dev', 'lo')), 'fixed 3 gone');
   t.is(await next(vipd, () => ip('link', 'del', 'late0')), 'fixed 4 down', 'it went with its interface');
 });
+
+const PEERS = ['192.0.2.4,-,lan0', '2001:db8:1::4,-,lan0', '198.51.100.4,-,lan1'];
+
+async function unrouted(t: ExecutionContext, pair: Pair, vipd: Vipd): Promise<void> {
+  const ip = (...args: string[]) => pair.ip(pair.a, ...args);
+  vipd.send('sample 50 125');
+  t.is(await next(vipd, () => ip('route', 'del', '192.0.2.0/24', 'dev', 'lan0')), 'fixed 0 unrouted');
+  t.is(await next(vipd, () => ip('route', 'add', '192.0.2.0/24', 'dev', 'lan0')), 'fixed 0 here');
+  t.is(await next(vipd, () => ip('-6', 'rule', 'add', 'pref', '10', 'prohibit')), 'fixed 1 unrouted');
+  t.is(await next(vipd, () => ip('-6', 'rule', 'del', 'pref', '10')), 'fixed 1 here');
+  t.is(await next(vipd, () => ip('rule', 'add', 'to', '198.51.100.0/24', 'blackhole')), 'fixed 2 unrouted');
+  t.is(await next(vipd, () => ip('addr', 'del', '198.51.100.2/24', 'dev', 'lan1')), 'fixed 2 gone');
+  await ip('rule', 'del', 'to', '198.51.100.0/24', 'blackhole');
+  t.is(await next(vipd, () => ip('addr', 'add', '198.51.100.2/24', 'dev', 'lan1')), 'fixed 2 here');
+  // A kernel may forget the routes of an interface without carrier.
+  await run('ip', ['netns', 'exec', pair.a, 'sysctl', '-qw', 'net.ipv4.conf.all.ignore_routes_with_linkdown=1']);
+  const from = vipd.lines.length;
+  await pair.ip(pair.b, 'link', 'set', 'lan1', 'down');
+  await sleep(300);
+  await pair.ip(pair.b, 'link', 'set', 'lan1', 'up');
+  await sleep(WITH_CARRIER_MS + 300);
+  t.deepEqual(
+    vipd.lines.slice(from).filter(({ text }) => text.startsWith('fixed')),
+    [],
+  );
+}
+
+pairTest(
+  'without a way to the peer’s on its LAN an address is unrouted; a cable that is out says nothing',
+  unrouted,
+  PEERS,
+);
 
 pairTest('events that are lost are made up for: the list is taken anew', async (t, pair, vipd) => {
   vipd.child.kill('SIGSTOP');

@@ -65,6 +65,24 @@ test('an owner without an address on any heartbeat link lets go before the peer 
   t.true(last('give-up') - last('renew') < SETTINGS.leaseMs, `${last('give-up') - last('renew')} ms`);
 });
 
+test('an address without a way to the peer counts as gone, but is no sign of a wrong name', t => {
+  const driver = active();
+  mute(driver, 'unrouted');
+  driver.run(SETTINGS.leaseMs);
+  t.is(driver.role, 'standby', driver.reason);
+  t.true(driver.events.includes('OWN_ADDRESS_UNROUTED'));
+  t.false(driver.events.includes('OWN_ADDRESS_GONE'));
+  driver.run(10_000);
+  t.is(driver.role, 'standby', 'it claims nothing');
+  tell(driver, 'here', [PEERS]);
+  t.false(driver.events.includes('WRONG_NAME'));
+  tell(driver, 'gone', [PEERS]);
+  tell(driver, 'here');
+  t.true(driver.events.includes('OWN_ADDRESS_BACK'));
+  driver.run(3_000);
+  t.is(driver.role, 'active', driver.reason);
+});
+
 test('nor does a handover under way, or a new vipd, prolong the lease of an owner that cannot speak', t => {
   const giving = active();
   giving.send({ type: 'handover', cold: true });

@@ -238,7 +238,9 @@ export class World {
   ownState(router: number, index: number): FixedState {
     if (this.options.routers[router as 0 | 1].settings.fixed[index]?.side === 'peer') return 'gone';
     const { faults, withCarrier } = this.#ownFaults[router as 0 | 1][index] as OwnFault;
-    return faults === 0 ? 'here' : withCarrier ? 'down' : 'gone';
+    if (faults === 0) return 'here';
+    // What is there without a way from it serves for no more than what is gone.
+    return withCarrier ? 'down' : index % 2 === 0 ? 'gone' : 'unrouted';
   }
 
   /** A router has the address from which it speaks on a LAN, IPv4 in this world. */
@@ -254,7 +256,7 @@ export class World {
   isMute(router: number): boolean {
     const { fixed } = this.options.routers[router as 0 | 1].settings;
     const states = fixed.flatMap(({ link }, index) => (link === undefined ? [] : [this.ownState(router, index)]));
-    return !states.includes('here') && states.includes('gone');
+    return !states.includes('here') && (states.includes('gone') || states.includes('unrouted'));
   }
 
   /** Since when isMute(); in the future while it is not. */

@@ -135,6 +135,14 @@ export const PULSE_EVENTS = {
     },
     endedBy: 'OWN_ADDRESS_BACK',
   },
+  OWN_ADDRESS_UNROUTED: {
+    severity: 'err',
+    says: 'One of this router’s own addresses is there, but the kernel has no way from it to the peer’s address on the same LAN: nothing can be sent, and clients on that LAN get no answer. It counts as an address that is gone.',
+    remedy:
+      'See `ip route get PEER from OWN`: put the route of the LAN back, give the address its whole prefix length, or mend `ip rule`.',
+    fields: { own: 'the address', lan: 'name of the LAN' },
+    endedBy: 'OWN_ADDRESS_BACK',
+  },
   OWN_ADDRESS_BACK: {
     severity: 'notice',
     says: 'One of this router’s own addresses is there.',

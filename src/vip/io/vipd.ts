@@ -46,18 +46,14 @@ export function vipdArguments(
     ...addresses.flatMap(a => ['--address', `${a.address},${a.interface},${a.own ?? '-'}`]),
     ...links.flatMap(l => ['--link', `${l.local},${l.remote},${port}`]),
     ...targets.flatMap(t => ['--target', `${t.address},${t.interface},${t.own ?? '-'}`]),
-    ...fixed.flatMap(f => ['--fixed', `${f.address},${placeOf(f, addresses)}`]),
+    ...fixed.flatMap(f => ['--fixed', `${f.address},${placeOf(f)}`]),
     ...(gate ? ['--gate'] : []),
   ];
 }
 
-/**
- * The peer's must be nowhere on this host; where there are virtual addresses of its family, it may
- * be asked for.
- */
-function placeOf({ side, lan, family, interface: name }: FixedAddress, addresses: VipdOptions['addresses']): string {
-  if (side === 'own') return name;
-  return addresses.some(virtual => virtual.lan === lan && virtual.family === family) ? `-,${name}` : '-';
+/** The peer's must be nowhere on this host; it is on that LAN. */
+function placeOf({ side, interface: name }: FixedAddress): string {
+  return side === 'own' ? name : `-,${name}`;
 }
 
 export function startVipd(options: VipdOptions): Vipd {

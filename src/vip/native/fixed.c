@@ -3,22 +3,31 @@
  * its peer nor answer a client, whatever its cables say; one that has its peer's is a copy of the wrong machine. Who answers for the
  * peer's on the wire is told when pulse asks. Facts only; what they mean is pulse's to decide.
  *
+ * An address from which the kernel has no way to the peer's on the same LAN serves for no more than
+ * one that is gone: a route that somebody took away, a rule that prohibits, another prefix length.
+ * Routes change too often on some routers to follow their events: the way is looked up at each sample.
+ *
  * Every change is an event, so the list is kept by events. After lost events the keeper lists all addresses anew, as a
  * list may wait for the kernel's lock of link changes.
  */
 #include "vipd.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <linux/if_addr.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* An address that goes within this time of its carrier went with it; one that is not back so long after is gone by itself. */
 #define WITH_CARRIER_US US_PER_S
 #define ANSWERS_MAX 4 /* to one question: enough to see that two machines answer */
+#define DISCARD_PORT 9 /* nothing is ever sent there */
 
-enum told { NOTHING, HERE, GONE, DOWN };
+enum told { NOTHING, HERE, UNROUTED, GONE, DOWN };
 
-static const char *const words[] = { [HERE] = "here", [GONE] = "gone", [DOWN] = "down" };
+static const char *const words[] = { [HERE] = "here", [UNROUTED] = "unrouted", [GONE] = "gone", [DOWN] = "down" };
 
 static struct fixed {
 	struct inet address;
@@ -26,6 +35,7 @@ static struct fixed {
 	struct iface *peers; /* the peer's: where it is asked for; else NULL */
 	unsigned answers;    /* that are still told */
 	struct places places;
+	bool unrouted; /* as last looked up */
 	enum told told;
 } fixed[FIXED_MAX];
 static unsigned fixed_count;
@@ -93,6 +103,8 @@ void fixed_event(const struct inet *address, const struct place *where, uint32_t
 		if (!inet_equal(&fixed[i].address, address))
 			continue;
 		note(&fixed[i].places, where, there && usable(flags));
+		if (!there)
+			fixed[i].unrouted = false; /* as far as is known of the next one */
 		changes++;
 	}
 }
@@ -124,7 +136,12 @@ static bool present(const struct fixed *one)
 	return false;
 }
 
-/* Whether this host has an own address of that family on the interface, if it should have one there. */
+static bool speaks(const struct fixed *one)
+{
+	return present(one) && !one->unrouted;
+}
+
+/* Whether this host can speak from an own address of that family on the interface, if it should have one there. */
 bool fixed_speaks(const struct iface *iface, int family)
 {
 	bool meant = false;
@@ -132,14 +149,14 @@ bool fixed_speaks(const struct iface *iface, int family)
 	for (unsigned i = 0; i < fixed_count; i++) {
 		if (fixed[i].iface != iface || fixed[i].address.family != family)
 			continue;
-		if (present(&fixed[i]))
+		if (speaks(&fixed[i]))
 			return true;
 		meant = true;
 	}
 	return !meant;
 }
 
-/* None of the router's own addresses is on this host. */
+/* This host can speak from none of the router's own addresses. */
 bool fixed_mute(void)
 {
 	bool meant = false;
@@ -147,7 +164,7 @@ bool fixed_mute(void)
 	for (unsigned i = 0; i < fixed_count; i++) {
 		if (!fixed[i].iface)
 			continue;
-		if (present(&fixed[i]))
+		if (speaks(&fixed[i]))
 			return false;
 		meant = true;
 	}
@@ -159,12 +176,72 @@ static bool lately_down(const struct iface *iface, us_t now)
 	return iface && (!iface->up || now - iface->up_since < WITH_CARRIER_US);
 }
 
+/* The kernel's own word that nothing can be sent; whatever else goes wrong says nothing of the way. */
+static bool no_way(int error)
+{
+	return error == ENETUNREACH || error == EHOSTUNREACH || error == EACCES || error == EINVAL;
+}
+
+/* Connecting a datagram socket looks the route up and sends nothing. */
+static bool routed(const struct inet *own, const struct inet *peers)
+{
+	struct sockaddr_storage from, to;
+	socklen_t size = inet_socket(own, 0, &from);
+	int fd = socket(own->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return true;
+	inet_socket(peers, DISCARD_PORT, &to);
+	bool way = bind(fd, (struct sockaddr *)&from, size) < 0 ||
+		   connect(fd, (struct sockaddr *)&to, size) == 0 || !no_way(errno);
+
+	close(fd);
+	return way;
+}
+
+/* Whether there is a way to any address of the peer's on the same LAN; with none there, nothing is known. */
+static bool any_way(const struct fixed *one)
+{
+	bool asked = false;
+
+	if (inet_link_local(&one->address))
+		return true;
+	for (unsigned i = 0; i < fixed_count; i++) {
+		if (fixed[i].peers != one->iface || fixed[i].address.family != one->address.family)
+			continue;
+		if (routed(&one->address, &fixed[i].address))
+			return true;
+		asked = true;
+	}
+	return !asked;
+}
+
+/* Without its carrier an interface may have no routes, and gets them back with it: the cable tells that. */
+void fixed_look(us_t now)
+{
+	for (unsigned i = 0; i < fixed_count; i++) {
+		struct fixed *one = &fixed[i];
+
+		if (!one->iface || !present(one) || !one->iface->up)
+			one->unrouted = false;
+		else if (!lately_down(one->iface, now))
+			one->unrouted = !any_way(one);
+	}
+}
+
+static enum told word_of(const struct fixed *one, us_t now)
+{
+	if (present(one))
+		return one->unrouted ? UNROUTED : HERE;
+	return one->told != GONE && lately_down(one->iface, now) ? DOWN : GONE;
+}
+
 /* Tells what has changed. An address that went while its carrier was there stays gone, whatever the carrier does. */
 void fixed_tell(us_t now)
 {
 	for (unsigned i = 0; i < fixed_count; i++) {
 		struct fixed *one = &fixed[i];
-		enum told word = present(one) ? HERE : one->told != GONE && lately_down(one->iface, now) ? DOWN : GONE;
+		enum told word = word_of(one, now);
 
 		if (word == one->told)
 			continue;

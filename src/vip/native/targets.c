@@ -199,6 +199,7 @@ void sample_due(us_t now)
 		ask(&targets[i]);
 	}
 	look_at_traffic(now);
+	fixed_look(now);
 	due_at = now + every;
 }
 

@@ -92,6 +92,32 @@ bool inet_equal(const struct inet *a, const struct inet *b)
 	return a->family == b->family && memcmp(a->bytes, b->bytes, inet_bytes(a)) == 0;
 }
 
+/* For the socket calls; port 0: none. */
+socklen_t inet_socket(const struct inet *inet, uint16_t port, struct sockaddr_storage *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (inet->family == AF_INET6) {
+		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+
+		in6->sin6_family = AF_INET6;
+		in6->sin6_port = htons(port);
+		memcpy(&in6->sin6_addr, inet->bytes, 16);
+		return sizeof(*in6);
+	}
+	struct sockaddr_in *in = (struct sockaddr_in *)out;
+
+	in->sin_family = AF_INET;
+	in->sin_port = htons(port);
+	memcpy(&in->sin_addr, inet->bytes, 4);
+	return sizeof(*in);
+}
+
+/* fe80::/10, which says nothing without its interface. */
+bool inet_link_local(const struct inet *inet)
+{
+	return inet->family == AF_INET6 && inet->bytes[0] == 0xfe && (inet->bytes[1] & 0xc0) == 0x80;
+}
+
 static int nibble(char c)
 {
 	if (c >= '0' && c <= '9')

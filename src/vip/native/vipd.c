@@ -194,6 +194,7 @@ static void greet(uint64_t found, uint64_t foreign, bool state_ok, const char *s
 		links_tell(&ifaces[i]);
 	places_tell(clock_now());
 	fixed_listed(found_places);
+	fixed_look(clock_now());
 	fixed_tell(clock_now());
 }
 

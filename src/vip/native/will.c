@@ -25,29 +25,11 @@ static size_t datagram_bytes;
 static us_t begun_at;
 static size_t sent = COPIES;
 
-/* Without a port: a raw socket has none. */
-static socklen_t socket_address(const struct inet *inet, struct sockaddr_storage *out)
-{
-	memset(out, 0, sizeof(*out));
-	if (inet->family == AF_INET6) {
-		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
-
-		in6->sin6_family = AF_INET6;
-		memcpy(&in6->sin6_addr, inet->bytes, 16);
-		return sizeof(*in6);
-	}
-	struct sockaddr_in *in = (struct sockaddr_in *)out;
-
-	in->sin_family = AF_INET;
-	memcpy(&in->sin_addr, inet->bytes, 4);
-	return sizeof(*in);
-}
-
 /* The local address may not be there yet (an interface that comes up late): tried again when the will goes out. */
 static void open_link(struct link *link)
 {
 	struct sockaddr_storage local;
-	socklen_t size = socket_address(&link->local, &local);
+	socklen_t size = inet_socket(&link->local, 0, &local);
 	/* A raw socket hears all UDP of the router: this program lets none of it in. */
 	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
 	struct sock_fprog deaf = { .len = 1, .filter = &nothing };
@@ -89,7 +71,7 @@ static void send_copies(void)
 {
 	for (unsigned i = 0; i < link_count; i++) {
 		struct sockaddr_storage remote;
-		socklen_t size = socket_address(&links[i].remote, &remote);
+		socklen_t size = inet_socket(&links[i].remote, 0, &remote);
 		char name[INET6_ADDRSTRLEN];
 
 		address_to(links[i].port);

@@ -112,7 +112,7 @@ export const electionTarget: Target = {
       'added 1',
       'repaired 0',
     ],
-    ...['fixed 0 gone', 'fixed 1 gone', 'fixed 0 here', 'fixed 1 down', 'fixed 2 here'],
+    ...['fixed 0 gone', 'fixed 1 gone', 'fixed 0 here', 'fixed 1 down', 'fixed 2 here', 'fixed 0 unrouted'],
     ...['{"command":"handover","cold":true}', '{"command":"hold","forMs":', '{"command":"release"}'],
   ].map(text => record(text.startsWith('{') ? 'command' : 'vipd', text).toString('latin1')),
   bytesMax: 4_000,

@@ -1,7 +1,8 @@
 // The standby's own look at the addresses: every 3 D it asks each by an echo, as the election does after silence, and sees which
 // answer. It decides nothing; it tells people that nobody is served although a heartbeat says so, or that somebody is although no
 // heartbeat arrives. An address counts as silent only if it has answered in this term of ownership: where a firewall drops echoes,
-// nothing is concluded. Pure.
+// nothing is concluded. One that limits their rate starves whoever is asked last: an address that was missed among others is asked
+// alone, and only that counts further. Pure.
 
 import { type At, after, between, ms } from '../units/duration.ts';
 import { formatEpoch } from '../units/epoch.ts';
@@ -14,15 +15,19 @@ import { peerLacksUnits } from './units.ts';
 const IDS_FROM = 2 ** 40;
 /** In dead times: slow, since it is for people, and two rounds never meet. */
 const EVERY_DEAD_TIMES = 3;
-/** Rounds without an answer that make an address silent: two could be a frame lost twice. */
-const SILENT_ROUNDS = 3;
+/** Questions without an answer that make an address silent: two could be a frame lost twice. */
+const SILENT_QUESTIONS = 3;
+/** Most of them, for an address that has gone without answers and come back in this term. */
+const SILENT_QUESTIONS_MAX = 15;
 
 interface Seen {
   readonly answered: boolean;
   /** It has answered in this term. */
   readonly proven: boolean;
-  /** Rounds in a row without an answer. */
+  /** Questions in a row without an answer; those of rounds that ask all count as one. */
   readonly missed: number;
+  /** The most of them, in this term, that an answer came after. */
+  readonly gap: number;
 }
 
 export interface VipCheck {
@@ -31,6 +36,10 @@ export interface VipCheck {
   /** The term that the findings are about: the epoch that the peer serves under. */
   readonly term: string;
   readonly seen: readonly Seen[];
+  /** The only address that this round asks; undefined: all. */
+  readonly alone: number | undefined;
+  /** The address that was asked alone last: others come first then. */
+  readonly aloneLast: number;
 }
 
 export interface VipFindings {
@@ -45,7 +54,7 @@ export interface VipProbe {
   readonly windowMs: number;
 }
 
-const UNSEEN: Seen = { answered: false, proven: false, missed: 0 };
+const UNSEEN: Seen = { answered: false, proven: false, missed: 0, gap: 0 };
 
 /** The next round if one is due; undefined when none is. Ends (check undefined) when this router is no standby. */
 export function nextRound(
@@ -59,18 +68,35 @@ export function nextRound(
   const term = formatEpoch(machine.peer.last?.epoch ?? machine.highest);
   const before = check?.term === term ? check.seen : addressLans.map(() => UNSEEN);
   const round = (check?.round ?? 0) + 1;
-  const seen = before.map(({ answered, proven, missed }) => ({
-    answered: false,
-    proven: proven || answered,
-    missed: answered || check?.term !== term ? 0 : missed + 1,
-  }));
-  const probes = addressLans.map((_, index) => ({
-    id: IDS_FROM + round,
-    index,
-    mac: peerMac(machine, index),
-    windowMs: intervalMs,
-  }));
-  return { check: { round, askedAt: now, term, seen }, probes };
+  const seen = check?.term === term ? before.map((one, index) => afterRound(one, index, check.alone)) : before;
+  const alone = suspectOf(seen, check);
+  const probes = [...addressLans.keys()]
+    .filter(index => alone === undefined || index === alone)
+    .map(index => ({ id: IDS_FROM + round, index, mac: peerMac(machine, index), windowMs: intervalMs }));
+  return { check: { round, askedAt: now, term, seen, alone, aloneLast: alone ?? check?.aloneLast ?? -1 }, probes };
+}
+
+function afterRound(seen: Seen, index: number, alone: number | undefined): Seen {
+  const { answered, proven, missed, gap } = seen;
+  if (answered) return { answered: false, proven: true, missed: 0, gap: Math.max(gap, missed) };
+  if (alone === undefined) return { ...seen, missed: proven ? Math.max(1, missed) : 0 };
+  return index === alone ? { ...seen, missed: missed + 1 } : seen;
+}
+
+/** The address to ask alone now: one that was missed, until it answers or counts as silent; then all are asked again. */
+function suspectOf(seen: readonly Seen[], before: VipCheck | undefined): number | undefined {
+  const suspects = [...seen.keys()].filter(index => {
+    const one = seen[index] as Seen;
+    return one.missed > 0 && !isSilent(one);
+  });
+  const { alone, aloneLast = -1 } = before ?? {};
+  if (alone !== undefined) return suspects.includes(alone) ? alone : undefined;
+  return suspects.find(index => index > aloneLast) ?? suspects[0];
+}
+
+function isSilent({ answered, proven, missed, gap }: Seen): boolean {
+  const enough = Math.min(SILENT_QUESTIONS_MAX, Math.max(SILENT_QUESTIONS, 2 * gap + 1));
+  return proven && !answered && missed >= enough;
 }
 
 /** Whether a word of vipd is about our probes, and so none of the election's business. */
@@ -92,10 +118,8 @@ export function findingsOf(check: VipCheck | undefined, machine: Machine, now: A
   if (between(check.askedAt, now) > 2 * EVERY_DEAD_TIMES * machine.settings.deadMs) return null;
   const numbers = (which: (seen: Seen) => boolean) => [...check.seen.keys()].filter(i => which(check.seen[i] as Seen));
   return {
-    answering: numbers(({ answered, proven, missed }) => answered || (proven && missed < SILENT_ROUNDS)),
+    answering: numbers(one => (one.answered || one.proven) && !isSilent(one)),
     // One that cannot hold all says so; what it has let go of is no surprise.
-    silent: peerLacksUnits(machine)
-      ? []
-      : numbers(({ answered, proven, missed }) => !answered && proven && missed >= SILENT_ROUNDS),
+    silent: peerLacksUnits(machine) ? [] : numbers(isSilent),
   };
 }

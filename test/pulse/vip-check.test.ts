@@ -1,0 +1,85 @@
+// The standby's look at the addresses, whose word makes the pair FAILED: a black hole is told, a firewall that limits echoes is none.
+import test from 'ava';
+import type { Settings } from '../../src/pulse/machine.ts';
+import { findingsOf, hear, nextRound, type VipCheck } from '../../src/pulse/vip-check.ts';
+import { type At, after, ms } from '../../src/units/duration.ts';
+import { Driver, PEER_MAC } from './driver.ts';
+
+const STEP_MS = 10;
+
+/** Who answers: `passes` is asked for each echo, in the order of their sending. */
+class Owner {
+  readonly #machine;
+  #check: VipCheck | undefined;
+  #at: At;
+  /** How often a silence began to be told. */
+  told = 0;
+  silent: readonly number[] = [];
+
+  constructor(addresses: number) {
+    const addressLans: Settings['addressLans'] = Array.from({ length: addresses }, () => 0);
+    const driver = Driver.standby({ addressLans });
+    this.#machine = driver.machine;
+    this.#at = driver.now as At;
+  }
+
+  run(forMs: number, passes: (index: number, at: At) => boolean): this {
+    for (let left = forMs; left > 0; left -= STEP_MS) {
+      this.#at = after(this.#at, ms(STEP_MS));
+      const next = nextRound(this.#check, this.#machine, this.#at);
+      if (!next) continue;
+      this.#check = next.check;
+      for (const { id, index } of next.probes)
+        if (passes(index, this.#at))
+          this.#check = hear(this.#check, { type: 'reply', id, index, via: 'echo', mac: PEER_MAC });
+      const silent = findingsOf(this.#check, this.#machine, this.#at)?.silent ?? [];
+      if (silent.length > 0 && this.silent.length === 0) this.told += 1;
+      this.silent = silent;
+    }
+    return this;
+  }
+}
+
+/** As `limit rate` of nftables: a bucket of tokens. */
+function limiter(perSecond: number, burst: number): (index: number, at: At) => boolean {
+  let tokens = burst;
+  let last: number | undefined;
+  return (_, at) => {
+    tokens = Math.min(burst, tokens + ((at - (last ?? at)) * perSecond) / 1_000);
+    last = at;
+    if (tokens < 1) return false;
+    tokens -= 1;
+    return true;
+  };
+}
+
+const ANSWERED = 5_000;
+
+for (const addresses of [2, 4, 16, 64])
+  test(`${addresses} addresses, echoes limited to one a second: nobody is called silent`, t => {
+    const owner = new Owner(addresses).run(300_000, limiter(1, 5));
+    t.is(owner.told, 0);
+  });
+
+test('a stricter limit is told once at most', t => {
+  const owner = new Owner(4).run(3_600_000, limiter(1 / 6, 5));
+  t.true(owner.told <= 1, `${owner.told} times`);
+});
+
+for (const addresses of [1, 2, 64])
+  test(`${addresses} addresses, none lets anything in: silence is told within four rounds, and its end in one`, t => {
+    const owner = new Owner(addresses).run(ANSWERED, () => true);
+    t.deepEqual(owner.silent, []);
+    owner.run(4 * 900 + STEP_MS, () => false);
+    t.true(owner.silent.length > 0);
+    owner.run(3 * 900, () => true);
+    t.deepEqual(owner.silent, []);
+  });
+
+test('one address of several that lets nothing in is told, also behind a limit', t => {
+  const hole = (index: number) => index !== 2;
+  t.deepEqual(new Owner(4).run(ANSWERED, () => true).run(5_000, hole).silent, [2]);
+  const limit = limiter(1, 5);
+  const owner = new Owner(4).run(ANSWERED, limit).run(20_000, (index, at) => limit(index, at) && hole(index));
+  t.deepEqual(owner.silent, [2]);
+});

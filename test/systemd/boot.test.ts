@@ -67,6 +67,7 @@ test('under systemd the daemons get what they need and no more, and nothing they
   t.is(seen.get('status_socket'), '660 root:tandem');
   t.is(seen.get('status_as_member'), '0');
   t.is(seen.get('status_as_stranger'), '7', 'curl: could not connect');
+  t.is(seen.get('director_follows_nft'), '1', 'setpriv and nft may do what they need under the unit');
   t.is(seen.get('director_reload'), '0 0');
   t.is(seen.get('director_stop'), 'success 1', 'the VIP stays without the director');
   t.is(seen.get('pulse_stop'), 'success inactive');

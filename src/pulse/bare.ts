@@ -91,7 +91,7 @@ export function hearBound(turn: Turn, { link, problem }: PulseEvent & { type: 'b
 }
 
 /** From now on the peer can be heard again; what was silent before says nothing of it. */
-function listenAnew(turn: Turn): void {
+export function listenAnew(turn: Turn): void {
   const { state, settings } = turn.machine;
   if (state.role === 'active' || state.role === 'handing-over') return;
   update(turn, { blindUntil: after(turn.now, ms(LISTEN_INTERVALS * settings.intervalMs)) });

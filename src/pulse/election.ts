@@ -5,6 +5,7 @@ import { type At, after, between, formatDuration, ms } from '../units/duration.t
 import { compareEpochs, formatEpoch } from '../units/epoch.ts';
 import type { VipdMessage } from '../vip/protocol.ts';
 import { hearBound, holdsBack, letGoWhenBare } from './bare.ts';
+import { tickCopy } from './copy.ts';
 import { cutOffWishes, letGoWhenCutOff, watchLans } from './cut-off.ts';
 import { beginHandover, hearTaker, stop, tickGiving } from './handover.ts';
 import type { Will } from './heartbeat.ts';
@@ -139,6 +140,7 @@ function tick(turn: Turn): void {
   watchPeer(turn);
   tickVipd(turn);
   tickUnheard(turn);
+  tickCopy(turn);
   watchLans(turn);
   letGoWhenCutOff(turn);
   letGoWhenBare(turn);

@@ -334,7 +334,7 @@ export type Effect =
       readonly windowMs: number;
       readonly targets: readonly { readonly index: number; readonly mac: string | undefined }[];
     }
-  /** Asks who has these own addresses of the peer's, as vipd counts them. */
+  /** Asks who has these addresses, as vipd counts them: the peer's, or which other vipd has our own. */
   | { readonly type: 'resolve'; readonly fixed: readonly number[] }
   | { readonly type: 'respawn-vipd' }
   /** vipd asks every target this often. */

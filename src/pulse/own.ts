@@ -9,6 +9,15 @@ const LOST_MS_MIN = 1_000;
 /** How much of its lease an owner that cannot speak leaves unused, in intervals: to let go by its own word, with the reason. */
 const LEASE_SPARE_INTERVALS = 0.2;
 
+/** A machine whose vipd has this router's own addresses as its own. */
+export interface Copy {
+  /** When it is asked for next. */
+  readonly askAt: At;
+  readonly mac: string | undefined;
+  readonly address: string;
+  readonly heardAt: At;
+}
+
 export interface OwnView {
   /** As vipd last told, in the order of the settings; undefined: not told yet. */
   readonly states: readonly (FixedState | undefined)[];
@@ -20,6 +29,7 @@ export interface OwnView {
   readonly everBound: boolean;
   /** Since when isBare(). */
   readonly bareSince: At | undefined;
+  readonly copy: Copy;
 }
 
 export function unknownOwn(fixed: number, links: number, now: At): OwnView {
@@ -29,6 +39,7 @@ export function unknownOwn(fixed: number, links: number, now: At): OwnView {
     linkProblems: Array.from({ length: links }, () => undefined),
     everBound: false,
     bareSince: undefined,
+    copy: { askAt: now, mac: undefined, address: '', heardAt: now },
   };
 }
 
@@ -64,12 +75,22 @@ export function isUnbound({ own }: Machine): boolean {
   return own.linkProblems.length > 0 && !own.everBound && own.linkProblems.every(problem => problem !== undefined);
 }
 
+/**
+ * Another machine was here first with this router's own addresses: what we say would be taken for
+ * its word. Who has VIPs speaks all the same.
+ */
+export function isCopy({ state, own }: Machine): boolean {
+  return own.copy.mac !== undefined && (state.role === 'starting' || state.role === 'standby');
+}
+
 /** What of its own addresses keeps this router from claiming; undefined: nothing. */
 export function whyOwnBars(machine: Machine): string | undefined {
   if (hasWrongName(machine)) {
     const { settings } = machine;
     return `this host has an address of the peer and none of ${settings.node}: it goes by the wrong name`;
   }
+  const { mac, address } = machine.own.copy;
+  if (mac !== undefined) return `another machine (${mac}) runs as this router, with its own address ${address}`;
   if (isUnbound(machine)) return 'no heartbeat link has been bound yet: nobody could be heard';
   if (isBare(machine)) return 'no heartbeat link has its own address with a route, or this host has the peer’s';
   return undefined;

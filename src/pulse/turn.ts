@@ -5,6 +5,7 @@ import { type At, after, ms } from '../units/duration.ts';
 import { compareEpochs, EPOCH_BLOCK, type Epoch, formatEpoch, newerEpoch } from '../units/epoch.ts';
 import { evidenceOf, fitPeerHeard, peerMac, probeRoundMs } from './judgement.ts';
 import type { Effect, Machine, ProbeRound, Probing, PulseEventCode, State } from './machine.ts';
+import { isCopy } from './own.ts';
 import { afterFailure, NO_FAILURES } from './retry.ts';
 import { addressesToClaim, addressesToHold } from './units.ts';
 import { unheardPeerMayTake } from './witness-force.ts';
@@ -160,6 +161,7 @@ export function giveUp(turn: Turn, epoch: Epoch, will: boolean): void {
 }
 
 export function sendNow(turn: Turn): void {
+  if (isCopy(turn.machine)) return;
   update(turn, { sendSeq: turn.machine.sendSeq + 1 });
   emit(turn, { type: 'send' });
 }

@@ -5,6 +5,7 @@ import { compareEpochs, type Epoch, formatEpoch } from '../units/epoch.ts';
 import type { VipdMessage } from '../vip/protocol.ts';
 import { hearFixed, holdsBack, letGoMute, letGoToRival } from './bare.ts';
 import { standsDown, withAnswer, withClaim } from './conflict.ts';
+import { hearCopy, tickCopy } from './copy.ts';
 import {
   canClaimLess,
   forgetRefusals,
@@ -120,6 +121,8 @@ export function hearVipd(turn: Turn, message: VipdMessage): void {
       return noteClaim(turn, message);
     case 'peer':
       return hearPeerAddress(turn, message);
+    case 'copy':
+      return hearCopy(turn, message);
     case 'target':
       return target(turn, message);
     case 'traffic':
@@ -144,6 +147,8 @@ function hello(turn: Turn, message: VipdMessage & { type: 'hello' }): void {
   const { state } = turn.machine;
   update(turn, { vipdLostAt: undefined });
   sample(turn);
+  // Before anything but the first heartbeat has been said.
+  tickCopy(turn);
   noteEpoch(turn, { ...message.epoch, node: turn.machine.settings.nodeId });
   if (state.role === 'claiming' && between(state.claimedAt, turn.now) > turn.machine.settings.intervalMs) {
     giveUp(turn, state.epoch, false);

@@ -72,6 +72,8 @@ export type VipdMessage =
    * answered from that MAC, too.
    */
   | { readonly type: 'peer'; readonly index: number; readonly mac: string; readonly target: boolean }
+  /** Another vipd says that own address number `index` is its own. */
+  | { readonly type: 'copy'; readonly index: number; readonly mac: string }
   /** A target answers, or has not answered for the window of `sample`. */
   | { readonly type: 'target'; readonly index: number; readonly up: boolean }
   /** Frames came in on an interface within the window, or none did. */
@@ -115,7 +117,7 @@ export function sampleLine(everyMs: number, windowMs: number): string {
   return `sample ${Math.ceil(everyMs)} ${Math.ceil(windowMs)}`;
 }
 
-/** Asks who has own address number `index` of the peer's. */
+/** Asks who has fixed address number `index`, the peer's; or which other vipd has it, our own. */
 export function resolveLine(index: number): string {
   return `resolve ${index}`;
 }
@@ -172,6 +174,8 @@ export function parseVipdLine(line: string): VipdMessage | undefined {
     case 'peer':
       if (!isCount(first) || !isMac(second)) return undefined;
       return { type: 'peer', index: Number(first), mac: second, target: third === 'target' };
+    case 'copy':
+      return isCount(first) && isMac(second) ? { type: 'copy', index: Number(first), mac: second } : undefined;
     case 'target':
       if (!isCount(first) || (second !== 'up' && second !== 'down')) return undefined;
       return { type: 'target', index: Number(first), up: second === 'up' };

@@ -121,11 +121,14 @@ pairTest(
     await vipd.line(/^target 0 up/, 2_000);
     vipd.send('resolve 3');
     t.is(await vipd.line(/^peer 3 /, LATE_MS), `peer 3 ${mac1} target`);
-    for (const index of [0, 4, 5, 64]) {
+    for (const index of [4, 5, 64]) {
       const from = vipd.lines.length;
       vipd.send(`resolve ${index}`);
       t.regex(await vipd.line(/^error/, LATE_MS, from), /wrong fields: "resolve/);
     }
+    // Our own: another vipd is asked for, and there is none.
+    const errors = vipd.matching(/^error/).length;
+    vipd.send('resolve 0');
     await pair.ip(pair.b, 'addr', 'del', '192.0.2.3/24', 'dev', 'lan0');
     const from = vipd.lines.length;
     vipd.send('resolve 1');
@@ -134,6 +137,8 @@ pairTest(
       vipd.lines.slice(from).filter(({ text }) => text.startsWith('peer 1')),
       [],
     );
+    t.deepEqual(vipd.matching(/^copy/), []);
+    t.is(vipd.matching(/^error/).length, errors);
   },
 );
 

@@ -391,3 +391,47 @@ test('it says in its heartbeats whether its LANs have carrier and own addresses'
   driver.vipd({ type: 'link', index: 1, up: false, mac: '02:00:00:00:01:02' });
   t.false(sound());
 });
+
+const COPY_MAC = '02:00:00:00:08:01';
+const sent = (driver: Driver) => driver.count('send');
+
+test('a router that starts asks whether another machine has its own addresses, and then only while one has', t => {
+  const driver = withOwn(Driver.standby({ fixed: FIXED }));
+  const asked = driver.effects.flatMap(({ effect }) => (effect.type === 'resolve' ? [effect.fixed] : []));
+  t.true(asked.some(fixed => fixed.includes(CLIENTS as number)));
+  const count = driver.count('resolve');
+  driver.run(10_000);
+  t.is(driver.count('resolve'), count);
+});
+
+test('a copy of a router says nothing and claims nothing until the other has gone', t => {
+  const driver = new Driver({ fixed: FIXED });
+  withOwn(driver);
+  driver.peer = undefined;
+  driver.peerAnswers = false;
+  driver.vipd({ type: 'copy', index: CLIENTS as number, mac: COPY_MAC });
+  t.true(driver.events.includes('OWN_ADDRESS_TWICE'));
+  const before = sent(driver);
+  for (let ms = 0; ms < 20_000; ms += 100) {
+    const { length } = driver.effects;
+    driver.run(100);
+    const asks = driver.effects.slice(length).some(({ effect }) => effect.type === 'resolve');
+    if (asks) driver.vipd({ type: 'copy', index: CLIENTS as number, mac: COPY_MAC });
+  }
+  t.is(driver.role, 'standby', driver.reason);
+  t.is(sent(driver), before, 'no heartbeat');
+  t.is(driver.count('claim'), 0);
+  driver.run(5_000);
+  t.true(driver.events.includes('OWN_ADDRESS_ONCE'));
+  t.is(driver.role, 'active', driver.reason);
+  t.true(sent(driver) > before);
+});
+
+test('who serves goes on, whoever says that he is the same', t => {
+  const driver = active();
+  driver.vipd({ type: 'copy', index: CLIENTS as number, mac: COPY_MAC });
+  const before = sent(driver);
+  driver.run(5_000);
+  t.is(driver.role, 'active', driver.reason);
+  t.true(sent(driver) > before);
+});

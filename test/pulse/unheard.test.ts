@@ -32,7 +32,10 @@ function owner(settings: Partial<Settings> = {}): Driver {
 
 test('only its addresses on LANs of virtual ones are asked for, until the peer is heard', t => {
   const driver = unheard().run(10 * ROUND_MS);
-  const rounds = () => driver.effects.flatMap(({ effect }) => (effect.type === 'resolve' ? [effect.fixed] : []));
+  const rounds = () =>
+    driver.effects.flatMap(({ effect }) =>
+      effect.type === 'resolve' && effect.fixed.includes(1) ? [effect.fixed] : [],
+    );
   t.true(rounds().length >= 9 && rounds().length <= 11, `${rounds().length} rounds`);
   t.deepEqual(rounds()[0], [1]);
   driver.peer = {};

@@ -202,7 +202,9 @@ export class PulseModel {
           host.vipdCommand({ type: 'probe', id: effect.id, index, mac, windowMs: effect.windowMs });
         return;
       case 'resolve':
-        for (const index of effect.fixed) host.vipdCommand({ type: 'resolve', index });
+        // Nobody here is a copy of a router.
+        for (const index of effect.fixed)
+          if (this.machine.settings.fixed[index]?.side === 'peer') host.vipdCommand({ type: 'resolve', index });
         return;
       case 'respawn-vipd':
         return host.respawnVipd();

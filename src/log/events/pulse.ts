@@ -148,6 +148,18 @@ export const PULSE_EVENTS = {
     says: 'One of this router’s own addresses is there.',
     fields: { own: 'the address', lan: 'name of the LAN' },
   },
+  OWN_ADDRESS_TWICE: {
+    severity: 'err',
+    says: 'Another machine runs Tandem with an own address of this router, and was there first: a copy of this router, or this is the copy. This router sends no heartbeats and claims nothing until the other has gone.',
+    remedy: 'Stop one of the two. A copy needs a name, addresses and a pair of its own before it is started.',
+    fields: { own: 'the address', lan: 'name of the LAN', mac: 'the other machine’s MAC there' },
+    endedBy: 'OWN_ADDRESS_ONCE',
+  },
+  OWN_ADDRESS_ONCE: {
+    severity: 'notice',
+    says: 'The other machine that ran with an own address of this router has gone.',
+    fields: { own: 'the address', mac: 'the other machine’s MAC' },
+  },
   PEER_ADDRESS_HERE: {
     severity: 'warning',
     says: 'This host has an address that the config gives to the other router: heartbeats to it do not leave this host. With one such address on every heartbeat link a router lets go and claims nothing.',

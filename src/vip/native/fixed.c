@@ -1,7 +1,7 @@
 /*
  * The fixed addresses of the two routers: which of them this host has. A router whose own addresses are gone can neither speak to
  * its peer nor answer a client, whatever its cables say; one that has its peer's is a copy of the wrong machine. Who answers for the
- * peer's on the wire is told when pulse asks. Facts only; what they mean is pulse's to decide.
+ * peer's on the wire, and which other vipd has our own as its own, is told when pulse asks. Facts only; what they mean is pulse's to decide.
  *
  * An address from which the kernel has no way to the peer's on the same LAN serves for no more than
  * one that is gone: a route that somebody took away, a rule that prohibits, another prefix length.
@@ -15,8 +15,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_addr.h>
+#include <linux/if_ether.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,6 +36,7 @@ static struct fixed {
 	struct iface *iface; /* NULL: any interface counts */
 	struct iface *peers; /* the peer's: where it is asked for; else NULL */
 	unsigned answers;    /* that are still told */
+	uint64_t nonce;	     /* of the question about our own */
 	struct places places;
 	bool unrouted; /* as last looked up */
 	enum told told;
@@ -281,16 +284,52 @@ static const struct inet *own_on(const struct iface *iface, int family)
 	return &none;
 }
 
-/* Asks who has an address of the peer's; false: it is none. */
+/* A copy of this router has a vipd, too, with the same own addresses; printers and proxies have none. */
+static void ask_copies(struct fixed *one)
+{
+	static const uint8_t everyone[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+	uint8_t frame[FRAME_BYTES_MAX];
+
+	if (getrandom(&one->nonce, sizeof(one->nonce), GRND_NONBLOCK) != sizeof(one->nonce))
+		return;
+	packet_send(one->iface, ETH_P_HELPER, frame,
+		    frame_helper(frame, false, one->iface->mac, everyone, &one->address, one->nonce));
+}
+
+/* Asks who has an address of the peer's, or which other vipd has our own; false: it is neither. */
 bool fixed_ask(unsigned index)
 {
-	if (index >= fixed_count || !fixed[index].peers)
+	if (index >= fixed_count || (!fixed[index].peers && !fixed[index].iface))
 		return false;
 	struct fixed *one = &fixed[index];
 
 	one->answers = ANSWERS_MAX;
+	if (!one->peers) {
+		ask_copies(one);
+		return true;
+	}
 	packet_ask(one->peers, NULL, own_on(one->peers, one->address.family), &one->address);
 	return true;
+}
+
+/* The question of a machine that has an own address of ours as its own, or the answer of one. */
+static void hear_copy(const struct iface *iface, const struct heard *heard)
+{
+	uint8_t frame[FRAME_BYTES_MAX];
+
+	for (unsigned i = 0; i < fixed_count; i++) {
+		struct fixed *one = &fixed[i];
+
+		if (one->peers || one->iface != iface || !inet_equal(&one->address, &heard->sender))
+			continue;
+		if (heard->kind == HEARD_ASK && present(one)) {
+			packet_send(iface, ETH_P_HELPER, frame,
+				    frame_helper(frame, true, iface->mac, heard->mac, &one->address, heard->nonce));
+		} else if (heard->kind == HEARD_WORD && one->answers > 0 && heard->nonce == one->nonce) {
+			one->answers--;
+			say("copy %u " MAC_TEXT, i, MAC_ARGS(heard->mac));
+		}
+	}
 }
 
 /*
@@ -299,6 +338,8 @@ bool fixed_ask(unsigned index)
  */
 void fixed_hear(const struct iface *iface, const struct heard *heard)
 {
+	if (heard->kind == HEARD_ASK || heard->kind == HEARD_WORD)
+		hear_copy(iface, heard);
 	if (heard->kind != HEARD_ARP && heard->kind != HEARD_NA)
 		return;
 	for (unsigned i = 0; i < fixed_count; i++) {

@@ -1,0 +1,100 @@
+// A copy of a router beside it: a third machine with the name, key and addresses of one that runs. Two real pulses in network namespaces
+// and a third one. Needs root and `scripts/setup`.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import test from 'ava';
+import { killAllIn, run, runIn, startIn } from '../lab/netns.ts';
+import { CLIENT_ADDRESSES, type Router, VIP } from '../lab/topology.ts';
+import { INTERFACES, type Leg } from './faults.ts';
+import { buildRouters, follow, OURS, type PulseProcess, type Routers } from './routers.ts';
+
+/** A start listens for about so long. */
+const LISTEN_MS = 7_000;
+/** L of the default times. */
+const LEASE_MS = 220;
+let built = 0;
+
+interface Copy {
+  readonly namespace: string;
+  readonly pulse: PulseProcess;
+  hasVip(): Promise<boolean>;
+  switchOff(): Promise<void>;
+}
+
+const ADDRESSES: Readonly<Record<Router, Readonly<Record<Leg, string>>>> = {
+  r1: { clients: '192.0.2.2', servers: '198.51.100.2', cross: '203.0.113.1' },
+  r2: { clients: '192.0.2.3', servers: '198.51.100.3', cross: '203.0.113.2' },
+};
+
+/** Same disk, other network cards. */
+async function startCopy({ topology, directory }: Routers, of: Router): Promise<Copy> {
+  const lan = topology.namespace('lan');
+  const namespace = `${topology.namespace(of)}c`;
+  await run('ip', ['netns', 'add', namespace]);
+  await runIn(namespace, 'ip', ['link', 'set', 'lo', 'up']);
+  for (const leg of ['clients', 'servers', 'cross'] as const) {
+    const nic = INTERFACES[leg];
+    await run('ip', ['-n', lan, 'link', 'add', `cp-${nic}`, 'type', 'veth', 'peer', 'name', nic, 'netns', namespace]);
+    await run('ip', ['-n', lan, 'link', 'set', `cp-${nic}`, 'master', leg, 'up']);
+    await runIn(namespace, 'ip', ['link', 'set', nic, 'up']);
+    await runIn(namespace, 'ip', ['address', 'add', `${ADDRESSES[of][leg]}/24`, 'dev', nic]);
+  }
+  const runDir = join(directory, 'copy');
+  mkdirSync(runDir, { recursive: true });
+  const config = ['--config', join(directory, 'tandem.yaml'), '--node', of];
+  const args = [OURS.cli, 'pulse', ...config, '--run-dir', runDir, '--state-dir', join(runDir, 'state')];
+  const child = startIn(namespace, 'setsid', ['--wait', 'chrt', '--rr', '50', process.execPath, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, TANDEM_VIPD: OURS.vipd },
+  });
+  return {
+    namespace,
+    pulse: follow(child),
+    hasVip: async () => (await runIn(namespace, 'ip', ['-o', 'address', 'show', 'to', VIP])).stdout.includes(VIP),
+    async switchOff() {
+      await killAllIn(namespace);
+      await run('ip', ['netns', 'delete', namespace]);
+    },
+  };
+}
+
+for (const [of, lans] of [
+  ['r1', ['clients']],
+  ['r1', ['clients', 'servers', 'cross']],
+  ['r2', ['clients', 'servers', 'cross']],
+] as const)
+  test.serial(`${lans.length} LANs: a copy of ${of} beside it claims nothing, and the pair stays one`, async t => {
+    t.timeout(120_000);
+    built += 1;
+    const prefix = `tp${process.pid}-c${built}-`;
+    const routers = await buildRouters({ prefix, scheduling: ['chrt', '--rr', '50'], config: { lans } });
+    let copy: Copy | undefined;
+    try {
+      routers.start('r1');
+      routers.start('r2');
+      await routers.settle('r1');
+      copy = await startCopy(routers, of);
+      await sleep(LISTEN_MS + 3_000);
+      t.false(await copy.hasVip(), 'the copy holds the VIP');
+      // Its kernel draws packets to itself that are for the other: the pair may move away from that LAN, once.
+      const [owner, ...others] = routers.holders();
+      t.deepEqual(others, []);
+      t.true(routers.overlapMs() <= LEASE_MS, `${routers.overlapMs()} ms`);
+      t.is(copy.pulse.log.filter(({ code }) => code === 'OWN_ADDRESS_TWICE').length, 1);
+      await copy.switchOff();
+      copy = undefined;
+      const ping = ['-n', '-c', '3', '-i', '0.2', '-W', '1', '-I', CLIENT_ADDRESSES[0], VIP];
+      t.regex((await routers.topology.exec('client', 'ping', ping)).stdout, / 0% packet loss/);
+      await routers.topology.exec('r1', 'ip', ['neigh', 'flush', 'all']);
+      await routers.topology.exec('r2', 'ip', ['neigh', 'flush', 'all']);
+      await routers.settle(owner as Router);
+    } catch (error) {
+      for (const [name, pulse] of Object.entries({ ...routers.pulses, copy: copy?.pulse }))
+        t.log(name, pulse?.log.slice(-14));
+      throw error;
+    } finally {
+      await copy?.switchOff();
+      await routers.destroy();
+    }
+  });

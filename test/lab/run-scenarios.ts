@@ -1,7 +1,9 @@
-// Runs scenarios of the lab one after the other, inside the lab: `test/lab/lab run dist/test/lab/run-scenarios.js [TITLE PART]`.
+// Runs scenarios of the lab one after the other, inside the lab: `test/lab/lab run dist/test/lab/run-scenarios.js [TITLE PART]`, or with
+// --install before that those that boot Debian machines of their own (test/install/install.test.ts; `lab run --direct`).
 // Progress on stderr, results in LAB_RUN/results.json (rewritten after each, so that a hang leaves what was known). Io.
 import { rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { INSTALL_SCENARIOS } from '../install/scenarios.ts';
 import { resultsDirectory, runScenario, type ScenarioResult } from './scenario.ts';
 import { SCENARIOS } from './scenarios.ts';
 
@@ -14,11 +16,13 @@ async function keep(results: readonly ScenarioResult[]): Promise<void> {
   await rename(`${file}.part`, file);
 }
 
-const wanted = process.argv[2] ?? '';
-const chosen = SCENARIOS.filter(scenario => scenario.title.includes(wanted));
+const install = process.argv[2] === '--install';
+const scenarios = install ? INSTALL_SCENARIOS : SCENARIOS;
+const wanted = process.argv[install ? 3 : 2] ?? '';
+const chosen = scenarios.filter(scenario => scenario.title.includes(wanted));
 if (chosen.length === 0) {
   process.stderr.write(`no scenario has "${wanted}" in its title; they are:\n`);
-  for (const { title } of SCENARIOS) process.stderr.write(`  ${title}\n`);
+  for (const { title } of scenarios) process.stderr.write(`  ${title}\n`);
   process.exit(64);
 }
 const results: ScenarioResult[] = [];

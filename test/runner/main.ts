@@ -24,7 +24,7 @@ import { wallMs } from './step.ts';
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const AVA = path.join(ROOT, 'node_modules/ava/entrypoints/cli.mjs');
 const WATCH = fileURLToPath(new URL('./watch.js', import.meta.url));
-const STAGES = ['lint', 'unit', 'netns', 'lab'] as const;
+const STAGES = ['lint', 'unit', 'netns', 'lab', 'install'] as const;
 type Stage = (typeof STAGES)[number];
 const RUNS_MAX = 3;
 const SLOWEST = 10;
@@ -57,6 +57,7 @@ function say(text: string): void {
 }
 
 function stageOf(file: string): Stage {
+  if (file === 'test/install/install.test.ts') return 'install';
   if (file.startsWith('test/lab/')) return 'lab';
   if (file.startsWith('test/netns/') || file === 'test/systemd/boot.test.ts') return 'netns';
   return 'unit';
@@ -208,6 +209,7 @@ async function runStage(stage: Stage, files: readonly string[]): Promise<void> {
       for (const file of files) await runFile(file, ['--serial', '--concurrency', '1']);
       return;
     case 'lab':
+    case 'install':
       for (const file of files) await runFile(file, ['--timeout', '50m']);
       return;
   }

@@ -73,13 +73,13 @@ function linksTellDeath(machine: Machine, lan: number, within: number, now: At):
   if (links.length === 0 || !peer.links.some((_, link) => heard(link))) return false;
   if (!links.some(heard)) return lanHealth[lan]?.traffic === false;
   const echoedOnce = links.some(link => peer.links[link]?.echoedAt !== undefined);
-  const unechoed = !links.some(link => isEchoed(machine, link, 1.5 * within, now));
-  // For as long: where all links come back together, the first echo on one must not tell against the others.
+  // Both for as long: where links come back, the first heartbeat on one, or the first echo on another, tells nothing yet.
+  const forLong = (since: At | undefined) => since !== undefined && between(since, now) > 1.5 * within;
+  const unechoed =
+    !links.some(link => isEchoed(machine, link, 1.5 * within, now)) &&
+    links.some(link => forLong(peer.links[link]?.heardSince));
   const elsewhere = peer.links.some(
-    ({ hearsUsSince }, link) =>
-      isEchoed(machine, link, echoMs(machine), now) &&
-      hearsUsSince !== undefined &&
-      between(hearsUsSince, now) > 1.5 * within,
+    ({ hearsUsSince }, link) => isEchoed(machine, link, echoMs(machine), now) && forLong(hearsUsSince),
   );
   return echoedOnce && unechoed && elsewhere && (peer.last?.fitness ?? 0) >= ALL_LANS;
 }

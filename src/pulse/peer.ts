@@ -14,6 +14,8 @@ export interface LinkEvidence {
   readonly bootId: string;
   readonly seq: number;
   readonly heardAt: At | undefined;
+  /** When the first of an unbroken row of heartbeats came here. */
+  readonly heardSince: At | undefined;
   /** When we sent the newest heartbeat of ours that the peer has echoed here: both directions worked then. */
   readonly echoedAt: At | undefined;
   /** When the first of an unbroken row of its echoes came: it has heard us since then at the latest. */
@@ -74,6 +76,7 @@ const SILENT_LINK: LinkEvidence = {
   bootId: BOOT_NONE,
   seq: 0,
   heardAt: undefined,
+  heardSince: undefined,
   echoedAt: undefined,
   hearsUsSince: undefined,
   peerSentAtUs: 0,
@@ -124,7 +127,7 @@ function isHeard({ heardAt }: PeerEvidence, silentBefore: At): boolean {
 export interface Hearer {
   /** It was late until then: what it reads may have waited since before. */
   readonly lateAt: At | undefined;
-  /** Echoes further apart than this are a break: the peer may have found itself alone between them. */
+  /** Heartbeats, and echoes, further apart than this are a break: the peer may have found itself alone between them. */
   readonly givenUpMs: number;
 }
 
@@ -217,6 +220,7 @@ function hearOnLink(
     bootId: message.bootId,
     seq: message.seq,
     heardAt: now,
+    heardSince: l.heardAt !== undefined && now - l.heardAt < givenUpMs ? l.heardSince : now,
     peerSentAtUs: message.sentAtUs,
     rttMs: message.echoSentAtUs > 0 ? roundTripMs(message, now) : l.rttMs,
     peerHearsUs: message.echoSentAtUs > 0,

@@ -84,6 +84,8 @@ export class Driver {
   readonly effects: { at: number; effect: Effect }[] = [];
   /** What the peer says each interval; undefined: silence. */
   peer: Partial<Heartbeat> | undefined;
+  /** Links on which nothing comes in from the peer. */
+  silent: readonly number[] = [];
   /** Links on which the peer hears us no more. */
   unechoed: readonly number[] = [];
   readonly #echoed = new Map<number, number>();
@@ -251,7 +253,7 @@ export class Driver {
     this.#seq += 1;
     // The peer hears us as well: it echoes what we sent a moment ago.
     const echoSentAtUs = (this.now - ECHO_MS) * 1_000;
-    for (const link of [0, 1]) {
+    for (const link of [0, 1].filter(one => !this.silent.includes(one))) {
       // It keeps an echo for as long as it hears nothing new.
       const old = this.unechoed.includes(link) ? (this.#echoed.get(link) ?? echoSentAtUs) : echoSentAtUs;
       this.#echoed.set(link, old);

@@ -124,6 +124,20 @@ test('a LAN without targets is dead when what we send on its link is heard no mo
   t.false(both.events.includes('LAN_DEAD'), 'the peer says that it is the one who is cut off there');
 });
 
+test('a link that comes back is not judged by its first heartbeats, which cannot echo us yet', t => {
+  const lans = SETTINGS.lans.map(lan => ({ ...lan, targets: [] }));
+  const driver = Driver.active({ lans });
+  driver.silent = [0];
+  driver.run(8_000);
+  driver.silent = [];
+  driver.unechoed = [0];
+  driver.run(250);
+  driver.unechoed = [];
+  driver.run(20_000);
+  t.false(driver.events.includes('LAN_DEAD'));
+  t.is(driver.role, 'active', driver.reason);
+});
+
 test('a LAN that is dead at the peer, too, moves nothing', t => {
   const driver = Driver.active();
   driver.peer = { fitness: 1 };

@@ -7,7 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { killAllIn, run } from '../lab/netns.ts';
 import { ROUTERS, type Router, type Topology } from '../lab/topology.ts';
 
-const BOOT_MS = 120_000;
+const BOOT_MS = 240_000;
+/** For a command that says no time of its own: a busy host stops whole machines for long. */
+const COMMAND_MS = 180_000;
 const LOOK_EVERY_MS = 100;
 const INTERFACES = ['c0', 's0', 'x0'];
 
@@ -113,7 +115,7 @@ function handle(
     await rename(path.join(lab, 'next'), path.join(lab, `${commands}.sh`));
     return commands;
   };
-  const attempt: Machine['attempt'] = async (script, timeoutMs = 30_000) => {
+  const attempt: Machine['attempt'] = async (script, timeoutMs = COMMAND_MS) => {
     const number = await send(script);
     const done = await until(`${number}.status`, timeoutMs);
     const output = await readFile(path.join(lab, `${number}.out`), 'utf8').catch(() => '');

@@ -11,12 +11,12 @@ import { buildWire, type Machine, startMachine } from './machine.ts';
 import { commitOfCheckout, prepare, repositoryOf } from './prepare.ts';
 import type { Debian } from './readme.ts';
 
-/** Not about speed: a busy host may stop a whole machine for a second. */
-const TIMES = { interval: '1s', lease: '4s', dead: '5s' };
-export const LEASE_MS = 4_000;
+/** Not about speed: a busy host stops whole machines for ten seconds (seen). */
+const TIMES = { interval: '2s', lease: '12s', dead: '15s' };
+export const LEASE_MS = 12_000;
 /** Debian packages, npm's and a compiler, on a machine whose system calls are slow. */
 const STEP_MS = 600_000;
-const OK_MS = 120_000;
+const OK_MS = 300_000;
 const OTHERS: Readonly<Record<Router, Router>> = { r1: 'r2', r2: 'r1' };
 
 export interface DebianPair {

@@ -23,6 +23,7 @@ const TIMEOUT_MS = 1_500_000;
 const SILENCE_MS = 15_000;
 /** How late a router's look at its own addresses may be. */
 const LOOK_MS = 4_000;
+const TRANSFER_MS = 180_000;
 const HANDOVER_MS = 60_000;
 const HANDOVER_TRIES = 10;
 const FTP = { bigBytes: 1_000_000, rateBytesPerS: 300_000 };
@@ -67,7 +68,7 @@ sysctl -a --pattern '^net\\.(ipv4\\.(vs|ip_forward|conf|neigh)|ipv6\\.conf|netfi
 }
 
 async function fetchFile(lab: Lab, ftp: FtpServers, mode: 'passive' | 'active'): Promise<void> {
-  const transfer = lab.transfer(ftp, { kind: 'download', mode, from: CLIENT_ADDRESSES[0], timeoutMs: 60_000 });
+  const transfer = lab.transfer(ftp, { kind: 'download', mode, from: CLIENT_ADDRESSES[0], timeoutMs: TRANSFER_MS });
   const { sha256Ok, error } = await transfer.finished;
   assert.equal(error, undefined, `a ${mode} download through the VIP`);
   assert.equal(sha256Ok, true);

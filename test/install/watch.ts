@@ -63,7 +63,7 @@ export function heldBy(changes: readonly Change[]): Held {
 }
 
 /**
- * Each router writes down when the VIP comes and goes, looking twenty times a second: all machines
+ * Each router writes down when the VIP comes and goes, looking four times a second: all machines
  * have the host's clock.
  */
 export async function watchHolders(pair: DebianPair): Promise<{ stop: () => Promise<Held> }> {
@@ -74,7 +74,7 @@ while :; do
   [ -z "$(ip -o address show to ${VIP})" ] || now=1
   [ "$now" = "$was" ] || echo "\${EPOCHREALTIME/[.,]/} $now"
   was=$now
-  read -r -t 0.05 _ <&3
+  read -r -t 0.25 _ <&3
 done >/lab/held`;
   await pair.both(machine =>
     machine.exec(`cat >/run/lab-look <<'LOOK'\n${look}\nLOOK\nsystemd-run -q --unit=lab-look bash /run/lab-look`),

@@ -64,7 +64,8 @@ nft list ruleset
 ipvsadm --save --numeric
 ipvsadm --list --daemon
 ip -o link | cut -d: -f2
-sysctl -a --pattern '^net\\.(ipv4\\.(vs|ip_forward|conf|neigh)|ipv6\\.conf|netfilter\\.nf_conntrack_(tcp|acct|timestamp))' 2>/dev/null`);
+sysctl -a --pattern '^net\\.(ipv4\\.(vs|ip_forward|conf|neigh)|ipv6\\.conf|netfilter\\.nf_conntrack_(tcp|acct|timestamp))' 2>/dev/null |
+  grep -v sync_qlen_max # of the memory that a boot finds`);
 }
 
 async function fetchFile(lab: Lab, ftp: FtpServers, mode: 'passive' | 'active'): Promise<void> {

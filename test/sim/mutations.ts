@@ -145,6 +145,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "D is shorter than the peer's lease",
     patches: [pulse('judgement', 'return lease ? ms(Math.max(own, lease.ms)) : own;', 'return own;')],
+    kind: RELOAD_STALL,
     expects: ['too-early', 'one-owner', 'liveness'],
   },
   {
@@ -343,8 +344,11 @@ export const MUTATIONS: readonly Mutation[] = [
     expects: ['liveness'],
   },
   {
-    name: 'a claim that has failed is tried again at once',
-    patches: [pulse('judgement', '|| pauses(machine.retry, now))', ')')],
+    name: 'a claim that the kernel refuses is tried again at once',
+    patches: [
+      pulse('judgement', '|| pauses(machine.retry, now))', ')'),
+      pulse('units', 'refusal !== undefined && !pauses(refusal.retry, now)', 'refusal !== undefined'),
+    ],
     kind: 'the kernel refuses, and nobody else is left',
     expects: ['retry-pace'],
   },

@@ -8,6 +8,8 @@ import type { Machine } from './machine.ts';
 const LOST_MS_MIN = 1_000;
 /** How much of its lease an owner that cannot speak leaves unused, in intervals: to let go by its own word, with the reason. */
 const LEASE_SPARE_INTERVALS = 0.2;
+/** How far apart vipd's samples are, in intervals, and what timers add: see sample() in vipd-events.ts. */
+const SAMPLE_INTERVALS = 0.6;
 
 /** A machine whose vipd has this router's own addresses as its own. */
 export interface Copy {
@@ -44,9 +46,11 @@ export function unknownOwn(fixed: number, links: number, now: At): OwnView {
 }
 
 /**
- * No heartbeat link has its own address (one without a way to the peer's counts as gone), and it is not the carrier that took all of them along: this router cannot speak, and that is
- * its own fault. A link that is down with its carrier is silent, as a cut one is: then the other side may be to blame. Where this host
- * has the peer's address, what is meant for the peer comes back to us: that is no better than having none.
+ * No heartbeat link has its own address (one without a way to the peer's counts as gone), and it is
+ * not the carrier that took all of them along: this router cannot speak, and that is its own fault.
+ * A link that is down with its carrier is silent, as a cut one is: then the other side may be to
+ * blame. Where this host has the peer's address, what is meant for the peer comes back to us: that
+ * is no better than having none.
  */
 export function isBare({ settings, own }: Machine): boolean {
   const linksOf = (side: 'own' | 'peer') =>
@@ -96,10 +100,18 @@ export function whyOwnBars(machine: Machine): string | undefined {
   return undefined;
 }
 
-/** When an owner that cannot speak lets go, should it have stopped renewing: just before its lease ends by itself. Undefined: it can speak. */
-export function bareLimitAt({ settings, lease, own }: Machine): At | undefined {
+/**
+ * When an owner that cannot speak lets go, should it have stopped renewing: just before its lease
+ * ends by itself. Undefined: it can speak. That a way is gone is seen at the next sample only: a
+ * heartbeat since the one before may not have left, and the peer counts from the last that has.
+ */
+export function bareLimitAt(machine: Machine): At | undefined {
+  const { settings, lease, own } = machine;
   if (own.bareSince === undefined || lease.ackedAt === undefined) return undefined;
-  return after(lease.ackedAt, ms(lease.ackedLeaseMs - LEASE_SPARE_INTERVALS * settings.intervalMs));
+  const { intervalMs } = settings;
+  const seenLate = statesOf(machine, 'own').includes('unrouted');
+  const unsent = seenLate && between(lease.ackedAt, own.bareSince) <= SAMPLE_INTERVALS * intervalMs;
+  return after(lease.ackedAt, ms(lease.ackedLeaseMs - (LEASE_SPARE_INTERVALS + (unsent ? 1 : 0)) * intervalMs));
 }
 
 function lostMs({ settings }: Machine): Ms {

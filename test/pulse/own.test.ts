@@ -65,6 +65,16 @@ test('an owner without an address on any heartbeat link lets go before the peer 
   t.true(last('give-up') - last('renew') < SETTINGS.leaseMs, `${last('give-up') - last('renew')} ms`);
 });
 
+test('a way that is gone may have been gone before the last heartbeat: the peer counts from the one before', t => {
+  const driver = active();
+  const last = (...types: string[]) => driver.effects.findLast(({ effect }) => types.includes(effect.type))?.at ?? 0;
+  const heard = last('renew');
+  while (last('renew') === heard) driver.run(1);
+  mute(driver, 'unrouted');
+  driver.run(SETTINGS.deadMs);
+  t.true(last('give-up') - heard < SETTINGS.deadMs, `${last('give-up') - heard} ms after the heartbeat that was heard`);
+});
+
 test('an address without a way to the peer counts as gone, but is no sign of a wrong name', t => {
   const driver = active();
   mute(driver, 'unrouted');

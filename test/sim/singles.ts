@@ -373,8 +373,9 @@ export const OWN_SINGLES: readonly Single[] = [
     expects: once(0, ownLostMs(deadMs) + 4 * deadMs + watched(world, deadMs)),
   }),
   (random, world, deadMs) => {
-    // What is left of a lease that is not renewed meanwhile, less what timers and pipes add.
-    const least = Math.min(...world.routers.map(({ settings: s }) => s.leaseMs - 1.2 * s.intervalMs)) - 4;
+    // What is left of a lease that is not renewed meanwhile, less what timers and pipes add. A way that is gone may have taken the last
+    // heartbeat along, if that is no older than vipd's sample.
+    const least = Math.min(...world.routers.map(({ settings: s }) => s.leaseMs - 1.8 * s.intervalMs)) - 4;
     return {
       kind: 'own addresses lost for a moment',
       faults: [{ ...lost, atMs: random.between(0, deadMs), forMs: random.between(0.1, Math.max(0.2, least)) }],

@@ -25,7 +25,10 @@ export function durationMs(words: string): number | undefined {
 
 /** The outcome that a line tells; undefined when it is another line. */
 export function outcomeOf(line: string): TestOutcome | undefined {
-  const match = /^ {2}(✔|✘|-) (?:\[(?:fail|skip|todo|expected fail)\]: |\[(?:skip|todo)\] )?(.*)$/.exec(line);
+  const match =
+    /^ {2}(✔|✘|-(?= \[(?:skip|todo)\] )) (?:\[(?:fail|skip|todo|expected fail)\]: |\[(?:skip|todo)\] )?(.*)$/.exec(
+      line,
+    );
   if (!match) return undefined;
   const [, mark = '', rest = ''] = match;
   // "✘ test.js exited due to SIGKILL" and the like fail, too.

@@ -24,7 +24,7 @@ test('verdict, title and time are read from the lines of ava, and nothing else i
   t.is(outcomeOf('  ✘ [fail]: netns › pulse › power loss (532ms) Timeout')?.verdict, 'failed');
   t.is(outcomeOf('  ✘ pulse.test.js exited due to SIGKILL')?.verdict, 'failed');
   t.is(outcomeOf('  - [skip] needs root')?.verdict, 'skipped');
-  for (const other of ['', '  ─', '    ✔ in a log', '  1 test passed', '✔ not indented'])
+  for (const other of ['', '  ─', '    ✔ in a log', '  1 test passed', '✔ not indented', '  - 0.39'])
     t.is(outcomeOf(other), undefined, other);
 });
 

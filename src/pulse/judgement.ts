@@ -11,14 +11,13 @@ import { missingOwn, whyOwnBars } from './own.ts';
 import { isServing } from './peer.ts';
 import { seesKernel } from './proof-view.ts';
 import { pauses } from './retry.ts';
+import { peersDeadMs } from './times.ts';
 import { claimEndsAt } from './unheard-view.ts';
 import { whyNothingToHold } from './units.ts';
 import { inForce, unheardAt, usableGrant } from './witness-force.ts';
 
 /** Unanswered rounds in a row before silence is taken for death. */
 const SILENT_ROUNDS = 2;
-/** How much longer than its lease a peer must have been silent, in its heartbeat intervals. */
-const LEASE_MARGIN_INTERVALS = 0.8;
 /** A peer is lately heard that was heard within so many D. */
 const FIT_HEARD_DEADS = 2;
 /** The director is gone when it has not reported for this long. */
@@ -40,10 +39,7 @@ export function probeRoundMs(machine: Machine): Ms {
 
 /** A router that was silent for so long may have been given up: the peer keeps its addresses as one that is alone does. */
 export function givenUpMs(machine: Machine): number {
-  const { last } = machine.peer;
-  const { deadMs: own, leaseMs, intervalMs } = machine.settings;
-  const peerDeadMs = Math.max(last?.deadMs ?? own, leaseMs + LEASE_MARGIN_INTERVALS * intervalMs);
-  return FIT_HEARD_DEADS * peerDeadMs - 1.5 * intervalMs;
+  return FIT_HEARD_DEADS * peersDeadMs(machine) - 1.5 * machine.settings.intervalMs;
 }
 
 /** How long a start listens: longer than any VIP can live without its pulse. */

@@ -3,9 +3,8 @@
 import type { At } from '../units/duration.ts';
 import { compareEpochs, EPOCH_NONE, type Epoch, newerEpoch } from '../units/epoch.ts';
 import { BOOT_NONE, type Heartbeat, type Message, type Will, type WireVersion } from './heartbeat.ts';
+import { leaseWithMarginMs } from './times.ts';
 
-/** How much longer than its lease a peer must have been silent, in its heartbeat intervals. */
-const LEASE_MARGIN_INTERVALS = 0.8;
 /** Boot ids of the peer's earlier lives that are remembered, so that captured datagrams of theirs stay refused. */
 const RETIRED_MAX = 256;
 
@@ -263,7 +262,7 @@ function takeNews(
 }
 
 function longerLease({ lease }: PeerEvidence, message: Heartbeat, now: At): PeerEvidence['lease'] {
-  const said = message.leaseMs + LEASE_MARGIN_INTERVALS * message.intervalMs;
+  const said = leaseWithMarginMs(message);
   if (lease !== undefined && said < lease.ms && now - lease.heardAt <= lease.ms) return lease;
   return { ms: said, heardAt: now };
 }

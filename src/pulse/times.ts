@@ -31,6 +31,19 @@ export interface Change {
   readonly gatedAt: At | undefined;
 }
 
+/** How much longer than its lease an owner must have been silent, in its heartbeat intervals. */
+const LEASE_MARGIN_INTERVALS = 0.8;
+
+/** How long after its last heartbeat an owner with these times may be taken for dead at the earliest. */
+export function leaseWithMarginMs({ leaseMs, intervalMs }: Pick<Times, 'leaseMs' | 'intervalMs'>): Ms {
+  return ms(leaseMs + LEASE_MARGIN_INTERVALS * intervalMs);
+}
+
+/** The peer's D as it applies to this router. */
+export function peersDeadMs({ settings, peer }: Machine): Ms {
+  return ms(Math.max(peer.last?.deadMs ?? settings.deadMs, leaseWithMarginMs(settings)));
+}
+
 export function timesOf({ intervalMs, leaseMs, deadMs, priority }: Times): Times {
   return { intervalMs, leaseMs, deadMs, priority };
 }

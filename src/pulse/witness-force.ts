@@ -2,7 +2,7 @@
 import { type At, after, between, type Ms, ms } from '../units/duration.ts';
 import { compareEpochs, newerEpoch } from '../units/epoch.ts';
 import type { Machine, Settings } from './machine.ts';
-import { saidTimes } from './times.ts';
+import { peersDeadMs, saidTimes } from './times.ts';
 import type { WitnessView } from './witness-view.ts';
 
 /**
@@ -17,8 +17,6 @@ const GRANT_SHARE = 0.5;
 const MISSING_INTERVALS = 1.5;
 /** How much earlier than the peer may take over an owner must know, in intervals: the two do not hear each other's last at once. */
 const AHEAD_INTERVALS = 1.2;
-/** A taker's D is never shorter than our lease and this many of our intervals; see deadMs. */
-const LEASE_MARGIN_INTERVALS = 0.8;
 
 /**
  * Whether a takeover needs the witness' grant: it was good here or at the peer when the peer fell silent, or is good now. A witness
@@ -62,12 +60,12 @@ export function unheardPeerMayTake(machine: Machine): boolean {
  * When the peer counts as unheard: as late as can be, so that a few lost heartbeats move nothing, and yet before it may take over,
  * should it not hear us either. Our own stalls do not count. Undefined: it never was heard.
  */
-export function unheardAt({ peer, settings, blindUntil }: Machine): At | undefined {
+export function unheardAt(machine: Machine): At | undefined {
+  const { peer, settings, blindUntil } = machine;
   if (peer.heardAt === undefined) return undefined;
-  const { intervalMs, leaseMs } = settings;
+  const { intervalMs } = settings;
   const slower = Math.max(intervalMs, peer.last?.intervalMs ?? intervalMs);
-  const takesMs = Math.max(peer.last?.deadMs ?? settings.deadMs, leaseMs + LEASE_MARGIN_INTERVALS * intervalMs);
-  const patienceMs = Math.max(MISSING_INTERVALS * slower, takesMs - AHEAD_INTERVALS * slower);
+  const patienceMs = Math.max(MISSING_INTERVALS * slower, peersDeadMs(machine) - AHEAD_INTERVALS * slower);
   return after(Math.max(peer.heardAt, blindUntil) as At, ms(patienceMs));
 }
 

@@ -3,17 +3,16 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import test from 'ava';
 import { killAllIn, run, runIn, startIn } from '../lab/netns.ts';
-import { CLIENT_ADDRESSES, type Router, VIP } from '../lab/topology.ts';
+import { type Router, VIP } from '../lab/topology.ts';
+import { clientIsServed, routersTest, settled } from './act.ts';
 import { INTERFACES, type Leg } from './faults.ts';
-import { buildRouters, follow, OURS, type PulseProcess, type Routers } from './routers.ts';
+import { follow, OURS, type PulseProcess, type Routers } from './routers.ts';
 
 /** A start listens for about so long. */
 const LISTEN_MS = 7_000;
 /** L of the default times. */
 const LEASE_MS = 220;
-let built = 0;
 
 interface Copy {
   readonly namespace: string;
@@ -64,37 +63,30 @@ for (const [of, lans] of [
   ['r1', ['clients', 'servers', 'cross']],
   ['r2', ['clients', 'servers', 'cross']],
 ] as const)
-  test.serial(`${lans.length} LANs: a copy of ${of} beside it claims nothing, and the pair stays one`, async t => {
-    t.timeout(120_000);
-    built += 1;
-    const prefix = `tp${process.pid}-c${built}-`;
-    const routers = await buildRouters({ prefix, scheduling: ['chrt', '--rr', '50'], config: { lans } });
-    let copy: Copy | undefined;
-    try {
-      routers.start('r1');
-      routers.start('r2');
-      await routers.settle('r1');
-      copy = await startCopy(routers, of);
-      await sleep(LISTEN_MS + 3_000);
-      t.false(await copy.hasVip(), 'the copy holds the VIP');
+  routersTest(
+    `${lans.length} LANs: a copy of ${of} beside it claims nothing, and the pair stays one`,
+    { config: { lans } },
+    async act => {
+      const { t, routers } = act;
+      await settled(act);
+      const copy = await startCopy(routers, of);
+      try {
+        await sleep(LISTEN_MS + 3_000);
+        t.false(await copy.hasVip(), 'the copy holds the VIP');
+        t.is(copy.pulse.log.filter(({ code }) => code === 'OWN_ADDRESS_TWICE').length, 1);
+      } catch (error) {
+        t.log('the copy', copy.pulse.log.slice(-14));
+        throw error;
+      } finally {
+        await copy.switchOff();
+      }
       // Its kernel draws packets to itself that are for the other: the pair may move away from that LAN, once.
       const [owner, ...others] = routers.holders();
       t.deepEqual(others, []);
       t.true(routers.overlapMs() <= LEASE_MS, `${routers.overlapMs()} ms`);
-      t.is(copy.pulse.log.filter(({ code }) => code === 'OWN_ADDRESS_TWICE').length, 1);
-      await copy.switchOff();
-      copy = undefined;
-      const ping = ['-n', '-c', '3', '-i', '0.2', '-W', '1', '-I', CLIENT_ADDRESSES[0], VIP];
-      t.regex((await routers.topology.exec('client', 'ping', ping)).stdout, / 0% packet loss/);
+      await clientIsServed(act);
       await routers.topology.exec('r1', 'ip', ['neigh', 'flush', 'all']);
       await routers.topology.exec('r2', 'ip', ['neigh', 'flush', 'all']);
       await routers.settle(owner as Router);
-    } catch (error) {
-      for (const [name, pulse] of Object.entries({ ...routers.pulses, copy: copy?.pulse }))
-        t.log(name, pulse?.log.slice(-14));
-      throw error;
-    } finally {
-      await copy?.switchOff();
-      await routers.destroy();
-    }
-  });
+    },
+  );

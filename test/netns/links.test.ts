@@ -1,29 +1,15 @@
 // Heartbeat links under what strangers do to them: datagrams that no peer sent, and ICMP that says the peer is not there. Two real
 // pulses in network namespaces. Needs root and `scripts/setup`.
 import { setTimeout as sleep } from 'node:timers/promises';
-import test, { type ExecutionContext } from 'ava';
+import { routersTest, settled } from './act.ts';
 import { addStranger, flood, forgedUnreachable } from './faults.ts';
-import { buildRouters, type Routers } from './routers.ts';
+import type { Routers } from './routers.ts';
 import { buildTools } from './soak-watch.ts';
 
 const [R1, R2] = ['192.0.2.2', '192.0.2.3'];
 /** Thousands of frames at once keep a small machine busy for longer than the default lease, and nothing here is about failover. */
 const CALM_TIMES = { interval: '100ms', lease: '2s', dead: '3s' };
 const [PORT_UNREACHABLE, HOST_UNREACHABLE, FILTERED] = [3, 1, 13];
-
-async function withRouters(t: ExecutionContext, body: (routers: Routers) => Promise<void>): Promise<void> {
-  t.timeout(120_000);
-  const routers = await buildRouters({ prefix: `tp${process.pid}-k1-`, times: CALM_TIMES });
-  try {
-    routers.start('r1');
-    routers.start('r2');
-    await routers.settle('r1');
-    await body(routers);
-  } finally {
-    if (!t.passed) for (const [name, pulse] of Object.entries(routers.pulses)) t.log(name, pulse?.log.slice(-12));
-    await routers.destroy();
-  }
-}
 
 /** Heartbeats that r1 has sent, and those of them that r2 has heard on the clients' LAN. */
 async function sentAndHeard(routers: Routers): Promise<{ sent: number; heard: number }> {
@@ -32,8 +18,12 @@ async function sentAndHeard(routers: Routers): Promise<{ sent: number; heard: nu
   return { sent: one?.counters.sent ?? Number.NaN, heard };
 }
 
-test.serial('forged ICMP that says the peer is not there costs no heartbeat and closes no link', async t => {
-  await withRouters(t, async routers => {
+routersTest(
+  'forged ICMP that says the peer is not there costs no heartbeat and closes no link',
+  { times: CALM_TIMES },
+  async act => {
+    await settled(act);
+    const { t, routers } = act;
     const { topology } = routers;
     const tools = await buildTools();
     const stranger = await addStranger(topology, 'clients', tools.wire);
@@ -62,11 +52,15 @@ test.serial('forged ICMP that says the peer is not there costs no heartbeat and 
     t.deepEqual(routers.holders(), ['r1']);
     await stranger.remove();
     await tools.remove();
-  });
-});
+  },
+);
 
-test.serial("strangers' datagrams never reach pulse, and a peer that restarts is heard again at once", async t => {
-  await withRouters(t, async routers => {
+routersTest(
+  "strangers' datagrams never reach pulse, and a peer that restarts is heard again at once",
+  { times: CALM_TIMES },
+  async act => {
+    await settled(act);
+    const { t, routers } = act;
     const { topology } = routers;
     const tools = await buildTools();
     await flood(topology, tools.wire, { from: 'client', source: '192.0.2.10', target: R1, datagrams: 3_000 });
@@ -85,5 +79,5 @@ test.serial("strangers' datagrams never reach pulse, and a peer that restarts is
       return now?.links.every(link => link.up && link.peerHearsUs) ?? false;
     });
     t.false(routers.pulses.r1?.log.some(line => line.code === 'LINK_ERROR'));
-  });
-});
+  },
+);

@@ -5,25 +5,17 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import test, { type ExecutionContext } from 'ava';
-import { CLIENT_ADDRESSES, type Router, VIP, wallNow } from '../lab/topology.ts';
+import { type Router, wallNow } from '../lab/topology.ts';
+import { type Act, activeIs, clientIsServed, DEAD_MS, logged, routersTest, settled } from './act.ts';
 import { INTERFACES, type Leg, setPlug } from './faults.ts';
-import { buildRouters, type RouterOptions, type Routers } from './routers.ts';
+import type { RouterOptions } from './routers.ts';
 
 const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
-/** D of the default times. */
-const DEAD_MS = 300;
 /** A start listens for longer than VIPs can live without their pulse: alone_keep, L, late lifetimes, D. */
 const LISTEN_MS = 5_000 + 220 + 1_250 + DEAD_MS;
 /** A loaded machine is late. */
 const SPARE_MS = 400;
 const LEGS = ['clients', 'servers', 'cross'] as const;
-let built = 0;
-
-interface Act {
-  readonly t: ExecutionContext;
-  readonly routers: Routers;
-}
 
 /** Without any target: nothing but the addresses themselves tells. */
 function pairTest(
@@ -31,30 +23,7 @@ function pairTest(
   config: NonNullable<RouterOptions['config']>,
   body: (act: Act) => Promise<void>,
 ): void {
-  test.serial(title, async t => {
-    t.timeout(120_000);
-    built += 1;
-    const routers = await buildRouters({
-      prefix: `tp${process.pid}-o${built}-`,
-      scheduling: ['chrt', '--rr', '50'],
-      config,
-    });
-    try {
-      await body({ t, routers });
-    } catch (error) {
-      for (const [name, pulse] of Object.entries(routers.pulses)) t.log(name, pulse?.log.slice(-14));
-      throw error;
-    } finally {
-      await routers.destroy();
-    }
-  });
-}
-
-async function settled({ routers }: Act): Promise<void> {
-  routers.start('r1');
-  routers.start('r2');
-  await routers.settle('r1');
-  await sleep(2 * DEAD_MS);
+  routersTest(title, { config }, body);
 }
 
 const NETWORKS: Readonly<Record<Leg, string>> = { clients: '192.0.2.', servers: '198.51.100.', cross: '203.0.113.' };
@@ -67,23 +36,6 @@ function ownOf(router: Router, leg: Leg): string {
 async function setOwn({ routers }: Act, router: Router, verb: 'add' | 'del', legs: readonly Leg[]): Promise<void> {
   const input = legs.map(leg => `address ${verb} ${ownOf(router, leg)}/24 dev ${INTERFACES[leg]}\n`).join('');
   await routers.topology.exec(router, 'ip', ['-batch', '-'], { input });
-}
-
-async function activeIs({ routers }: Act, router: Router, within: number): Promise<void> {
-  await routers.until(`${router} active`, within, async () => {
-    const snapshot = await routers.snapshot(router);
-    return snapshot?.role === 'active' && snapshot.serving;
-  });
-}
-
-const logged = ({ routers }: Act, router: Router, code: string) =>
-  routers.pulses[router]?.log.filter(line => line.code === code) ?? [];
-
-/** A client reaches the VIP. */
-async function clientIsServed({ t, routers }: Act): Promise<void> {
-  const ping = ['-n', '-c', '3', '-i', '0.2', '-W', '1', '-I', CLIENT_ADDRESSES[0], VIP];
-  const { stdout } = await routers.topology.exec('client', 'ping', ping);
-  t.regex(stdout, / 0% packet loss/);
 }
 
 async function lostOnOnlyLink(act: Act, legs: readonly Leg[]): Promise<void> {

@@ -5,32 +5,13 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { type Snapshot, snapshotSchema } from '../../src/feed/message.ts';
 import { VIP } from '../lab/topology.ts';
-import { buildRouters, groupPids, type RouterOptions, type Routers, signalAll } from './routers.ts';
+import { withRouters } from './act.ts';
+import { groupPids, type Routers, signalAll } from './routers.ts';
 import { buildTools } from './soak-watch.ts';
 import { Lines } from './vipd.netns.ts';
-
-let built = 0;
-
-async function withRouters(
-  t: ExecutionContext,
-  options: Omit<RouterOptions, 'prefix'>,
-  body: (routers: Routers) => Promise<void>,
-): Promise<void> {
-  t.timeout(180_000);
-  built += 1;
-  const routers = await buildRouters({ prefix: `tp${process.pid}-y${built}-`, ...options });
-  let whole = false;
-  try {
-    await body(routers);
-    whole = true;
-  } finally {
-    if (!whole) for (const [name, pulse] of Object.entries(routers.pulses)) t.log(name, pulse?.log.slice(-12));
-    await routers.destroy();
-  }
-}
 
 const active = (routers: Routers, router: 'r1' | 'r2') =>
   routers.until(`${router} active`, 20_000, async () => (await routers.snapshot(router))?.serving === true);

@@ -2,27 +2,9 @@
 // what does not, what is told. Needs root and `scripts/setup`.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import anyTest, { type TestFn } from 'ava';
 import type { Router } from '../lab/topology.ts';
-import { buildRouters, groupPids, type Routers, signalAll } from './routers.ts';
-
-const test = anyTest as TestFn<{ routers: Routers }>;
-let built = 0;
-
-test.beforeEach(async t => {
-  built += 1;
-  const routers = await buildRouters({ prefix: `tl${process.pid}-${built}-` });
-  t.context = { routers };
-  routers.start('r1');
-  routers.start('r2');
-  await routers.settle('r1');
-});
-
-test.afterEach.always(async t => {
-  if (!t.passed)
-    for (const [name, pulse] of Object.entries(t.context.routers?.pulses ?? {})) t.log(name, pulse?.log.slice(-12));
-  await t.context.routers?.destroy();
-});
+import { routersTest, settled } from './act.ts';
+import { groupPids, type Routers, signalAll } from './routers.ts';
 
 const pause = (ms: number) => new Promise(resolve => setTimeout(resolve, ms));
 
@@ -58,8 +40,9 @@ async function timesIn(routers: Routers, router: Router): Promise<Record<string,
 const gateOf = async (routers: Routers, router: Router) =>
   (await routers.topology.exec(router, 'nft', ['list', 'table', 'netdev', 'tandem_gate'])).stdout;
 
-test.serial('longer times on one router, then on the other, and back: the VIP stays', async t => {
-  const { routers } = t.context;
+routersTest('longer times on one router, then on the other, and back: the VIP stays', {}, async act => {
+  await settled(act);
+  const { t, routers } = act;
   const text = readFileSync(join(routers.directory, 'tandem.yaml'), 'utf8');
   const slower = (config: string) =>
     config
@@ -98,12 +81,13 @@ test.serial('longer times on one router, then on the other, and back: the VIP st
   for (const router of ['r1', 'r2'] as const) {
     t.is(codesOf(routers, router, 'LEASE_EXPIRED').length, 0);
     const counters = (await routers.snapshot(router))?.counters;
-    t.is(counters?.lateLoops ?? 0, 0, 'reading delays no heartbeat');
+    t.is(counters?.lateLoops, 0, 'reading delays no heartbeat');
   }
 });
 
-test.serial('a mistake in the file is told and changes nothing; what needs a restart is named', async t => {
-  const { routers } = t.context;
+routersTest('a mistake in the file is told and changes nothing; what needs a restart is named', {}, async act => {
+  await settled(act);
+  const { t, routers } = act;
   const before = await routers.snapshot('r1');
   const file = join(routers.directory, 'tandem.yaml');
   const text = readFileSync(file, 'utf8');

@@ -1,56 +1,19 @@
 // A pair of which one router or both can hold only a part of the VIPs: IPv6 disabled on an interface, an interface that is not there, an
 // address that the kernel refuses. Two real pulses in network namespaces. Needs root and `scripts/setup`.
 import { setTimeout as sleep } from 'node:timers/promises';
-import test, { type ExecutionContext } from 'ava';
 import type { Snapshot } from '../../src/feed/message.ts';
-import { CLIENT_ADDRESSES, GATEWAY, GATEWAY6, type Router, VIP, VIP6, wallNow } from '../lab/topology.ts';
-import { buildRouters, type RouterOptions, type Routers } from './routers.ts';
+import { GATEWAY, GATEWAY6, ROUTERS, type Router, VIP, VIP6, wallNow } from '../lab/topology.ts';
+import { type Act, activeIs, clientIsServed, DEAD_MS, logged, routersTest, settled } from './act.ts';
+import type { RouterOptions } from './routers.ts';
 
-/** D of the default times. */
-const DEAD_MS = 300;
 /** vipd looks this often where the kernel tells nothing. */
 const LOOK_MS = 1_000;
 /** A loaded machine is late. */
 const SPARE_MS = 600;
-const ROUTERS = ['r1', 'r2'] as const;
 const SERVICES = `services:
   ftp: { vip: ${VIP}, servers_lan: servers, mark: 21, servers: { s1: { address: 198.51.100.11 } } }
   ftp6: { vip: "${VIP6}", servers_lan: servers, mark: 22, servers: { s1: { address: "2001:db8:2::11" } } }
 `;
-let built = 0;
-
-interface Act {
-  readonly t: ExecutionContext;
-  readonly routers: Routers;
-}
-
-function pairTest(title: string, options: Partial<RouterOptions>, body: (act: Act) => Promise<void>): void {
-  test.serial(title, async t => {
-    t.timeout(120_000);
-    built += 1;
-    const routers = await buildRouters({
-      prefix: `tp${process.pid}-u${built}-`,
-      scheduling: ['chrt', '--rr', '50'],
-      config: { ipv6: true },
-      ...options,
-    });
-    try {
-      await body({ t, routers });
-    } catch (error) {
-      for (const [name, pulse] of Object.entries(routers.pulses)) t.log(name, pulse?.log.slice(-14));
-      throw error;
-    } finally {
-      await routers.destroy();
-    }
-  });
-}
-
-async function settled({ routers }: Act): Promise<void> {
-  for (const router of ROUTERS) routers.start(router);
-  await routers.settle('r1');
-  await sleep(2 * DEAD_MS);
-}
-
 const ipv6 = ({ routers }: Act, router: Router, name: string, what: 'on' | 'off') =>
   routers.topology.exec(router, 'sysctl', ['-qw', `net.ipv6.conf.${name}.disable_ipv6=${what === 'off' ? 1 : 0}`]);
 
@@ -67,25 +30,10 @@ async function holds(act: Act, router: Router, addresses: readonly string[], wit
   });
 }
 
-async function activeIs({ routers }: Act, router: Router, within: number): Promise<Snapshot> {
-  let last: Snapshot | undefined;
-  await routers.until(`${router} active`, within, async () => {
-    last = await routers.snapshot(router);
-    return last?.role === 'active' && last.serving;
-  });
-  return last as Snapshot;
-}
-
 const obstacleOf = (snapshot: Snapshot | undefined, address: string) =>
   snapshot?.vips.find(vip => vip.address === address)?.obstacle;
-const logged = ({ routers }: Act, router: Router, code: string) =>
-  routers.pulses[router]?.log.filter(line => line.code === code) ?? [];
-
-async function pingVip({ t, routers }: Act, vip: string): Promise<void> {
-  const options = ['-n', '-c', '3', '-i', '0.2', '-W', '1'];
-  const from = vip === VIP ? ['-I', CLIENT_ADDRESSES[0]] : [];
-  const { stdout } = await routers.topology.exec('client', 'ping', [...options, ...from, vip]);
-  t.regex(stdout, / 0% packet loss/);
+function pairTest(title: string, options: Omit<RouterOptions, 'prefix'>, body: (act: Act) => Promise<void>): void {
+  routersTest(title, { config: { ipv6: true }, ...options }, body);
 }
 
 pairTest('IPv6 disabled on both: IPv4 is served on; enabled again, IPv6 is added within the term', {}, async act => {
@@ -99,7 +47,7 @@ pairTest('IPv6 disabled on both: IPv4 is served on; enabled again, IPv6 is added
   await ipv6(act, 'r1', 'c0', 'off');
   await holds(act, 'r1', [VIP, GATEWAY, GATEWAY6], 2_000);
   await sleep(3_000);
-  await pingVip(act, VIP);
+  await clientIsServed(act, VIP);
   const partly = await activeIs(act, 'r1', 1_000);
   t.is(partly.epoch, epoch);
   t.deepEqual(partly.units, { able: 3, all: 4 });
@@ -109,7 +57,7 @@ pairTest('IPv6 disabled on both: IPv4 is served on; enabled again, IPv6 is added
   await ipv6(act, 'r1', 'c0', 'on');
   await routers.topology.exec('r1', 'ip', ['address', 'add', '2001:db8:1::2/64', 'dev', 'c0', 'nodad']);
   await holds(act, 'r1', [VIP, GATEWAY, VIP6, GATEWAY6], LOOK_MS + SPARE_MS);
-  await pingVip(act, VIP6);
+  await clientIsServed(act, VIP6);
   const whole = await activeIs(act, 'r1', 1_000);
   t.is(whole.epoch, epoch, 'the same term');
   t.true(whole.vips.every(({ held }) => held));
@@ -129,7 +77,7 @@ pairTest('a standby whose IPv6 is disabled takes over what it can, at once', {},
   t.true(heldAfter < DEAD_MS + SPARE_MS, `${heldAfter} ms`);
   t.deepEqual(await kernelHas(act, 'r2'), [VIP, GATEWAY, GATEWAY6]);
   t.deepEqual(logged(act, 'r2', 'CLAIM_FAILED'), []);
-  await pingVip(act, VIP);
+  await clientIsServed(act, VIP);
   await ipv6(act, 'r2', 'c0', 'on');
   await holds(act, 'r2', [VIP, GATEWAY, VIP6, GATEWAY6], LOOK_MS + SPARE_MS);
 });
@@ -168,7 +116,7 @@ pairTest('the interface of the VIPs is deleted on the owner: the peer takes all'
   await sleep(3_000);
   t.is(routers.goneAt('r2', at), undefined);
   t.is(obstacleOf(await routers.snapshot('r1'), VIP), 'there is no interface c0');
-  await pingVip(act, VIP);
+  await clientIsServed(act, VIP);
 });
 
 pairTest('an interface that comes late: its addresses are added within the term', {}, async act => {
@@ -217,7 +165,7 @@ pairTest(
       const snapshot = await activeIs(act, 'r1', 1_000);
       t.regex(obstacleOf(snapshot, GATEWAY6) ?? '', /^IPv6 is off on s0/);
       t.regex(obstacleOf(snapshot, VIP6) ?? '', /^what it is served together with cannot be held: IPv6 is off on s0/);
-      await pingVip(act, VIP);
+      await clientIsServed(act, VIP);
       await ipv6(act, 'r1', 's0', 'on');
       await holds(act, 'r1', [VIP, GATEWAY, VIP6, GATEWAY6], LOOK_MS + SPARE_MS);
     } finally {

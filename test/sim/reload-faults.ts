@@ -8,7 +8,7 @@ import { type Fault, FOREVER } from './fault.ts';
 import { R1, R2 } from './network.ts';
 import { Random } from './random.ts';
 import type { Plan } from './schedule.ts';
-import { bySilence, type Single } from './singles.ts';
+import { bySilence, pickKind, type Single } from './singles.ts';
 import type { RouterOptions, WorldOptions } from './world.ts';
 
 /** Share of schedules with a reload. */
@@ -164,7 +164,7 @@ export function withReloads(plan: Plan, only?: string): Plan {
   const deadMs = Math.max(...[...world.routers.map(({ settings }) => settings), ...world.reloads].map(t => t.deadMs));
   if (only !== undefined || plan.kind !== 'chaos' || random.chance(0.3)) {
     const made = singles(draw).map(make => make(random, world, deadMs));
-    const { kind, faults, expects } = made.find(one => one.kind === only) ?? random.pick(made);
+    const { kind, faults, expects } = pickKind(random, made, only);
     return { ...plan, world, settled: true, kind, faults, expects };
   }
   const added = reloads(random, deadMs, draw);

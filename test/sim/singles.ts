@@ -8,6 +8,18 @@ import type { WorldOptions } from './world.ts';
 
 export type Single = (random: Random, world: WorldOptions, deadMs: number) => Pick<Plan, 'kind' | 'faults' | 'expects'>;
 
+/** Any of them, or the one of this kind. */
+export function pickKind<T extends { readonly kind: string }>(
+  random: Random,
+  made: readonly T[],
+  only: string | undefined,
+): T {
+  if (only === undefined) return random.pick(made);
+  const found = made.find(({ kind }) => kind === only);
+  if (!found) throw new Error(`no kind of schedule is called "${only}"`);
+  return found;
+}
+
 const roundMs = (world: WorldOptions) =>
   Math.max(...world.routers.map(({ settings }) => Math.max(5, Math.min(25, settings.intervalMs / 2))));
 const slowest = (world: WorldOptions, field: 'intervalMs' | 'leaseMs') =>

@@ -4,7 +4,7 @@ import type { Fault, Who } from './fault.ts';
 import { FOREVER } from './fault.ts';
 import { Random } from './random.ts';
 import type { Plan } from './schedule.ts';
-import { bySilence, type Single } from './singles.ts';
+import { bySilence, pickKind, type Single } from './singles.ts';
 import type { RouterOptions, WorldOptions } from './world.ts';
 
 /** Share of schedules with such a pair. */
@@ -181,11 +181,10 @@ export function withUnitFaults(plan: Plan, only?: string): Plan {
   if (only === undefined && plan.kind === 'chaos')
     return { ...plan, world, faults: [...plan.faults, ...drawn(random, deadMs)] };
   const made = UNIT_SINGLES.map(make => make(random, world, deadMs));
-  const { kind, faults, expects } = made.find(one => one.kind === only) ?? random.pick(made);
+  const { kind, faults, expects } = pickKind(random, made, only);
   return { ...plan, world, settled: true, kind, faults, expects };
 }
 
 export function isUnitKind(kind: string | undefined): boolean {
-  if (kind === undefined) return false;
-  return UNIT_KINDS.includes(kind);
+  return kind !== undefined && UNIT_KINDS.includes(kind);
 }

@@ -24,6 +24,8 @@ async function withDirectors(
   built += 1;
   const routers = await buildRouters({ prefix: `tp${process.pid}-p${built}-`, times: CALM_TIMES });
   let directors: Directors | undefined;
+  // A test that throws has not failed yet when the logs are to be shown.
+  let isThrough = false;
   try {
     for (const router of ROUTERS) routers.start(router);
     await routers.settle('r1');
@@ -35,20 +37,27 @@ async function withDirectors(
       await routers.until(`${router} watches`, 20_000, async () => watches(routers, router));
     }
     await body(routers, directors);
+    isThrough = t.passed;
   } finally {
-    if (!t.passed)
+    if (!isThrough)
       for (const name of ROUTERS)
-        t.log(
-          name,
-          directors?.[name].log
-            .slice(-16)
-            .map(
-              ({ ts, code, target, reason, problem }) =>
-                `${ts} ${code} ${target ?? ''} ${reason ?? ''} ${problem ?? ''}`,
-            ),
-        );
+        for (const { log } of [routers.pulses[name], directors?.[name]].flatMap(each => each ?? []))
+          t.log(name, log.slice(-16).map(inOneLine));
     await routers.destroy();
   }
+}
+
+function inOneLine({
+  ts,
+  code,
+  target,
+  reason,
+  change,
+  problem,
+  repairs,
+  tookMs,
+}: PulseProcess['log'][number]): string {
+  return [ts, code, target, change, reason, problem, repairs, tookMs].filter(value => value !== undefined).join(' ');
 }
 
 /** The child of the director listens to nftables. */

@@ -145,6 +145,16 @@ test('lost rules are put in again and vipd is told to renew; a repair that fails
   t.deepEqual(codes(rig), ['PACKET_LEASE_ON', 'PACKET_LEASE_REPAIRED', 'PACKET_LEASE_OFF', 'PACKET_LEASE_ON']);
 });
 
+test('rules lost again while they are put in are put in once more', async t => {
+  const rig = await rigFor(t);
+  const gate = await rig.open();
+  const repairs = () => codes(rig).filter(code => code === 'PACKET_LEASE_REPAIRED').length;
+  for (const lost of ['table', 'table', 'table']) gate.hear({ type: 'gate', lost }, () => undefined);
+  await until(() => repairs() === 2);
+  t.is(repairs(), 2, 'all that was told during the first one is one more');
+  await gate.close();
+});
+
 test('at the end the table goes, unless addresses stay in the kernel', async t => {
   const rig = await rigFor(t);
   const holding = await rig.open();

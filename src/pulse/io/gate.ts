@@ -93,7 +93,10 @@ class RunningGate implements Gate {
   readonly #options: GateOptions;
   #holding = false;
   #off = false;
+  #closed = false;
   #repairing = false;
+  /** Told during a repair that may have been past it; vipd says it again only after a second. */
+  #lostMeanwhile: (() => void) | undefined;
   #repair: Promise<void> = Promise.resolve();
   #retimed: Promise<void> = Promise.resolve();
   readonly #names: NodeJS.Timeout;
@@ -111,24 +114,29 @@ class RunningGate implements Gate {
   hear(message: VipdMessage, say: (line: string) => void): void {
     if (message.type === 'held' || (message.type === 'hello' && message.held > 0)) this.#holding = true;
     if (message.type === 'released' || message.type === 'expired') this.#holding = false;
-    if (message.type !== 'gate' || this.#repairing) return;
+    if (message.type === 'gate') this.#startRepair(message.lost, say);
+  }
+
+  #startRepair(what: string, say: (line: string) => void): void {
+    if (this.#closed) return;
+    if (this.#repairing) {
+      this.#lostMeanwhile = () => this.#startRepair(what, say);
+      return;
+    }
     this.#repairing = true;
-    this.#repair = this.#repairNow(message.lost, say).finally(() => {
+    this.#repair = this.#repairNow(what, say).finally(() => {
       this.#repairing = false;
+      const again = this.#lostMeanwhile;
+      this.#lostMeanwhile = undefined;
+      again?.();
     });
   }
 
   /** A chain stays with the interface, or with the name, as the kernel's version has it: it is put in anew under the new name. */
   async #followNames(): Promise<void> {
-    if (this.#repairing || this.#off) return;
-    this.#repairing = true;
-    this.#repair = (async () => {
-      // The sets are kept, so that the lease that runs goes on: nothing is to be said to vipd.
-      if (await this.#shell.namesChanged().catch(() => false)) await this.#repairNow('names', () => undefined);
-    })().finally(() => {
-      this.#repairing = false;
-    });
-    await this.#repair;
+    if (this.#repairing || this.#off || !(await this.#shell.namesChanged().catch(() => false))) return;
+    // The sets are kept, so that the lease that runs goes on: nothing is to be said to vipd.
+    if (!this.#repairing && !this.#off) this.#startRepair('names', () => undefined);
   }
 
   async #repairNow(what: string, say: (line: string) => void): Promise<void> {
@@ -166,6 +174,7 @@ class RunningGate implements Gate {
 
   async close(): Promise<void> {
     clearInterval(this.#names);
+    this.#closed = true;
     await Promise.all([this.#repair, this.#retimed]);
     if (!this.#holding) await this.#shell.remove(timeLeft());
   }

@@ -6,7 +6,7 @@
 
 import { type At, after, between, ms } from '../units/duration.ts';
 import { formatEpoch } from '../units/epoch.ts';
-import type { VipdMessage } from '../vip/protocol.ts';
+import { PROBE_WINDOW_MS_MAX, type VipdMessage } from '../vip/protocol.ts';
 import { peerMac } from './judgement.ts';
 import type { Machine } from './machine.ts';
 import { peerLacksUnits } from './units.ts';
@@ -70,9 +70,10 @@ export function nextRound(
   const round = (check?.round ?? 0) + 1;
   const seen = check?.term === term ? before.map((one, index) => afterRound(one, index, check.alone)) : before;
   const alone = suspectOf(seen, check);
+  const windowMs = Math.min(intervalMs, PROBE_WINDOW_MS_MAX);
   const probes = [...addressLans.keys()]
     .filter(index => alone === undefined || index === alone)
-    .map(index => ({ id: IDS_FROM + round, index, mac: peerMac(machine, index), windowMs: intervalMs }));
+    .map(index => ({ id: IDS_FROM + round, index, mac: peerMac(machine, index), windowMs }));
   return { check: { round, askedAt: now, term, seen, alone, aloneLast: alone ?? check?.aloneLast ?? -1 }, probes };
 }
 

@@ -107,6 +107,9 @@ export function releaseLine(seq: number, epoch: Epoch, will: boolean): string {
   return `release ${seq} ${formatEpoch(epoch)} ${will ? 'will' : 'quiet'}`;
 }
 
+/** The longest that vipd takes (native/command.c); a longer one is refused as a bad command. */
+export const PROBE_WINDOW_MS_MAX = 1_000;
+
 /** `windowMs`: how long vipd waits for an echo before it tells the silence. */
 export function probeLine(id: number, index: number, mac: string | undefined, windowMs: number): string {
   return `probe ${id} ${index} ${mac ?? '-'} ${Math.ceil(windowMs)}`;

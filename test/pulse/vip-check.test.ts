@@ -3,6 +3,7 @@ import test from 'ava';
 import type { Settings } from '../../src/pulse/machine.ts';
 import { findingsOf, hear, nextRound, type VipCheck } from '../../src/pulse/vip-check.ts';
 import { type At, after, ms } from '../../src/units/duration.ts';
+import { PROBE_WINDOW_MS_MAX } from '../../src/vip/protocol.ts';
 import { Driver, PEER_MAC } from './driver.ts';
 
 const STEP_MS = 10;
@@ -83,3 +84,17 @@ test('one address of several that lets nothing in is told, also behind a limit',
   const owner = new Owner(4).run(ANSWERED, limit).run(20_000, (index, at) => limit(index, at) && hole(index));
   t.deepEqual(owner.silent, [2]);
 });
+
+for (const [intervalMs, windowMs] of [
+  [100, 100],
+  [5_000, PROBE_WINDOW_MS_MAX],
+] as const)
+  test(`a heartbeat every ${intervalMs} ms: vipd is asked to wait ${windowMs} ms, which it accepts`, t => {
+    const { machine, now } = Driver.standby({
+      intervalMs: ms(intervalMs),
+      leaseMs: ms(3 * intervalMs),
+      deadMs: ms(4 * intervalMs),
+    });
+    const probes = nextRound(undefined, machine, now as At)?.probes ?? [];
+    t.deepEqual(new Set(probes.map(probe => probe.windowMs)), new Set([windowMs]));
+  });

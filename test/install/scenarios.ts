@@ -127,10 +127,13 @@ async function uninstall(lab: Lab, pair: DebianPair, before: Readonly<Record<Rou
   for (const router of ['r1', 'r2'] as const)
     assert.deepEqual(after[router].split('\n'), before[router].split('\n'), router);
   const left = await pair.both(machine =>
-    machine.exec('systemctl is-system-running; ls /run/tandem /etc/tandem; pgrep -fa "[t]andem/|vipd" || true'),
+    machine.exec(`systemctl is-system-running
+ls /run/tandem /etc/tandem
+pgrep -fa "[t]andem/|vipd"
+systemctl --failed --no-legend --plain | cut -d' ' -f1 | xargs -r journalctl --no-pager -n 30 -u || true`),
   );
   for (const router of ['r1', 'r2'] as const)
-    assert.doesNotMatch(left[router], /degraded|\.sock|vipd|main\.js/, `left on ${router}`);
+    assert.doesNotMatch(left[router], /degraded|\.sock|vipd|main\.js/, `left on ${router}:\n${left[router]}`);
   lab.say('uninstalled: files, rules, IPVS and settings are as they were');
 }
 

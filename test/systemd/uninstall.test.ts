@@ -1,6 +1,6 @@
 // scripts/uninstall and the kernel: what Tandem has put in goes, each thing said; what others have put in stays. In a network
 // namespace of its own; needs root. This kernel may have no IPVS, so ipvsadm is a stand-in that knows a few services.
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { claimOwned, NOTHING_OWNED } from '../../src/director/owned.ts';
@@ -43,6 +43,8 @@ test('what Tandem put into the kernel is taken out and said one by one; what oth
   const [runDir, bin, calls] = [join(directory, 'run'), join(directory, 'bin'), join(directory, 'calls')];
   for (const path of [runDir, bin]) await mkdir(path);
   await writeFile(join(runDir, 'director-owned.json'), note());
+  // What pulse leaves behind when it ends as the last owner.
+  for (const file of ['gate.json', 'vipd.state', 'pulse.sock']) await writeFile(join(runDir, file), '');
   await writeFile(join(bin, 'ipvsadm'), IPVSADM, { mode: 0o755 });
   const script = `set -e
     ip link add tandem-sync0 type veth peer name tandem-sync1
@@ -71,4 +73,5 @@ test('what Tandem put into the kernel is taken out and said one by one; what oth
   t.regex(stdout, /\ntable inet mine\n0\n1\n32768 60999\n0\n$/);
   const made = (await readFile(calls, 'utf8')).split('\n').filter(line => /-D|--stop/.test(line));
   t.deepEqual(made, ['ipvsadm --stop-daemon master', 'ipvsadm -D -f 21'], 'the rest is gone already or not ours');
+  await t.throwsAsync(access(runDir), { code: 'ENOENT' });
 });

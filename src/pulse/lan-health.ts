@@ -100,6 +100,12 @@ export function lansAlive(machine: Machine, now: At): boolean {
   return machine.settings.lans.every((lan, index) => !lan.vips || works(index));
 }
 
+/** The LAN of an address works here and, as far as the peer says, there: a question on it is answered if the peer serves. */
+export function answerIsDue({ settings, lanHealth, peer }: Machine, address: number): boolean {
+  const lan = settings.addressLans[address];
+  return lan !== undefined && lanHealth[lan]?.dead !== true && (peer.last?.fitness ?? 0) >= ALL_LANS;
+}
+
 /** What a LAN with virtual addresses lacks by the kernel's own word, not by what is concluded from silence; undefined: nothing. */
 export function lanLostForSure(machine: Machine, now: At): string | undefined {
   for (const [lan, { name, vips }] of machine.settings.lans.entries()) {

@@ -3,6 +3,7 @@
 // and bars no takeover. DESIGN.md invariant 4. Pure.
 import { type At, after, between, type Ms, ms } from '../units/duration.ts';
 import { deadMs, suspectAt } from './judgement.ts';
+import { answerIsDue } from './lan-health.ts';
 import type { Machine } from './machine.ts';
 import { isServing } from './peer.ts';
 import { isBlind, MISSES } from './proof-view.ts';
@@ -40,8 +41,8 @@ function paceMs(machine: Machine): Ms {
 export function noteProof(turn: Turn, id: number, address: number, answered: boolean): void {
   const { proof, peer } = turn.machine;
   const before = proof.misses[address];
-  // Which of them a peer lacks that cannot hold all is not known here.
-  if (!answered && peerLacksUnits(turn.machine)) return;
+  // Which of them a peer lacks that cannot hold all is not known here. Where no answer can come, none is missing.
+  if (!answered && (peerLacksUnits(turn.machine) || !answerIsDue(turn.machine, address))) return;
   if (before === undefined || (!answered && (id !== proof.id || !isServing(peer) || !lately(turn)))) return;
   const count = answered ? 0 : Math.min(MISSES, before + 1);
   if (count === before) return;

@@ -98,8 +98,9 @@ function serving(r1: Snapshot, r2: Snapshot): Router | undefined {
 }
 
 function servesAlone(one: Snapshot, other: Snapshot): boolean {
+  // A link that was cut for a moment may stay silent for a second after, until ARP asks again.
   const hears = ({ links }: Snapshot): boolean =>
-    links.every(({ heardMsAgo }) => heardMsAgo !== null && heardMsAgo < 400);
+    links.every(({ heardMsAgo }) => heardMsAgo !== null && heardMsAgo < 200);
   const whole = ({ vips, lans, isolated }: Snapshot): boolean =>
     !isolated && vips.every(({ linkUp }) => linkUp) && lans.every(({ dead }) => !dead);
   return (

@@ -17,6 +17,20 @@ test('a peer that serves and answers no probe makes the probe blind, once told; 
   t.is(driver.events.filter(code => code === 'PROBE_SEES').length, 2);
 });
 
+for (const [what, cut] of [
+  ['this router', (d: Driver) => d.vipd({ type: 'link', index: 0, up: false, mac: '02:00:00:00:01:01' })],
+  ['the peer', (d: Driver) => Object.assign(d, { peer: { ...d.peer, fitness: 1 } })],
+] as const)
+  test(`a LAN that is dead at ${what} makes no probe blind`, t => {
+    const driver = Driver.standby();
+    driver.run(20_000);
+    cut(driver);
+    driver.peerAnswers = false;
+    driver.run(20_000);
+    const blind = driver.events.filter(code => code === 'PROBE_BLIND').length;
+    t.is(blind, what === 'the peer' ? 0 : 1, 'only the address of the LAN that works');
+  });
+
 test('a blind probe bars no takeover', t => {
   const driver = Driver.standby();
   driver.peerAnswers = false;

@@ -76,17 +76,20 @@ interface Settled {
 
 /**
  * Which router serves, once exactly one does, each hears the other on every link, and that has been so for a while (what was under way when
- * the fault healed has then come to its end); undefined when that never came.
+ * the fault healed has then come to its end); undefined when that never came. A snapshot may be a second old, so that only those of after
+ * the while tell.
  */
 export async function settled(routers: Routers): Promise<Settled | undefined> {
   const end = Date.now() + SETTLED_WITHIN_MS;
-  let now: Settled | undefined;
+  let now: (Settled & { seen?: readonly (number | undefined)[] }) | undefined;
   while (Date.now() < end) {
     const [r1, r2] = await Promise.all(ROUTERS.map(router => routers.snapshot(router)));
     const active = r1 && r2 ? serving(r1, r2) : undefined;
+    const seen = [r1?.seq, r2?.seq];
     if (active === undefined) now = undefined;
     else if (now?.active !== active) now = { active, at: Date.now() };
-    else if (Date.now() - now.at >= QUIET_MS) return now;
+    else if (now.seen?.every((old, router) => old !== seen[router])) return { active, at: now.at };
+    else if (now.seen === undefined && Date.now() - now.at >= QUIET_MS) now = { ...now, seen };
     await sleep(POLL_MS);
   }
   return undefined;

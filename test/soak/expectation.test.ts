@@ -39,3 +39,10 @@ test('with the packet lease a router whose every process is dead stops serving w
   t.false(gated.events.has('LINKS_BROKEN'), 'it does not answer any more');
   t.true(ungated.events.has('LINKS_BROKEN'));
 });
+
+test('lost heartbeats make a LAN dead only where no target tells more', t => {
+  const cut = (legs: ('clients' | 'servers' | 'cross')[]) =>
+    expectationOf({ kind: 'cut', who: 'active', legs, directions: ['in'], forMs: 2_000 }, TIMES, true).events;
+  t.true(cut(['cross']).has('LAN_DEAD'));
+  t.false(cut(['clients', 'servers']).has('LAN_DEAD'));
+});

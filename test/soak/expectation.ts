@@ -63,7 +63,8 @@ export function expectationOf(fault: Fault, times: Times, gated: boolean): Expec
     case 'flap':
       return carrier(fault, expect, { still, moving });
     case 'cut':
-      return expect(still, ['LINKS_BROKEN']);
+      // Nothing but heartbeats tells whether the cross LAN lives: those that come in and echo none of ours for long say that it does not.
+      return expect(still, fault.legs.includes('cross') ? ['LINKS_BROKEN', 'LAN_DEAD'] : ['LINKS_BROKEN']);
     case 'vip-removed':
       return expect(still, [], [['VIP_REPAIRED']]);
     case 'foreign-claim':

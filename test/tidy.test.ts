@@ -149,6 +149,20 @@ test('pulse never waits: its loop awaits nothing', t => {
   t.notRegex(loop?.text ?? '', /\bawait\b|Sync\(/);
 });
 
+test('every time that the election goes by is on one page, src/pulse/timing.ts', t => {
+  // A constant that is a time or a number of H, D or W, and a number times a time.
+  const derived =
+    /\bconst \w+_(MS|DEADS|INTERVALS|LEASES)(_MIN|_MAX)?\b|\b[\d.]+ \* (\w+\()?[\w.]*(Ms|interval|lease|dead)\b|(Ms|interval|lease|dead)\)? [*/] [\d.]/;
+  const elsewhere = (path: string) => /^pulse\/(timing|loop|main|rehearsal)\.ts$/.test(path) || /\/io\//.test(path);
+  const wrong = FILES.filter(({ path }) => folderOf(path) === 'pulse' && !elsewhere(path)).flatMap(({ path, text }) =>
+    text
+      .split('\n')
+      .filter(line => derived.test(line) && !/^\s*(\/\/|\*|\/\*)/.test(line))
+      .map(line => `${path}: ${line.trim()}`),
+  );
+  t.deepEqual(wrong, []);
+});
+
 test('every source file opens with a comment that says what it is', t => {
   t.deepEqual(
     FILES.filter(file => !/^(#!.*\n)?\/\//.test(file.text)).map(file => file.path),

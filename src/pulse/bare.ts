@@ -1,17 +1,16 @@
 // What a router makes of vipd's word on its own addresses: an owner that cannot speak lets go before the peer may take over and does not
 // defend; one that can speak again listens first. Pure.
 import type { Fields } from '../log/event.ts';
-import { type At, after, ms } from '../units/duration.ts';
+import { type At, after } from '../units/duration.ts';
 import type { Epoch } from '../units/epoch.ts';
 import type { FixedState, VipdMessage } from '../vip/protocol.ts';
 import { fitPeerHeard, peerMac } from './judgement.ts';
 import type { Machine, PulseEvent } from './machine.ts';
 import { bareLimitAt, hasWrongName, isBare } from './own.ts';
+import { introduction } from './timing.ts';
 import { becomeStandby, endPause, giveUp, renew, report, sendNow, setCondition, type Turn, update } from './turn.ts';
 import { unheardPeerMayTake } from './witness-force.ts';
 
-/** As long as a start listens for a peer that is there. */
-const LISTEN_INTERVALS = 3;
 const MUTE = 'no heartbeat link has its own address any more, or this host has the peer’s';
 
 export function hearFixed(turn: Turn, { index, state }: VipdMessage & { type: 'fixed' }): void {
@@ -94,7 +93,7 @@ export function hearBound(turn: Turn, { link, problem }: PulseEvent & { type: 'b
 export function listenAnew(turn: Turn): void {
   const { state, settings } = turn.machine;
   if (state.role === 'active' || state.role === 'handing-over') return;
-  update(turn, { blindUntil: after(turn.now, ms(LISTEN_INTERVALS * settings.intervalMs)) });
+  update(turn, { blindUntil: after(turn.now, introduction(settings.intervalMs)) });
   if (state.role === 'standby') update(turn, { state: { ...state, probing: undefined, vacantSince: undefined } });
 }
 

@@ -2,16 +2,10 @@
 // whose heartbeats are lost while its claims are heard, the lower ranked lets go. DESIGN.md invariants 4 and 6. Pure.
 import { type At, between } from '../units/duration.ts';
 import type { ForeignAnswer, ForeignClaim, Machine } from './machine.ts';
+import { ANSWERER_NEWS_MS, CLAIMS_WITHIN_MS, STAND_DOWN_MS, TOLD_MS } from './timing.ts';
 
-/** Claims this close together count for standing down. */
-const CLAIMS_WITHIN_MS = 10_000;
+/** So many claims within CLAIMS_WITHIN_MS, and a router stands down. */
 const CLAIMS_MAX = 3;
-/** How long the addresses are left alone then. */
-const STAND_DOWN_MS = 30_000;
-/** How long a third machine is told of after its last word. */
-const TOLD_MS = 60_000;
-/** The same answerer is news again after this long. */
-const NEWS_MS = 10_000;
 
 export interface Claim {
   readonly address: number;
@@ -43,7 +37,7 @@ export function withAnswer(
   now: At,
 ): { readonly machine: Machine; readonly news: boolean } {
   const { answerer } = machine;
-  const news = answerer?.mac !== answer.mac || between(answerer.toldAt, now) >= NEWS_MS;
+  const news = answerer?.mac !== answer.mac || between(answerer.toldAt, now) >= ANSWERER_NEWS_MS;
   const toldAt = news ? now : answerer.toldAt;
   return { machine: { ...machine, answerer: { ...answer, heardAt: now, toldAt } }, news };
 }

@@ -1,27 +1,23 @@
 // A second machine that runs as this router: a copy of its disk, or both halves of a swap. It has the same name, key and addresses, so
 // neither the peer nor a client can tell the two apart, and each would hold the VIPs against the other. Whoever starts asks whether
 // another vipd has its own addresses; whoever comes later says nothing and claims nothing until that one has gone. Pure.
-import { after, ms } from '../units/duration.ts';
+import { after } from '../units/duration.ts';
 import type { VipdMessage } from '../vip/protocol.ts';
 import { listenAnew } from './bare.ts';
 import type { Copy } from './own.ts';
+import { askEvery, copyGoneAfter } from './timing.ts';
 import { emit, endPause, report, type Turn, update } from './turn.ts';
-
-/** In dead times: how far apart the questions are. */
-const EVERY_DEADS = 3;
 
 export function tickCopy(turn: Turn): void {
   const { state, own, settings, vipdLostAt } = turn.machine;
   const { copy } = own;
   if (vipdLostAt !== undefined || turn.now < copy.askAt) return;
   if (state.role !== 'starting' && copy.mac === undefined) return;
-  const everyMs = EVERY_DEADS * settings.deadMs;
-  // Two questions in a row: a frame may be lost.
-  if (copy.mac !== undefined && copy.heardAt < copy.askAt - 2 * everyMs) return gone(turn, copy);
+  if (copy.mac !== undefined && copy.heardAt < copy.askAt - copyGoneAfter(settings.deadMs)) return gone(turn, copy);
   const asked = [...settings.fixed.entries()].flatMap(([index, { side, serves }]) =>
     side === 'own' && serves ? [index] : [],
   );
-  note(turn, { ...copy, askAt: after(turn.now, ms(everyMs)) });
+  note(turn, { ...copy, askAt: after(turn.now, askEvery(settings.deadMs)) });
   if (asked.length > 0) emit(turn, { type: 'resolve', fixed: asked });
 }
 

@@ -4,6 +4,7 @@ import type { At } from '../units/duration.ts';
 import { deadMs, isIsolated } from './judgement.ts';
 import { judgeLans } from './lan-health.ts';
 import type { Machine } from './machine.ts';
+import { goneAfter } from './timing.ts';
 import { becomeStandby, giveUp, report, setCondition, type Turn, update } from './turn.ts';
 import { cutOffAt, unheardAt } from './witness-force.ts';
 
@@ -34,7 +35,7 @@ export function cutOffWishes(machine: Machine): At[] {
 /** Brings the health of the LANs up to date; deaths, returns and isolation are each told once. */
 export function watchLans(turn: Turn): void {
   const { settings } = turn.machine;
-  update(turn, { lanHealth: judgeLans(turn.machine, 2 * deadMs(turn.machine), turn.now) });
+  update(turn, { lanHealth: judgeLans(turn.machine, goneAfter(deadMs(turn.machine)), turn.now) });
   for (const [lan, { name }] of settings.lans.entries()) {
     const dead = turn.machine.lanHealth[lan]?.dead === true;
     setCondition(turn, `lan-${lan}`, dead, dead ? 'LAN_DEAD' : 'LAN_ALIVE', { lan: name });

@@ -21,7 +21,6 @@ import {
   judge,
   listenMs,
   probeRoundMs,
-  REPORT_STALE_MS,
   suspectAt,
   whyNotClaim,
 } from './judgement.ts';
@@ -31,6 +30,7 @@ import { notePeerLosses, tickActive } from './owner.ts';
 import { isServing, receive, roundTripMs } from './peer.ts';
 import { tickProof } from './proof.ts';
 import { hearGated, takeReload, tickReload } from './reload.ts';
+import { claimFailsAfter, goneAfter, introducedAfter, offerInterval, REPORT_STALE_MS } from './timing.ts';
 import {
   advanceProbing,
   becomeStandby,
@@ -176,9 +176,9 @@ function beat(turn: Turn): void {
   const renews = turn.machine.vipdLostAt === undefined && !holdsBack(turn.machine, turn.now);
   if (epoch !== undefined && renews) renew(turn, epoch);
   else sendNow(turn);
-  const pace = offering ? settings.intervalMs / 4 : settings.intervalMs;
-  const due = after(turn.machine.heartbeatDueAt, ms(pace));
-  update(turn, { heartbeatDueAt: due > turn.now ? due : after(turn.now, ms(pace)) });
+  const pace = offering ? offerInterval(settings.intervalMs) : settings.intervalMs;
+  const due = after(turn.machine.heartbeatDueAt, pace);
+  update(turn, { heartbeatDueAt: due > turn.now ? due : after(turn.now, pace) });
 }
 
 function tickStarting(turn: Turn, state: State & { role: 'starting' }): void {
@@ -194,9 +194,7 @@ function tickStarting(turn: Turn, state: State & { role: 'starting' }): void {
     giveUp(turn, machine.highest, false);
     return becomeStandby(turn, 'the VIPs were kept by a router of another name');
   }
-  // Three intervals are enough to hear a peer that is there; a kept VIP must not wait for longer.
-  const introduced =
-    between(state.startedAt, now) >= Math.min(3 * machine.settings.intervalMs, machine.settings.aloneKeepMs / 2);
+  const introduced = between(state.startedAt, now) >= introducedAfter(machine.settings);
   if (state.resume && introduced) {
     const evidence = evidenceOf(machine, undefined, now);
     return claim(
@@ -244,7 +242,7 @@ function tickStandby(turn: Turn, state: Idle): void {
 }
 
 function tickClaiming(turn: Turn, state: State & { role: 'claiming' }): void {
-  const limit = Math.max(turn.machine.settings.leaseMs, 250);
+  const limit = claimFailsAfter(turn.machine.settings.leaseMs);
   if (between(state.claimedAt, turn.now) < limit) return;
   claimFailed(turn, state.epoch, `vipd did not confirm the claim within ${limit} ms`);
 }
@@ -370,7 +368,7 @@ function hearWhileStandby(turn: Turn, before: Role | undefined): void {
 /** Links that fall silent or come back, a peer that does, configs that differ: each said once. */
 function watchPeer(turn: Turn): void {
   const { machine, now } = turn;
-  const limit = 2 * deadMs(machine);
+  const limit = goneAfter(deadMs(machine));
   const heard = heardWithin(machine, limit, now);
   if (machine.peer.heardAt !== undefined) {
     setCondition(turn, 'peer-silent', !heard, heard ? 'PEER_HEARD' : 'PEER_SILENT', {

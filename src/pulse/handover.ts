@@ -8,6 +8,7 @@ import { evidenceOf, fitPeerHeard, probeRoundMs, whyPeerCannotTake, whyPeerIsCol
 import type { Giving } from './machine.ts';
 import { isServing } from './peer.ts';
 import { afterFailure, NO_FAILURES } from './retry.ts';
+import { offerLasts } from './timing.ts';
 import {
   become,
   becomeStandby,
@@ -22,9 +23,6 @@ import {
   type Turn,
   update,
 } from './turn.ts';
-
-/** Share of the lease in which the taker must claim; the rest is for the check and for taking back. */
-const CLAIM_SHARE = 0.5;
 
 export interface HandoverTerms {
   /** Waits until the kernel's sync buffer has been sent. */
@@ -91,7 +89,7 @@ function offer(turn: Turn, state: Giving): void {
   const epoch: Epoch = { ...nextEpoch(turn.machine), node: turn.machine.peer.peerNodeId };
   noteEpoch(turn, epoch);
   update(turn, {
-    state: { ...state, phase: 'offered', offer: epoch, until: after(turn.now, ms(leaseMs * CLAIM_SHARE)) },
+    state: { ...state, phase: 'offered', offer: epoch, until: after(turn.now, offerLasts(leaseMs)) },
   });
   renew(turn, state.epoch);
 }

@@ -1,7 +1,7 @@
 // What the election believes: is the peer serving, silent, fit; may this router take over now. Functions of the machine and the
 // time only. DESIGN.md invariants 1 to 4 and 10. Pure.
 import type { Fields } from '../log/event.ts';
-import { type At, after, between, type Ms, ms } from '../units/duration.ts';
+import { type At, after, between, type Ms } from '../units/duration.ts';
 import { compareEpochs, type Epoch, newerEpoch } from '../units/epoch.ts';
 import { standsDown } from './conflict.ts';
 import type { WireVersion } from './heartbeat.ts';
@@ -12,40 +12,42 @@ import { isServing } from './peer.ts';
 import { seesKernel } from './proof-view.ts';
 import { pauses } from './retry.ts';
 import { peersDeadMs } from './times.ts';
+import {
+  firstTurn,
+  givenUpAfter,
+  goneAfter,
+  listenFor,
+  overdueAfter,
+  patience,
+  probeRound,
+  REPORT_STALE_MS,
+  takeoverAfter,
+} from './timing.ts';
 import { claimEndsAt } from './unheard-view.ts';
 import { whyNothingToHold } from './units.ts';
 import { inForce, unheardAt, usableGrant } from './witness-force.ts';
 
 /** Unanswered rounds in a row before silence is taken for death. */
 const SILENT_ROUNDS = 2;
-/** A peer is lately heard that was heard within so many D. */
-const FIT_HEARD_DEADS = 2;
-/** The director is gone when it has not reported for this long. */
-export const REPORT_STALE_MS = 5_000;
-/** Longest wait of a start for heartbeats of a peer, beyond the time its VIPs may live without it: kernel lifetimes end late. */
-const LIFETIME_LATE_MS = 1_250;
 
 /** D as it applies to this peer: never shorter than its lease and a margin, even if the two configs differ. */
 export function deadMs(machine: Machine): Ms {
-  const { lease } = machine.peer;
-  const own = machine.settings.deadMs;
-  return lease ? ms(Math.max(own, lease.ms)) : own;
+  return takeoverAfter(machine.settings.deadMs, machine.peer.lease?.ms);
 }
 
 /** How long a probe round waits for answers. */
 export function probeRoundMs(machine: Machine): Ms {
-  return ms(Math.max(5, Math.min(25, machine.settings.intervalMs / 2)));
+  return probeRound(machine.settings.intervalMs);
 }
 
 /** A router that was silent for so long may have been given up: the peer keeps its addresses as one that is alone does. */
-export function givenUpMs(machine: Machine): number {
-  return FIT_HEARD_DEADS * peersDeadMs(machine) - 1.5 * machine.settings.intervalMs;
+export function givenUpMs(machine: Machine): Ms {
+  return givenUpAfter(machine.settings.intervalMs, peersDeadMs(machine));
 }
 
 /** How long a start listens: longer than any VIP can live without its pulse. */
 export function listenMs(machine: Machine): Ms {
-  const { aloneKeepMs, leaseMs } = machine.settings;
-  return ms(aloneKeepMs + leaseMs + LIFETIME_LATE_MS + deadMs(machine));
+  return listenFor(machine.settings, deadMs(machine));
 }
 
 export function heardWithin(machine: Machine, within: number, now: At): boolean {
@@ -55,7 +57,7 @@ export function heardWithin(machine: Machine, within: number, now: At): boolean 
 
 /** Someone could take over from us: the lease must be armed. */
 export function fitPeerHeard(machine: Machine, now: At): boolean {
-  return heardWithin(machine, FIT_HEARD_DEADS * deadMs(machine), now) && machine.peer.last?.ready === true;
+  return heardWithin(machine, goneAfter(deadMs(machine)), now) && machine.peer.last?.ready === true;
 }
 
 /** The peer as the taker of a planned handover: undefined when it can take, else why not. */
@@ -135,7 +137,7 @@ export function deadAt(machine: Machine): At {
 export function suspectAt(machine: Machine): At {
   const heard = Math.max(machine.peer.servingAt ?? machine.blindUntil, machine.blindUntil) as At;
   const interval = machine.peer.last?.intervalMs ?? machine.settings.intervalMs;
-  return after(heard, ms(1.5 * interval));
+  return after(heard, overdueAfter(interval));
 }
 
 /**
@@ -235,7 +237,7 @@ function withGrant(machine: Machine, judgement: Judgement, now: At): Judgement {
 function silenceAt(machine: Machine, idle: Idle): At {
   if (listensAnew(machine)) return after(machine.wokenAt as At, listenMs(machine));
   if (mayServeUnseen(machine, idle.probing)) return after(deadAt(machine), listenMs(machine));
-  return idle.yields ? after(deadAt(machine), ms(patienceMs(machine))) : deadAt(machine);
+  return idle.yields ? after(deadAt(machine), patienceMs(machine)) : deadAt(machine);
 }
 
 /** Somebody answers ARP at the peer's MAC, and no echo of it was seen in calm weather: a filter may hide a kernel that serves. */
@@ -248,9 +250,8 @@ function listensAnew({ wokenAt, peer: { heardAt } }: Machine): boolean {
   return wokenAt !== undefined && (heardAt === undefined || heardAt <= wokenAt);
 }
 
-/** How long a router that does not go first waits for the one that does. */
-function patienceMs(machine: Machine): number {
-  return deadMs(machine) + 3 * machine.settings.intervalMs;
+function patienceMs(machine: Machine): Ms {
+  return patience(machine.settings.intervalMs, deadMs(machine));
 }
 
 /** The peer is heard and does not serve: the higher ranked goes first, the other gives it time. */
@@ -262,9 +263,10 @@ function judgeVacancy(machine: Machine, { probing, vacantSince, yields }: Idle, 
   const unranked = machine.change !== undefined && machine.change.wanted.priority !== machine.settings.priority;
   const first = !yields && !unranked && (outranksPeer(machine) || peerYields(machine));
   // Each has its time, so that the two do not claim at the same moment: who goes first and has missed it lets the other try.
-  const patience = patienceMs(machine);
-  const inTime = first && last?.role !== 'claiming' && waited < patience - machine.settings.intervalMs;
-  const myTurn = !competing || inTime || waited >= patience * (first || yields || unranked ? 2 : 1);
+  const firstMs = firstTurn(machine.settings.intervalMs, deadMs(machine));
+  const inTime = first && last?.role !== 'claiming' && waited < firstMs;
+  const turns = first || yields || unranked ? 2 : 1;
+  const myTurn = !competing || inTime || waited >= turns * patienceMs(machine);
   if (
     !myTurn ||
     (probing?.silentRounds ?? 0) < 1 ||

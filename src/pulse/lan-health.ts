@@ -1,12 +1,11 @@
 // Whether each LAN is alive, judged from several signs: carrier, targets that answer us, heartbeats on it that echo ours, any frame
 // that came in. A LAN dies at once (vipd has waited for its window) and is alive again only after a while: a flapping cable must not move the VIPs
 // to and fro. DESIGN.md invariants 4 and 10. Pure.
-import { type At, after, between, ms } from '../units/duration.ts';
+import { type At, after, between, type Ms } from '../units/duration.ts';
 import type { LanSettings, Machine } from './machine.ts';
 import { lacksOwnAddress } from './own.ts';
+import { echoLasts, HEAL_MS, oneWayAfter, slowerInterval } from './timing.ts';
 
-/** A LAN that was dead must have been well for this long. */
-const HEAL_MS = 2_000;
 /** fitnessOf() of a router whose LANs with addresses are all alive. */
 const ALL_LANS = 2;
 
@@ -37,7 +36,7 @@ function targetsOf(machine: Machine, { targets }: LanSettings): (boolean | undef
  * it that echoes a recent one of ours; a gateway that is silent to us alone then means nothing. Without such a proof it is dead if it has
  * targets, and all are silent; and if it has none, by what heartbeats tell.
  */
-export function signsOfDeath(machine: Machine, lan: number, within: number, now: At): boolean {
+export function signsOfDeath(machine: Machine, lan: number, within: Ms, now: At): boolean {
   const spec = machine.settings.lans[lan];
   if (!spec) return false;
   if (!hasCarrier(machine, lan)) return true;
@@ -47,9 +46,8 @@ export function signsOfDeath(machine: Machine, lan: number, within: number, now:
   return targets.length > 0 ? targets.every(up => up === false) : linksTellDeath(machine, lan, within, now);
 }
 
-/** A lost heartbeat or two between an echo and the next must not matter, nor a peer that beats more slowly. */
-function echoMs({ settings: { deadMs, intervalMs }, peer: { last } }: Machine): number {
-  return Math.max(deadMs, 3.5 * Math.max(intervalMs, last?.intervalMs ?? 0));
+function echoMs({ settings: { deadMs, intervalMs }, peer: { last } }: Machine): Ms {
+  return echoLasts(deadMs, slowerInterval(intervalMs, last?.intervalMs));
 }
 
 /** The peer has echoed on this link a heartbeat of ours that is no older: both directions work. */
@@ -63,7 +61,7 @@ function isEchoed({ peer }: Machine, link: number, within: number, now: At): boo
  * and have not echoed us for long, though elsewhere they do, so what we send is lost. The peer sees the same of a LAN on which it hears
  * nothing; it says so earlier, and then it is not ours.
  */
-function linksTellDeath(machine: Machine, lan: number, within: number, now: At): boolean {
+function linksTellDeath(machine: Machine, lan: number, within: Ms, now: At): boolean {
   const { peer, settings, lanHealth } = machine;
   const links = settings.lans[lan]?.links ?? [];
   const heard = (link: number) => {
@@ -74,9 +72,10 @@ function linksTellDeath(machine: Machine, lan: number, within: number, now: At):
   if (!links.some(heard)) return lanHealth[lan]?.traffic === false;
   const echoedOnce = links.some(link => peer.links[link]?.echoedAt !== undefined);
   // Both for as long: where links come back, the first heartbeat on one, or the first echo on another, tells nothing yet.
-  const forLong = (since: At | undefined) => since !== undefined && between(since, now) > 1.5 * within;
+  const oneWayMs = oneWayAfter(within);
+  const forLong = (since: At | undefined) => since !== undefined && between(since, now) > oneWayMs;
   const unechoed =
-    !links.some(link => isEchoed(machine, link, 1.5 * within, now)) &&
+    !links.some(link => isEchoed(machine, link, oneWayMs, now)) &&
     links.some(link => forLong(peer.links[link]?.heardSince));
   const elsewhere = peer.links.some(
     ({ hearsUsSince }, link) => isEchoed(machine, link, echoMs(machine), now) && forLong(hearsUsSince),
@@ -85,11 +84,11 @@ function linksTellDeath(machine: Machine, lan: number, within: number, now: At):
 }
 
 /** Brings the health of every LAN up to date. */
-export function judgeLans(machine: Machine, within: number, now: At): readonly LanHealth[] {
+export function judgeLans(machine: Machine, within: Ms, now: At): readonly LanHealth[] {
   return machine.lanHealth.map((before, lan) => {
     const signsDead = signsOfDeath(machine, lan, within, now);
     const signsSince = signsDead === before.signsDead ? before.signsSince : now;
-    const dead = signsDead || (before.dead && now < after(signsSince, ms(HEAL_MS)));
+    const dead = signsDead || (before.dead && now < after(signsSince, HEAL_MS));
     return { ...before, dead, signsDead, signsSince };
   });
 }

@@ -1,9 +1,7 @@
 // How near the lease has come to its end lately: the lowest share of it that was left when a renewal was acknowledged. A router that
 // loses the addresses by its own stall has come near to that before. Pure.
 import { type At, between, type Ms } from '../units/duration.ts';
-
-/** What is told covers at least this long, at most twice that. */
-const WINDOW_MS = 30_000;
+import { MARGIN_WINDOW_MS } from './timing.ts';
 
 /** Shares of the lease, 0 to 1. */
 export interface LeaseMargin {
@@ -20,7 +18,7 @@ export function noteMargin(
 ): LeaseMargin {
   const share = Math.max(0, 1 - between(ackedAt, now) / leaseMs);
   if (!known) return { since: now, lowest: share, before: 1 };
-  if (between(known.since, now) >= WINDOW_MS) return { since: now, lowest: share, before: known.lowest };
+  if (between(known.since, now) >= MARGIN_WINDOW_MS) return { since: now, lowest: share, before: known.lowest };
   return { ...known, lowest: Math.min(known.lowest, share) };
 }
 

@@ -2,6 +2,7 @@
 import { between } from '../units/duration.ts';
 import { deadMs } from './judgement.ts';
 import type { Machine } from './machine.ts';
+import { goneAfter } from './timing.ts';
 
 /** Whether readers of the feed should know at once: what a person or the command line decides by must not be a second old. */
 export function isNews(before: Machine, now: Machine): boolean {
@@ -22,5 +23,5 @@ function isNewsOfPeer({ peer: before }: Machine, machine: Machine): boolean {
   if (last?.warm !== old?.warm || last?.ready !== old?.ready || last?.role !== old?.role) return true;
   // It was silent, as the snapshot says it, and is heard again.
   const silence = now.heardAt === undefined || before.heardAt === undefined ? 0 : between(before.heardAt, now.heardAt);
-  return silence > 2 * deadMs(machine);
+  return silence > goneAfter(deadMs(machine));
 }

@@ -1,15 +1,9 @@
 // What a router knows of its own addresses: which are on this host, which heartbeat links are bound. A router without them can neither
 // speak to its peer nor answer a client, whatever cables and targets say. Functions of the machine and the time only. Pure.
-import { type At, after, between, type Ms, ms } from '../units/duration.ts';
+import { type At, after, between } from '../units/duration.ts';
 import type { FixedState } from '../vip/protocol.ts';
 import type { Machine } from './machine.ts';
-
-/** Network managers take an address away and put it back when they reload; a LAN counts as lost after this, and after D at least. */
-const LOST_MS_MIN = 1_000;
-/** How much of its lease an owner that cannot speak leaves unused, in intervals: to let go by its own word, with the reason. */
-const LEASE_SPARE_INTERVALS = 0.2;
-/** How far apart vipd's samples are, in intervals, and what timers add: see sample() in vipd-events.ts. */
-const SAMPLE_INTERVALS = 0.6;
+import { muteLetsGoAfter, ownLostAfter, seenWithin } from './timing.ts';
 
 /** A machine whose vipd has this router's own addresses as its own. */
 export interface Copy {
@@ -110,12 +104,8 @@ export function bareLimitAt(machine: Machine): At | undefined {
   if (own.bareSince === undefined || lease.ackedAt === undefined) return undefined;
   const { intervalMs } = settings;
   const seenLate = statesOf(machine, 'own').includes('unrouted');
-  const unsent = seenLate && between(lease.ackedAt, own.bareSince) <= SAMPLE_INTERVALS * intervalMs;
-  return after(lease.ackedAt, ms(lease.ackedLeaseMs - (LEASE_SPARE_INTERVALS + (unsent ? 1 : 0)) * intervalMs));
-}
-
-function lostMs({ settings }: Machine): Ms {
-  return ms(Math.max(LOST_MS_MIN, settings.deadMs));
+  const unsent = seenLate && between(lease.ackedAt, own.bareSince) <= seenWithin(intervalMs);
+  return after(lease.ackedAt, muteLetsGoAfter({ leaseMs: lease.ackedLeaseMs, intervalMs }, unsent));
 }
 
 /**
@@ -132,7 +122,11 @@ export function lacksOwnAddress(machine: Machine, lan: number, now: At): boolean
       mine.length > 0 &&
       mine.every(([index]) => {
         const state = own.states[index];
-        return state !== undefined && state !== 'here' && between(own.since[index] as At, now) >= lostMs(machine);
+        return (
+          state !== undefined &&
+          state !== 'here' &&
+          between(own.since[index] as At, now) >= ownLostAfter(settings.deadMs)
+        );
       })
     );
   });

@@ -1,7 +1,7 @@
 // When an owner hands over by itself: a LAN of the addresses is lost here and not at the peer, the peer can hold more of them or is fitter, automatic failback.
 // Fitness ranks, it does not veto. Repeated changes wait longer each time, save for an escape from what is beyond doubt: what would be
 // waited for is known to be of no use to anybody. DESIGN.md invariant 10. Pure.
-import { type At, between } from '../units/duration.ts';
+import { type At, between, type Ms, ms } from '../units/duration.ts';
 import { beginHandover, type HandoverTerms } from './handover.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { deadMs, fitnessOf, whyPeerCannotTake, whyPeerIsCold } from './judgement.ts';
@@ -9,31 +9,22 @@ import { lanLostForSure } from './lan-health.ts';
 import type { Machine, State, Wish } from './machine.ts';
 import { pauses } from './retry.ts';
 import { saidTimes } from './times.ts';
+import {
+  CHANGES_WITHIN_MS,
+  COLD_PATIENCE_MS,
+  FAILBACK_MS,
+  HOLD_DOWN_MS,
+  holdDown,
+  wishLasts,
+  witnessedAfter,
+} from './timing.ts';
 import { type Turn, update } from './turn.ts';
 import { peerHoldsMore, peerLacksUnits } from './units.ts';
 
-/** A router that has just become active keeps the role this long, unless its own links fail. */
-const HOLD_DOWN_MS = 10_000;
-/** Automatic failback waits this long. */
-const FAILBACK_MS = 30_000;
-/** Changes within this time count; so many are free, each further one doubles the hold-down. */
-const CHANGES_WITHIN_MS = 600_000;
-const FREE_CHANGES = 2;
+/** Changes of late that are remembered. */
 const CHANGES_MAX = 16;
-const HOLD_DOWN_MS_MAX = 300_000;
 /** fitnessOf() of a router whose LANs with addresses all work. */
 const ALL_LANS = 2;
-/**
- * A LAN that is dead here without a sign from the cable: the peer's heartbeat must be this much younger, in its intervals. A target that
- * dies is noticed by both routers within half an interval of each other (vipd samples it twice an interval); the rest is margin. More
- * would make the handover later than the dead time.
- */
-const WITNESSED_INTERVALS = 1.5;
-/**
- * A router that reaches no real server waits this long for a cold peer that does: after that, the sessions it would save have no
- * server to talk to, and a sync that never gets well must not keep new clients out.
- */
-const COLD_PATIENCE_MS = 60_000;
 
 /** Time passes for the owner, or vipd has told of a link. */
 export function tickActive(turn: Turn, state: State & { role: 'active' }): void {
@@ -47,14 +38,14 @@ export function tickActive(turn: Turn, state: State & { role: 'active' }): void 
   const lost = lanLostHereOnly(machine, now);
   if (lost !== undefined) {
     // A LAN that the peer has lost often is no refuge from a doubt; how often this router had to leave says nothing of it.
-    const damped = lost.beyondDoubt ? 0 : holdDownMs(machine.peerLostAt, 0, now);
+    const damped = lost.beyondDoubt ? 0 : holdDownMs(machine.peerLostAt, ms(0), now);
     if (served < Math.max(deadMs(machine), damped)) return;
     return move(turn, `${lost.what}, not at the peer`, { flush: false, coldToo: true });
   }
   const why = wishOf(machine, now);
   const wish = why && { why, since: state.wish?.why === why ? state.wish.since : now };
   update(turn, { state: { ...state, wish } });
-  if (!wish || between(wish.since, now) < 2 * deadMs(machine) || served < keptMs(machine, wish.why, now)) return;
+  if (!wish || between(wish.since, now) < wishLasts(deadMs(machine)) || served < keptMs(machine, wish.why, now)) return;
   fulfil(turn, wish);
 }
 
@@ -70,7 +61,7 @@ function wishOf(machine: Machine, now: At): Wish['why'] | undefined {
 function keptMs(machine: Machine, why: Wish['why'], now: At): number {
   switch (why) {
     case 'more':
-      return Math.max(deadMs(machine), holdDownMs(machine.peerLostAt, 0, now));
+      return Math.max(deadMs(machine), holdDownMs(machine.peerLostAt, ms(0), now));
     case 'fitter':
       return holdDownMs(machine.movedAt, HOLD_DOWN_MS, now);
     case 'back':
@@ -112,11 +103,8 @@ function withChange(changes: readonly At[], now: At): readonly At[] {
   return [...changes.filter(at => between(at, now) <= CHANGES_WITHIN_MS), now].slice(-CHANGES_MAX);
 }
 
-/** How long the role is kept before this router moves it by itself: twice as long for each change of late, and never less than at first. */
-function holdDownMs(changes: readonly At[], baseMs: number, now: At): number {
-  const recent = changes.filter(at => between(at, now) <= CHANGES_WITHIN_MS).length;
-  if (recent < FREE_CHANGES) return baseMs;
-  return Math.max(baseMs, Math.min(HOLD_DOWN_MS_MAX, HOLD_DOWN_MS * 2 ** (recent - FREE_CHANGES + 1)));
+function holdDownMs(changes: readonly At[], baseMs: Ms, now: At): Ms {
+  return holdDown(changes.filter(at => between(at, now) <= CHANGES_WITHIN_MS).length, baseMs);
 }
 
 interface Lost {
@@ -136,7 +124,7 @@ function lanLostHereOnly(machine: Machine, now: At): Lost | undefined {
   for (const [lan, { name, vips }] of machine.settings.lans.entries()) {
     const health = machine.lanHealth[lan];
     // The peer must have had the time to see the same.
-    const witnessed = health && between(health.signsSince, heardAt) > last.intervalMs * WITNESSED_INTERVALS;
+    const witnessed = health && between(health.signsSince, heardAt) > witnessedAfter(last.intervalMs);
     if (vips && health?.dead && health.signsDead && witnessed)
       return { what: `LAN ${name} is dead here`, beyondDoubt: false };
   }

@@ -1,9 +1,9 @@
 // What is known of the peer, and how well: which of its datagrams count, which links live, when it was last heard at all and
 // when it was last heard serving. DESIGN.md invariants 3, 6 and 7. Pure.
-import type { At } from '../units/duration.ts';
+import type { At, Ms } from '../units/duration.ts';
 import { compareEpochs, EPOCH_NONE, type Epoch, newerEpoch } from '../units/epoch.ts';
 import { BOOT_NONE, type Heartbeat, type Message, type Will, type WireVersion } from './heartbeat.ts';
-import { leaseWithMarginMs } from './times.ts';
+import { leaseWithMargin } from './timing.ts';
 
 /** Boot ids of the peer's earlier lives that are remembered, so that captured datagrams of theirs stay refused. */
 const RETIRED_MAX = 256;
@@ -51,7 +51,7 @@ export interface PeerEvidence {
    * The longest lease, with its margin, that the peer may still hold, of earlier lives too: one
    * that it has spoken of stays until it is over.
    */
-  readonly lease: { readonly ms: number; readonly heardAt: At } | undefined;
+  readonly lease: { readonly ms: Ms; readonly heardAt: At } | undefined;
   /** The highest epoch that a will of the present life has closed. */
   readonly closed: Epoch;
   /** The highest epoch ever heard of. */
@@ -262,7 +262,7 @@ function takeNews(
 }
 
 function longerLease({ lease }: PeerEvidence, message: Heartbeat, now: At): PeerEvidence['lease'] {
-  const said = leaseWithMarginMs(message);
+  const said = leaseWithMargin(message);
   if (lease !== undefined && said < lease.ms && now - lease.heardAt <= lease.ms) return lease;
   return { ms: said, heardAt: now };
 }

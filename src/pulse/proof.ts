@@ -7,12 +7,10 @@ import { answerIsDue } from './lan-health.ts';
 import type { Machine } from './machine.ts';
 import { isServing } from './peer.ts';
 import { isBlind, MISSES } from './proof-view.ts';
+import { calmProbeAgainAfter, calmProbeEvery, overdueAfter } from './timing.ts';
 import { probe, setCondition, type Turn, update } from './turn.ts';
 import { peerLacksUnits } from './units.ts';
 
-/** Calm rounds come so far apart, in D; after a miss sooner. */
-const EVERY_DEADS = 20;
-const AGAIN_DEADS = 2;
 /** Time passes for a standby that has no reason to doubt its peer. */
 export function tickProof(turn: Turn): void {
   const { machine, now } = turn;
@@ -34,7 +32,7 @@ export function tickProof(turn: Turn): void {
 
 function paceMs(machine: Machine): Ms {
   const missed = machine.proof.misses.some(count => count > 0 && count < MISSES);
-  return ms((missed ? AGAIN_DEADS : EVERY_DEADS) * deadMs(machine));
+  return missed ? calmProbeAgainAfter(deadMs(machine)) : calmProbeEvery(deadMs(machine));
 }
 
 /** An answer of the peer to any probe, or vipd's word that none came to one of a calm round. */
@@ -49,7 +47,7 @@ export function noteProof(turn: Turn, id: number, address: number, answered: boo
   const misses = proof.misses.map((old, i) => (i === address ? count : old));
   const dueAt = answered
     ? proof.dueAt
-    : (Math.min(proof.dueAt, after(turn.now, ms(AGAIN_DEADS * deadMs(turn.machine)))) as At);
+    : (Math.min(proof.dueAt, after(turn.now, calmProbeAgainAfter(deadMs(turn.machine)))) as At);
   update(turn, { proof: { ...proof, misses, dueAt } });
   const blind = isBlind(turn.machine, address);
   setCondition(turn, `blind-${address}`, blind, blind ? 'PROBE_BLIND' : 'PROBE_SEES', { address });
@@ -63,6 +61,6 @@ export function noteEcho(turn: Turn, address: number): void {
 
 /** It has said since the probe went out that it serves. */
 function lately({ machine, now }: Turn): boolean {
-  const { servingAt } = machine.peer;
-  return servingAt !== undefined && between(servingAt, now) <= 1.5 * (machine.peer.last?.intervalMs ?? 0);
+  const { servingAt, last } = machine.peer;
+  return servingAt !== undefined && between(servingAt, now) <= overdueAfter(last?.intervalMs ?? ms(0));
 }

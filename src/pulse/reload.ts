@@ -1,10 +1,11 @@
 // A new config while pulse runs: what it takes at once, and how new times come into force without a
 // moment in which the two routers reckon with different ones. Either router may reload at any time,
 // or never. DESIGN.md invariants 1 to 4. Pure.
-import { type At, after, between, ms } from '../units/duration.ts';
+import { type At, after, between } from '../units/duration.ts';
 import { listenMs } from './judgement.ts';
 import type { Machine, Reloadable } from './machine.ts';
 import { careful, saidOf, sameTimes, type Times, timesOf } from './times.ts';
+import { oldLeaseLasts } from './timing.ts';
 import { emit, report, type Turn, update } from './turn.ts';
 import { sample } from './vipd-events.ts';
 
@@ -74,5 +75,5 @@ function isKnown(machine: Machine, since: At, now: At): boolean {
  */
 function oldLeaseEndsAt(said: Times, { wanted, since }: { wanted: Times; since: At }, gatedAt: At): At {
   if (said.leaseMs <= wanted.leaseMs) return since;
-  return after(Math.max(since, gatedAt) as At, ms(said.leaseMs + said.intervalMs));
+  return after(Math.max(since, gatedAt) as At, oldLeaseLasts(said));
 }

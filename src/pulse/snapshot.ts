@@ -11,6 +11,7 @@ import { hasWrongName } from './own.ts';
 import { isServing } from './peer.ts';
 import { isBlind } from './proof-view.ts';
 import { pauses } from './retry.ts';
+import { goneAfter } from './timing.ts';
 import { ableUnits, isHere, whyNotHeld } from './units.ts';
 import type { VipFindings } from './vip-check.ts';
 import { servingNow } from './vipd-events.ts';
@@ -122,7 +123,7 @@ function peerOf(machine: Machine, now: At): Snapshot['peer'] {
   const { role, priority, fitness, ready, hold, warm, configDigest, units = null } = last;
   const epoch = formatEpoch(last.epoch);
   const heardMsAgo = rounded(between(heardAt, now));
-  const silent = heardMsAgo > 2 * deadMs(machine);
+  const silent = heardMsAgo > goneAfter(deadMs(machine));
   return {
     role,
     serving: isServing(machine.peer),

@@ -6,12 +6,10 @@
 import type { At, Ms } from '../units/duration.ts';
 import { ms } from '../units/duration.ts';
 import type { Machine } from './machine.ts';
+import { leaseWithMargin, type Pace, takeoverAfter } from './timing.ts';
 
 /** What the peer is told of, and reckons with. */
-export interface Times {
-  readonly intervalMs: Ms;
-  readonly leaseMs: Ms;
-  readonly deadMs: Ms;
+export interface Times extends Pace {
   readonly priority: number;
 }
 
@@ -31,17 +29,9 @@ export interface Change {
   readonly gatedAt: At | undefined;
 }
 
-/** How much longer than its lease an owner must have been silent, in its heartbeat intervals. */
-const LEASE_MARGIN_INTERVALS = 0.8;
-
-/** How long after its last heartbeat an owner with these times may be taken for dead at the earliest. */
-export function leaseWithMarginMs({ leaseMs, intervalMs }: Pick<Times, 'leaseMs' | 'intervalMs'>): Ms {
-  return ms(leaseMs + LEASE_MARGIN_INTERVALS * intervalMs);
-}
-
 /** The peer's D as it applies to this router. */
 export function peersDeadMs({ settings, peer }: Machine): Ms {
-  return ms(Math.max(peer.last?.deadMs ?? settings.deadMs, leaseWithMarginMs(settings)));
+  return takeoverAfter(peer.last?.deadMs ?? settings.deadMs, leaseWithMargin(settings));
 }
 
 export function timesOf({ intervalMs, leaseMs, deadMs, priority }: Times): Times {

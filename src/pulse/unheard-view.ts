@@ -1,11 +1,9 @@
 // What is known of a peer whose heartbeats were never heard in this life of ours: the MAC that
 // answers for its own address, and when it claimed the addresses. The rules are in unheard.ts.
 // Pure.
-import { type At, after, ms } from '../units/duration.ts';
+import { type At, after } from '../units/duration.ts';
 import type { Machine } from './machine.ts';
-
-/** An owner announces each address at least this often: src/vip/native/announce.c. */
-const ANNOUNCED_EVERY_MS = 30_000;
+import { claimLasts } from './timing.ts';
 
 /** Who answered for an own address of the peer's. */
 export interface PeerAnswer {
@@ -45,5 +43,5 @@ export function neverHeard({ peer }: Machine): boolean {
 export function claimEndsAt({ unheard: { claimedAt, answeredAt }, settings }: Machine): At {
   if (claimedAt === undefined) return 0 as At;
   const answers = answeredAt !== undefined && answeredAt >= claimedAt - settings.deadMs;
-  return answers ? (0 as At) : after(claimedAt, ms(ANNOUNCED_EVERY_MS + settings.deadMs));
+  return answers ? (0 as At) : after(claimedAt, claimLasts(settings.deadMs));
 }

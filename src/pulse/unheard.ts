@@ -2,14 +2,13 @@
 // key) still has addresses that the config names: they are asked for on the LANs of the virtual
 // ones, so that its claims are not taken for a third machine's. A MAC is the peer's if it alone
 // answered, twice in a row, and is no target's. DESIGN.md invariant 4. Pure.
-import { after, ms } from '../units/duration.ts';
+import { after } from '../units/duration.ts';
 import type { VipdMessage } from '../vip/protocol.ts';
 import { peerMac } from './judgement.ts';
+import { askEvery } from './timing.ts';
 import { emit, type Turn, update } from './turn.ts';
 import { neverHeard, type PeerAnswer } from './unheard-view.ts';
 
-/** In dead times: a round of questions, and how long answers to it count. */
-const EVERY_DEADS = 3;
 /** Answers to one round that are looked at. */
 const ANSWERS_MAX = 16;
 
@@ -28,7 +27,7 @@ export function tickUnheard(turn: Turn): void {
     return one === unheard.once[lan] ? one : known;
   });
   const once = found.map(one => (one === 'silence' ? undefined : one));
-  const askAt = after(turn.now, ms(EVERY_DEADS * settings.deadMs));
+  const askAt = after(turn.now, askEvery(settings.deadMs));
   update(turn, { unheard: { ...unheard, askAt, answers: [], once, macs } });
   emit(turn, { type: 'resolve', fixed: asked });
 }

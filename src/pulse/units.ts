@@ -6,9 +6,7 @@ import { type At, between } from '../units/duration.ts';
 import type { PlaceState } from '../vip/protocol.ts';
 import type { Machine, Settings } from './machine.ts';
 import { afterFailure, NO_FAILURES, pauses, type Retry } from './retry.ts';
-
-/** An owner tries again what the kernel refused within ten seconds; one that stands by cannot, and promises it after this time only. */
-const PROMISE_MS = 600_000;
+import { PROMISE_MS } from './timing.ts';
 
 export interface AddressView {
   readonly place: PlaceState;

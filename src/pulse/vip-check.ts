@@ -4,17 +4,16 @@
 // nothing is concluded. One that limits their rate starves whoever is asked last: an address that was missed among others is asked
 // alone, and only that counts further. Pure.
 
-import { type At, after, between, ms } from '../units/duration.ts';
+import { type At, after, between } from '../units/duration.ts';
 import { formatEpoch } from '../units/epoch.ts';
-import { PROBE_WINDOW_MS_MAX, type VipdMessage } from '../vip/protocol.ts';
+import type { VipdMessage } from '../vip/protocol.ts';
 import { peerMac } from './judgement.ts';
 import type { Machine } from './machine.ts';
+import { vipCheckEvery, vipCheckStaleAfter, vipCheckWindow } from './timing.ts';
 import { peerLacksUnits } from './units.ts';
 
 /** Numbers of our probes: far above those of the election, which counts from 1. */
 const IDS_FROM = 2 ** 40;
-/** In dead times: slow, since it is for people, and two rounds never meet. */
-const EVERY_DEAD_TIMES = 3;
 /** Questions without an answer that make an address silent: two could be a frame lost twice. */
 const SILENT_QUESTIONS = 3;
 /** Most of them, for an address that has gone without answers and come back in this term. */
@@ -64,13 +63,13 @@ export function nextRound(
 ): { readonly check: VipCheck | undefined; readonly probes: readonly VipProbe[] } | undefined {
   if (machine.state.role !== 'standby') return check && { check: undefined, probes: [] };
   const { addressLans, intervalMs, deadMs } = machine.settings;
-  if (check && now < after(check.askedAt, ms(EVERY_DEAD_TIMES * deadMs))) return undefined;
+  if (check && now < after(check.askedAt, vipCheckEvery(deadMs))) return undefined;
   const term = formatEpoch(machine.peer.last?.epoch ?? machine.highest);
   const before = check?.term === term ? check.seen : addressLans.map(() => UNSEEN);
   const round = (check?.round ?? 0) + 1;
   const seen = check?.term === term ? before.map((one, index) => afterRound(one, index, check.alone)) : before;
   const alone = suspectOf(seen, check);
-  const windowMs = Math.min(intervalMs, PROBE_WINDOW_MS_MAX);
+  const windowMs = vipCheckWindow(intervalMs);
   const probes = [...addressLans.keys()]
     .filter(index => alone === undefined || index === alone)
     .map(index => ({ id: IDS_FROM + round, index, mac: peerMac(machine, index), windowMs }));
@@ -115,8 +114,7 @@ export function hear(check: VipCheck | undefined, message: VipdMessage): VipChec
 /** What is to be told; null before anything has answered. */
 export function findingsOf(check: VipCheck | undefined, machine: Machine, now: At): VipFindings | null {
   if (!check?.seen.some(({ answered, proven }) => answered || proven)) return null;
-  // A loop that stood still has asked nobody.
-  if (between(check.askedAt, now) > 2 * EVERY_DEAD_TIMES * machine.settings.deadMs) return null;
+  if (between(check.askedAt, now) > vipCheckStaleAfter(machine.settings.deadMs)) return null;
   const numbers = (which: (seen: Seen) => boolean) => [...check.seen.keys()].filter(i => which(check.seen[i] as Seen));
   return {
     answering: numbers(one => (one.answered || one.proven) && !isSilent(one)),

@@ -1,6 +1,6 @@
 // What the election makes of vipd's words: acknowledgements keep us serving, an expiry or refusal ends it, a silent vipd is
 // replaced. DESIGN.md invariants 1 to 3. Pure.
-import { type At, after, between, ms } from '../units/duration.ts';
+import { type At, after, between } from '../units/duration.ts';
 import { compareEpochs, type Epoch, formatEpoch } from '../units/epoch.ts';
 import type { VipdMessage } from '../vip/protocol.ts';
 import { hearFixed, holdsBack, letGoMute, letGoToRival } from './bare.ts';
@@ -15,11 +15,12 @@ import {
   hearRepaired,
   noteClaimed,
 } from './holding.ts';
-import { deadMs, heardWithin, outranksPeer, peerMac, probeRoundMs, suspectAt } from './judgement.ts';
+import { deadMs, heardWithin, outranksPeer, peerMac, suspectAt } from './judgement.ts';
 import { noteMargin } from './lease-margin.ts';
 import type { Machine, Probing, State } from './machine.ts';
 import { isServing } from './peer.ts';
 import { noteEcho, noteProof } from './proof.ts';
+import { probeOverdueAfter, rivalYieldsAfter, sampling, slowerInterval, vipdStuckAfter } from './timing.ts';
 import {
   adopt,
   askClaim,
@@ -50,26 +51,12 @@ export function servingNow(machine: Machine, now: At): boolean {
   return lease.ackedAt !== undefined && between(lease.ackedAt, now) <= lease.ackedLeaseMs;
 }
 
-/** A new vipd takes this long to start (seen: 15 ms); a shorter hiccup is better waited for. */
-const STUCK_MS_MIN = 10;
-/** With leases so short that no new vipd comes in time, this much of them is left to it all the same. */
-const STUCK_SPARE_MS = 2;
-
-/** An answer this late means a stuck vipd: half of what is left of the lease, so that a new one can renew it in time. */
-function stuckMs({ leaseMs, intervalMs }: Machine['settings']): number {
-  const left = leaseMs - intervalMs;
-  return Math.max(left / 2, Math.min(STUCK_MS_MIN, left - STUCK_SPARE_MS));
-}
-
-/** Longest time beyond its window in which vipd must tell of a probe. */
-const PROBE_OVERDUE_MS = 100;
-
 /** A vipd that does not answer in time is stopped or stuck: a new one adopts the addresses. */
 export function tickVipd(turn: Turn): void {
   const { lease, settings, vipdLostAt } = turn.machine;
   if (vipdLostAt !== undefined) return;
   const oldest = lease.inFlight[0];
-  if (oldest && between(oldest.waitingSince, turn.now) >= stuckMs(settings)) replaceVipd(turn, oldest.at);
+  if (oldest && between(oldest.waitingSince, turn.now) >= vipdStuckAfter(settings)) replaceVipd(turn, oldest.at);
   else if (probeOverdueSince(turn) !== undefined) replaceVipd(turn, probeOverdueSince(turn) as At);
 }
 
@@ -77,7 +64,7 @@ function probeOverdueSince(turn: Turn): At | undefined {
   const { machine, now } = turn;
   const round = 'probing' in machine.state ? machine.state.probing?.round : undefined;
   if (!round || isComplete(machine, round)) return undefined;
-  return between(round.sentAt, now) > probeRoundMs(machine) + PROBE_OVERDUE_MS ? round.sentAt : undefined;
+  return between(round.sentAt, now) > probeOverdueAfter(machine.settings.intervalMs) ? round.sentAt : undefined;
 }
 
 function replaceVipd(turn: Turn, since: At): void {
@@ -177,23 +164,10 @@ function letGo(turn: Turn, epoch: Epoch): void {
   becomeStandby(turn, 'there was no vipd for longer than the lease: the peer may be taking over', true);
 }
 
-/**
- * Shares of H: a target is asked twice an interval, and is silent after 1.25 of them, so that an owner that is cut off from everything
- * knows it well before the peer may take over.
- */
-const SAMPLE_SHARE = 0.5;
-const SAMPLE_MS_MIN = 5;
-const WINDOW_SHARE = 1.25;
-const WINDOW_MS_MIN = 15;
-
 export function sample(turn: Turn): void {
   const { intervalMs, lans } = turn.machine.settings;
   if (lans.length === 0) return;
-  turn.effects.push({
-    type: 'sample',
-    everyMs: Math.max(SAMPLE_MS_MIN, intervalMs * SAMPLE_SHARE),
-    windowMs: Math.max(WINDOW_MS_MIN, intervalMs * WINDOW_SHARE),
-  });
+  turn.effects.push({ type: 'sample', ...sampling(intervalMs) });
 }
 
 function target(turn: Turn, { index, up }: VipdMessage & { type: 'target' }): void {
@@ -234,9 +208,6 @@ function conflict(turn: Turn, message: VipdMessage & { type: 'conflict' }): void
   sendNow(turn);
 }
 
-/** How long two owners may stay unable to settle it by their epochs before one lets go: a heartbeat that is lost, and one that comes late. */
-const RIVAL_INTERVALS = 2.5;
-
 /** Lets go to the peer that holds the addresses, too, and cannot be told of our epoch. */
 function yieldToRival(turn: Turn, { epoch }: State & { role: 'active' }, why: string): void {
   giveUp(turn, epoch, true);
@@ -267,7 +238,7 @@ export function tickRival(turn: Turn, state: State & { role: 'active' }): void {
 
 export function rivalDueAt({ rivalSince, settings, peer }: Machine): At | undefined {
   if (rivalSince === undefined) return undefined;
-  return after(rivalSince, ms(RIVAL_INTERVALS * Math.max(settings.intervalMs, peer.last?.intervalMs ?? 0)));
+  return after(rivalSince, rivalYieldsAfter(slowerInterval(settings.intervalMs, peer.last?.intervalMs)));
 }
 
 function claimedByThird(turn: Turn, claim: { address: number; mac: string; port: string }): void {
@@ -417,5 +388,5 @@ function inHandover(turn: Turn, { index, mac }: { readonly index: number; readon
 /** When the lease view itself needs a tick: the oldest renewal turns overdue. */
 export function vipdDueAt(machine: Machine): At | undefined {
   const oldest = machine.lease.inFlight[0];
-  return oldest && after(oldest.waitingSince, ms(stuckMs(machine.settings)));
+  return oldest && after(oldest.waitingSince, vipdStuckAfter(machine.settings));
 }

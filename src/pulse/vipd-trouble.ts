@@ -2,13 +2,12 @@
 // refuses is over in milliseconds and looks like a quiet standby afterwards. Pure.
 import type { Fields } from '../log/event.ts';
 import { type At, between } from '../units/duration.ts';
+import { TOLD_MS } from './timing.ts';
 
 export interface VipdTrouble {
   readonly text: string;
   readonly at: At;
 }
-
-const TOLD_MS = 60_000;
 
 /** The trouble that an event tells of; undefined when it is another kind. */
 export function troubleIn(code: string, fields: Fields): string | undefined {

@@ -1,21 +1,21 @@
 // The witness in the election: asked at a steady pace, never waited for. While the peer is heard it changes nothing. After silence it
 // is the third voice: a takeover needs its grant, and an owner cut off from both lets go before its lease there ends.
 // DESIGN.md invariant 5; docs/ARCHITECTURE.md "Witness". Pure.
-import { type At, after, between, type Ms, ms } from '../units/duration.ts';
+import { type At, after, between, type Ms } from '../units/duration.ts';
 import { compareEpochs, EPOCH_NONE, formatEpoch, newerEpoch } from '../units/epoch.ts';
 import type { WitnessAnswer, WitnessAsk, WitnessVerb } from '../witness/witness.ts';
 import { heardWithin, hearsUs } from './judgement.ts';
 import type { Machine } from './machine.ts';
+import {
+  overdueAfter,
+  WITNESS_CLAIM_MS_MIN,
+  witnessClaimEvery,
+  witnessLostAfter,
+  witnessRenewEvery,
+} from './timing.ts';
 import { emit, nextEpoch, noteEpoch, report, setCondition, type Turn, update } from './turn.ts';
 import { inForce } from './witness-force.ts';
 import type { WitnessView } from './witness-view.ts';
-
-/** A loss is told after one lease, and no earlier than this: the process that asks takes a while to start. */
-const LOST_MS_MIN = 3_000;
-/** Renewals for each lease; a claim is asked for more often. */
-const RENEWALS_PER_LEASE = 5;
-const CLAIMS_PER_LEASE = 20;
-const CLAIM_PACE_MS_MIN = 20;
 
 /** Asks the next question when it is due and none is under way. */
 export function tickWitness(turn: Turn): void {
@@ -47,14 +47,14 @@ function verbFor(machine: Machine, now: At, leaseMs: Ms): WitnessVerb {
 function wantsGrant(machine: Machine, now: At): boolean {
   const { state, peer, settings } = machine;
   if (state.role !== 'standby' || (state.probing?.silentRounds ?? 0) < 1) return false;
-  const missing = 1.5 * (peer.last?.intervalMs ?? settings.intervalMs);
+  const missing = overdueAfter(peer.last?.intervalMs ?? settings.intervalMs);
   return inForce(machine) && !(heardWithin(machine, missing, now) && hearsUs(machine, now));
 }
 
 function paceMs(machine: Machine, now: At, leaseMs: Ms): Ms {
   const unknownThere = 'epoch' in machine.state && machine.witness.heldAt === undefined;
-  if (unknownThere || wantsGrant(machine, now)) return ms(Math.max(CLAIM_PACE_MS_MIN, leaseMs / CLAIMS_PER_LEASE));
-  return ms(leaseMs / RENEWALS_PER_LEASE);
+  if (unknownThere || wantsGrant(machine, now)) return witnessClaimEvery(leaseMs);
+  return witnessRenewEvery(leaseMs);
 }
 
 /** When the next question is due; undefined when none will be before an answer comes. */
@@ -65,11 +65,7 @@ export function witnessDueAt({ settings, witness }: Machine): At | undefined {
 /** A question becomes urgent: the next tick asks, unless one is under way. */
 export function hurryWitness(turn: Turn): void {
   const { witness, settings } = turn.machine;
-  if (
-    settings.witness &&
-    wantsGrant(turn.machine, turn.now) &&
-    witness.dueAt > after(turn.now, ms(CLAIM_PACE_MS_MIN))
-  ) {
+  if (settings.witness && wantsGrant(turn.machine, turn.now) && witness.dueAt > after(turn.now, WITNESS_CLAIM_MS_MIN)) {
     change(turn, { dueAt: turn.now });
   }
 }
@@ -99,7 +95,7 @@ function failed(turn: Turn, { problem }: WitnessAnswer, leaseMs: Ms): void {
   const { heldAt } = turn.machine.witness;
   const owns = turn.machine.state.role === 'active' || turn.machine.state.role === 'handing-over';
   if (!owns && heldAt !== undefined && between(heldAt, turn.now) > leaseMs) change(turn, { heldAt: undefined });
-  if (between(lostSince, turn.now) >= Math.max(leaseMs, LOST_MS_MIN))
+  if (between(lostSince, turn.now) >= witnessLostAfter(leaseMs))
     setCondition(turn, 'witness-lost', true, 'WITNESS_LOST', { problem });
 }
 

@@ -8,7 +8,7 @@ import type { World } from './world.ts';
 
 /** Clock rates, whole milliseconds of timers, pipes: what bounds of time are widened by. */
 const SLACK_MS = 3;
-/** probeRoundMs() of judgement.ts. */
+/** probeRound() of src/pulse/timing.ts. */
 const PROBE_WINDOW_MS_MAX = 25;
 
 export interface Exemption {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
-import { MUTATIONS, type Mutation, type Patch } from './mutations.ts';
+import { MUTATIONS, type Mutation, type Patch, patched } from './mutations.ts';
 import { runSeed } from './run.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -28,18 +28,9 @@ async function mutant(patches: readonly Patch[]): Promise<string> {
   return copy;
 }
 
-async function put(copy: string, { file, find, replace }: Patch): Promise<void> {
-  const path = join(copy, 'dist', file);
-  const text = await readFile(path, 'utf8');
-  const times = text.split(find).length - 1;
-  if (times !== 1)
-    throw new Error(
-      `the anchor must be in ${file} once, not ${times} times; bring it up to date in test/sim/mutations.ts: ${find}`,
-    );
-  await writeFile(
-    path,
-    text.replace(find, () => replace),
-  );
+async function put(copy: string, patch: Patch): Promise<void> {
+  const path = join(copy, 'dist', patch.file);
+  await writeFile(path, patched(await readFile(path, 'utf8'), patch));
 }
 
 interface Caught {

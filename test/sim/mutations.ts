@@ -28,6 +28,16 @@ const RELOAD_STALL = 'a reload, and the owner stalls in the middle of it, unseen
 const pulse = (file: string, find: string, replace: string): Patch => ({ file: `src/pulse/${file}.js`, find, replace });
 const shell = (find: string, replace: string): Patch => ({ file: 'test/sim/pulse-model.js', find, replace });
 
+/** The text of a compiled file with the change put in; throws unless what is searched for is there exactly once. */
+export function patched(text: string, { file, find, replace }: Patch): string {
+  const times = text.split(find).length - 1;
+  if (times !== 1)
+    throw new Error(
+      `the anchor must be in ${file} once, not ${times} times; bring it up to date in test/sim/mutations.ts: ${find}`,
+    );
+  return text.replace(find, () => replace);
+}
+
 export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the lease counts from when vipd is told of it',
@@ -144,7 +154,13 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "D is shorter than the peer's lease",
-    patches: [pulse('judgement', 'return lease ? ms(Math.max(own, lease.ms)) : own;', 'return own;')],
+    patches: [
+      pulse(
+        'judgement',
+        'return takeoverAfter(machine.settings.deadMs, machine.peer.lease?.ms);',
+        'return machine.settings.deadMs;',
+      ),
+    ],
     kind: RELOAD_STALL,
     expects: ['too-early', 'one-owner', 'liveness'],
   },
@@ -333,7 +349,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'nobody looks whether a LAN has an own address',
-    patches: [pulse('own', "state !== 'here' && between(own.since[index], now) >= lostMs(machine)", 'false')],
+    patches: [pulse('own', 'between(own.since[index], now) >= ownLostAfter(settings.deadMs)', 'false')],
     kind: 'own address of one family lost',
     expects: ['liveness'],
   },
@@ -382,7 +398,11 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "a shorter D is used at once, whatever is known of the peer's lease",
     patches: [
       pulse('times', 'deadMs: ms(Math.max(a.deadMs, b.deadMs))', 'deadMs: b.deadMs'),
-      pulse('judgement', 'return lease ? ms(Math.max(own, lease.ms)) : own;', 'return own;'),
+      pulse(
+        'judgement',
+        'return takeoverAfter(machine.settings.deadMs, machine.peer.lease?.ms);',
+        'return machine.settings.deadMs;',
+      ),
     ],
     kind: RELOAD_STALL,
     expects: ['too-early', 'one-owner'],

@@ -12,7 +12,7 @@ const STEPS_MAX = 400_000;
 const RESTART_MS = 1_500;
 /** What stays broken for ever shows when a kernel lifetime has ended. */
 const KEPT_MS = 3_000;
-/** PAUSE_MS_MAX of src/pulse/retry.ts. */
+/** PAUSE_MS_MAX of src/pulse/timing.ts. */
 const RETRY_MS = 10_000;
 /** src/vip/io/vipd.ts waits this long between eager respawns. */
 const SPAWN_PAUSE_MS = 150;

@@ -12,9 +12,9 @@ const SHARE = 0.12;
 /** VIP and gateway, and the other VIP, which is on the first LAN, too. */
 const ADDRESS_LANS = [0, 1, 0] as const;
 const UNITS = [[0, 1], [2]] as const;
-/** LOST_MS_MIN of src/pulse/own.ts: own addresses that are gone for so long, and for D, are lost. */
+/** OWN_LOST_MS_MIN of src/pulse/timing.ts: own addresses that are gone for so long, and for D, are lost. */
 const ownLostMs = (deadMs: number) => Math.max(1_000, deadMs);
-/** PAUSE_MS_MAX of src/pulse/retry.ts: an owner tries again what was refused. */
+/** PAUSE_MS_MAX of src/pulse/timing.ts: an owner tries again what was refused. */
 const RETRY_MS = 10_000;
 
 const GATEWAY_GONE = 'the interface of the gateway goes on both';

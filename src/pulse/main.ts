@@ -18,6 +18,7 @@ import { EPOCH_BLOCK } from '../units/epoch.ts';
 import { startVipd } from '../vip/io/vipd.ts';
 import { witnessKey } from '../witness/script.ts';
 import type { WitnessAnswer } from '../witness/witness.ts';
+import { type Machine, newMachine, type Reloadable, type Settings } from './election/machine.ts';
 import { pairIdOf } from './heartbeat.ts';
 import { monotonicNow } from './io/clock.ts';
 import { serveControl } from './io/control.ts';
@@ -29,7 +30,6 @@ import { openReload, type Reload } from './io/reload.ts';
 import { beginWith, type PulseState, readState, type StateFile, stateFile } from './io/state-file.ts';
 import { startWitness, type Witness } from './io/witness.ts';
 import { createLoop } from './loop.ts';
-import { type Machine, newMachine, type Reloadable, type Settings } from './machine.ts';
 import { rehearse } from './rehearsal.ts';
 import { reloadableOf, settingsOf } from './settings.ts';
 

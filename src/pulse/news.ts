@@ -1,7 +1,7 @@
 // What readers of the feed get at once; of everything else they hear with the next snapshot, within a second. Pure.
 import { between } from '../units/duration.ts';
-import { deadMs } from './judgement.ts';
-import type { Machine } from './machine.ts';
+import { deadMs } from './election/beliefs/standby-judgement.ts';
+import type { Machine } from './election/machine.ts';
 import { goneAfter } from './timing.ts';
 
 /** Whether readers of the feed should know at once: what a person or the command line decides by must not be a second old. */

@@ -1,8 +1,8 @@
 // What becomes of a config that was read again: what pulse takes of it, and what waits for a
 // restart. Pure.
 import { changedParts } from '../config/digest.ts';
-import type { Reloadable } from './machine.ts';
-import { sameTimes, timesOf } from './times.ts';
+import { sameTimes, timesOf } from './election/beliefs/changing-times.ts';
+import type { Reloadable } from './election/machine.ts';
 
 /** What the reader process says of the file. */
 export type Reading =

@@ -3,10 +3,10 @@
 // functions, without any effect. Pure.
 import { type At, after, type Ms, ms } from '../units/duration.ts';
 import { leaseLine, parseVipdLine, probeLine, releaseLine, type VipdMessage, willLine } from '../vip/protocol.ts';
-import { heartbeatFor, willFor } from './beat.ts';
-import { step } from './election.ts';
+import { type Effect, type Machine, newMachine, type PulseEvent, roleOf, type Settings } from './election/machine.ts';
+import { step } from './election/step.ts';
 import { decode, encode } from './heartbeat.ts';
-import { type Effect, type Machine, newMachine, type PulseEvent, roleOf, type Settings } from './machine.ts';
+import { heartbeatFor, willFor } from './own-heartbeat.ts';
 
 /** Plays until V8 has compiled what matters; more brings little (see docs/BENCHMARKS.md). */
 const ROUNDS = 25;

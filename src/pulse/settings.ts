@@ -4,7 +4,7 @@ import type { NodeView } from '../config/node.ts';
 import type { Config, ServiceConfig } from '../config/schema.ts';
 import { unitsOf } from '../config/units.ts';
 import { ms } from '../units/duration.ts';
-import type { FixedSettings, LanSettings, Reloadable, Settings } from './machine.ts';
+import type { FixedSettings, LanSettings, Reloadable, Settings } from './election/machine.ts';
 
 /** What a reload takes of the config. */
 export function reloadableOf(config: Config, view: Pick<NodeView, 'priority' | 'addresses'>): Reloadable {

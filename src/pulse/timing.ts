@@ -1,5 +1,5 @@
 // The page of time: every duration that the election goes by. H is the heartbeat interval, L the
-// lease, D the dead time, W the lease of the witness (docs/glossary.md); a Pace is what one router
+// lease, D the dead time, W the lease of the witness (docs/glossary.md); HeartbeatTimes is what one router
 // has of the first three. First come the times of ownership, then those of what surrounds it, at
 // the end the few that follow from none of these. That nobody can own twice (docs/invariants.md,
 // R1 to R5) rests on this page, so nothing else in src/pulse multiplies a time by a number. Pure.
@@ -7,7 +7,7 @@ import { type Ms, ms } from '../units/duration.ts';
 import { PROBE_WINDOW_MS_MAX } from '../vip/protocol.ts';
 
 /** H, L and D of one router. */
-export interface Pace {
+export interface HeartbeatTimes {
   readonly intervalMs: Ms;
   readonly leaseMs: Ms;
   readonly deadMs: Ms;
@@ -28,7 +28,7 @@ export function slowerInterval(own: Ms, peer: Ms | undefined): Ms {
 const LEASE_MARGIN_INTERVALS = 0.8;
 
 /** How long after its last heartbeat an owner of this pace may still hold its lease: L + 0.8 H. */
-export function leaseWithMargin({ leaseMs, intervalMs }: Pick<Pace, 'leaseMs' | 'intervalMs'>): Ms {
+export function leaseWithMargin({ leaseMs, intervalMs }: Pick<HeartbeatTimes, 'leaseMs' | 'intervalMs'>): Ms {
   return ms(leaseMs + LEASE_MARGIN_INTERVALS * intervalMs);
 }
 
@@ -91,7 +91,7 @@ const LEASE_SPARE_INTERVALS = 0.2;
  * When an owner that cannot speak, and so does not renew, lets go: just before its lease ends by
  * itself. `unsent`: its last heartbeat may not have left, and the peer counts from the one before.
  */
-export function muteLetsGoAfter({ leaseMs, intervalMs }: Omit<Pace, 'deadMs'>, unsent: boolean): Ms {
+export function muteLetsGoAfter({ leaseMs, intervalMs }: Omit<HeartbeatTimes, 'deadMs'>, unsent: boolean): Ms {
   return ms(leaseMs - (LEASE_SPARE_INTERVALS + (unsent ? 1 : 0)) * intervalMs);
 }
 
@@ -199,7 +199,7 @@ const STUCK_SPARE_MS = 2;
  * An answer this late means a stuck vipd: half of what is left of the lease, so that a new one can
  * renew it in time.
  */
-export function vipdStuckAfter({ leaseMs, intervalMs }: Omit<Pace, 'deadMs'>): Ms {
+export function vipdStuckAfter({ leaseMs, intervalMs }: Omit<HeartbeatTimes, 'deadMs'>): Ms {
   const left = leaseMs - intervalMs;
   return ms(Math.max(left / 2, Math.min(STUCK_MS_MIN, left - STUCK_SPARE_MS)));
 }
@@ -264,7 +264,7 @@ export function offerInterval(intervalMs: Ms): Ms {
  * How long after new times are known a lease of the old ones may run: it was asked for an interval
  * later at most.
  */
-export function oldLeaseLasts({ leaseMs, intervalMs }: Omit<Pace, 'deadMs'>): Ms {
+export function oldLeaseLasts({ leaseMs, intervalMs }: Omit<HeartbeatTimes, 'deadMs'>): Ms {
   return ms(leaseMs + intervalMs);
 }
 
@@ -274,7 +274,7 @@ export function oldLeaseLasts({ leaseMs, intervalMs }: Omit<Pace, 'deadMs'>): Ms
  * How long after its last renewal at the witness an owner that hears nobody may go on: its lease
  * here must have ended before the one there does, and it renews here for an interval at most.
  */
-export function letGoAfter(witnessLeaseMs: Ms, { leaseMs, intervalMs }: Omit<Pace, 'deadMs'>): Ms {
+export function letGoAfter(witnessLeaseMs: Ms, { leaseMs, intervalMs }: Omit<HeartbeatTimes, 'deadMs'>): Ms {
   return ms(witnessLeaseMs - leaseMs - intervalMs);
 }
 
@@ -282,7 +282,10 @@ export function letGoAfter(witnessLeaseMs: Ms, { leaseMs, intervalMs }: Omit<Pac
  * A new owner that the witness does not know yet has this long after the peer's last word: the
  * peer, which may be granted it, has heard us until then and waits for its D.
  */
-export function unknownLetsGoAfter({ intervalMs, deadMs }: Omit<Pace, 'leaseMs'>, peerDeadMs: Ms | undefined): Ms {
+export function unknownLetsGoAfter(
+  { intervalMs, deadMs }: Omit<HeartbeatTimes, 'leaseMs'>,
+  peerDeadMs: Ms | undefined,
+): Ms {
   return ms(Math.min(deadMs, peerDeadMs ?? deadMs) - intervalMs);
 }
 

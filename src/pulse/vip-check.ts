@@ -7,10 +7,10 @@
 import { type At, after, between } from '../units/duration.ts';
 import { formatEpoch } from '../units/epoch.ts';
 import type { VipdMessage } from '../vip/protocol.ts';
-import { peerMac } from './judgement.ts';
-import type { Machine } from './machine.ts';
+import { peerLacksUnits } from './election/beliefs/holdable.ts';
+import { peerMac } from './election/beliefs/standby-judgement.ts';
+import type { Machine } from './election/machine.ts';
 import { vipCheckEvery, vipCheckStaleAfter, vipCheckWindow } from './timing.ts';
-import { peerLacksUnits } from './units.ts';
 
 /** Numbers of our probes: far above those of the election, which counts from 1. */
 const IDS_FROM = 2 ** 40;

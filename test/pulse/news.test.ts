@@ -1,9 +1,9 @@
 // What readers of the feed get at once: all that a person or the command line decides by.
 import test from 'ava';
-import type { Machine } from '../../src/pulse/machine.ts';
+import type { Machine } from '../../src/pulse/election/machine.ts';
 import { isNews } from '../../src/pulse/news.ts';
 import { after, ms } from '../../src/units/duration.ts';
-import { Driver } from './driver.ts';
+import { Driver } from './election/driver.ts';
 
 /** An active router that hears its peer. */
 function settled(): Machine {

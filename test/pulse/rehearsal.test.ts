@@ -1,8 +1,8 @@
 // The rehearsal plays what it says: else it would warm the wrong code, or none.
 import { randomBytes } from 'node:crypto';
 import test from 'ava';
+import type { Settings } from '../../src/pulse/election/machine.ts';
 import { pairIdOf } from '../../src/pulse/heartbeat.ts';
-import type { Settings } from '../../src/pulse/machine.ts';
 import { rehearse } from '../../src/pulse/rehearsal.ts';
 import { ms } from '../../src/units/duration.ts';
 

@@ -16,6 +16,7 @@ import {
   givenUpAfter,
   goneAfter,
   grantLasts,
+  type HeartbeatTimes,
   holdDown,
   introducedAfter,
   introduction,
@@ -30,7 +31,6 @@ import {
   oneWayAfter,
   overdueAfter,
   ownLostAfter,
-  type Pace,
   patience,
   probeOverdueAfter,
   probeRound,
@@ -54,7 +54,7 @@ import {
 } from '../../src/pulse/timing.ts';
 import { type Ms, ms } from '../../src/units/duration.ts';
 
-const pace = (intervalMs: number, leaseMs: number, deadMs: number): Pace => ({
+const pace = (intervalMs: number, leaseMs: number, deadMs: number): HeartbeatTimes => ({
   intervalMs: ms(intervalMs),
   leaseMs: ms(leaseMs),
   deadMs: ms(deadMs),
@@ -66,7 +66,7 @@ const SHORTEST = pace(10, 22, 30);
 const LONG_LEASE = pace(20, 200, 240);
 
 /** This router, and its peer. */
-const PAIRS: readonly (readonly [own: Pace, peer: Pace])[] = [
+const PAIRS: readonly (readonly [own: HeartbeatTimes, peer: HeartbeatTimes])[] = [
   [USUAL, USUAL],
   [HALF, HALF],
   [SHORTEST, SHORTEST],
@@ -80,11 +80,15 @@ const KEEP = ms(5_000);
 const W = ms(3_000);
 
 /** When this router takes over from its peer, and when its peer does from this one. */
-const takes = (own: Pace, peer: Pace) => takeoverAfter(own.deadMs, leaseWithMargin(peer));
-const taken = (own: Pace, peer: Pace) => takes(peer, own);
-const slower = (own: Pace, peer: Pace) => slowerInterval(own.intervalMs, peer.intervalMs);
+const takes = (own: HeartbeatTimes, peer: HeartbeatTimes) => takeoverAfter(own.deadMs, leaseWithMargin(peer));
+const taken = (own: HeartbeatTimes, peer: HeartbeatTimes) => takes(peer, own);
+const slower = (own: HeartbeatTimes, peer: HeartbeatTimes) => slowerInterval(own.intervalMs, peer.intervalMs);
 
-type Row = readonly [name: string, of: (own: Pace, peer: Pace) => number, values: readonly number[]];
+type Row = readonly [
+  name: string,
+  of: (own: HeartbeatTimes, peer: HeartbeatTimes) => number,
+  values: readonly number[],
+];
 
 const TABLE: readonly Row[] = [
   ['leaseWithMargin', own => leaseWithMargin(own), [300, 150, 30, 300, 150, 30, 216]],
@@ -185,7 +189,7 @@ test('the hold-down doubles with each change of late, up to five minutes, and is
 });
 
 /** Every pace that the rules of the config let pass. */
-const anyPace: fc.Arbitrary<Pace> = fc
+const anyPace: fc.Arbitrary<HeartbeatTimes> = fc
   .integer({ min: 10, max: 5_000 })
   .chain(interval =>
     fc

@@ -2,11 +2,11 @@
 import test, { type ExecutionContext } from 'ava';
 import { parseConfig } from '../../src/config/document.ts';
 import { nodeView } from '../../src/config/node.ts';
-import { heartbeatFor, willFor } from '../../src/pulse/beat.ts';
-import { step } from '../../src/pulse/election.ts';
+import { peerMac } from '../../src/pulse/election/beliefs/standby-judgement.ts';
+import { type Machine, newMachine, type PulseEvent } from '../../src/pulse/election/machine.ts';
+import { step } from '../../src/pulse/election/step.ts';
 import { decode, encode, pairIdOf, type WireVersion } from '../../src/pulse/heartbeat.ts';
-import { peerMac } from '../../src/pulse/judgement.ts';
-import { type Machine, newMachine, type PulseEvent } from '../../src/pulse/machine.ts';
+import { heartbeatFor, willFor } from '../../src/pulse/own-heartbeat.ts';
 import { settingsOf } from '../../src/pulse/settings.ts';
 import type { At } from '../../src/units/duration.ts';
 

@@ -1,10 +1,10 @@
 // The standby's look at the addresses, whose word makes the pair FAILED: a black hole is told, a firewall that limits echoes is none.
 import test from 'ava';
-import type { Settings } from '../../src/pulse/machine.ts';
+import type { Settings } from '../../src/pulse/election/machine.ts';
 import { findingsOf, hear, nextRound, type VipCheck } from '../../src/pulse/vip-check.ts';
 import { type At, after, ms } from '../../src/units/duration.ts';
 import { PROBE_WINDOW_MS_MAX } from '../../src/vip/protocol.ts';
-import { Driver, PEER_MAC } from './driver.ts';
+import { Driver, PEER_MAC } from './election/driver.ts';
 
 const STEP_MS = 10;
 

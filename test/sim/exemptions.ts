@@ -1,7 +1,8 @@
 // When both routers may answer a client all the same, and for how long: each case with its number in DESIGN.md. Judged from what
 // the simulated world really did to packets and machines, never from what a router believes.
+
+import type { Machine } from '../../src/pulse/election/machine.ts';
 import type { Heartbeat } from '../../src/pulse/heartbeat.ts';
-import type { Machine } from '../../src/pulse/machine.ts';
 import { compareEpochs, type Epoch } from '../../src/units/epoch.ts';
 import type { Router } from './router.ts';
 import type { World } from './world.ts';

@@ -1,6 +1,6 @@
 // Histories that once failed, kept as data: a change of how schedules are drawn from seeds must not lose them. Each is one whole
 // plan of schedule.ts; histories.test.ts runs them.
-import type { Settings } from '../../src/pulse/machine.ts';
+import type { Settings } from '../../src/pulse/election/machine.ts';
 import { ms } from '../../src/units/duration.ts';
 import type { Fault } from './fault.ts';
 import { fixedOf, lansOf, type Plan } from './schedule.ts';

@@ -1,8 +1,9 @@
 // What must always hold (DESIGN.md), checked after every step on the packet path: who could answer a client, not what a machine
 // believes. The first breach of a schedule is kept. What is allowed all the same is in exemptions.ts.
+
+import { saidTimes } from '../../src/pulse/election/beliefs/changing-times.ts';
+import type { Effect, LeaseCommand, Machine } from '../../src/pulse/election/machine.ts';
 import type { Heartbeat } from '../../src/pulse/heartbeat.ts';
-import type { Effect, LeaseCommand, Machine } from '../../src/pulse/machine.ts';
-import { saidTimes } from '../../src/pulse/times.ts';
 import { compareEpochs, EPOCH_NONE, type Epoch, formatEpoch } from '../../src/units/epoch.ts';
 import type { LeaseRequest } from '../../src/vip/protocol.ts';
 import { Evidence, type Exemption } from './exemptions.ts';

@@ -49,7 +49,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'the lease is renewed before the heartbeat goes out',
     patches: [
       pulse(
-        'turn',
+        'election/moves',
         "sendNow(turn);\n    emit(turn, { type: 'renew', lease: leaseCommand(turn, epoch, false) });",
         "emit(turn, { type: 'renew', lease: leaseCommand(turn, epoch, false) });\n    sendNow(turn);",
       ),
@@ -59,14 +59,14 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'nobody is probed before a takeover after silence',
-    patches: [pulse('judgement', '(probing?.silentRounds ?? 0) >= SILENT_ROUNDS', 'true')],
+    patches: [pulse('election/beliefs/standby-judgement', '(probing?.silentRounds ?? 0) >= SILENT_ROUNDS', 'true')],
     expects: ['one-owner', 'no-change'],
   },
   {
     name: 'two actives do not compare epochs',
     patches: [
       pulse(
-        'election',
+        'election/step',
         'if (compareEpochs(peer.last.epoch, state.epoch) > 0) {\n        // Awake',
         'if (false) {\n        // Awake',
       ),
@@ -76,8 +76,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the winner of a conflict does not announce again',
     patches: [
-      pulse('election', "if (state.role === 'active' && back)", 'if (false)'),
-      pulse('election', "turn.effects.push({ type: 'announce' });\n    sendNow(turn);", 'sendNow(turn);'),
+      pulse('election/step', "if (state.role === 'active' && back)", 'if (false)'),
+      pulse('election/step', "turn.effects.push({ type: 'announce' });\n    sendNow(turn);", 'sendNow(turn);'),
     ],
     kind: 'split in two, healed',
     expects: ['convergence'],
@@ -86,7 +86,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'equals are not ranked',
     patches: [
       pulse(
-        'judgement',
+        'election/beliefs/standby-judgement',
         'return last && priority !== last.priority ? priority > last.priority : nodeId < peerNodeId;',
         'return true;',
       ),
@@ -96,9 +96,9 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a late loop judges before it has read',
     patches: [
-      pulse('judgement', 'if (machine.unread)', 'if (false)'),
+      pulse('election/beliefs/standby-judgement', 'if (machine.unread)', 'if (false)'),
       pulse(
-        'election',
+        'election/step',
         "if (state.role === 'standby')\n        update(turn, { state: { ...state, probing: undefined, vacantSince: undefined } });\n    else if",
         'if',
       ),
@@ -110,16 +110,20 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a last will can be replayed: that of any term opens the way',
     patches: [
-      pulse('judgement', 'closed.counter > 0 && compareEpochs(last.epoch, closed) <= 0', 'closed.counter > 0'),
-      pulse('judgement', 'return compareEpochs(peer.closed, lastTerm) > 0;', 'return true;'),
+      pulse(
+        'election/beliefs/standby-judgement',
+        'closed.counter > 0 && compareEpochs(last.epoch, closed) <= 0',
+        'closed.counter > 0',
+      ),
+      pulse('election/beliefs/standby-judgement', 'return compareEpochs(peer.closed, lastTerm) > 0;', 'return true;'),
     ],
     expects: ['one-owner', 'no-change', 'flap'],
   },
   {
     name: 'a last will from before our own term opens the way, even when it was read late',
     patches: [
-      pulse('judgement', 'willIsFresh(machine, now) ||', 'true ||'),
-      pulse('judgement', 'return compareEpochs(peer.closed, lastTerm) > 0;', 'return true;'),
+      pulse('election/beliefs/standby-judgement', 'willIsFresh(machine, now) ||', 'true ||'),
+      pulse('election/beliefs/standby-judgement', 'return compareEpochs(peer.closed, lastTerm) > 0;', 'return true;'),
     ],
     kind: 'the new owner stalls while the old one starts again',
     expects: ['one-owner'],
@@ -128,7 +132,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'a heartbeat claims what vipd does not hold',
     patches: [
       pulse(
-        'vipd-events',
+        'election/voices/vipd-lease',
         'return lease.ackedAt !== undefined && between(lease.ackedAt, now) <= lease.ackedLeaseMs;',
         'return true;',
       ),
@@ -137,14 +141,14 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'an acknowledgement counts from when it is read',
-    patches: [pulse('vipd-events', 'ackedAt: renewal.at,', 'ackedAt: turn.now,')],
+    patches: [pulse('election/voices/vipd-lease', 'ackedAt: renewal.at,', 'ackedAt: turn.now,')],
     expects: ['heartbeat-truth'],
   },
   {
     name: 'fitness vetoes',
     patches: [
       pulse(
-        'judgement',
+        'election/beliefs/standby-judgement',
         'if (!machine.rulesIn)',
         "if (fitnessOf(machine, now) < 2)\n        return 'unfit';\n    if (!machine.rulesIn)",
       ),
@@ -156,7 +160,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "D is shorter than the peer's lease",
     patches: [
       pulse(
-        'judgement',
+        'election/beliefs/standby-judgement',
         'return takeoverAfter(machine.settings.deadMs, machine.peer.lease?.ms);',
         'return machine.settings.deadMs;',
       ),
@@ -166,7 +170,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'the echo of the boot id is not checked',
-    patches: [pulse('peer', 'if (message.peerBootId !== peer.ownBootId)', 'if (false)')],
+    patches: [pulse('election/beliefs/peer', 'if (message.peerBootId !== peer.ownBootId)', 'if (false)')],
     kind: 'both started again, then old datagrams are played back, then a handover',
     expects: ['one-owner', 'takeover-time', 'liveness', 'no-change', 'flap', 'too-early'],
   },
@@ -174,7 +178,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'the giver of a handover goes on renewing',
     patches: [
       pulse(
-        'election',
+        'election/step',
         "const offering = state.role === 'handing-over' && state.phase !== 'flushing';",
         'const offering = false;',
       ),
@@ -184,7 +188,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'an offer that was long on its way is taken',
-    patches: [pulse('election', 'offer.remainingMs > roundTripMs(peer.last, turn.now)', 'true')],
+    patches: [pulse('election/step', 'offer.remainingMs > roundTripMs(peer.last, turn.now)', 'true')],
     kind: 'handover into a full queue',
     expects: ['one-owner'],
   },
@@ -203,7 +207,7 @@ export const MUTATIONS: readonly Mutation[] = [
   { name: 'the packet lease never ends', model: 'gate-never-closes', expects: ['lease', 'one-owner'] },
   {
     name: 'a claim does not go above the highest epoch that is known',
-    patches: [pulse('turn', 'counter: highest.counter + 1', 'counter: highest.counter')],
+    patches: [pulse('election/moves', 'counter: highest.counter + 1', 'counter: highest.counter')],
     expects: ['epoch-reused', 'epoch-order', 'one-owner', 'liveness'],
   },
   {
@@ -215,7 +219,11 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'answers of a third machine veto a takeover',
     patches: [
-      pulse('vipd-events', 'const third = expected !== undefined && expected !== message.mac;', 'const third = false;'),
+      pulse(
+        'election/voices/vipd-lease',
+        'const third = expected !== undefined && expected !== message.mac;',
+        'const third = false;',
+      ),
     ],
     kind: 'power loss, a stranger answers',
     expects: ['takeover-time', 'liveness'],
@@ -223,14 +231,18 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the witness is not asked after silence',
     patches: [
-      pulse('judgement', 'if (!inForce(machine))\n            return take', 'if (true)\n            return take'),
+      pulse(
+        'election/beliefs/standby-judgement',
+        'if (!inForce(machine))\n            return take',
+        'if (true)\n            return take',
+      ),
     ],
     kind: 'full partition, healed',
     expects: ['one-owner'],
   },
   {
     name: 'an owner cut off from its peer and the witness serves on',
-    patches: [pulse('cut-off', 'if (at !== undefined && now >= at)', 'if (false)')],
+    patches: [pulse('election/voices/isolation', 'if (at !== undefined && now >= at)', 'if (false)')],
     kind: 'cut off from peer and witness',
     expects: ['one-owner'],
   },
@@ -238,7 +250,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'the lease is not armed while a peer could take over',
     patches: [
       pulse(
-        'turn',
+        'election/moves',
         'const armed = fitPeerHeard(turn.machine, turn.now) || unheardPeerMayTake(turn.machine);',
         'const armed = false;',
       ),
@@ -248,8 +260,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a vacancy under a one-way cut does not ask the witness',
     patches: [
-      pulse('judgement', '!inForce(machine) || hearsUs(machine, now))', 'true)'),
-      pulse('witness', ' && hearsUs(machine, now)', ''),
+      pulse('election/beliefs/standby-judgement', '!inForce(machine) || hearsUs(machine, now))', 'true)'),
+      pulse('election/voices/witness-answers', ' && hearsUs(machine, now)', ''),
     ],
     kind: 'nobody serves, behind a one-way cut',
     expects: ['one-owner'],
@@ -257,7 +269,11 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a handover is offered before vipd has armed the lease',
     patches: [
-      pulse('handover', 'return lease.ackedArmed && lease.inFlight.every(({ armed }) => armed);', 'return true;'),
+      pulse(
+        'election/roles/handing-over',
+        'return lease.ackedArmed && lease.inFlight.every(({ armed }) => armed);',
+        'return true;',
+      ),
     ],
     kind: 'vipd of the owner stops as the standby comes back',
     expects: ['one-owner'],
@@ -266,7 +282,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'a peer that holds its term without vipd is not asked how long its kernel may serve',
     patches: [
       pulse(
-        'judgement',
+        'election/beliefs/standby-judgement',
         '((!competing || resumes(machine)) && now < keptUntil(machine, vacantSince ?? now, probing))',
         'false',
       ),
@@ -282,44 +298,54 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'an answer by ARP vetoes a takeover',
-    patches: [pulse('vipd-events', "if (message.via === 'arp') {", 'if (false) {')],
+    patches: [pulse('election/voices/vipd-lease', "if (message.via === 'arp') {", 'if (false) {')],
     kind: 'power loss, a switch answers for the dead owner',
     expects: ['takeover-time', 'liveness'],
   },
   {
     name: 'a target that is silent to one router outvotes heartbeats that echo ours',
-    patches: [pulse('lan-health', ' || spec.links.some(link => isEchoed(machine, link, echoMs(machine), now))', '')],
+    patches: [
+      pulse(
+        'election/beliefs/lan-health',
+        ' || spec.links.some(link => isEchoed(machine, link, echoMs(machine), now))',
+        '',
+      ),
+    ],
     kind: 'a target is silent to the owner alone',
     expects: ['no-change'],
   },
   {
     name: 'a heartbeat proves that a LAN lives, whatever it echoes',
-    patches: [pulse('lan-health', 'peer.links[link]?.echoedAt;\n', 'peer.links[link]?.heardAt;\n')],
+    patches: [pulse('election/beliefs/lan-health', 'peer.links[link]?.echoedAt;\n', 'peer.links[link]?.heardAt;\n')],
     kind: 'a LAN of the owner loses a direction',
     expects: ['liveness'],
   },
   {
     name: 'heartbeats that echo nothing any more tell nothing of a LAN without targets',
-    patches: [pulse('lan-health', 'return echoedOnce && unechoed', 'return false && unechoed')],
+    patches: [pulse('election/beliefs/lan-health', 'return echoedOnce && unechoed', 'return false && unechoed')],
     kind: 'a LAN of the owner loses a direction',
     expects: ['liveness'],
   },
   {
     name: 'a router that was asleep for long counts D, as if it had been gone for a moment',
-    patches: [pulse('election', 'if (byMs >= givenUpMs(turn.machine))', 'if (false)')],
+    patches: [pulse('election/step', 'if (byMs >= givenUpMs(turn.machine))', 'if (false)')],
     kind: 'the owner finds itself alone and stops, the standby wakes behind a one-way cut',
     expects: ['one-owner'],
   },
   {
     name: 'a new vipd takes the addresses back after the lease has ended',
-    patches: [pulse('vipd-events', 'leaseIsOver(turn.machine, turn.now) ?', 'false ?')],
+    patches: [pulse('election/voices/vipd-lease', 'leaseIsOver(turn.machine, turn.now) ?', 'false ?')],
     kind: 'vipd stopped for about a lease',
     expects: ['one-owner'],
   },
   {
     name: 'an owner that cannot speak serves on',
     patches: [
-      pulse('bare', 'return machine.own.bareSince !== undefined && peerMayTake(machine, now);', 'return false;'),
+      pulse(
+        'election/voices/bare',
+        'return machine.own.bareSince !== undefined && peerMayTake(machine, now);',
+        'return false;',
+      ),
     ],
     kind: 'own addresses of all LANs lost',
     expects: ['mute-owner', 'one-owner', 'liveness'],
@@ -327,7 +353,11 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'who cannot speak defends the addresses',
     patches: [
-      pulse('bare', "if (state.role !== 'active' || !isBare(turn.machine)", "if (true || state.role !== 'active'"),
+      pulse(
+        'election/voices/bare',
+        "if (state.role !== 'active' || !isBare(turn.machine)",
+        "if (true || state.role !== 'active'",
+      ),
     ],
     kind: 'who cannot speak is alone, and the peer starts again',
     expects: ['one-owner', 'liveness'],
@@ -335,71 +365,87 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a router that cannot speak takes silence for death',
     patches: [
-      pulse('own', 'if (isUnbound(machine))', 'if (false)'),
-      pulse('own', 'if (isBare(machine))', 'if (false)'),
+      pulse('election/beliefs/own-addresses', 'if (isUnbound(machine))', 'if (false)'),
+      pulse('election/beliefs/own-addresses', 'if (isBare(machine))', 'if (false)'),
     ],
     kind: 'the standby boots before its addresses are there',
     expects: ['mute-claim', 'one-owner', 'no-change'],
   },
   {
     name: 'a link that lost its address with its carrier counts as unbound',
-    patches: [pulse('own', "return states.includes('gone');", 'return states.length > 0;')],
+    patches: [pulse('election/beliefs/own-addresses', "return states.includes('gone');", 'return states.length > 0;')],
     kind: 'power loss takes the cross link along, with carrier and address',
     expects: ['liveness', 'takeover-time'],
   },
   {
     name: 'nobody looks whether a LAN has an own address',
-    patches: [pulse('own', 'between(own.since[index], now) >= ownLostAfter(settings.deadMs)', 'false')],
+    patches: [
+      pulse(
+        'election/beliefs/own-addresses',
+        'between(own.since[index], now) >= ownLostAfter(settings.deadMs)',
+        'false',
+      ),
+    ],
     kind: 'own address of one family lost',
     expects: ['liveness'],
   },
   {
     name: 'an escape from a LAN without carrier waits as other moves do',
-    patches: [pulse('owner', 'const damped = lost.beyondDoubt ? 0 :', 'const damped =')],
+    patches: [pulse('election/roles/voluntary-handover', 'const damped = lost.beyondDoubt ? 0 :', 'const damped =')],
     kind: 'carrier lost again and again',
     expects: ['liveness'],
   },
   {
     name: 'a claim that the kernel refuses is tried again at once',
     patches: [
-      pulse('judgement', '|| pauses(machine.retry, now))', ')'),
-      pulse('units', 'refusal !== undefined && !pauses(refusal.retry, now)', 'refusal !== undefined'),
+      pulse('election/beliefs/standby-judgement', '|| pauses(machine.retry, now))', ')'),
+      pulse(
+        'election/beliefs/holdable',
+        'refusal !== undefined && !pauses(refusal.retry, now)',
+        'refusal !== undefined',
+      ),
     ],
     kind: 'the kernel refuses, and nobody else is left',
     expects: ['retry-pace'],
   },
   {
     name: 'a peer that was never heard is not resolved',
-    patches: [pulse('judgement', 'return unheard.macs[lan];', 'return undefined;')],
+    patches: [pulse('election/beliefs/standby-judgement', 'return unheard.macs[lan];', 'return undefined;')],
     kind: 'heartbeats never arrive',
     expects: ['liveness', 'one-owner'],
   },
   {
     name: 'each of two routers that never heard each other goes first',
-    patches: [pulse('judgement', ': nodeId < peerNodeId;', ': !last || nodeId < peerNodeId;')],
+    patches: [pulse('election/beliefs/standby-judgement', ': nodeId < peerNodeId;', ': !last || nodeId < peerNodeId;')],
     kind: 'heartbeats never arrive',
     expects: ['liveness', 'one-owner'],
   },
   {
     name: 'a claim of a peer that was never heard is no sign of life',
     patches: [
-      pulse('judgement', 'Math.max(silenceAt(machine, idle), claimEndsAt(machine))', 'silenceAt(machine, idle)'),
+      pulse(
+        'election/beliefs/standby-judgement',
+        'Math.max(silenceAt(machine, idle), claimEndsAt(machine))',
+        'silenceAt(machine, idle)',
+      ),
     ],
     kind: 'neither heartbeats nor probes ever arrive',
     expects: ['no-change', 'flap', 'one-owner', 'liveness'],
   },
   {
     name: 'a longer lease is used before the peer has heard of it',
-    patches: [pulse('times', 'leaseMs: ms(Math.min(a.leaseMs, b.leaseMs))', 'leaseMs: b.leaseMs')],
+    patches: [
+      pulse('election/beliefs/changing-times', 'leaseMs: ms(Math.min(a.leaseMs, b.leaseMs))', 'leaseMs: b.leaseMs'),
+    ],
     kind: RELOAD_STALL,
     expects: ['too-early', 'one-owner', 'lease'],
   },
   {
     name: "a shorter D is used at once, whatever is known of the peer's lease",
     patches: [
-      pulse('times', 'deadMs: ms(Math.max(a.deadMs, b.deadMs))', 'deadMs: b.deadMs'),
+      pulse('election/beliefs/changing-times', 'deadMs: ms(Math.max(a.deadMs, b.deadMs))', 'deadMs: b.deadMs'),
       pulse(
-        'judgement',
+        'election/beliefs/standby-judgement',
         'return takeoverAfter(machine.settings.deadMs, machine.peer.lease?.ms);',
         'return machine.settings.deadMs;',
       ),
@@ -409,19 +455,25 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a shorter lease is told before the old one is over',
-    patches: [pulse('times', 'leaseMs: ms(Math.max(said.leaseMs, wanted.leaseMs))', 'leaseMs: wanted.leaseMs')],
+    patches: [
+      pulse(
+        'election/beliefs/changing-times',
+        'leaseMs: ms(Math.max(said.leaseMs, wanted.leaseMs))',
+        'leaseMs: wanted.leaseMs',
+      ),
+    ],
     kind: RELOAD_STALL,
     expects: ['lease', 'one-owner'],
   },
   {
     name: 'version 2 is sent to a peer that has not said that it reads it',
-    patches: [pulse('peer', 'peer.last?.readsVersion2 === true ? 2 : 1', 'true ? 2 : 1')],
+    patches: [pulse('election/beliefs/peer', 'peer.last?.readsVersion2 === true ? 2 : 1', 'true ? 2 : 1')],
     kind: 'handover',
     expects: ['liveness', 'convergence', 'takeover-time'],
   },
   {
     name: 'version 2 goes on to a peer that is silent and may come back as a version that does not read it',
-    patches: [pulse('peer', 'isHeard(peer, silentBefore) && peer.last', 'peer.last')],
+    patches: [pulse('election/beliefs/peer', 'isHeard(peer, silentBefore) && peer.last', 'peer.last')],
     kind: 'both started again, then old datagrams are played back, then a handover',
     expects: ['liveness', 'convergence', 'takeover-time'],
   },
@@ -429,7 +481,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'an owner that can hold a part asks for all',
     patches: [
       pulse(
-        'units',
+        'election/beliefs/holdable',
         'return inUnits([...ableUnits(machine, now), ...trials]);',
         'return [...machine.addresses.keys()];',
       ),
@@ -445,19 +497,23 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a peer that can hold more idles',
-    patches: [pulse('owner', 'if (fitter >= 0 && peerHoldsMore(machine, now))', 'if (false)')],
+    patches: [
+      pulse('election/roles/voluntary-handover', 'if (fitter >= 0 && peerHoldsMore(machine, now))', 'if (false)'),
+    ],
     kind: 'the kernel of the owner takes one address no more',
     expects: ['unit-unserved', 'liveness'],
   },
   {
     name: 'a standby promises again what its kernel has refused, as soon as it might try',
-    patches: [pulse('units', 'between(refusal.at, now) < PROMISE_MS', 'pauses(refusal.retry, now)')],
+    patches: [
+      pulse('election/beliefs/holdable', 'between(refusal.at, now) < PROMISE_MS', 'pauses(refusal.retry, now)'),
+    ],
     kind: NEITHER_KERNEL,
     expects: ['flap', 'no-change'],
   },
   {
     name: 'an owner never tries again what the kernel has refused',
-    patches: [pulse('units', 'refusal !== undefined && !pauses(refusal.retry, now)', 'false')],
+    patches: [pulse('election/beliefs/holdable', 'refusal !== undefined && !pauses(refusal.retry, now)', 'false')],
     kind: 'the owner may hold one address again, and nothing tells it',
     expects: ['unit-unserved'],
   },
@@ -465,7 +521,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'what becomes possible waits for the next term',
     patches: [
       pulse(
-        'turn',
+        'election/moves',
         ': addressesToHold(turn.machine, turn.now);',
         ': addressesToHold(turn.machine, turn.now).filter(index => lease.asked.includes(index));',
       ),
@@ -475,7 +531,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a claim that the kernel refuses in part is given up',
-    patches: [pulse('vipd-events', "reason === 'kernel' && canClaimLess(turn)", 'false')],
+    patches: [pulse('election/voices/vipd-lease', "reason === 'kernel' && canClaimLess(turn)", 'false')],
     kind: 'power loss, the standby can hold a part',
     expects: ['takeover-time', 'liveness'],
   },

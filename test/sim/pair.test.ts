@@ -1,6 +1,6 @@
 // What the pair does, told as behaviour: the shipped election on a virtual clock, with a model of vipd and of the network.
 import test from 'ava';
-import { lowestMargin } from '../../src/pulse/lease-margin.ts';
+import { lowestMargin } from '../../src/pulse/election/beliefs/lease-margin.ts';
 import { ms } from '../../src/units/duration.ts';
 import { Pair } from './pair.ts';
 

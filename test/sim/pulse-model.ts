@@ -1,10 +1,11 @@
 // A model of pulse's process around the shipped machine: src/pulse/loop.ts and Node's event loop. One turn of the loop is timers,
 // then what the sockets and the pipe hold, then what the timers put off (setImmediate); effects run one at a time, so that a crash
 // or a stall can fall between any two.
-import { heartbeatFor, willFor } from '../../src/pulse/beat.ts';
-import { nextWake, step } from '../../src/pulse/election.ts';
+
+import type { Effect, Machine, PulseEvent } from '../../src/pulse/election/machine.ts';
+import { nextWake, step } from '../../src/pulse/election/step.ts';
 import type { Heartbeat } from '../../src/pulse/heartbeat.ts';
-import type { Effect, Machine, PulseEvent } from '../../src/pulse/machine.ts';
+import { heartbeatFor, willFor } from '../../src/pulse/own-heartbeat.ts';
 import type { At } from '../../src/units/duration.ts';
 import type { WitnessAsk } from '../../src/witness/witness.ts';
 import { Alarm, type HostClock, NEVER } from './timeline.ts';

@@ -1,8 +1,9 @@
 // Reloads: new H, L, D and priority for one router or for both, at drawn moments, one of them maybe
 // never, with whatever else goes wrong meanwhile. Drawn from numbers of their own, so that all
 // other schedules are what they were without.
-import type { Settings } from '../../src/pulse/machine.ts';
-import type { Times } from '../../src/pulse/times.ts';
+
+import type { Times } from '../../src/pulse/election/beliefs/changing-times.ts';
+import type { Settings } from '../../src/pulse/election/machine.ts';
 import { ms } from '../../src/units/duration.ts';
 import { type Fault, FOREVER } from './fault.ts';
 import { R1, R2 } from './network.ts';

@@ -1,6 +1,6 @@
 // From a seed to a plan: how the two routers are set up, which networks there are, which faults come when, and what must hold for
 // that kind of schedule. The same seed gives the same plan.
-import type { FixedSettings, Settings } from '../../src/pulse/machine.ts';
+import type { FixedSettings, Settings } from '../../src/pulse/election/machine.ts';
 import { ms } from '../../src/units/duration.ts';
 import { type Fault, FOREVER, type Who } from './fault.ts';
 import { LAN_SINGLES, withLanFaults } from './lan-faults.ts';

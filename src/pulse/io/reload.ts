@@ -4,8 +4,8 @@
 import { fileURLToPath } from 'node:url';
 import { CommandError, type CommandResult, run } from '../../command/io/run.ts';
 import type { Log } from '../../log/log.ts';
+import type { Reloadable } from '../election/machine.ts';
 import type { Running } from '../loop.ts';
-import type { Reloadable } from '../machine.ts';
 import { divide, type InUse, type Reading } from '../reading.ts';
 
 const PROGRAM = fileURLToPath(new URL('../reader/main.js', import.meta.url));

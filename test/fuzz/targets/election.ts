@@ -1,6 +1,6 @@
 // The whole of pulse's decisions under a peer that signs nonsense, a vipd that talks it, and commands: whatever comes, there is a
 // heartbeat that can be sent, a snapshot that readers understand, and an instant to wake at.
-import type { Effect, Machine, PulseEvent, Settings } from '../../../src/pulse/machine.ts';
+import type { Effect, Machine, PulseEvent, Settings } from '../../../src/pulse/election/machine.ts';
 import { type At, ms } from '../../../src/units/duration.ts';
 import { aHeartbeat, aSecond, aWill, OWN_BOOT } from '../samples.ts';
 import { insist, type Target } from '../target.ts';
@@ -81,22 +81,22 @@ export const electionTarget: Target = {
   name: 'election',
   says: 'signed nonsense from the peer, lines of vipd, commands, time: always a heartbeat, a snapshot, a next wake',
   files: [
-    'election',
-    'turn',
-    'judgement',
-    'peer',
-    'handover',
-    'vipd-events',
-    'beat',
+    'election/step',
+    'election/moves',
+    'election/beliefs/standby-judgement',
+    'election/beliefs/peer',
+    'election/roles/handing-over',
+    'election/voices/vipd-lease',
+    'own-heartbeat',
     'snapshot',
-    'machine',
-    'own',
-    'bare',
-    'retry',
-    'unheard',
-    'units',
-    'holding',
-    'owner',
+    'election/machine',
+    'election/beliefs/own-addresses',
+    'election/voices/bare',
+    'election/beliefs/retry',
+    'election/voices/unheard',
+    'election/beliefs/holdable',
+    'election/voices/holding',
+    'election/roles/voluntary-handover',
   ].map(name => `src/pulse/${name}.ts`),
   words: [
     REPORT,
@@ -117,10 +117,10 @@ export const electionTarget: Target = {
   ].map(text => record(text.startsWith('{') ? 'command' : 'vipd', text).toString('latin1')),
   bytesMax: 4_000,
   load: async () => {
-    const { step, nextWake } = await import('../../../src/pulse/election.ts');
-    const { newMachine } = await import('../../../src/pulse/machine.ts');
+    const { step, nextWake } = await import('../../../src/pulse/election/step.ts');
+    const { newMachine } = await import('../../../src/pulse/election/machine.ts');
     const { decode, encode, pairIdOf } = await import('../../../src/pulse/heartbeat.ts');
-    const { heartbeatFor, willFor } = await import('../../../src/pulse/beat.ts');
+    const { heartbeatFor, willFor } = await import('../../../src/pulse/own-heartbeat.ts');
     const { snapshotOf } = await import('../../../src/pulse/snapshot.ts');
     const { leaseLine, parseVipdLine } = await import('../../../src/vip/protocol.ts');
     const { controlRequestSchema, snapshotSchema } = await import('../../../src/feed/message.ts');

@@ -1,0 +1,75 @@
+// H, L, D and the priority while the two routers are brought from one config to another. What a
+// router says, what it does and what its peer believes can differ for a moment, so a change goes
+// through two steps: first the router acts by the more careful value and says the one that makes
+// its peer more careful; once the peer has heard that, and nothing of before holds any more, both
+// are the new value. Functions of the machine only. Pure.
+import type { At, Ms } from '../../../units/duration.ts';
+import { ms } from '../../../units/duration.ts';
+import { type HeartbeatTimes, leaseWithMargin, takeoverAfter } from '../../timing.ts';
+import type { Machine } from '../machine.ts';
+
+/** What the peer is told of, and reckons with. */
+export interface Times extends HeartbeatTimes {
+  readonly priority: number;
+}
+
+/** New times on their way into force; those of the settings are the careful ones until then. */
+export interface Change {
+  readonly wanted: Times;
+  /** What heartbeats say meanwhile. */
+  readonly said: Times;
+  /** When they began to say it. */
+  readonly since: At;
+  /**
+   * The rules of the packet lease are being made for the wanted lease; undefined: not asked for
+   * yet.
+   */
+  readonly gateId: number | undefined;
+  /** When they were; no packet lease: when that was known. */
+  readonly gatedAt: At | undefined;
+}
+
+/** The peer's D as it applies to this router. */
+export function peersDeadMs({ settings, peer }: Machine): Ms {
+  return takeoverAfter(peer.last?.deadMs ?? settings.deadMs, leaseWithMargin(settings));
+}
+
+export function timesOf({ intervalMs, leaseMs, deadMs, priority }: Times): Times {
+  return { intervalMs, leaseMs, deadMs, priority };
+}
+
+export function sameTimes(a: Times, b: Times): boolean {
+  return a.intervalMs === b.intervalMs && a.leaseMs === b.leaseMs && a.deadMs === b.deadMs && a.priority === b.priority;
+}
+
+/**
+ * What a router does until its peer knows: it renews early and for the shorter time, waits for
+ * longer, and lets the other go first.
+ */
+export function careful(a: Times, b: Times): Times {
+  return {
+    intervalMs: ms(Math.min(a.intervalMs, b.intervalMs)),
+    leaseMs: ms(Math.min(a.leaseMs, b.leaseMs)),
+    deadMs: ms(Math.max(a.deadMs, b.deadMs)),
+    priority: Math.min(a.priority, b.priority),
+  };
+}
+
+/**
+ * What it says until then, `said` having been said before: the lease that may still run or is about
+ * to, and the D that may soon be used. The priority is the new one at once: the peer steps back
+ * before this router steps forward.
+ */
+export function saidOf(said: Times, wanted: Times): Times {
+  return {
+    intervalMs: ms(Math.max(said.intervalMs, wanted.intervalMs)),
+    leaseMs: ms(Math.max(said.leaseMs, wanted.leaseMs)),
+    deadMs: ms(Math.min(said.deadMs, wanted.deadMs)),
+    priority: wanted.priority,
+  };
+}
+
+/** What the heartbeats of this router say. */
+export function saidTimes({ settings, change }: Machine): Times {
+  return change?.said ?? timesOf(settings);
+}

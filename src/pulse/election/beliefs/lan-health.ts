@@ -1,0 +1,130 @@
+// Whether each LAN is alive, judged from several signs: carrier, targets that answer us, heartbeats on it that echo ours, any frame
+// that came in. A LAN dies at once (vipd has waited for its window) and is alive again only after a while: a flapping cable must not move the VIPs
+// to and fro. DESIGN.md invariants 4 and 10. Pure.
+import { type At, after, between, type Ms } from '../../../units/duration.ts';
+import { echoLasts, HEAL_MS, oneWayAfter, slowerInterval } from '../../timing.ts';
+import type { LanSettings, Machine } from '../machine.ts';
+import { lacksOwnAddress } from './own-addresses.ts';
+
+/** fitnessOf() of a router whose LANs with addresses are all alive. */
+const ALL_LANS = 2;
+
+export interface LanHealth {
+  /** Frames came in lately; undefined: vipd has not told yet. */
+  readonly traffic: boolean | undefined;
+  readonly dead: boolean;
+  /** Since when its signs have been as they are now. */
+  readonly signsSince: At;
+  readonly signsDead: boolean;
+}
+
+export function unknownHealth(now: At): LanHealth {
+  return { traffic: undefined, dead: false, signsSince: now, signsDead: false };
+}
+
+/** Carrier on the interface of a LAN, as far as virtual addresses on it tell. */
+export function hasCarrier({ settings, addressLinks }: Machine, lan: number): boolean {
+  return settings.addressLans.every((own, address) => own !== lan || addressLinks[address]?.up !== false);
+}
+
+function targetsOf(machine: Machine, { targets }: LanSettings): (boolean | undefined)[] {
+  return targets.map(target => machine.targetsUp[target]);
+}
+
+/**
+ * A LAN without carrier is dead. Else it lives as long as one sign proves both its directions: a target that answers us, or a heartbeat on
+ * it that echoes a recent one of ours; a gateway that is silent to us alone then means nothing. Without such a proof it is dead if it has
+ * targets, and all are silent; and if it has none, by what heartbeats tell.
+ */
+export function signsOfDeath(machine: Machine, lan: number, within: Ms, now: At): boolean {
+  const spec = machine.settings.lans[lan];
+  if (!spec) return false;
+  if (!hasCarrier(machine, lan)) return true;
+  const targets = targetsOf(machine, spec);
+  const proven = targets.includes(true) || spec.links.some(link => isEchoed(machine, link, echoMs(machine), now));
+  if (proven) return false;
+  return targets.length > 0 ? targets.every(up => up === false) : linksTellDeath(machine, lan, within, now);
+}
+
+function echoMs({ settings: { deadMs, intervalMs }, peer: { last } }: Machine): Ms {
+  return echoLasts(deadMs, slowerInterval(intervalMs, last?.intervalMs));
+}
+
+/** The peer has echoed on this link a heartbeat of ours that is no older: both directions work. */
+function isEchoed({ peer }: Machine, link: number, within: number, now: At): boolean {
+  const at = peer.links[link]?.echoedAt;
+  return at !== undefined && between(at, now) <= within;
+}
+
+/**
+ * Without targets, while the peer is heard elsewhere: nothing comes in here, neither a heartbeat nor any other frame; or heartbeats come in
+ * and have not echoed us for long, though elsewhere they do, so what we send is lost. The peer sees the same of a LAN on which it hears
+ * nothing; it says so earlier, and then it is not ours.
+ */
+function linksTellDeath(machine: Machine, lan: number, within: Ms, now: At): boolean {
+  const { peer, settings, lanHealth } = machine;
+  const links = settings.lans[lan]?.links ?? [];
+  const heard = (link: number) => {
+    const at = peer.links[link]?.heardAt;
+    return at !== undefined && between(at, now) <= within;
+  };
+  if (links.length === 0 || !peer.links.some((_, link) => heard(link))) return false;
+  if (!links.some(heard)) return lanHealth[lan]?.traffic === false;
+  const echoedOnce = links.some(link => peer.links[link]?.echoedAt !== undefined);
+  // Both for as long: where links come back, the first heartbeat on one, or the first echo on another, tells nothing yet.
+  const oneWayMs = oneWayAfter(within);
+  const forLong = (since: At | undefined) => since !== undefined && between(since, now) > oneWayMs;
+  const unechoed =
+    !links.some(link => isEchoed(machine, link, oneWayMs, now)) &&
+    links.some(link => forLong(peer.links[link]?.heardSince));
+  const elsewhere = peer.links.some(
+    ({ hearsUsSince }, link) => isEchoed(machine, link, echoMs(machine), now) && forLong(hearsUsSince),
+  );
+  return echoedOnce && unechoed && elsewhere && (peer.last?.fitness ?? 0) >= ALL_LANS;
+}
+
+/** Brings the health of every LAN up to date. */
+export function judgeLans(machine: Machine, within: Ms, now: At): readonly LanHealth[] {
+  return machine.lanHealth.map((before, lan) => {
+    const signsDead = signsOfDeath(machine, lan, within, now);
+    const signsSince = signsDead === before.signsDead ? before.signsSince : now;
+    const dead = signsDead || (before.dead && now < after(signsSince, HEAL_MS));
+    return { ...before, dead, signsDead, signsSince };
+  });
+}
+
+/** Every LAN with virtual addresses is alive, and this router has addresses of its own there. */
+export function lansAlive(machine: Machine, now: At): boolean {
+  const works = (lan: number) => machine.lanHealth[lan]?.dead !== true && !lacksOwnAddress(machine, lan, now);
+  return machine.settings.lans.every((lan, index) => !lan.vips || works(index));
+}
+
+/** The LAN of an address works here and, as far as the peer says, there: a question on it is answered if the peer serves. */
+export function answerIsDue({ settings, lanHealth, peer }: Machine, address: number): boolean {
+  const lan = settings.addressLans[address];
+  return lan !== undefined && lanHealth[lan]?.dead !== true && (peer.last?.fitness ?? 0) >= ALL_LANS;
+}
+
+/** What a LAN with virtual addresses lacks by the kernel's own word, not by what is concluded from silence; undefined: nothing. */
+export function lanLostForSure(machine: Machine, now: At): string | undefined {
+  for (const [lan, { name, vips }] of machine.settings.lans.entries()) {
+    if (!vips) continue;
+    if (!hasCarrier(machine, lan)) return `LAN ${name} has lost its carrier here`;
+    if (lacksOwnAddress(machine, lan, now)) return `this router's own address on LAN ${name} is gone`;
+  }
+  return undefined;
+}
+
+/**
+ * Nothing at all is heard: no target answers, no frame comes in, on no LAN. Only where targets are configured, since a quiet LAN
+ * without them looks the same. Heartbeats are the caller's to judge.
+ */
+export function hearsNothing(machine: Machine): boolean {
+  const { lans } = machine.settings;
+  if (!lans.some(lan => lan.targets.length > 0)) return false;
+  return lans.every((spec, lan) => {
+    if (!spec.vips && spec.targets.length === 0) return true;
+    if (!hasCarrier(machine, lan)) return true;
+    return targetsOf(machine, spec).every(up => up === false) && machine.lanHealth[lan]?.traffic === false;
+  });
+}

@@ -1,0 +1,141 @@
+// What a router knows of its own addresses: which are on this host, which heartbeat links are bound. A router without them can neither
+// speak to its peer nor answer a client, whatever cables and targets say. Functions of the machine and the time only. Pure.
+import { type At, after, between } from '../../../units/duration.ts';
+import type { FixedState } from '../../../vip/protocol.ts';
+import { muteLetsGoAfter, ownLostAfter, seenWithin } from '../../timing.ts';
+import type { Machine } from '../machine.ts';
+
+/** A machine whose vipd has this router's own addresses as its own. */
+export interface Copy {
+  /** When it is asked for next. */
+  readonly askAt: At;
+  readonly mac: string | undefined;
+  readonly address: string;
+  readonly heardAt: At;
+}
+
+export interface OwnView {
+  /** As vipd last told, in the order of the settings; undefined: not told yet. */
+  readonly states: readonly (FixedState | undefined)[];
+  /** Since when each is here, or is not. */
+  readonly since: readonly At[];
+  /** Why each heartbeat link is not bound; undefined: it is, or nothing is known yet. */
+  readonly linkProblems: readonly (string | undefined)[];
+  /** At least one link has been bound in this life. */
+  readonly everBound: boolean;
+  /** Since when isBare(). */
+  readonly bareSince: At | undefined;
+  readonly copy: Copy;
+}
+
+export function unknownOwn(fixed: number, links: number, now: At): OwnView {
+  return {
+    states: Array.from({ length: fixed }, () => undefined),
+    since: Array.from({ length: fixed }, () => now),
+    linkProblems: Array.from({ length: links }, () => undefined),
+    everBound: false,
+    bareSince: undefined,
+    copy: { askAt: now, mac: undefined, address: '', heardAt: now },
+  };
+}
+
+/**
+ * No heartbeat link has its own address (one without a way to the peer's counts as gone), and it is
+ * not the carrier that took all of them along: this router cannot speak, and that is its own fault.
+ * A link that is down with its carrier is silent, as a cut one is: then the other side may be to
+ * blame. Where this host has the peer's address, what is meant for the peer comes back to us: that
+ * is no better than having none.
+ */
+export function isBare({ settings, own }: Machine): boolean {
+  const linksOf = (side: 'own' | 'peer') =>
+    settings.fixed.flatMap((fixed, index) =>
+      fixed.side === side && fixed.link !== undefined ? [{ link: fixed.link, state: own.states[index] }] : [],
+    );
+  const ours = new Set(linksOf('peer').flatMap(({ link, state }) => (state === 'here' ? [link] : [])));
+  const states = linksOf('own').map(({ link, state }) => (ours.has(link) || state === 'unrouted' ? 'gone' : state));
+  if (states.some(state => state === undefined || state === 'here')) return false;
+  return states.includes('gone');
+}
+
+/** None of its own addresses is here, but one of the peer's is: a copy of the other router, or the wrong name. */
+export function hasWrongName(machine: Machine): boolean {
+  const own = statesOf(machine, 'own');
+  if (own.some(state => state === undefined || state === 'here' || state === 'unrouted')) return false;
+  return statesOf(machine, 'peer').includes('here');
+}
+
+function statesOf({ settings, own }: Machine, side: 'own' | 'peer'): (FixedState | undefined)[] {
+  return settings.fixed.flatMap((fixed, index) => (fixed.side === side ? [own.states[index]] : []));
+}
+
+/** No heartbeat link has been bound in this life: nothing could be heard, so silence says nothing. */
+export function isUnbound({ own }: Machine): boolean {
+  return own.linkProblems.length > 0 && !own.everBound && own.linkProblems.every(problem => problem !== undefined);
+}
+
+/**
+ * Another machine was here first with this router's own addresses: what we say would be taken for
+ * its word. Who has VIPs speaks all the same.
+ */
+export function isCopy({ state, own }: Machine): boolean {
+  return own.copy.mac !== undefined && (state.role === 'starting' || state.role === 'standby');
+}
+
+/** What of its own addresses keeps this router from claiming; undefined: nothing. */
+export function whyOwnBars(machine: Machine): string | undefined {
+  if (hasWrongName(machine)) {
+    const { settings } = machine;
+    return `this host has an address of the peer and none of ${settings.node}: it goes by the wrong name`;
+  }
+  const { mac, address } = machine.own.copy;
+  if (mac !== undefined) return `another machine (${mac}) runs as this router, with its own address ${address}`;
+  if (isUnbound(machine)) return 'no heartbeat link has been bound yet: nobody could be heard';
+  if (isBare(machine)) return 'no heartbeat link has its own address with a route, or this host has the peer’s';
+  return undefined;
+}
+
+/**
+ * When an owner that cannot speak lets go, should it have stopped renewing: just before its lease
+ * ends by itself. Undefined: it can speak. That a way is gone is seen at the next sample only: a
+ * heartbeat since the one before may not have left, and the peer counts from the last that has.
+ */
+export function bareLimitAt(machine: Machine): At | undefined {
+  const { settings, lease, own } = machine;
+  if (own.bareSince === undefined || lease.ackedAt === undefined) return undefined;
+  const { intervalMs } = settings;
+  const seenLate = statesOf(machine, 'own').includes('unrouted');
+  const unsent = seenLate && between(lease.ackedAt, own.bareSince) <= seenWithin(intervalMs);
+  return after(lease.ackedAt, muteLetsGoAfter({ leaseMs: lease.ackedLeaseMs, intervalMs }, unsent));
+}
+
+/**
+ * A LAN on which every own address of a family with virtual addresses has been gone for long enough: its clients of that family get
+ * no answer.
+ */
+export function lacksOwnAddress(machine: Machine, lan: number, now: At): boolean {
+  const { settings, own } = machine;
+  return ([4, 6] as const).some(family => {
+    const mine = [...settings.fixed.entries()].filter(
+      ([, fixed]) => fixed.side === 'own' && fixed.lan === lan && fixed.family === family && fixed.serves,
+    );
+    return (
+      mine.length > 0 &&
+      mine.every(([index]) => {
+        const state = own.states[index];
+        return (
+          state !== undefined &&
+          state !== 'here' &&
+          between(own.since[index] as At, now) >= ownLostAfter(settings.deadMs)
+        );
+      })
+    );
+  });
+}
+
+/** The router's own addresses that are not here, or serve for nothing, for people. */
+export function missingOwn({ settings, own }: Machine): string {
+  const missing = settings.fixed.filter(
+    ({ side }, index) => side === 'own' && own.states[index] !== undefined && own.states[index] !== 'here',
+  );
+  return missing.map(({ address }) => address).join(' ');
+}

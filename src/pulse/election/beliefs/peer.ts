@@ -1,0 +1,279 @@
+// What is known of the peer, and how well: which of its datagrams count, which links live, when it was last heard at all and
+// when it was last heard serving. DESIGN.md invariants 3, 6 and 7. Pure.
+import type { At, Ms } from '../../../units/duration.ts';
+import { compareEpochs, EPOCH_NONE, type Epoch, newerEpoch } from '../../../units/epoch.ts';
+import { BOOT_NONE, type Heartbeat, type Message, type Will, type WireVersion } from '../../heartbeat.ts';
+import { leaseWithMargin } from '../../timing.ts';
+
+/** Boot ids of the peer's earlier lives that are remembered, so that captured datagrams of theirs stay refused. */
+const RETIRED_MAX = 256;
+
+export interface LinkEvidence {
+  /** Boot and highest sequence number heard on this link, against replay. */
+  readonly bootId: string;
+  readonly seq: number;
+  readonly heardAt: At | undefined;
+  /** When the first of an unbroken row of heartbeats came here. */
+  readonly heardSince: At | undefined;
+  /** When we sent the newest heartbeat of ours that the peer has echoed here: both directions worked then. */
+  readonly echoedAt: At | undefined;
+  /** When the first of an unbroken row of its echoes came: it has heard us since then at the latest. */
+  readonly hearsUsSince: At | undefined;
+  /** The peer's clock in its last heartbeat here, to be echoed. */
+  readonly peerSentAtUs: number;
+  readonly rttMs: number | undefined;
+  readonly peerHearsUs: boolean;
+  readonly received: number;
+  readonly refused: number;
+}
+
+export interface PeerEvidence {
+  readonly ownBootId: string;
+  /** The peer's node id: datagrams from any other are our own, reflected, or a mistaken config. */
+  readonly peerNodeId: number;
+  /** Boot id of the peer's present life, proven fresh by its echo of ours; BOOT_NONE before that. */
+  readonly bootId: string;
+  /** A boot id heard, but not yet proven fresh. */
+  readonly candidate: string;
+  readonly retired: readonly string[];
+  readonly seq: number;
+  /** Newest counted heartbeat of the present life. */
+  readonly last: Heartbeat | undefined;
+  /** When the peer certainly lived last: the newest counted heartbeat was sent no earlier. */
+  readonly heardAt: At | undefined;
+  /** When the peer was last heard serving with a current epoch: what D counts from. */
+  readonly servingAt: At | undefined;
+  /** No later than that heartbeat was sent. */
+  readonly servedAt: At | undefined;
+  /** The newest word of the life before this one was that it holds a term, and no will has closed that: its addresses may be kept. */
+  readonly heldBefore: boolean;
+  /**
+   * The longest lease, with its margin, that the peer may still hold, of earlier lives too: one
+   * that it has spoken of stays until it is over.
+   */
+  readonly lease: { readonly ms: Ms; readonly heardAt: At } | undefined;
+  /** The highest epoch that a will of the present life has closed. */
+  readonly closed: Epoch;
+  /** The highest epoch ever heard of. */
+  readonly highest: Epoch;
+  readonly links: readonly LinkEvidence[];
+}
+
+/** What came of a datagram. `news`: it is the newest word of the peer. */
+export type Reception =
+  | 'news'
+  | 'duplicate'
+  | 'candidate'
+  | 'closed'
+  | 'replayed'
+  | 'reordered'
+  | 'retired'
+  | 'not-fresh'
+  | 'own-node';
+
+const SILENT_LINK: LinkEvidence = {
+  bootId: BOOT_NONE,
+  seq: 0,
+  heardAt: undefined,
+  heardSince: undefined,
+  echoedAt: undefined,
+  hearsUsSince: undefined,
+  peerSentAtUs: 0,
+  rttMs: undefined,
+  peerHearsUs: false,
+  received: 0,
+  refused: 0,
+};
+
+export function unknownPeer(ownBootId: string, peerNodeId: number, links: number): PeerEvidence {
+  return {
+    ownBootId,
+    peerNodeId,
+    bootId: BOOT_NONE,
+    candidate: BOOT_NONE,
+    retired: [],
+    seq: -1,
+    last: undefined,
+    heardAt: undefined,
+    servingAt: undefined,
+    servedAt: undefined,
+    heldBefore: false,
+    lease: undefined,
+    closed: EPOCH_NONE,
+    highest: EPOCH_NONE,
+    links: Array.from({ length: links }, () => SILENT_LINK),
+  };
+}
+
+/** The boot id to echo to the peer: its proven one, unless that has been silent since `silentBefore`. */
+export function bootToEcho(peer: PeerEvidence, silentBefore: At): string {
+  return isHeard(peer, silentBefore) || peer.candidate === BOOT_NONE ? peer.bootId : peer.candidate;
+}
+
+/**
+ * The version of the next heartbeat: 2 while the peer's proven life is heard and has said that it reads it. Who has been silent since
+ * `silentBefore` may come back as a version that does not, and must be able to prove itself.
+ */
+export function versionToSend(peer: PeerEvidence, silentBefore: At): WireVersion {
+  return isHeard(peer, silentBefore) && peer.last?.readsVersion2 === true ? 2 : 1;
+}
+
+function isHeard({ heardAt }: PeerEvidence, silentBefore: At): boolean {
+  return heardAt !== undefined && heardAt >= silentBefore;
+}
+
+/** What the hearer knows of itself. */
+export interface Hearer {
+  /** It was late until then: what it reads may have waited since before. */
+  readonly lateAt: At | undefined;
+  /** Heartbeats, and echoes, further apart than this are a break: the peer may have found itself alone between them. */
+  readonly givenUpMs: number;
+}
+
+/** Takes in a genuine (decoded, signed) message that came over link number `link` at `now`. */
+export function receive(
+  peer: PeerEvidence,
+  link: number,
+  message: Message,
+  now: At,
+  hearer: Hearer,
+): { peer: PeerEvidence; reception: Reception } {
+  const reception = judge(peer, link, message);
+  if (reception === 'closed') return { peer: closeEpoch(peer, message as Will), reception };
+  if (reception === 'candidate') return { peer: { ...peer, candidate: message.bootId }, reception };
+  if ((reception !== 'news' && reception !== 'duplicate') || message.kind === 'will') {
+    return { peer: countRefused(peer, link), reception };
+  }
+  const heard = hearOnLink(freshLife(peer, message), link, message, { now, givenUpMs: hearer.givenUpMs });
+  const livedAt = livedAtLeast(message, now, hearer);
+  const heardAt = laterOf(heard.heardAt, livedAt);
+  return {
+    peer: reception === 'news' ? takeNews({ ...heard, heardAt }, message, { now, livedAt }) : { ...heard, heardAt },
+    reception,
+  };
+}
+
+/**
+ * A heartbeat that waited while we were late is no sign that the peer is there now: by its echo it may be as old as the round trip. One
+ * without an echo here cannot say; it counts as it comes. So does one that answers what we have sent since: the round trip may be long
+ * as the peer was late.
+ */
+function livedAtLeast(message: Heartbeat, now: At, { lateAt }: Hearer): At {
+  const sentAt = (now - roundTripMs(message, now)) as At;
+  return message.echoSentAtUs > 0 && lateAt !== undefined && sentAt < lateAt ? sentAt : now;
+}
+
+function laterOf(a: At | undefined, b: At): At {
+  return a === undefined || a < b ? b : a;
+}
+
+function judge(peer: PeerEvidence, link: number, message: Message): Reception {
+  if (message.nodeId !== peer.peerNodeId) return 'own-node';
+  if (peer.retired.includes(message.bootId)) return 'retired';
+  if (message.peerBootId !== peer.ownBootId) {
+    // It has not heard us yet, or is a recording: its boot id is worth echoing, nothing else of it counts.
+    return message.kind === 'heartbeat' && message.bootId !== peer.bootId ? 'candidate' : 'not-fresh';
+  }
+  if (message.kind === 'will') return message.bootId === peer.bootId ? 'closed' : 'retired';
+  const evidence = peer.links[link];
+  if (evidence && evidence.bootId === message.bootId && message.seq <= evidence.seq) {
+    return message.seq === evidence.seq ? 'replayed' : 'reordered';
+  }
+  return message.bootId === peer.bootId && message.seq <= peer.seq ? 'duplicate' : 'news';
+}
+
+function countRefused(peer: PeerEvidence, link: number): PeerEvidence {
+  return { ...peer, links: peer.links.map((l, i) => (i === link ? { ...l, refused: l.refused + 1 } : l)) };
+}
+
+function closeEpoch(peer: PeerEvidence, will: Will): PeerEvidence {
+  return { ...peer, closed: newerEpoch(peer.closed, will.epoch), highest: newerEpoch(peer.highest, will.epoch) };
+}
+
+/** A proven new boot id ends the life before it: that one is refused for good. */
+function freshLife(peer: PeerEvidence, message: Heartbeat): PeerEvidence {
+  if (message.bootId === peer.bootId) return peer;
+  const retired = peer.bootId === BOOT_NONE ? peer.retired : [...peer.retired, peer.bootId].slice(-RETIRED_MAX);
+  return {
+    ...peer,
+    bootId: message.bootId,
+    retired,
+    seq: -1,
+    servingAt: undefined,
+    servedAt: undefined,
+    heldBefore: holdsTerm(peer),
+    closed: EPOCH_NONE,
+    last: undefined,
+  };
+}
+
+function hearOnLink(
+  peer: PeerEvidence,
+  link: number,
+  message: Heartbeat,
+  { now, givenUpMs }: { readonly now: At; readonly givenUpMs: number },
+): PeerEvidence {
+  const hear = (l: LinkEvidence): LinkEvidence => ({
+    ...l,
+    ...echoOf(l, message, now, givenUpMs),
+    bootId: message.bootId,
+    seq: message.seq,
+    heardAt: now,
+    heardSince: l.heardAt !== undefined && now - l.heardAt < givenUpMs ? l.heardSince : now,
+    peerSentAtUs: message.sentAtUs,
+    rttMs: message.echoSentAtUs > 0 ? roundTripMs(message, now) : l.rttMs,
+    peerHearsUs: message.echoSentAtUs > 0,
+    received: l.received + 1,
+  });
+  return { ...peer, links: peer.links.map((l, i) => (i === link ? hear(l) : l)) };
+}
+
+function echoOf(
+  l: LinkEvidence,
+  { echoSentAtUs, bootId }: Heartbeat,
+  now: At,
+  givenUpMs: number,
+): Partial<LinkEvidence> {
+  if (echoSentAtUs === 0) return {};
+  const echoedAt = laterOf(l.echoedAt, (echoSentAtUs / 1000) as At);
+  const goesOn = l.bootId === bootId && l.echoedAt !== undefined && echoedAt - l.echoedAt < givenUpMs;
+  return { echoedAt, hearsUsSince: goesOn ? l.hearsUsSince : now };
+}
+
+/** Since our own heartbeat that it answers, without the time that the peer kept it: no less than what the message was on its way. */
+export function roundTripMs(message: Heartbeat, now: At): number {
+  return Math.max(0, now - (message.echoSentAtUs + message.echoDelayUs) / 1000);
+}
+
+function takeNews(
+  peer: PeerEvidence,
+  message: Heartbeat,
+  { now, livedAt }: { readonly now: At; readonly livedAt: At },
+): PeerEvidence {
+  const highest = newerEpoch(peer.highest, message.epoch);
+  return {
+    ...peer,
+    seq: message.seq,
+    last: message,
+    highest,
+    lease: longerLease(peer, message, now),
+    ...(isServing({ ...peer, last: message }) ? { servingAt: now, servedAt: livedAt } : {}),
+  };
+}
+
+function longerLease({ lease }: PeerEvidence, message: Heartbeat, now: At): PeerEvidence['lease'] {
+  const said = leaseWithMargin(message);
+  if (lease !== undefined && said < lease.ms && now - lease.heardAt <= lease.ms) return lease;
+  return { ms: said, heardAt: now };
+}
+
+/** Whether the peer's newest word is that it has a term, served or not (its vipd may be gone), that no will has closed. */
+function holdsTerm({ last, closed }: PeerEvidence): boolean {
+  return (last?.role === 'active' || last?.role === 'handing-over') && compareEpochs(last.epoch, closed) > 0;
+}
+
+/** Whether the peer's newest word is that it serves, in an epoch that no will has closed. */
+export function isServing(peer: PeerEvidence): boolean {
+  const { last } = peer;
+  return last?.serving === true && compareEpochs(last.epoch, peer.closed) > 0;
+}

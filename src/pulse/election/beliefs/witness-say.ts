@@ -1,0 +1,78 @@
+// When the witness has a say, and when an owner is cut off from it and from its peer. Functions of the machine and the time. Pure.
+import { type At, after, between } from '../../../units/duration.ts';
+import { compareEpochs, newerEpoch } from '../../../units/epoch.ts';
+import { grantLasts, letGoAfter, oneFault, slowerInterval, unheardAfter, unknownLetsGoAfter } from '../../timing.ts';
+import type { WitnessView } from '../evidence.ts';
+import type { Machine } from '../machine.ts';
+import { peersDeadMs, saidTimes } from './changing-times.ts';
+
+/**
+ * Whether a takeover needs the witness' grant: it was good here or at the peer when the peer fell silent, or is good now. A witness
+ * that both had lost before has no say: then the rules without one apply.
+ */
+export function inForce({ settings, peer, witness }: Machine): boolean {
+  if (!settings.witness) return false;
+  const { goodAt } = witness;
+  if (peer.last === undefined || peer.heardAt === undefined) return goodAt !== undefined;
+  return (
+    peer.last.witness || (goodAt !== undefined && between(goodAt, peer.heardAt) <= oneFault(settings.witness.leaseMs))
+  );
+}
+
+/** The peer's last word was that it ends, or its will: its silence is no partition. */
+function departed({ peer: { last, closed } }: Machine): boolean {
+  if (!last) return false;
+  return last.role === 'stopping' || (last.serving && closed.counter > 0 && compareEpochs(last.epoch, closed) <= 0);
+}
+
+/** The witness has kept us the owner for so long after the peer fell silent that losing it now is another fault. */
+function settledAlone({ peer, witness, settings }: Machine): boolean {
+  if (peer.heardAt === undefined) return true;
+  return witness.heldAt !== undefined && between(peer.heardAt, witness.heldAt) > oneFault(settings.witness?.leaseMs);
+}
+
+/** Somebody unheard might be granted the ownership: the lease must be armed although no peer is heard. */
+export function unheardPeerMayTake(machine: Machine): boolean {
+  return inForce(machine) && !departed(machine) && !settledAlone(machine);
+}
+
+/** When the peer counts as unheard. Our own stalls do not count. Undefined: it never was heard. */
+export function unheardAt(machine: Machine): At | undefined {
+  const { peer, settings, blindUntil } = machine;
+  if (peer.heardAt === undefined) return undefined;
+  const slowerMs = slowerInterval(settings.intervalMs, peer.last?.intervalMs);
+  return after(Math.max(peer.heardAt, blindUntil) as At, unheardAfter(slowerMs, peersDeadMs(machine)));
+}
+
+/**
+ * When an owner that hears nobody has to let go; undefined: never, since the witness has no say. The peer may be granted the ownership
+ * once our lease there has ended and it has not heard us for D, whichever is later.
+ */
+export function cutOffAt(machine: Machine): At | undefined {
+  const { settings, witness } = machine;
+  if (!settings.witness || settings.onIsolation === 'keep' || !unheardPeerMayTake(machine)) return undefined;
+  const lost =
+    witness.heldAt === undefined
+      ? heardInVainAt(machine)
+      : after(witness.heldAt, letGoAfter(settings.witness.leaseMs, saidTimes(machine)));
+  return Math.max(lost ?? 0, unheardAt(machine) ?? 0) as At;
+}
+
+/** The witness does not know us yet. */
+function heardInVainAt({ peer, settings }: Machine): At | undefined {
+  return peer.heardAt === undefined ? undefined : after(peer.heardAt, unknownLetsGoAfter(settings, peer.last?.deadMs));
+}
+
+/** The grant to claim with now, if there is one that still counts. */
+export function usableGrant(machine: Machine, now: At): WitnessView['grant'] {
+  const { settings, witness, highest } = machine;
+  const { grant } = witness;
+  if (!settings.witness || !grant || between(grant.at, now) > grantLasts(settings.witness.leaseMs)) return undefined;
+  return compareEpochs(grant.epoch, newerEpoch(highest, machine.peer.highest)) > 0 ? grant : undefined;
+}
+
+/** The witness has answered lately: what heartbeats say of it. */
+export function witnessGood({ settings, witness }: Machine, now: At): boolean {
+  const { goodAt } = witness;
+  return settings.witness !== undefined && goodAt !== undefined && between(goodAt, now) <= settings.witness.leaseMs;
+}

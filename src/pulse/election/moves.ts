@@ -1,0 +1,208 @@
+// One step of the election under way: the machine so far and the effects gathered. Also the moves that every state shares:
+// claiming, renewing, letting go, changing role. Pure: a turn lives only inside one call of step().
+import type { Fields } from '../../log/event.ts';
+import { type At, after, ms } from '../../units/duration.ts';
+import { compareEpochs, EPOCH_BLOCK, type Epoch, formatEpoch, newerEpoch } from '../../units/epoch.ts';
+import { addressesToClaim, addressesToHold } from './beliefs/holdable.ts';
+import { isCopy } from './beliefs/own-addresses.ts';
+import { afterFailure, NO_FAILURES } from './beliefs/retry.ts';
+import { evidenceOf, fitPeerHeard, peerMac, probeRoundMs } from './beliefs/standby-judgement.ts';
+import { unheardPeerMayTake } from './beliefs/witness-say.ts';
+import type { Effect, Machine, ProbeRound, Probing, PulseEventCode, State } from './machine.ts';
+
+/** Reserve the next block when fewer than this are left. */
+const EPOCH_RESERVE = 100;
+
+export interface Turn {
+  machine: Machine;
+  readonly effects: Effect[];
+  readonly now: At;
+}
+
+export function update(turn: Turn, change: Partial<Machine>): void {
+  turn.machine = { ...turn.machine, ...change };
+}
+
+export function emit(turn: Turn, ...effects: Effect[]): void {
+  turn.effects.push(...effects);
+}
+
+export function report(turn: Turn, code: PulseEventCode, fields: Fields = {}): void {
+  emit(turn, { type: 'event', code, fields });
+}
+
+/** Logs the start and the end of a lasting condition, each once. */
+export function setCondition(turn: Turn, condition: string, on: boolean, code: PulseEventCode, fields: Fields): void {
+  const { conditions } = turn.machine;
+  if (conditions.includes(condition) === on) return;
+  update(turn, { conditions: on ? [...conditions, condition] : conditions.filter(other => other !== condition) });
+  report(turn, code, fields);
+}
+
+/** Changes the role, with its reason and evidence for the log, the feed and `tandem why`. */
+export function become(turn: Turn, state: State, reason: string, evidence?: Fields): void {
+  const from = turn.machine.state.role;
+  const probing = 'probing' in turn.machine.state ? turn.machine.state.probing : undefined;
+  const facts = evidence ?? evidenceOf(turn.machine, probing, turn.now);
+  update(turn, { state });
+  const epoch = formatEpoch('epoch' in state ? state.epoch : turn.machine.highest);
+  emit(turn, { type: 'decision', decision: { from, to: state.role, epoch, reason, evidence: facts } });
+}
+
+/** `yields`: see Idle. */
+export function becomeStandby(turn: Turn, reason: string, yields = false): void {
+  update(turn, {
+    lastTerm: 'epoch' in turn.machine.state ? turn.machine.state.epoch : turn.machine.lastTerm,
+    willFor: '',
+    rivalSince: undefined,
+    lease: { ...turn.machine.lease, inFlight: [], ackedAt: undefined, margin: undefined },
+    // What it knew of the peer before is from a time in which it was late.
+    blindUntil: yields ? turn.now : turn.machine.blindUntil,
+  });
+  become(turn, { role: 'standby', probing: undefined, vacantSince: undefined, yields }, reason);
+}
+
+/** The next epoch of our own, above everything heard of. */
+export function nextEpoch(machine: Machine): Epoch {
+  const highest = newerEpoch(machine.highest, machine.peer.highest);
+  return { counter: highest.counter + 1, node: machine.settings.nodeId };
+}
+
+/** Notes an epoch, and reserves counters on disk before they run out. */
+export function noteEpoch(turn: Turn, epoch: Epoch): void {
+  update(turn, { highest: newerEpoch(turn.machine.highest, epoch) });
+  if (turn.machine.highest.counter > turn.machine.ceiling - EPOCH_RESERVE) {
+    update(turn, { ceiling: turn.machine.highest.counter + EPOCH_BLOCK });
+    emit(turn, { type: 'persist' });
+  }
+}
+
+/** Asks vipd for the addresses; `held` makes us active. */
+export function claim(turn: Turn, epoch: Epoch, why: string, evidence: Fields): void {
+  noteEpoch(turn, epoch);
+  // The witness is to hear of it at once: until it has, losing the peer looks like being cut off from both.
+  update(turn, { witness: { ...turn.machine.witness, dueAt: turn.now } });
+  become(turn, { role: 'claiming', epoch, claimedAt: turn.now, why, evidence }, why, evidence);
+  askClaim(turn, epoch);
+}
+
+/** Has a vipd that was started anew adopt what we hold; behind a heartbeat, as every renewal. */
+export function adopt(turn: Turn, epoch: Epoch): void {
+  sendNow(turn);
+  askClaim(turn, epoch);
+}
+
+/** vipd could not do what it was asked to: back to standby, with a pause before the next try. */
+export function claimFailed(turn: Turn, epoch: Epoch, reason: string): void {
+  giveUp(turn, epoch, false);
+  const retry = afterFailure(turn.machine.retry, turn.machine.settings, turn.now);
+  update(turn, { retry });
+  report(turn, 'CLAIM_FAILED', {
+    reason,
+    failures: retry.failures,
+    pauseMs: Math.round((retry.pauseUntil ?? 0) - turn.now),
+  });
+  becomeStandby(turn, reason, true);
+}
+
+/** Something has changed that may let the next claim or handover succeed. */
+export function endPause(turn: Turn): void {
+  update(turn, { retry: NO_FAILURES, handoverRetry: NO_FAILURES });
+}
+
+/** The claim command itself. */
+export function askClaim(turn: Turn, epoch: Epoch): void {
+  writeWill(turn, epoch, true);
+  emit(turn, { type: 'claim', lease: leaseCommand(turn, epoch, true) });
+}
+
+/**
+ * Renews the lease, behind a heartbeat: the peer counts D from the newest that it has read, so a
+ * router that stalls between the two must not have prolonged the lease already.
+ */
+export function renew(turn: Turn, epoch: Epoch): void {
+  sendNow(turn);
+  emit(turn, { type: 'renew', lease: leaseCommand(turn, epoch, false) });
+  // After the renewal: a raised epoch is held before there is a will for it.
+  writeWill(turn, epoch, false);
+}
+
+function leaseCommand(turn: Turn, epoch: Epoch, claims: boolean) {
+  const { lease, settings } = turn.machine;
+  const able = claims ? addressesToClaim(turn.machine, turn.now) : addressesToHold(turn.machine, turn.now);
+  // Where nothing can be held the kernel has the last word.
+  const addresses = able.length > 0 ? able : [...settings.addressLans.keys()];
+  const armed = fitPeerHeard(turn.machine, turn.now) || unheardPeerMayTake(turn.machine);
+  const seq = lease.commandSeq + 1;
+  const { leaseMs } = settings;
+  const claimed = claims ? addresses : undefined;
+  const request = { seq, at: turn.now, waitingSince: turn.now, armed, leaseMs, claimed };
+  const inFlight = [...lease.inFlight, request];
+  update(turn, { lease: { ...lease, commandSeq: seq, asked: addresses, armed, inFlight } });
+  return { seq, epoch, at: turn.now, leaseMs, mode: armed ? ('armed' as const) : ('alone' as const), addresses };
+}
+
+/** Keeps the will in vipd's hands true: it names our epoch and the peer's present life. */
+function writeWill(turn: Turn, epoch: Epoch, always: boolean): void {
+  const { bootId } = turn.machine.peer;
+  const willFor = `${formatEpoch(epoch)} ${bootId}`;
+  if (!always && willFor === turn.machine.willFor) return;
+  update(turn, { willFor });
+  emit(turn, { type: 'will', epoch, peerBootId: bootId });
+}
+
+/** Lets go of all addresses; with the will, the peer takes over without waiting. */
+export function giveUp(turn: Turn, epoch: Epoch, will: boolean): void {
+  const { lease } = turn.machine;
+  update(turn, {
+    lease: { ...lease, commandSeq: lease.commandSeq + 1, inFlight: [], ackedAt: undefined, margin: undefined },
+  });
+  emit(turn, { type: 'give-up', seq: lease.commandSeq + 1, epoch, will });
+}
+
+export function sendNow(turn: Turn): void {
+  if (isCopy(turn.machine)) return;
+  update(turn, { sendSeq: turn.machine.sendSeq + 1 });
+  emit(turn, { type: 'send' });
+}
+
+/** Starts a probe round of every address on the peer's MAC. */
+export function probe(turn: Turn): ProbeRound {
+  const id = turn.machine.probeId + 1;
+  const targets = turn.machine.settings.addressLans.map((_, index) => ({ index, mac: peerMac(turn.machine, index) }));
+  update(turn, { probeId: id });
+  emit(turn, { type: 'probe', id, windowMs: probeRoundMs(turn.machine), targets });
+  return { id, sentAt: turn.now, answered: [], silent: [] };
+}
+
+/** Whether vipd has told of every address, answered or silent. */
+export function isComplete(machine: Machine, round: ProbeRound): boolean {
+  return machine.settings.addressLans.every((_, i) => round.answered.includes(i) || round.silent.includes(i));
+}
+
+/**
+ * Counts the round once vipd has told of every address, and starts the next, at the earliest `paceMs` after the last. A silence
+ * counts only by vipd's word: it knows when the probes went out, a starved process does not mistake its own delay for it.
+ */
+export function advanceProbing(turn: Turn, probing: Probing | undefined, paceMs: number): Probing {
+  if (!probing) return { round: probe(turn), silentRounds: 0, answeredRounds: 0, resolvedAt: undefined };
+  const { round, silentRounds, answeredRounds, resolvedAt } = probing;
+  if (!isComplete(turn.machine, round) || turn.now < after(round.sentAt, ms(paceMs))) return probing;
+  const answered = round.answered.length > 0;
+  return {
+    round: probe(turn),
+    silentRounds: answered ? 0 : silentRounds + 1,
+    answeredRounds: answered ? answeredRounds + 1 : answeredRounds,
+    resolvedAt,
+  };
+}
+
+/**
+ * Raises our epoch in place when a router that does not serve knows a higher one. A peer that claims is about to serve: it may not hear
+ * us, then its epoch must win, or both would serve for as long as it does not.
+ */
+export function raiseAbove(turn: Turn, epoch: Epoch): Epoch {
+  if (turn.machine.peer.last?.role === 'claiming') return epoch;
+  const highest = newerEpoch(turn.machine.highest, turn.machine.peer.highest);
+  return compareEpochs(highest, epoch) > 0 ? nextEpoch(turn.machine) : epoch;
+}

@@ -1,0 +1,145 @@
+// When an owner hands over by itself: a LAN of the addresses is lost here and not at the peer, the peer can hold more of them or is fitter, automatic failback.
+// Fitness ranks, it does not veto. Repeated changes wait longer each time, save for an escape from what is beyond doubt: what would be
+// waited for is known to be of no use to anybody. DESIGN.md invariant 10. Pure.
+import { type At, between, type Ms, ms } from '../../../units/duration.ts';
+import type { Heartbeat } from '../../heartbeat.ts';
+import {
+  CHANGES_WITHIN_MS,
+  COLD_PATIENCE_MS,
+  FAILBACK_MS,
+  HOLD_DOWN_MS,
+  holdDown,
+  wishLasts,
+  witnessedAfter,
+} from '../../timing.ts';
+import { saidTimes } from '../beliefs/changing-times.ts';
+import { peerHoldsMore, peerLacksUnits } from '../beliefs/holdable.ts';
+import { lanLostForSure } from '../beliefs/lan-health.ts';
+import { pauses } from '../beliefs/retry.ts';
+import { deadMs, fitnessOf, whyPeerCannotTake, whyPeerIsCold } from '../beliefs/standby-judgement.ts';
+import type { Machine, State, Wish } from '../machine.ts';
+import { type Turn, update } from '../moves.ts';
+import { beginHandover, type HandoverTerms } from './handing-over.ts';
+
+/** Changes of late that are remembered. */
+const CHANGES_MAX = 16;
+/** fitnessOf() of a router whose LANs with addresses all work. */
+const ALL_LANS = 2;
+
+/** Time passes for the owner, or vipd has told of a link. */
+export function tickActive(turn: Turn, state: State & { role: 'active' }): void {
+  const { machine, now } = turn;
+  const { last } = machine.peer;
+  if (!last || whyPeerCannotTake(machine, now) !== undefined) {
+    if (state.wish !== undefined) update(turn, { state: { ...state, wish: undefined } });
+    return;
+  }
+  const served = between(state.activeAt, now);
+  const lost = lanLostHereOnly(machine, now);
+  if (lost !== undefined) {
+    // A LAN that the peer has lost often is no refuge from a doubt; how often this router had to leave says nothing of it.
+    const damped = lost.beyondDoubt ? 0 : holdDownMs(machine.peerLostAt, ms(0), now);
+    if (served < Math.max(deadMs(machine), damped)) return;
+    return move(turn, `${lost.what}, not at the peer`, { flush: false, coldToo: true });
+  }
+  const why = wishOf(machine, now);
+  const wish = why && { why, since: state.wish?.why === why ? state.wish.since : now };
+  update(turn, { state: { ...state, wish } });
+  if (!wish || between(wish.since, now) < wishLasts(deadMs(machine)) || served < keptMs(machine, wish.why, now)) return;
+  fulfil(turn, wish);
+}
+
+/** In this order two routers are compared everywhere, so that none hands over to the other for one reason, and gets it back for another. */
+function wishOf(machine: Machine, now: At): Wish['why'] | undefined {
+  const fitter = (machine.peer.last?.fitness ?? 0) - fitnessOf(machine, now);
+  if (fitter >= 0 && peerHoldsMore(machine, now)) return 'more';
+  if (fitter > 0) return 'fitter';
+  return wantsBack(machine, now) ? 'back' : undefined;
+}
+
+/** How long the role is kept before a wish moves it. What the peer has lost often is no refuge. */
+function keptMs(machine: Machine, why: Wish['why'], now: At): number {
+  switch (why) {
+    case 'more':
+      return Math.max(deadMs(machine), holdDownMs(machine.peerLostAt, ms(0), now));
+    case 'fitter':
+      return holdDownMs(machine.movedAt, HOLD_DOWN_MS, now);
+    case 'back':
+      return holdDownMs(machine.movedAt, FAILBACK_MS, now);
+  }
+}
+
+function fulfil(turn: Turn, { why, since }: Wish): void {
+  const coldToo = between(since, turn.now) >= COLD_PATIENCE_MS;
+  switch (why) {
+    case 'more':
+      return move(turn, 'the peer can hold more of the VIPs', { flush: true, coldToo });
+    case 'fitter':
+      if (!peerJudgedSince(turn.machine, turn.now)) return;
+      return move(turn, 'the peer is fitter', { flush: true, coldToo });
+    case 'back':
+      return move(turn, 'automatic failback to the higher priority', { flush: true, coldToo: false });
+  }
+}
+
+/** Hands over without being told to, and remembers when. */
+function move(turn: Turn, why: string, terms: HandoverTerms): void {
+  if (pauses(turn.machine.handoverRetry, turn.now)) return;
+  if (beginHandover(turn, why, terms) !== undefined) return;
+  update(turn, { movedAt: withChange(turn.machine.movedAt, turn.now) });
+}
+
+/** The peer's newest word, after the one before: a LAN or a unit that it has lost goes on its record. */
+export function notePeerLosses(turn: Turn, before: Heartbeat | undefined): void {
+  const { last } = turn.machine.peer;
+  if (!before || !last) return;
+  const lan = before.fitness >= ALL_LANS && last.fitness < ALL_LANS;
+  const unit = before.units !== undefined && last.units !== undefined && last.units < before.units;
+  if (!lan && !unit) return;
+  update(turn, { peerLostAt: withChange(turn.machine.peerLostAt, turn.now) });
+}
+
+function withChange(changes: readonly At[], now: At): readonly At[] {
+  return [...changes.filter(at => between(at, now) <= CHANGES_WITHIN_MS), now].slice(-CHANGES_MAX);
+}
+
+function holdDownMs(changes: readonly At[], baseMs: Ms, now: At): Ms {
+  return holdDown(changes.filter(at => between(at, now) <= CHANGES_WITHIN_MS).length, baseMs);
+}
+
+interface Lost {
+  readonly what: string;
+  /** The kernel's own word, not what is concluded from silence. */
+  readonly beyondDoubt: boolean;
+}
+
+/** What a LAN of the addresses has lost here although it is alive at the peer; undefined: nothing. */
+function lanLostHereOnly(machine: Machine, now: At): Lost | undefined {
+  const { last, heardAt } = machine.peer;
+  if (!last || heardAt === undefined) return undefined;
+  const lost = lanLostForSure(machine, now);
+  // A doubt of the peer's about a LAN that is quiet, as we cannot speak there, does not keep us.
+  if (lost !== undefined && (last.sound || last.fitness >= ALL_LANS)) return { what: lost, beyondDoubt: true };
+  if (last.fitness < ALL_LANS) return undefined;
+  for (const [lan, { name, vips }] of machine.settings.lans.entries()) {
+    const health = machine.lanHealth[lan];
+    // The peer must have had the time to see the same.
+    const witnessed = health && between(health.signsSince, heardAt) > witnessedAfter(last.intervalMs);
+    if (vips && health?.dead && health.signsDead && witnessed)
+      return { what: `LAN ${name} is dead here`, beyondDoubt: false };
+  }
+  return undefined;
+}
+
+/** Our servers failed long enough ago that the peer's word for its own comes from checks that began later. */
+function peerJudgedSince({ serversLostAt, settings }: Machine, now: At): boolean {
+  return serversLostAt === undefined || between(serversLostAt, now) >= settings.noticeMs;
+}
+
+/** Automatic failback: the peer ranks higher, is as fit as we are, and its tables hold what ours hold. */
+function wantsBack(machine: Machine, now: At): boolean {
+  const { last } = machine.peer;
+  if (!last || !machine.settings.autoFailback || whyPeerIsCold(machine) !== undefined) return false;
+  const asGood = last.fitness >= fitnessOf(machine, now) && !peerLacksUnits(machine);
+  return asGood && last.priority > saidTimes(machine).priority;
+}

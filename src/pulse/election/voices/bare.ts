@@ -1,0 +1,135 @@
+// What a router makes of vipd's word on its own addresses: an owner that cannot speak lets go before the peer may take over and does not
+// defend; one that can speak again listens first. Pure.
+import type { Fields } from '../../../log/event.ts';
+import { type At, after } from '../../../units/duration.ts';
+import type { Epoch } from '../../../units/epoch.ts';
+import type { FixedState, VipdMessage } from '../../../vip/protocol.ts';
+import { introduction } from '../../timing.ts';
+import { bareLimitAt, hasWrongName, isBare } from '../beliefs/own-addresses.ts';
+import { fitPeerHeard, peerMac } from '../beliefs/standby-judgement.ts';
+import { unheardPeerMayTake } from '../beliefs/witness-say.ts';
+import type { Machine, PulseEvent } from '../machine.ts';
+import { becomeStandby, endPause, giveUp, renew, report, sendNow, setCondition, type Turn, update } from '../moves.ts';
+
+const MUTE = 'no heartbeat link has its own address any more, or this host has the peer’s';
+
+export function hearFixed(turn: Turn, { index, state }: VipdMessage & { type: 'fixed' }): void {
+  const { own, settings } = turn.machine;
+  const fixed = settings.fixed[index];
+  const before = own.states[index];
+  if (!fixed || before === state) return;
+  const moved = before === undefined || (before === 'here') !== (state === 'here');
+  update(turn, {
+    own: {
+      ...own,
+      states: own.states.map((old, i) => (i === index ? state : old)),
+      since: own.since.map((old, i) => (i === index && moved ? turn.now : old)),
+    },
+  });
+  const fields = { own: fixed.address, lan: settings.lans[fixed.lan]?.name ?? '' };
+  if (fixed.side === 'own') reportOwn(turn, before, state, fields);
+  if (fixed.side === 'peer')
+    setCondition(
+      turn,
+      `peers-${index}`,
+      state === 'here',
+      state === 'here' ? 'PEER_ADDRESS_HERE' : 'PEER_ADDRESS_LEFT',
+      fields,
+    );
+  const wrong = hasWrongName(turn.machine);
+  setCondition(turn, 'wrong-name', wrong, wrong ? 'WRONG_NAME' : 'NAME_RIGHT', { node: settings.node });
+  noteBare(turn);
+  if (moved && state === 'here') endPause(turn);
+}
+
+function reportOwn(turn: Turn, before: FixedState | undefined, state: FixedState, fields: Fields): void {
+  switch (state) {
+    case 'here':
+      if (before !== undefined) report(turn, 'OWN_ADDRESS_BACK', fields);
+      return;
+    case 'unrouted':
+      return report(turn, 'OWN_ADDRESS_UNROUTED', fields);
+    case 'gone':
+    case 'down':
+      if (before !== 'gone' && before !== 'down')
+        report(turn, 'OWN_ADDRESS_GONE', { ...fields, carrier: state !== 'down' });
+  }
+}
+
+function noteBare(turn: Turn): void {
+  const { own } = turn.machine;
+  const bare = isBare(turn.machine);
+  if (bare === (own.bareSince !== undefined)) return;
+  update(turn, { own: { ...own, bareSince: bare ? turn.now : undefined } });
+  if (!bare) speakAgain(turn);
+}
+
+/** What was held back comes at once: the lease may not last until the next heartbeat. */
+function speakAgain(turn: Turn): void {
+  const { state, vipdLostAt } = turn.machine;
+  if (state.role !== 'active') return listenAnew(turn);
+  if (vipdLostAt === undefined) renew(turn, state.epoch);
+  else sendNow(turn);
+}
+
+/** A heartbeat link has been bound, or could not be. */
+export function hearBound(turn: Turn, { link, problem }: PulseEvent & { type: 'bound' }): void {
+  const { own } = turn.machine;
+  const before = own.linkProblems[link];
+  const first = problem === undefined && !own.everBound && own.linkProblems.some(known => known !== undefined);
+  update(turn, {
+    own: {
+      ...own,
+      linkProblems: own.linkProblems.map((old, i) => (i === link ? problem : old)),
+      everBound: own.everBound || problem === undefined,
+    },
+  });
+  if (problem !== undefined && problem !== before) report(turn, 'LINK_UNBOUND', { link, problem });
+  if (problem === undefined && before !== undefined) report(turn, 'LINK_BOUND', { link });
+  if (first) listenAnew(turn);
+}
+
+/** From now on the peer can be heard again; what was silent before says nothing of it. */
+export function listenAnew(turn: Turn): void {
+  const { state, settings } = turn.machine;
+  if (state.role === 'active' || state.role === 'handing-over') return;
+  update(turn, { blindUntil: after(turn.now, introduction(settings.intervalMs)) });
+  if (state.role === 'standby') update(turn, { state: { ...state, probing: undefined, vacantSince: undefined } });
+}
+
+/**
+ * An owner that cannot speak does not renew its lease while the peer may take over: the peer counts D from the heartbeat with the last
+ * renewal, so the lease ends first, whatever becomes of this process.
+ */
+export function holdsBack(machine: Machine, now: At): boolean {
+  return machine.own.bareSince !== undefined && peerMayTake(machine, now);
+}
+
+/** It lets go by its own word before that lease ends; addresses that are back in time change nothing. */
+export function letGoWhenBare(turn: Turn): void {
+  const { state } = turn.machine;
+  if (state.role !== 'active' && state.role !== 'handing-over') return;
+  const at = bareLimitAt(turn.machine);
+  if (at === undefined || turn.now < at || !holdsBack(turn.machine, turn.now)) return;
+  letGoMute(turn, state.epoch);
+}
+
+export function letGoMute(turn: Turn, epoch: Epoch): void {
+  report(turn, 'CUT_OFF', { why: MUTE });
+  giveUp(turn, epoch, true);
+  becomeStandby(turn, `${MUTE}: the peer may take over`, true);
+}
+
+function peerMayTake(machine: Machine, now: At): boolean {
+  return fitPeerHeard(machine, now) || unheardPeerMayTake(machine);
+}
+
+/** Who cannot speak does not defend the addresses against the peer, or against who may be it. True: they are let go. */
+export function letGoToRival(turn: Turn, { index, mac }: { readonly index: number; readonly mac: string }): boolean {
+  const { state } = turn.machine;
+  const known = peerMac(turn.machine, index);
+  if (state.role !== 'active' || !isBare(turn.machine) || (known !== undefined && known !== mac)) return false;
+  giveUp(turn, state.epoch, true);
+  becomeStandby(turn, `${MUTE}, and ${mac} claims the addresses`, true);
+  return true;
+}

@@ -1,0 +1,76 @@
+// What this router says of itself in a heartbeat, on one link at one instant. Pure.
+import type { At } from '../units/duration.ts';
+import { between, ms } from '../units/duration.ts';
+import type { Epoch } from '../units/epoch.ts';
+import { saidTimes } from './election/beliefs/changing-times.ts';
+import { ableUnits } from './election/beliefs/holdable.ts';
+import { lanLostForSure } from './election/beliefs/lan-health.ts';
+import { bootToEcho, versionToSend } from './election/beliefs/peer.ts';
+import { deadMs, fitnessOf, isReady, isWarm, lanNumber } from './election/beliefs/standby-judgement.ts';
+import { standsDown } from './election/beliefs/third-machine.ts';
+import { witnessGood } from './election/beliefs/witness-say.ts';
+import { epochOf, type Machine, roleOf } from './election/machine.ts';
+import { servingNow } from './election/voices/vipd-lease.ts';
+import type { Heartbeat, Offer, Will, WireVersion } from './heartbeat.ts';
+
+/** The heartbeat for link number `link`, sent at `now`. */
+export function heartbeatFor(machine: Machine, link: number, now: At): Heartbeat {
+  const { settings, peer } = machine;
+  const evidence = peer.links[link];
+  const echoed = evidence?.heardAt !== undefined && evidence.bootId === peer.bootId;
+  const silentBefore = (now - deadMs(machine)) as At;
+  const version = versionToSend(peer, silentBefore);
+  return {
+    kind: 'heartbeat',
+    version,
+    nodeId: settings.nodeId,
+    bootId: settings.bootId,
+    peerBootId: bootToEcho(peer, silentBefore),
+    seq: machine.sendSeq,
+    role: roleOf(machine),
+    epoch: epochOf(machine),
+    serving: servingNow(machine, now),
+    ready: isReady(machine, now),
+    hold: machine.hold.on,
+    warm: isWarm(machine, now),
+    witness: witnessGood(machine, now),
+    standsDown: standsDown(machine, now),
+    sound: lanLostForSure(machine, now) === undefined,
+    readsVersion2: true,
+    ...saidTimes(machine),
+    fitness: fitnessOf(machine, now),
+    configDigest: machine.configDigest,
+    sentAtUs: Math.floor(now * 1000),
+    echoSentAtUs: echoed ? evidence.peerSentAtUs : 0,
+    echoDelayUs:
+      echoed && evidence.heardAt !== undefined ? Math.max(0, Math.floor(between(evidence.heardAt, now) * 1000)) : 0,
+    offer: offerOf(machine, now),
+    units: version === 2 ? ableUnits(machine, now).length : undefined,
+    macs: macsOf(machine, version),
+  };
+}
+
+function offerOf(machine: Machine, now: At): Offer | undefined {
+  const { state } = machine;
+  if (state.role !== 'handing-over' || state.phase !== 'offered' || now >= state.until) return undefined;
+  return { epoch: state.offer, remainingMs: ms(between(now, state.until)) };
+}
+
+/** One MAC for each LAN that has virtual addresses. */
+function macsOf(machine: Machine, version: WireVersion): Heartbeat['macs'] {
+  const byLan = new Map<number, string>();
+  for (const [index, lan] of machine.settings.addressLans.entries()) {
+    const mac = machine.addressLinks[index]?.mac;
+    if (mac) byLan.set(lan, mac);
+  }
+  return [...byLan].map(([lan, mac]) => ({ lan: lanNumber(machine.settings, lan, version), mac }));
+}
+
+/**
+ * The will for a term of ownership, to be signed and given to vipd. Always in version 1: it has the same fields in both, and is signed long
+ * before anybody knows who will read it.
+ */
+export function willFor(machine: Machine, epoch: Epoch, peerBootId: string): Will {
+  const { nodeId, bootId } = machine.settings;
+  return { kind: 'will', version: 1, nodeId, bootId, peerBootId, seq: 0, role: 'standby', epoch };
+}

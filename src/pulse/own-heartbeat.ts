@@ -1,16 +1,15 @@
 // What this router says of itself in a heartbeat, on one link at one instant. Pure.
-import type { At } from '../units/duration.ts';
-import { between, ms } from '../units/duration.ts';
+import { type At, between, ms } from '../units/duration.ts';
 import type { Epoch } from '../units/epoch.ts';
 import { saidTimes } from './election/beliefs/changing-times.ts';
 import { ableUnits } from './election/beliefs/holdable.ts';
 import { lanLostForSure } from './election/beliefs/lan-health.ts';
 import { bootToEcho, versionToSend } from './election/beliefs/peer.ts';
 import { deadMs, fitnessOf, isReady, isWarm, lanNumber } from './election/beliefs/standby-judgement.ts';
+import { epochOf, roleOf, servingNow } from './election/beliefs/term.ts';
 import { standsDown } from './election/beliefs/third-machine.ts';
 import { witnessGood } from './election/beliefs/witness-say.ts';
-import { epochOf, type Machine, roleOf } from './election/machine.ts';
-import { servingNow } from './election/voices/vipd-lease.ts';
+import type { Machine } from './election/machine.ts';
 import type { Heartbeat, Offer, Will, WireVersion } from './heartbeat.ts';
 
 /** The heartbeat for link number `link`, sent at `now`. */

@@ -3,7 +3,9 @@
 // functions, without any effect. Pure.
 import { type At, after, type Ms, ms } from '../units/duration.ts';
 import { leaseLine, parseVipdLine, probeLine, releaseLine, type VipdMessage, willLine } from '../vip/protocol.ts';
-import { type Effect, type Machine, newMachine, type PulseEvent, roleOf, type Settings } from './election/machine.ts';
+import { roleOf } from './election/beliefs/term.ts';
+import type { Effect, Machine, PulseEvent, Settings } from './election/machine.ts';
+import { newMachine } from './election/start.ts';
 import { step } from './election/step.ts';
 import { decode, encode } from './heartbeat.ts';
 import { heartbeatFor, willFor } from './own-heartbeat.ts';

@@ -10,10 +10,10 @@ import { hasWrongName } from './election/beliefs/own-addresses.ts';
 import { isServing } from './election/beliefs/peer.ts';
 import { pauses } from './election/beliefs/retry.ts';
 import { deadMs, fitnessOf, isIsolated, isWarm, whyNotClaim } from './election/beliefs/standby-judgement.ts';
+import { epochOf, roleOf, servingNow } from './election/beliefs/term.ts';
 import { standsDown, thirdMachine } from './election/beliefs/third-machine.ts';
 import { witnessGood } from './election/beliefs/witness-say.ts';
-import { epochOf, type Machine, roleOf } from './election/machine.ts';
-import { servingNow } from './election/voices/vipd-lease.ts';
+import type { Machine } from './election/machine.ts';
 import { goneAfter } from './timing.ts';
 import type { VipFindings } from './vip-check.ts';
 

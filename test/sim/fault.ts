@@ -1,6 +1,6 @@
 // What can go wrong in the simulated world, as data, and how each begins and ends.
 
-import type { Times } from '../../src/pulse/election/beliefs/changing-times.ts';
+import type { Times } from '../../src/pulse/election/machine.ts';
 import { CLIENTS, HOSTS, type Network, R1, R2, SERVER, TARGETS } from './network.ts';
 import type { Router } from './router.ts';
 import type { World } from './world.ts';

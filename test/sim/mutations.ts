@@ -132,7 +132,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'a heartbeat claims what vipd does not hold',
     patches: [
       pulse(
-        'election/voices/vipd-lease',
+        'election/beliefs/term',
         'return lease.ackedAt !== undefined && between(lease.ackedAt, now) <= lease.ackedLeaseMs;',
         'return true;',
       ),
@@ -207,7 +207,7 @@ export const MUTATIONS: readonly Mutation[] = [
   { name: 'the packet lease never ends', model: 'gate-never-closes', expects: ['lease', 'one-owner'] },
   {
     name: 'a claim does not go above the highest epoch that is known',
-    patches: [pulse('election/moves', 'counter: highest.counter + 1', 'counter: highest.counter')],
+    patches: [pulse('election/beliefs/term', 'counter: highest.counter + 1', 'counter: highest.counter')],
     expects: ['epoch-reused', 'epoch-order', 'one-owner', 'liveness'],
   },
   {

@@ -1,15 +1,10 @@
 // A pair of routers on a virtual clock: the shipped machines, a model of vipd with its lease, and a network that can lose, cut and
 // delay. Deterministic: the same steps give the same history. The wire format is the shipped one too.
 import type { Decision } from '../../src/feed/message.ts';
-import {
-  type Effect,
-  type Machine,
-  newMachine,
-  type PulseEvent,
-  type Settings,
-} from '../../src/pulse/election/machine.ts';
+import { servingNow } from '../../src/pulse/election/beliefs/term.ts';
+import type { Effect, Machine, PulseEvent, Settings } from '../../src/pulse/election/machine.ts';
+import { newMachine } from '../../src/pulse/election/start.ts';
 import { nextWake, step } from '../../src/pulse/election/step.ts';
-import { servingNow } from '../../src/pulse/election/voices/vipd-lease.ts';
 import { decode, encode, pairIdOf } from '../../src/pulse/heartbeat.ts';
 import { heartbeatFor, willFor } from '../../src/pulse/own-heartbeat.ts';
 import { type At, ms } from '../../src/units/duration.ts';

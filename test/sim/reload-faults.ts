@@ -2,8 +2,7 @@
 // never, with whatever else goes wrong meanwhile. Drawn from numbers of their own, so that all
 // other schedules are what they were without.
 
-import type { Times } from '../../src/pulse/election/beliefs/changing-times.ts';
-import type { Settings } from '../../src/pulse/election/machine.ts';
+import type { Settings, Times } from '../../src/pulse/election/machine.ts';
 import { ms } from '../../src/units/duration.ts';
 import { type Fault, FOREVER } from './fault.ts';
 import { R1, R2 } from './network.ts';

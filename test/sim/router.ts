@@ -1,8 +1,8 @@
 // One simulated router: its clock, kernel, disk and run directory, and the processes on it (pulse and vipd), with their deaths and
 // their restarts. It knows how to do things; schedule and faults decide what happens to it.
 
-import type { Times } from '../../src/pulse/election/beliefs/changing-times.ts';
-import { type Effect, type Machine, newMachine, type Settings } from '../../src/pulse/election/machine.ts';
+import type { Effect, Machine, Settings, Times } from '../../src/pulse/election/machine.ts';
+import { newMachine } from '../../src/pulse/election/start.ts';
 import type { Heartbeat, Message, Will } from '../../src/pulse/heartbeat.ts';
 import type { At } from '../../src/units/duration.ts';
 import { EPOCH_BLOCK, EPOCH_NONE, type Epoch } from '../../src/units/epoch.ts';

@@ -1,8 +1,7 @@
 // The simulated world: two routers with the shipped machines, the networks between them, the client LAN, and the monitor that
 // checks after every step. Built from a plan (schedule.ts), driven by run.ts.
 
-import type { Times } from '../../src/pulse/election/beliefs/changing-times.ts';
-import type { FixedSettings, Settings } from '../../src/pulse/election/machine.ts';
+import type { FixedSettings, Settings, Times } from '../../src/pulse/election/machine.ts';
 import type { FixedState, PlaceState } from '../../src/vip/protocol.ts';
 import { ClientModel } from './clients.ts';
 import { type Codec, OBJECTS, sometimesOlder, WIRE } from './codec.ts';

@@ -1,23 +1,29 @@
-// What the election works on: settings, state, events, effects. The rules are in election.ts and its neighbours. Pure.
+// What the election works on: settings, state, events, effects. This file and known.ts know nobody;
+// beliefs/ says what follows from them, voices/ what a word from outside does, roles/ what a router
+// does in each role, and step.ts calls them. Types only.
 import type { Unit } from '../../config/units.ts';
-import type { Decision, Role } from '../../feed/message.ts';
+import type { Decision } from '../../feed/message.ts';
 import type { Fields } from '../../log/event.ts';
 import type { PULSE_EVENTS } from '../../log/events/pulse.ts';
 import type { At, Ms } from '../../units/duration.ts';
-import { EPOCH_NONE, type Epoch } from '../../units/epoch.ts';
+import type { Epoch } from '../../units/epoch.ts';
 import type { VipdMessage } from '../../vip/protocol.ts';
 import type { WitnessAnswer, WitnessAsk } from '../../witness/witness.ts';
 import type { Heartbeat, Will } from '../heartbeat.ts';
-import { type Proof, unproven } from './beliefs/blind-probe.ts';
-import type { Change, Times } from './beliefs/changing-times.ts';
-import { type AddressView, UNKNOWN_ADDRESS } from './beliefs/holdable.ts';
-import { type LanHealth, unknownHealth } from './beliefs/lan-health.ts';
-import type { LeaseMargin } from './beliefs/lease-margin.ts';
-import { nothingAsked, type Unheard } from './beliefs/never-heard.ts';
-import { type OwnView, unknownOwn } from './beliefs/own-addresses.ts';
-import { type PeerEvidence, unknownPeer } from './beliefs/peer.ts';
-import { NO_FAILURES, type Retry } from './beliefs/retry.ts';
-import { unknownWitness, type WitnessView } from './evidence.ts';
+import type { HeartbeatTimes } from '../timing.ts';
+import type {
+  AddressView,
+  ForeignAnswer,
+  ForeignClaim,
+  LanHealth,
+  LeaseMargin,
+  OwnView,
+  PeerEvidence,
+  Proof,
+  Retry,
+  Unheard,
+  WitnessView,
+} from './known.ts';
 
 /**
  * What one router brings to the election. A reload changes what is Reloadable; the rest stays for
@@ -178,22 +184,6 @@ export interface LeaseView {
   readonly margin: LeaseMargin | undefined;
 }
 
-export interface ForeignClaim {
-  readonly address: number;
-  readonly mac: string;
-  readonly port: string;
-  /** Times of the claims heard, newest last. */
-  readonly heardAt: readonly At[];
-}
-
-export interface ForeignAnswer {
-  readonly address: number;
-  readonly mac: string;
-  readonly heardAt: At;
-  /** When an event last said so. */
-  readonly toldAt: At;
-}
-
 export interface Machine {
   readonly settings: Settings;
   readonly state: State;
@@ -347,78 +337,23 @@ export type Effect =
   | { readonly type: 'answer'; readonly ok: boolean; readonly message: string }
   | { readonly type: 'exit' };
 
-export interface Start {
-  readonly settings: Settings;
-  readonly now: At;
-  /** Highest epoch counter that an earlier life may have used. */
-  readonly ceiling: number;
-  /** Counters up to here are on disk as used already, so that a claim need not wait for it; absent: none above `ceiling`. */
-  readonly reserved?: number;
-  readonly hold: Machine['hold'];
-  readonly rulesIn: boolean;
+/** What the peer is told of, and reckons with. */
+export interface Times extends HeartbeatTimes {
+  readonly priority: number;
 }
 
-export function newMachine({ settings, now, ceiling, reserved = ceiling, hold, rulesIn }: Start): Machine {
-  return {
-    settings,
-    state: { role: 'starting', startedAt: now, resume: false, probing: undefined },
-    peer: unknownPeer(settings.bootId, settings.nodeId === 1 ? 2 : 1, settings.links),
-    lease: {
-      ...{ commandSeq: 0, inFlight: [], ackedAt: undefined, ackedLeaseMs: settings.leaseMs },
-      ...{ asked: [], armed: false, ackedArmed: false, margin: undefined },
-    },
-    highest: { ...EPOCH_NONE, counter: ceiling },
-    ceiling: reserved,
-    sendSeq: 0,
-    probeId: 0,
-    heartbeatDueAt: now,
-    blindUntil: now,
-    lateAt: undefined,
-    wokenAt: undefined,
-    unread: false,
-    willReadAt: undefined,
-    lastTerm: EPOCH_NONE,
-    hold,
-    change: undefined,
-    gateId: 0,
-    configDigest: settings.configDigest,
-    readySince: undefined,
-    rulesIn,
-    healthyServers: undefined,
-    flushMs: 0,
-    warm: false,
-    reportedAt: undefined,
-    addressLinks: settings.addressLans.map(() => ({ up: true, mac: '' })),
-    addresses: settings.addressLans.map(() => UNKNOWN_ADDRESS),
-    heldAddresses: false,
-    stopRequested: false,
-    willFor: '',
-    conditions: [],
-    conflictAnnouncedAt: undefined,
-    rivalSince: undefined,
-    lanHealth: settings.lans.map(() => unknownHealth(now)),
-    targetsUp: Array.from({ length: settings.lans.reduce((sum, lan) => sum + lan.targets.length, 0) }, () => undefined),
-    serversLostAt: undefined,
-    movedAt: [],
-    peerLostAt: [],
-    own: unknownOwn(settings.fixed.length, settings.links, now),
-    retry: NO_FAILURES,
-    handoverRetry: NO_FAILURES,
-    foreign: undefined,
-    answerer: undefined,
-    unheard: nothingAsked(settings.lans.length, now),
-    witness: unknownWitness(now),
-    proof: unproven(settings.addressLans.length, now),
-    // None has said hello yet.
-    vipdLostAt: now,
-  };
-}
-
-export function roleOf(machine: Machine): Role {
-  return machine.state.role;
-}
-
-/** The epoch to show: the one held, offered from or claimed, else the highest known. */
-export function epochOf(machine: Machine): Epoch {
-  return 'epoch' in machine.state ? machine.state.epoch : machine.highest;
+/** New times on their way into force; those of the settings are the careful ones until then. */
+export interface Change {
+  readonly wanted: Times;
+  /** What heartbeats say meanwhile. */
+  readonly said: Times;
+  /** When they began to say it. */
+  readonly since: At;
+  /**
+   * The rules of the packet lease are being made for the wanted lease; undefined: not asked for
+   * yet.
+   */
+  readonly gateId: number | undefined;
+  /** When they were; no packet lease: when that was known. */
+  readonly gatedAt: At | undefined;
 }

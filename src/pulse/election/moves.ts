@@ -7,6 +7,7 @@ import { addressesToClaim, addressesToHold } from './beliefs/holdable.ts';
 import { isCopy } from './beliefs/own-addresses.ts';
 import { afterFailure, NO_FAILURES } from './beliefs/retry.ts';
 import { evidenceOf, fitPeerHeard, peerMac, probeRoundMs } from './beliefs/standby-judgement.ts';
+import { nextEpoch } from './beliefs/term.ts';
 import { unheardPeerMayTake } from './beliefs/witness-say.ts';
 import type { Effect, Machine, ProbeRound, Probing, PulseEventCode, State } from './machine.ts';
 
@@ -60,12 +61,6 @@ export function becomeStandby(turn: Turn, reason: string, yields = false): void 
     blindUntil: yields ? turn.now : turn.machine.blindUntil,
   });
   become(turn, { role: 'standby', probing: undefined, vacantSince: undefined, yields }, reason);
-}
-
-/** The next epoch of our own, above everything heard of. */
-export function nextEpoch(machine: Machine): Epoch {
-  const highest = newerEpoch(machine.highest, machine.peer.highest);
-  return { counter: highest.counter + 1, node: machine.settings.nodeId };
 }
 
 /** Notes an epoch, and reserves counters on disk before they run out. */

@@ -22,6 +22,7 @@ import {
   suspectAt,
   whyNotClaim,
 } from './beliefs/standby-judgement.ts';
+import { nextEpoch, servingNow } from './beliefs/term.ts';
 import type { Effect, Idle, Machine, PulseEvent, State } from './machine.ts';
 import {
   advanceProbing,
@@ -31,7 +32,6 @@ import {
   emit,
   endPause,
   giveUp,
-  nextEpoch,
   noteEpoch,
   raiseAbove,
   renew,
@@ -50,7 +50,7 @@ import { tickCopy } from './voices/copy.ts';
 import { tickHolding } from './voices/holding.ts';
 import { cutOffWishes, letGoWhenCutOff, watchLans } from './voices/isolation.ts';
 import { tickUnheard } from './voices/unheard.ts';
-import { hearVipd, rivalDueAt, servingNow, tickRival, tickVipd, vipdDueAt } from './voices/vipd-lease.ts';
+import { hearVipd, rivalDueAt, tickRival, tickVipd, vipdDueAt } from './voices/vipd-lease.ts';
 import { hearWitness, hurryWitness, tickWitness, useGrant, witnessDueAt } from './voices/witness-answers.ts';
 
 /** One event at one instant (monotonic). Never throws for what the world does. */

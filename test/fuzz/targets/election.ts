@@ -118,7 +118,7 @@ export const electionTarget: Target = {
   bytesMax: 4_000,
   load: async () => {
     const { step, nextWake } = await import('../../../src/pulse/election/step.ts');
-    const { newMachine } = await import('../../../src/pulse/election/machine.ts');
+    const { newMachine } = await import('../../../src/pulse/election/start.ts');
     const { decode, encode, pairIdOf } = await import('../../../src/pulse/heartbeat.ts');
     const { heartbeatFor, willFor } = await import('../../../src/pulse/own-heartbeat.ts');
     const { snapshotOf } = await import('../../../src/pulse/snapshot.ts');

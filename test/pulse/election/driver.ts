@@ -1,13 +1,8 @@
 // One machine and a hand that drives it: virtual time, a vipd that obeys at once, a peer that beats as long as it is told to, a witness
 // that a test answers for. For tests of single rules; whole pairs are in test/sim.
 
-import {
-  type Effect,
-  type Machine,
-  newMachine,
-  type PulseEvent,
-  type Settings,
-} from '../../../src/pulse/election/machine.ts';
+import type { Effect, Machine, PulseEvent, Settings } from '../../../src/pulse/election/machine.ts';
+import { newMachine } from '../../../src/pulse/election/start.ts';
 import { nextWake, step } from '../../../src/pulse/election/step.ts';
 import type { Heartbeat, Will } from '../../../src/pulse/heartbeat.ts';
 import { type At, ms } from '../../../src/units/duration.ts';

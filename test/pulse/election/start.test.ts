@@ -1,6 +1,7 @@
 // What a router says of itself before it can know what an earlier life of it has left behind.
 import test from 'ava';
-import { newMachine, type PulseEvent } from '../../../src/pulse/election/machine.ts';
+import type { PulseEvent } from '../../../src/pulse/election/machine.ts';
+import { newMachine } from '../../../src/pulse/election/start.ts';
 import { step } from '../../../src/pulse/election/step.ts';
 import type { At } from '../../../src/units/duration.ts';
 import { SETTINGS } from './driver.ts';

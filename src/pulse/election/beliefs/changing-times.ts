@@ -3,31 +3,9 @@
 // through two steps: first the router acts by the more careful value and says the one that makes
 // its peer more careful; once the peer has heard that, and nothing of before holds any more, both
 // are the new value. Functions of the machine only. Pure.
-import type { At, Ms } from '../../../units/duration.ts';
-import { ms } from '../../../units/duration.ts';
-import { type HeartbeatTimes, leaseWithMargin, takeoverAfter } from '../../timing.ts';
-import type { Machine } from '../machine.ts';
-
-/** What the peer is told of, and reckons with. */
-export interface Times extends HeartbeatTimes {
-  readonly priority: number;
-}
-
-/** New times on their way into force; those of the settings are the careful ones until then. */
-export interface Change {
-  readonly wanted: Times;
-  /** What heartbeats say meanwhile. */
-  readonly said: Times;
-  /** When they began to say it. */
-  readonly since: At;
-  /**
-   * The rules of the packet lease are being made for the wanted lease; undefined: not asked for
-   * yet.
-   */
-  readonly gateId: number | undefined;
-  /** When they were; no packet lease: when that was known. */
-  readonly gatedAt: At | undefined;
-}
+import { type Ms, ms } from '../../../units/duration.ts';
+import { leaseWithMargin, takeoverAfter } from '../../timing.ts';
+import type { Machine, Times } from '../machine.ts';
 
 /** The peer's D as it applies to this router. */
 export function peersDeadMs({ settings, peer }: Machine): Ms {

@@ -3,24 +3,10 @@
 // refused. Functions of the machine and the time only. Pure.
 import type { Unit } from '../../../config/units.ts';
 import { type At, between } from '../../../units/duration.ts';
-import type { PlaceState } from '../../../vip/protocol.ts';
 import { PROMISE_MS } from '../../timing.ts';
+import type { AddressView } from '../known.ts';
 import type { Machine, Settings } from '../machine.ts';
-import { afterFailure, NO_FAILURES, pauses, type Retry } from './retry.ts';
-
-export interface AddressView {
-  readonly place: PlaceState;
-  /** What the kernel last said to it; undefined: it took it, or something has changed there since. */
-  readonly refusal: Refusal | undefined;
-  /** It is in the kernel, by vipd's word in this term. */
-  readonly here: boolean;
-}
-
-interface Refusal {
-  readonly text: string;
-  readonly at: At;
-  readonly retry: Retry;
-}
+import { afterFailure, NO_FAILURES, pauses } from './retry.ts';
 
 export const UNKNOWN_ADDRESS: AddressView = { place: 'here', refusal: undefined, here: false };
 

@@ -3,24 +3,12 @@
 // to and fro. DESIGN.md invariants 4 and 10. Pure.
 import { type At, after, between, type Ms } from '../../../units/duration.ts';
 import { echoLasts, HEAL_MS, oneWayAfter, slowerInterval } from '../../timing.ts';
+import type { LanHealth } from '../known.ts';
 import type { LanSettings, Machine } from '../machine.ts';
 import { lacksOwnAddress } from './own-addresses.ts';
 
 /** fitnessOf() of a router whose LANs with addresses are all alive. */
 const ALL_LANS = 2;
-
-export interface LanHealth {
-  /** Frames came in lately; undefined: vipd has not told yet. */
-  readonly traffic: boolean | undefined;
-  readonly dead: boolean;
-  /** Since when its signs have been as they are now. */
-  readonly signsSince: At;
-  readonly signsDead: boolean;
-}
-
-export function unknownHealth(now: At): LanHealth {
-  return { traffic: undefined, dead: false, signsSince: now, signsDead: false };
-}
 
 /** Carrier on the interface of a LAN, as far as virtual addresses on it tell. */
 export function hasCarrier({ settings, addressLinks }: Machine, lan: number): boolean {

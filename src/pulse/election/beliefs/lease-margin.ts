@@ -2,14 +2,7 @@
 // loses the addresses by its own stall has come near to that before. Pure.
 import { type At, between, type Ms } from '../../../units/duration.ts';
 import { MARGIN_WINDOW_MS } from '../../timing.ts';
-
-/** Shares of the lease, 0 to 1. */
-export interface LeaseMargin {
-  readonly since: At;
-  readonly lowest: number;
-  /** Lowest of the window before this one. */
-  readonly before: number;
-}
+import type { LeaseMargin } from '../known.ts';
 
 /** The renewal asked for at `ackedAt` was the newest until now, when the next one has been acknowledged. */
 export function noteMargin(

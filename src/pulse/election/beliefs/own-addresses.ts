@@ -5,40 +5,6 @@ import type { FixedState } from '../../../vip/protocol.ts';
 import { muteLetsGoAfter, ownLostAfter, seenWithin } from '../../timing.ts';
 import type { Machine } from '../machine.ts';
 
-/** A machine whose vipd has this router's own addresses as its own. */
-export interface Copy {
-  /** When it is asked for next. */
-  readonly askAt: At;
-  readonly mac: string | undefined;
-  readonly address: string;
-  readonly heardAt: At;
-}
-
-export interface OwnView {
-  /** As vipd last told, in the order of the settings; undefined: not told yet. */
-  readonly states: readonly (FixedState | undefined)[];
-  /** Since when each is here, or is not. */
-  readonly since: readonly At[];
-  /** Why each heartbeat link is not bound; undefined: it is, or nothing is known yet. */
-  readonly linkProblems: readonly (string | undefined)[];
-  /** At least one link has been bound in this life. */
-  readonly everBound: boolean;
-  /** Since when isBare(). */
-  readonly bareSince: At | undefined;
-  readonly copy: Copy;
-}
-
-export function unknownOwn(fixed: number, links: number, now: At): OwnView {
-  return {
-    states: Array.from({ length: fixed }, () => undefined),
-    since: Array.from({ length: fixed }, () => now),
-    linkProblems: Array.from({ length: links }, () => undefined),
-    everBound: false,
-    bareSince: undefined,
-    copy: { askAt: now, mac: undefined, address: '', heardAt: now },
-  };
-}
-
 /**
  * No heartbeat link has its own address (one without a way to the peer's counts as gone), and it is
  * not the carrier that took all of them along: this router cannot speak, and that is its own fault.

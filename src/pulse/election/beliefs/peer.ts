@@ -1,63 +1,13 @@
 // What is known of the peer, and how well: which of its datagrams count, which links live, when it was last heard at all and
 // when it was last heard serving. DESIGN.md invariants 3, 6 and 7. Pure.
-import type { At, Ms } from '../../../units/duration.ts';
-import { compareEpochs, EPOCH_NONE, type Epoch, newerEpoch } from '../../../units/epoch.ts';
+import type { At } from '../../../units/duration.ts';
+import { compareEpochs, EPOCH_NONE, newerEpoch } from '../../../units/epoch.ts';
 import { BOOT_NONE, type Heartbeat, type Message, type Will, type WireVersion } from '../../heartbeat.ts';
 import { leaseWithMargin } from '../../timing.ts';
+import type { LinkEvidence, PeerEvidence } from '../known.ts';
 
 /** Boot ids of the peer's earlier lives that are remembered, so that captured datagrams of theirs stay refused. */
 const RETIRED_MAX = 256;
-
-export interface LinkEvidence {
-  /** Boot and highest sequence number heard on this link, against replay. */
-  readonly bootId: string;
-  readonly seq: number;
-  readonly heardAt: At | undefined;
-  /** When the first of an unbroken row of heartbeats came here. */
-  readonly heardSince: At | undefined;
-  /** When we sent the newest heartbeat of ours that the peer has echoed here: both directions worked then. */
-  readonly echoedAt: At | undefined;
-  /** When the first of an unbroken row of its echoes came: it has heard us since then at the latest. */
-  readonly hearsUsSince: At | undefined;
-  /** The peer's clock in its last heartbeat here, to be echoed. */
-  readonly peerSentAtUs: number;
-  readonly rttMs: number | undefined;
-  readonly peerHearsUs: boolean;
-  readonly received: number;
-  readonly refused: number;
-}
-
-export interface PeerEvidence {
-  readonly ownBootId: string;
-  /** The peer's node id: datagrams from any other are our own, reflected, or a mistaken config. */
-  readonly peerNodeId: number;
-  /** Boot id of the peer's present life, proven fresh by its echo of ours; BOOT_NONE before that. */
-  readonly bootId: string;
-  /** A boot id heard, but not yet proven fresh. */
-  readonly candidate: string;
-  readonly retired: readonly string[];
-  readonly seq: number;
-  /** Newest counted heartbeat of the present life. */
-  readonly last: Heartbeat | undefined;
-  /** When the peer certainly lived last: the newest counted heartbeat was sent no earlier. */
-  readonly heardAt: At | undefined;
-  /** When the peer was last heard serving with a current epoch: what D counts from. */
-  readonly servingAt: At | undefined;
-  /** No later than that heartbeat was sent. */
-  readonly servedAt: At | undefined;
-  /** The newest word of the life before this one was that it holds a term, and no will has closed that: its addresses may be kept. */
-  readonly heldBefore: boolean;
-  /**
-   * The longest lease, with its margin, that the peer may still hold, of earlier lives too: one
-   * that it has spoken of stays until it is over.
-   */
-  readonly lease: { readonly ms: Ms; readonly heardAt: At } | undefined;
-  /** The highest epoch that a will of the present life has closed. */
-  readonly closed: Epoch;
-  /** The highest epoch ever heard of. */
-  readonly highest: Epoch;
-  readonly links: readonly LinkEvidence[];
-}
 
 /** What came of a datagram. `news`: it is the newest word of the peer. */
 export type Reception =
@@ -70,40 +20,6 @@ export type Reception =
   | 'retired'
   | 'not-fresh'
   | 'own-node';
-
-const SILENT_LINK: LinkEvidence = {
-  bootId: BOOT_NONE,
-  seq: 0,
-  heardAt: undefined,
-  heardSince: undefined,
-  echoedAt: undefined,
-  hearsUsSince: undefined,
-  peerSentAtUs: 0,
-  rttMs: undefined,
-  peerHearsUs: false,
-  received: 0,
-  refused: 0,
-};
-
-export function unknownPeer(ownBootId: string, peerNodeId: number, links: number): PeerEvidence {
-  return {
-    ownBootId,
-    peerNodeId,
-    bootId: BOOT_NONE,
-    candidate: BOOT_NONE,
-    retired: [],
-    seq: -1,
-    last: undefined,
-    heardAt: undefined,
-    servingAt: undefined,
-    servedAt: undefined,
-    heldBefore: false,
-    lease: undefined,
-    closed: EPOCH_NONE,
-    highest: EPOCH_NONE,
-    links: Array.from({ length: links }, () => SILENT_LINK),
-  };
-}
 
 /** The boot id to echo to the peer: its proven one, unless that has been silent since `silentBefore`. */
 export function bootToEcho(peer: PeerEvidence, silentBefore: At): string {

@@ -2,14 +2,8 @@
 // after a pause that doubles, so that they neither spin nor fill the history. What may have changed the cause ends the pause at once. Pure.
 import { type At, after } from '../../../units/duration.ts';
 import { retryPause } from '../../timing.ts';
+import type { Retry } from '../known.ts';
 import type { Settings } from '../machine.ts';
-
-export interface Retry {
-  /** Failures in a row. */
-  readonly failures: number;
-  /** No further try before this. */
-  readonly pauseUntil: At | undefined;
-}
 
 export const NO_FAILURES: Retry = { failures: 0, pauseUntil: undefined };
 

@@ -2,7 +2,8 @@
 // whose heartbeats are lost while its claims are heard, the lower ranked lets go. DESIGN.md invariants 4 and 6. Pure.
 import { type At, between } from '../../../units/duration.ts';
 import { ANSWERER_NEWS_MS, CLAIMS_WITHIN_MS, STAND_DOWN_MS, TOLD_MS } from '../../timing.ts';
-import type { ForeignAnswer, ForeignClaim, Machine } from '../machine.ts';
+import type { ForeignAnswer, ForeignClaim } from '../known.ts';
+import type { Machine } from '../machine.ts';
 
 /** So many claims within CLAIMS_WITHIN_MS, and a router stands down. */
 const CLAIMS_MAX = 3;

@@ -2,7 +2,7 @@
 import { type At, after, between } from '../../../units/duration.ts';
 import { compareEpochs, newerEpoch } from '../../../units/epoch.ts';
 import { grantLasts, letGoAfter, oneFault, slowerInterval, unheardAfter, unknownLetsGoAfter } from '../../timing.ts';
-import type { WitnessView } from '../evidence.ts';
+import type { WitnessView } from '../known.ts';
 import type { Machine } from '../machine.ts';
 import { peersDeadMs, saidTimes } from './changing-times.ts';
 

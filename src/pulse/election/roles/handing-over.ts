@@ -13,13 +13,13 @@ import {
   whyPeerCannotTake,
   whyPeerIsCold,
 } from '../beliefs/standby-judgement.ts';
+import { nextEpoch } from '../beliefs/term.ts';
 import type { Giving } from '../machine.ts';
 import {
   become,
   becomeStandby,
   emit,
   giveUp,
-  nextEpoch,
   noteEpoch,
   probe,
   renew,

@@ -3,9 +3,9 @@
 // or never. DESIGN.md invariants 1 to 4. Pure.
 import { type At, after, between } from '../../../units/duration.ts';
 import { oldLeaseLasts } from '../../timing.ts';
-import { careful, saidOf, sameTimes, type Times, timesOf } from '../beliefs/changing-times.ts';
+import { careful, saidOf, sameTimes, timesOf } from '../beliefs/changing-times.ts';
 import { listenMs } from '../beliefs/standby-judgement.ts';
-import type { Machine, Reloadable } from '../machine.ts';
+import type { Machine, Reloadable, Times } from '../machine.ts';
 import { emit, report, type Turn, update } from '../moves.ts';
 import { sample } from './vipd-lease.ts';
 

@@ -4,7 +4,7 @@
 import { after } from '../../../units/duration.ts';
 import type { VipdMessage } from '../../../vip/protocol.ts';
 import { askEvery, copyGoneAfter } from '../../timing.ts';
-import type { Copy } from '../beliefs/own-addresses.ts';
+import type { Copy } from '../known.ts';
 import { emit, endPause, report, type Turn, update } from '../moves.ts';
 import { listenAnew } from './bare.ts';
 

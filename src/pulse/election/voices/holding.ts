@@ -1,14 +1,8 @@
 // What becomes of single addresses: vipd's word that one has no place here, was refused, or is in. An owner asks at once for what it can
 // hold now, within its term; one that can hold nothing lets go. Pure.
 import type { VipdMessage } from '../../../vip/protocol.ts';
-import {
-  type AddressView,
-  addressesToClaim,
-  addressesToHold,
-  refused,
-  whyNotHeld,
-  whyNothingToHold,
-} from '../beliefs/holdable.ts';
+import { addressesToClaim, addressesToHold, refused, whyNotHeld, whyNothingToHold } from '../beliefs/holdable.ts';
+import type { AddressView } from '../known.ts';
 import type { Machine } from '../machine.ts';
 import { becomeStandby, endPause, giveUp, renew, report, sendNow, setCondition, type Turn, update } from '../moves.ts';
 import { holdsBack } from './bare.ts';

@@ -5,8 +5,9 @@
 import { after } from '../../../units/duration.ts';
 import type { VipdMessage } from '../../../vip/protocol.ts';
 import { askEvery } from '../../timing.ts';
-import { neverHeard, type PeerAnswer } from '../beliefs/never-heard.ts';
+import { neverHeard } from '../beliefs/never-heard.ts';
 import { peerMac } from '../beliefs/standby-judgement.ts';
+import type { PeerAnswer } from '../known.ts';
 import { emit, type Turn, update } from '../moves.ts';
 
 /** Answers to one round that are looked at. */

@@ -8,6 +8,7 @@ import { noteMargin } from '../beliefs/lease-margin.ts';
 import { neverHeard } from '../beliefs/never-heard.ts';
 import { isServing } from '../beliefs/peer.ts';
 import { deadMs, heardWithin, outranksPeer, peerMac, suspectAt } from '../beliefs/standby-judgement.ts';
+import { leaseIsOver, nextEpoch } from '../beliefs/term.ts';
 import { standsDown, withAnswer, withClaim } from '../beliefs/third-machine.ts';
 import type { Machine, Probing, State } from '../machine.ts';
 import {
@@ -19,7 +20,6 @@ import {
   endPause,
   giveUp,
   isComplete,
-  nextEpoch,
   noteEpoch,
   renew,
   report,
@@ -43,13 +43,6 @@ import { hearPeerAddress, noteAnswer, noteClaim, noteRival } from './unheard.ts'
 
 /** Replies to rounds this much older still count against the round under way. */
 const LATE_ROUNDS = 8;
-
-/** Whether the addresses are ours by vipd's own word: only then may a heartbeat say "serving". */
-export function servingNow(machine: Machine, now: At): boolean {
-  const { state, lease } = machine;
-  if (state.role !== 'active' && state.role !== 'handing-over') return false;
-  return lease.ackedAt !== undefined && between(lease.ackedAt, now) <= lease.ackedLeaseMs;
-}
 
 /** A vipd that does not answer in time is stopped or stuck: a new one adopts the addresses. */
 export function tickVipd(turn: Turn): void {
@@ -151,12 +144,6 @@ function hello(turn: Turn, message: VipdMessage & { type: 'hello' }): void {
     // An armed lease of an earlier life: the peer may be taking over already.
     giveUp(turn, message.epoch, false);
   }
-}
-
-/** We have said that we do not serve, or could have: the peer may be taking over. */
-function leaseIsOver(machine: Machine, now: At): boolean {
-  const { role } = machine.state;
-  return (role === 'active' || role === 'handing-over') && machine.lease.armed && !servingNow(machine, now);
 }
 
 function letGo(turn: Turn, epoch: Epoch): void {

@@ -12,10 +12,11 @@ import {
   witnessRenewEvery,
 } from '../../timing.ts';
 import { heardWithin, hearsUs } from '../beliefs/standby-judgement.ts';
+import { nextEpoch } from '../beliefs/term.ts';
 import { inForce } from '../beliefs/witness-say.ts';
-import type { WitnessView } from '../evidence.ts';
+import type { WitnessView } from '../known.ts';
 import type { Machine } from '../machine.ts';
-import { emit, nextEpoch, noteEpoch, report, setCondition, type Turn, update } from '../moves.ts';
+import { emit, noteEpoch, report, setCondition, type Turn, update } from '../moves.ts';
 
 /** Asks the next question when it is due and none is under way. */
 export function tickWitness(turn: Turn): void {

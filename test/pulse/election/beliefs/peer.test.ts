@@ -1,13 +1,8 @@
 // Which datagrams of the peer count: freshness, replay, order, wills.
 import test from 'ava';
-import {
-  bootToEcho,
-  isServing,
-  type PeerEvidence,
-  receive,
-  unknownPeer,
-  versionToSend,
-} from '../../../../src/pulse/election/beliefs/peer.ts';
+import { bootToEcho, isServing, receive, versionToSend } from '../../../../src/pulse/election/beliefs/peer.ts';
+import type { PeerEvidence } from '../../../../src/pulse/election/known.ts';
+import { unknownPeer } from '../../../../src/pulse/election/start.ts';
 import type { Heartbeat, Will } from '../../../../src/pulse/heartbeat.ts';
 import { type At, ms } from '../../../../src/units/duration.ts';
 

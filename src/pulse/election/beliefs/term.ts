@@ -1,0 +1,34 @@
+// The router's own term of ownership: its role and epoch, the next epoch, and whether it serves by vipd's own word. Pure.
+
+import type { Role } from '../../../feed/message.ts';
+import { type At, between } from '../../../units/duration.ts';
+import { type Epoch, newerEpoch } from '../../../units/epoch.ts';
+import type { Machine } from '../machine.ts';
+
+export function roleOf(machine: Machine): Role {
+  return machine.state.role;
+}
+
+/** The epoch to show: the one held, offered from or claimed, else the highest known. */
+export function epochOf(machine: Machine): Epoch {
+  return 'epoch' in machine.state ? machine.state.epoch : machine.highest;
+}
+
+/** The next epoch of our own, above everything heard of. */
+export function nextEpoch(machine: Machine): Epoch {
+  const highest = newerEpoch(machine.highest, machine.peer.highest);
+  return { counter: highest.counter + 1, node: machine.settings.nodeId };
+}
+
+/** Whether the addresses are ours by vipd's own word: only then may a heartbeat say "serving". */
+export function servingNow(machine: Machine, now: At): boolean {
+  const { state, lease } = machine;
+  if (state.role !== 'active' && state.role !== 'handing-over') return false;
+  return lease.ackedAt !== undefined && between(lease.ackedAt, now) <= lease.ackedLeaseMs;
+}
+
+/** We have said that we do not serve, or could have: the peer may be taking over. */
+export function leaseIsOver(machine: Machine, now: At): boolean {
+  const { role } = machine.state;
+  return (role === 'active' || role === 'handing-over') && machine.lease.armed && !servingNow(machine, now);
+}

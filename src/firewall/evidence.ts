@@ -4,7 +4,7 @@
 // Hooks: IPVS takes packets at input 98 and 99 and answers at forward 99 and 100; what it sends passes output (ip_vs_xmit.c).
 
 import { familyOf } from '../units/address.ts';
-import type { FirewallService } from './ruleset.ts';
+import type { FirewallService } from './firewall-service.ts';
 
 /** The ways of packets between clients and real servers through this router. */
 export const WAYS = ['from-clients', 'to-servers', 'from-servers', 'active-data'] as const;

@@ -6,28 +6,11 @@ import type { Config, LanConfig, ServiceConfig } from '../config/schema.ts';
 import { EVENT_PORT, INJECTION_PORT, SYNC_GROUP } from '../sync/daemon-plan.ts';
 import { type Address, familyOf } from '../units/address.ts';
 import { counterName, type End, WAYS, type Way, wayMatch } from './evidence.ts';
+import type { FirewallService } from './firewall-service.ts';
 
 /** Our table, `inet tandem`; no other is ever touched. */
 export const TABLE_FAMILY = 'inet';
 export const TABLE_NAME = 'tandem';
-
-/** One service as the firewall sees it. */
-export interface FirewallService {
-  readonly name: string;
-  readonly vip: Address;
-  /**
-   * This router's interfaces by which clients are served: that of the VIP's LAN and of every other one, but not of the servers' own,
-   * whose answers would not come back through this router.
-   */
-  readonly interfaces: readonly string[];
-  readonly mark: number;
-  readonly controlPort: number;
-  readonly passivePorts: { readonly first: number; readonly last: number };
-  /** Whether active mode is served. */
-  readonly active: boolean;
-  /** Real servers, those that drain included. */
-  readonly servers: readonly Address[];
-}
 
 /** All that the rules are made from. */
 export interface Firewall {

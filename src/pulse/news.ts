@@ -1,6 +1,6 @@
 // What readers of the feed get at once; of everything else they hear with the next snapshot, within a second. Pure.
 import { between } from '../units/duration.ts';
-import { deadMs } from './election/beliefs/standby-judgement.ts';
+import { deadMs } from './election/beliefs/deadlines.ts';
 import type { Machine } from './election/machine.ts';
 import { goneAfter } from './timing.ts';
 

@@ -2,10 +2,13 @@
 import { type At, between, ms } from '../units/duration.ts';
 import type { Epoch } from '../units/epoch.ts';
 import { saidTimes } from './election/beliefs/changing-times.ts';
+import { isReady } from './election/beliefs/claim-bars.ts';
+import { deadMs } from './election/beliefs/deadlines.ts';
+import { fitnessOf, isWarm } from './election/beliefs/fitness.ts';
 import { ableUnits } from './election/beliefs/holdable.ts';
 import { lanLostForSure } from './election/beliefs/lan-health.ts';
 import { bootToEcho, versionToSend } from './election/beliefs/peer.ts';
-import { deadMs, fitnessOf, isReady, isWarm, lanNumber } from './election/beliefs/standby-judgement.ts';
+import { lanNumber } from './election/beliefs/peer-heard.ts';
 import { epochOf, roleOf, servingNow } from './election/beliefs/term.ts';
 import { standsDown } from './election/beliefs/third-machine.ts';
 import { witnessGood } from './election/beliefs/witness-say.ts';

@@ -8,7 +8,7 @@ import { type At, after, between } from '../units/duration.ts';
 import { formatEpoch } from '../units/epoch.ts';
 import type { VipdMessage } from '../vip/protocol.ts';
 import { peerLacksUnits } from './election/beliefs/holdable.ts';
-import { peerMac } from './election/beliefs/standby-judgement.ts';
+import { peerMac } from './election/beliefs/peer-heard.ts';
 import type { Machine } from './election/machine.ts';
 import { vipCheckEvery, vipCheckStaleAfter, vipCheckWindow } from './timing.ts';
 

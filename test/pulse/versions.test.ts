@@ -2,7 +2,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { parseConfig } from '../../src/config/document.ts';
 import { nodeView } from '../../src/config/node.ts';
-import { peerMac } from '../../src/pulse/election/beliefs/standby-judgement.ts';
+import { peerMac } from '../../src/pulse/election/beliefs/peer-heard.ts';
 import type { Machine, PulseEvent } from '../../src/pulse/election/machine.ts';
 import { newMachine } from '../../src/pulse/election/start.ts';
 import { step } from '../../src/pulse/election/step.ts';

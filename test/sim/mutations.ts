@@ -86,7 +86,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'equals are not ranked',
     patches: [
       pulse(
-        'election/beliefs/standby-judgement',
+        'election/beliefs/peer-heard',
         'return last && priority !== last.priority ? priority > last.priority : nodeId < peerNodeId;',
         'return true;',
       ),
@@ -148,7 +148,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'fitness vetoes',
     patches: [
       pulse(
-        'election/beliefs/standby-judgement',
+        'election/beliefs/claim-bars',
         'if (!machine.rulesIn)',
         "if (fitnessOf(machine, now) < 2)\n        return 'unfit';\n    if (!machine.rulesIn)",
       ),
@@ -160,7 +160,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "D is shorter than the peer's lease",
     patches: [
       pulse(
-        'election/beliefs/standby-judgement',
+        'election/beliefs/deadlines',
         'return takeoverAfter(machine.settings.deadMs, machine.peer.lease?.ms);',
         'return machine.settings.deadMs;',
       ),
@@ -242,26 +242,20 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'an owner cut off from its peer and the witness serves on',
-    patches: [pulse('election/voices/isolation', 'if (at !== undefined && now >= at)', 'if (false)')],
+    patches: [pulse('election/beliefs/cut-off', 'if (at !== undefined && now >= at)', 'if (false)')],
     kind: 'cut off from peer and witness',
     expects: ['one-owner'],
   },
   {
     name: 'the lease is not armed while a peer could take over',
-    patches: [
-      pulse(
-        'election/moves',
-        'const armed = fitPeerHeard(turn.machine, turn.now) || unheardPeerMayTake(turn.machine);',
-        'const armed = false;',
-      ),
-    ],
+    patches: [pulse('election/moves', 'const armed = peerMayTake(turn.machine, turn.now);', 'const armed = false;')],
     expects: ['takeover-time', 'one-owner', 'liveness'],
   },
   {
     name: 'a vacancy under a one-way cut does not ask the witness',
     patches: [
       pulse('election/beliefs/standby-judgement', '!inForce(machine) || hearsUs(machine, now))', 'true)'),
-      pulse('election/voices/witness-answers', ' && hearsUs(machine, now)', ''),
+      pulse('election/beliefs/witness-say', ' && hearsUs(machine, now)', ''),
     ],
     kind: 'nobody serves, behind a one-way cut',
     expects: ['one-owner'],
@@ -342,7 +336,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'an owner that cannot speak serves on',
     patches: [
       pulse(
-        'election/voices/bare',
+        'election/beliefs/peer-may-take',
         'return machine.own.bareSince !== undefined && peerMayTake(machine, now);',
         'return false;',
       ),
@@ -410,13 +404,13 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a peer that was never heard is not resolved',
-    patches: [pulse('election/beliefs/standby-judgement', 'return unheard.macs[lan];', 'return undefined;')],
+    patches: [pulse('election/beliefs/peer-heard', 'return unheard.macs[lan];', 'return undefined;')],
     kind: 'heartbeats never arrive',
     expects: ['liveness', 'one-owner'],
   },
   {
     name: 'each of two routers that never heard each other goes first',
-    patches: [pulse('election/beliefs/standby-judgement', ': nodeId < peerNodeId;', ': !last || nodeId < peerNodeId;')],
+    patches: [pulse('election/beliefs/peer-heard', ': nodeId < peerNodeId;', ': !last || nodeId < peerNodeId;')],
     kind: 'heartbeats never arrive',
     expects: ['liveness', 'one-owner'],
   },
@@ -445,7 +439,7 @@ export const MUTATIONS: readonly Mutation[] = [
     patches: [
       pulse('election/beliefs/changing-times', 'deadMs: ms(Math.max(a.deadMs, b.deadMs))', 'deadMs: b.deadMs'),
       pulse(
-        'election/beliefs/standby-judgement',
+        'election/beliefs/deadlines',
         'return takeoverAfter(machine.settings.deadMs, machine.peer.lease?.ms);',
         'return machine.settings.deadMs;',
       ),

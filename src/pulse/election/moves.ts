@@ -2,13 +2,15 @@
 // claiming, renewing, letting go, changing role. Pure: a turn lives only inside one call of step().
 import type { Fields } from '../../log/event.ts';
 import { type At, after, ms } from '../../units/duration.ts';
-import { compareEpochs, EPOCH_BLOCK, type Epoch, formatEpoch, newerEpoch } from '../../units/epoch.ts';
+import { EPOCH_BLOCK, type Epoch, formatEpoch, newerEpoch } from '../../units/epoch.ts';
+import { probeRoundMs } from './beliefs/deadlines.ts';
+import { evidenceOf } from './beliefs/decision-evidence.ts';
 import { addressesToClaim, addressesToHold } from './beliefs/holdable.ts';
 import { isCopy } from './beliefs/own-addresses.ts';
+import { peerMac } from './beliefs/peer-heard.ts';
+import { peerMayTake } from './beliefs/peer-may-take.ts';
+import { isRoundComplete } from './beliefs/probing.ts';
 import { afterFailure, NO_FAILURES } from './beliefs/retry.ts';
-import { evidenceOf, fitPeerHeard, peerMac, probeRoundMs } from './beliefs/standby-judgement.ts';
-import { nextEpoch } from './beliefs/term.ts';
-import { unheardPeerMayTake } from './beliefs/witness-say.ts';
 import type { Effect, Machine, ProbeRound, Probing, PulseEventCode, State } from './machine.ts';
 
 /** Reserve the next block when fewer than this are left. */
@@ -127,7 +129,7 @@ function leaseCommand(turn: Turn, epoch: Epoch, claims: boolean) {
   const able = claims ? addressesToClaim(turn.machine, turn.now) : addressesToHold(turn.machine, turn.now);
   // Where nothing can be held the kernel has the last word.
   const addresses = able.length > 0 ? able : [...settings.addressLans.keys()];
-  const armed = fitPeerHeard(turn.machine, turn.now) || unheardPeerMayTake(turn.machine);
+  const armed = peerMayTake(turn.machine, turn.now);
   const seq = lease.commandSeq + 1;
   const { leaseMs } = settings;
   const claimed = claims ? addresses : undefined;
@@ -170,11 +172,6 @@ export function probe(turn: Turn): ProbeRound {
   return { id, sentAt: turn.now, answered: [], silent: [] };
 }
 
-/** Whether vipd has told of every address, answered or silent. */
-export function isComplete(machine: Machine, round: ProbeRound): boolean {
-  return machine.settings.addressLans.every((_, i) => round.answered.includes(i) || round.silent.includes(i));
-}
-
 /**
  * Counts the round once vipd has told of every address, and starts the next, at the earliest `paceMs` after the last. A silence
  * counts only by vipd's word: it knows when the probes went out, a starved process does not mistake its own delay for it.
@@ -182,7 +179,7 @@ export function isComplete(machine: Machine, round: ProbeRound): boolean {
 export function advanceProbing(turn: Turn, probing: Probing | undefined, paceMs: number): Probing {
   if (!probing) return { round: probe(turn), silentRounds: 0, answeredRounds: 0, resolvedAt: undefined };
   const { round, silentRounds, answeredRounds, resolvedAt } = probing;
-  if (!isComplete(turn.machine, round) || turn.now < after(round.sentAt, ms(paceMs))) return probing;
+  if (!isRoundComplete(turn.machine, round) || turn.now < after(round.sentAt, ms(paceMs))) return probing;
   const answered = round.answered.length > 0;
   return {
     round: probe(turn),
@@ -190,14 +187,4 @@ export function advanceProbing(turn: Turn, probing: Probing | undefined, paceMs:
     answeredRounds: answered ? answeredRounds + 1 : answeredRounds,
     resolvedAt,
   };
-}
-
-/**
- * Raises our epoch in place when a router that does not serve knows a higher one. A peer that claims is about to serve: it may not hear
- * us, then its epoch must win, or both would serve for as long as it does not.
- */
-export function raiseAbove(turn: Turn, epoch: Epoch): Epoch {
-  if (turn.machine.peer.last?.role === 'claiming') return epoch;
-  const highest = newerEpoch(turn.machine.highest, turn.machine.peer.highest);
-  return compareEpochs(highest, epoch) > 0 ? nextEpoch(turn.machine) : epoch;
 }

@@ -6,23 +6,26 @@ import { compareEpochs, formatEpoch } from '../../units/epoch.ts';
 import type { VipdMessage } from '../../vip/protocol.ts';
 import type { Will } from '../heartbeat.ts';
 import { claimFailsAfter, goneAfter, introducedAfter, offerInterval, REPORT_STALE_MS } from '../timing.ts';
-import { bareLimitAt, hasWrongName } from './beliefs/own-addresses.ts';
-import { isServing, receive, roundTripMs } from './beliefs/peer.ts';
+import { isReady, whyNotClaim } from './beliefs/claim-bars.ts';
+import { cutOffWishes } from './beliefs/cut-off.ts';
 import {
   deadAt,
   deadMs,
-  evidenceOf,
   givenUpMs,
-  heardWithin,
-  hearsUs,
-  isReady,
-  judge,
   listenMs,
   probeRoundMs,
+  rivalDueAt,
   suspectAt,
-  whyNotClaim,
-} from './beliefs/standby-judgement.ts';
-import { nextEpoch, servingNow } from './beliefs/term.ts';
+  vipdDueAt,
+} from './beliefs/deadlines.ts';
+import { evidenceOf } from './beliefs/decision-evidence.ts';
+import { bareLimitAt, hasWrongName } from './beliefs/own-addresses.ts';
+import { isServing, receive, roundTripMs } from './beliefs/peer.ts';
+import { heardWithin, hearsUs } from './beliefs/peer-heard.ts';
+import { holdsBack } from './beliefs/peer-may-take.ts';
+import { judgeStandby } from './beliefs/standby-judgement.ts';
+import { nextEpoch, raisedEpoch, servingNow } from './beliefs/term.ts';
+import { witnessDueAt } from './beliefs/witness-say.ts';
 import type { Effect, Idle, Machine, PulseEvent, State } from './machine.ts';
 import {
   advanceProbing,
@@ -33,7 +36,6 @@ import {
   endPause,
   giveUp,
   noteEpoch,
-  raiseAbove,
   renew,
   report,
   sendNow,
@@ -43,15 +45,15 @@ import {
 } from './moves.ts';
 import { beginHandover, hearTaker, stop, tickGiving } from './roles/handing-over.ts';
 import { notePeerLosses, tickActive } from './roles/voluntary-handover.ts';
-import { hearBound, holdsBack, letGoWhenBare } from './voices/bare.ts';
+import { hearBound, letGoWhenBare } from './voices/bare.ts';
 import { tickProof } from './voices/calm-probe.ts';
 import { hearGated, takeReload, tickReload } from './voices/config-change.ts';
 import { tickCopy } from './voices/copy.ts';
 import { tickHolding } from './voices/holding.ts';
-import { cutOffWishes, letGoWhenCutOff, watchLans } from './voices/isolation.ts';
+import { letGoWhenCutOff, watchLans } from './voices/isolation.ts';
 import { tickUnheard } from './voices/unheard.ts';
-import { hearVipd, rivalDueAt, tickRival, tickVipd, vipdDueAt } from './voices/vipd-lease.ts';
-import { hearWitness, hurryWitness, tickWitness, useGrant, witnessDueAt } from './voices/witness-answers.ts';
+import { hearVipd, tickRival, tickVipd } from './voices/vipd-lease.ts';
+import { hearWitness, hurryWitness, tickWitness, useGrant } from './voices/witness-answers.ts';
 
 /** One event at one instant (monotonic). Never throws for what the world does. */
 export function step(machine: Machine, event: PulseEvent, now: At): { machine: Machine; effects: Effect[] } {
@@ -167,7 +169,7 @@ function beat(turn: Turn): void {
   update(turn, { readySince: ready ? (turn.machine.readySince ?? turn.now) : undefined });
   const offering = state.role === 'handing-over' && state.phase !== 'flushing';
   const keeps = state.role === 'active' || (state.role === 'handing-over' && !offering);
-  const epoch = keeps ? raiseAbove(turn, state.epoch) : undefined;
+  const epoch = keeps ? raisedEpoch(turn.machine, state.epoch) : undefined;
   if (keeps && epoch !== undefined && epoch !== state.epoch) {
     noteEpoch(turn, epoch);
     update(turn, { state: { ...state, epoch } });
@@ -217,7 +219,7 @@ function tickStandby(turn: Turn, state: Idle): void {
   const vacantSince = vacant ? (state.vacantSince ?? now) : undefined;
   // Without a vipd there is nothing to probe or to claim with.
   if (machine.vipdLostAt !== undefined) return;
-  const first = judge(machine, { ...state, vacantSince }, now);
+  const first = judgeStandby(machine, { ...state, vacantSince }, now);
   if (first.verdict === 'calm') {
     update(turn, {
       state: { ...state, probing: undefined, vacantSince, yields: state.yields && !isServing(machine.peer) },
@@ -230,7 +232,7 @@ function tickStandby(turn: Turn, state: Idle): void {
   const probing = advanceProbing(turn, state.probing, slow ? machine.settings.intervalMs : 0);
   update(turn, { state: { ...state, probing, vacantSince } });
   hurryWitness(turn);
-  const judgement = judge(turn.machine, { ...state, probing, vacantSince }, now);
+  const judgement = judgeStandby(turn.machine, { ...state, probing, vacantSince }, now);
   if (judgement.verdict === 'take') {
     setCondition(turn, 'links-broken', false, 'LINKS_RESTORED', {});
     if (judgement.grant) useGrant(turn);

@@ -3,14 +3,8 @@
 // through two steps: first the router acts by the more careful value and says the one that makes
 // its peer more careful; once the peer has heard that, and nothing of before holds any more, both
 // are the new value. Functions of the machine only. Pure.
-import { type Ms, ms } from '../../../units/duration.ts';
-import { leaseWithMargin, takeoverAfter } from '../../timing.ts';
+import { ms } from '../../../units/duration.ts';
 import type { Machine, Times } from '../machine.ts';
-
-/** The peer's D as it applies to this router. */
-export function peersDeadMs({ settings, peer }: Machine): Ms {
-  return takeoverAfter(peer.last?.deadMs ?? settings.deadMs, leaseWithMargin(settings));
-}
 
 export function timesOf({ intervalMs, leaseMs, deadMs, priority }: Times): Times {
   return { intervalMs, leaseMs, deadMs, priority };

@@ -7,8 +7,8 @@ import type { LanHealth } from '../known.ts';
 import type { LanSettings, Machine } from '../machine.ts';
 import { lacksOwnAddress } from './own-addresses.ts';
 
-/** fitnessOf() of a router whose LANs with addresses are all alive. */
-const ALL_LANS = 2;
+/** fitnessOf() of a router whose LANs with addresses are all alive, without a healthy server. */
+export const ALL_LANS = 2;
 
 /** Carrier on the interface of a LAN, as far as virtual addresses on it tell. */
 export function hasCarrier({ settings, addressLinks }: Machine, lan: number): boolean {

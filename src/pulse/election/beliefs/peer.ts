@@ -54,7 +54,7 @@ export function receive(
   now: At,
   hearer: Hearer,
 ): { peer: PeerEvidence; reception: Reception } {
-  const reception = judge(peer, link, message);
+  const reception = receptionOf(peer, link, message);
   if (reception === 'closed') return { peer: closeEpoch(peer, message as Will), reception };
   if (reception === 'candidate') return { peer: { ...peer, candidate: message.bootId }, reception };
   if ((reception !== 'news' && reception !== 'duplicate') || message.kind === 'will') {
@@ -83,7 +83,7 @@ function laterOf(a: At | undefined, b: At): At {
   return a === undefined || a < b ? b : a;
 }
 
-function judge(peer: PeerEvidence, link: number, message: Message): Reception {
+function receptionOf(peer: PeerEvidence, link: number, message: Message): Reception {
   if (message.nodeId !== peer.peerNodeId) return 'own-node';
   if (peer.retired.includes(message.bootId)) return 'retired';
   if (message.peerBootId !== peer.ownBootId) {

@@ -1,173 +1,22 @@
-// What the election believes: is the peer serving, silent, fit; may this router take over now. Functions of the machine and the
-// time only. DESIGN.md invariants 1 to 4 and 10. Pure.
+// What a standby concludes: the peer serves, or is to be probed, or its place is to be taken now. DESIGN.md
+// invariants 1 to 4 and 10. Pure.
 import type { Fields } from '../../../log/event.ts';
 import { type At, after, between, type Ms } from '../../../units/duration.ts';
 import { compareEpochs, type Epoch, newerEpoch } from '../../../units/epoch.ts';
-import type { WireVersion } from '../../heartbeat.ts';
-import {
-  firstTurn,
-  givenUpAfter,
-  goneAfter,
-  listenFor,
-  overdueAfter,
-  patience,
-  probeRound,
-  REPORT_STALE_MS,
-  takeoverAfter,
-} from '../../timing.ts';
-import type { Idle, LanSettings, Machine, Probing, Settings } from '../machine.ts';
+import { firstTurn, patience } from '../../timing.ts';
+import type { Idle, Machine, Probing } from '../machine.ts';
 import { seesKernel } from './blind-probe.ts';
-import { peersDeadMs } from './changing-times.ts';
-import { whyNothingToHold } from './holdable.ts';
-import { hearsNothing, lansAlive } from './lan-health.ts';
+import { whyNotClaim } from './claim-bars.ts';
+import { deadAt, deadMs, listenMs, suspectAt } from './deadlines.ts';
+import { evidenceOf } from './decision-evidence.ts';
 import { claimEndsAt } from './never-heard.ts';
-import { missingOwn, whyOwnBars } from './own-addresses.ts';
 import { isServing } from './peer.ts';
+import { heardWithin, hearsUs, outranksPeer } from './peer-heard.ts';
 import { pauses } from './retry.ts';
-import { standsDown } from './third-machine.ts';
-import { inForce, unheardAt, usableGrant } from './witness-say.ts';
+import { inForce, usableGrant } from './witness-say.ts';
 
 /** Unanswered rounds in a row before silence is taken for death. */
 const SILENT_ROUNDS = 2;
-
-/** D as it applies to this peer: never shorter than its lease and a margin, even if the two configs differ. */
-export function deadMs(machine: Machine): Ms {
-  return takeoverAfter(machine.settings.deadMs, machine.peer.lease?.ms);
-}
-
-/** How long a probe round waits for answers. */
-export function probeRoundMs(machine: Machine): Ms {
-  return probeRound(machine.settings.intervalMs);
-}
-
-/** A router that was silent for so long may have been given up: the peer keeps its addresses as one that is alone does. */
-export function givenUpMs(machine: Machine): Ms {
-  return givenUpAfter(machine.settings.intervalMs, peersDeadMs(machine));
-}
-
-/** How long a start listens: longer than any VIP can live without its pulse. */
-export function listenMs(machine: Machine): Ms {
-  return listenFor(machine.settings, deadMs(machine));
-}
-
-export function heardWithin(machine: Machine, within: number, now: At): boolean {
-  const { heardAt } = machine.peer;
-  return heardAt !== undefined && between(heardAt, now) <= within;
-}
-
-/** Someone could take over from us: the lease must be armed. */
-export function fitPeerHeard(machine: Machine, now: At): boolean {
-  return heardWithin(machine, goneAfter(deadMs(machine)), now) && machine.peer.last?.ready === true;
-}
-
-/** The peer as the taker of a planned handover: undefined when it can take, else why not. */
-export function whyPeerCannotTake(machine: Machine, now: At): string | undefined {
-  const { last } = machine.peer;
-  if (!last || !heardWithin(machine, deadMs(machine), now)) return 'the peer is not heard';
-  if (last.hold) return 'the peer is on hold; run `tandem release` there';
-  if (!last.ready) return "the peer's rules are not in yet; see `tandem status` there";
-  if (last.role !== 'standby') return `the peer is ${last.role}, not standby`;
-  return undefined;
-}
-
-/**
- * Undefined when the peer's tables hold what ours hold, else why a handover to it would break sessions. Never asked when the peer
- * is dead or told to us by SIGTERM: then cold is better than nobody.
- */
-export function whyPeerIsCold(machine: Machine): string | undefined {
-  if (machine.peer.last?.warm) return undefined;
-  return (
-    "the peer's tables are cold, running transfers and sessions would break; wait until `tandem status` shows the peer warm, " +
-    'or give them up with `tandem handover --cold`'
-  );
-}
-
-/** Whether this router's tables hold what the owner's hold; a director that is gone cannot vouch for it. */
-export function isWarm({ settings, warm, reportedAt }: Machine, now: At): boolean {
-  if (!settings.keepsSessions) return true;
-  return warm && reportedAt !== undefined && between(reportedAt, now) <= REPORT_STALE_MS;
-}
-
-/** Undefined when this router may claim, else what bars it. */
-export function whyNotClaim(machine: Machine, now: At): string | undefined {
-  if (machine.hold.on) return 'on hold';
-  if (!machine.rulesIn) return 'rules not in the kernel yet';
-  const own = whyOwnBars(machine) ?? whyNothingToHold(machine, now);
-  if (own !== undefined) return own;
-  if (standsDown(machine, now)) return `another machine (${machine.foreign?.mac}) claims a virtual address`;
-  if (peerStandsDown(machine, now)) return 'the peer stands down: another machine claims a virtual address';
-  if (isIsolated(machine, now) && machine.settings.onIsolation === 'release')
-    return 'isolated: neither the peer nor any target nor any other frame is heard';
-  return undefined;
-}
-
-/** It could take over at once: nothing bars a claim, and none has just failed. */
-export function isReady(machine: Machine, now: At): boolean {
-  return whyNotClaim(machine, now) === undefined && !pauses(machine.retry, now);
-}
-
-/** The peer has let go because of a third machine; the addresses are no less contested here. */
-function peerStandsDown(machine: Machine, now: At): boolean {
-  return machine.peer.last?.standsDown === true && heardWithin(machine, deadMs(machine), now);
-}
-
-/** This router hears nothing at all: it is cut off, whatever the others do. */
-export function isIsolated(machine: Machine, now: At): boolean {
-  const silentAt = unheardAt(machine);
-  return (silentAt === undefined || now >= silentAt) && hearsNothing(machine);
-}
-
-/** 2 for all LANs with addresses alive, 1 for a healthy real server and a director that says so: compared, never a veto. */
-export function fitnessOf(machine: Machine, now: At): number {
-  return (lansAlive(machine, now) ? 2 : 0) + (servesFiles(machine, now) ? 1 : 0);
-}
-
-function servesFiles({ healthyServers, reportedAt }: Machine, now: At): boolean {
-  const gone = reportedAt !== undefined && between(reportedAt, now) > REPORT_STALE_MS;
-  return !gone && (healthyServers === undefined || healthyServers > 0);
-}
-
-/** When the silence of a serving peer becomes its death. */
-export function deadAt(machine: Machine): At {
-  const heard = machine.peer.servingAt ?? machine.blindUntil;
-  return after(Math.max(heard, machine.blindUntil) as At, deadMs(machine));
-}
-
-/** When a heartbeat is overdue and probing begins. */
-export function suspectAt(machine: Machine): At {
-  const heard = Math.max(machine.peer.servingAt ?? machine.blindUntil, machine.blindUntil) as At;
-  const interval = machine.peer.last?.intervalMs ?? machine.settings.intervalMs;
-  return after(heard, overdueAfter(interval));
-}
-
-/**
- * The peer's MAC on the LAN of address `index`: from its heartbeats; if none was ever heard, as its
- * own address was resolved.
- */
-export function peerMac({ settings, peer: { last }, unheard }: Machine, index: number): string | undefined {
-  const lan = settings.addressLans[index];
-  if (lan === undefined) return undefined;
-  if (!last) return unheard.macs[lan];
-  const number = lanNumber(settings, lan, last.version);
-  return last.macs.find(entry => entry.lan === number)?.mac;
-}
-
-/** What heartbeats of a version call the LAN at this index. */
-export function lanNumber({ lans }: Settings, index: number, version: WireVersion): number {
-  return version === 1 ? index : (lans[index] as LanSettings).id;
-}
-
-/**
- * Which router goes first when nobody serves: priority, then the first name. Of a peer never heard
- * only the name is known.
- */
-export function outranksPeer(machine: Machine): boolean {
-  const { last, peerNodeId } = machine.peer;
-  const { priority, nodeId } = machine.settings;
-  // A peer that is not ready yet still goes first for a moment: its rules may be as young as ours.
-  if (last?.hold) return true;
-  return last && priority !== last.priority ? priority > last.priority : nodeId < peerNodeId;
-}
 
 /**
  * What a standby concludes.
@@ -179,7 +28,7 @@ export type Judgement =
   /** grant: the witness', under whose epoch to claim. */
   | { readonly verdict: 'take'; readonly why: string; readonly evidence: Fields; readonly grant?: Epoch };
 
-export function judge(machine: Machine, idle: Idle, now: At): Judgement {
+export function judgeStandby(machine: Machine, idle: Idle, now: At): Judgement {
   const { probing } = idle;
   if (whyNotClaim(machine, now) !== undefined || pauses(machine.retry, now)) return { verdict: 'calm' };
   if (machine.unread) return { verdict: 'suspicious', linksBroken: false, vacant: false };
@@ -211,12 +60,6 @@ export function judge(machine: Machine, idle: Idle, now: At): Judgement {
       };
   }
   return { verdict: 'suspicious', linksBroken: (probing?.answeredRounds ?? 0) > 0, vacant: false };
-}
-
-/** The peer has echoed a heartbeat of ours that is younger than its D: it hears us, too, and does not take us for dead yet. */
-export function hearsUs(machine: Machine, now: At): boolean {
-  const within = machine.peer.last?.deadMs ?? machine.settings.deadMs;
-  return machine.peer.links.some(({ echoedAt }) => echoedAt !== undefined && between(echoedAt, now) <= within);
 }
 
 /** A peer that does not hear us takes our silence for death: it may be granted the addresses while we see that nobody serves. */
@@ -324,38 +167,4 @@ function willIsFresh(machine: Machine, now: At): boolean {
 
 function take(machine: Machine, probing: Probing | undefined, now: At, why: string): Judgement & { verdict: 'take' } {
   return { verdict: 'take', why, evidence: evidenceOf(machine, probing, now) };
-}
-
-/** The facts behind a decision, for the log, the feed and `tandem why`. */
-export function evidenceOf(machine: Machine, probing: Probing | undefined, now: At): Fields {
-  const { peer } = machine;
-  const ago = (at: At | undefined) => (at === undefined ? null : Math.round(between(at, now) * 10) / 10);
-  return {
-    peerRole: peer.last?.role ?? 'never heard',
-    peerServing: isServing(peer),
-    peerHeardMsAgo: ago(peer.heardAt),
-    peerClaimedMsAgo: ago(machine.unheard.claimedAt),
-    peerServingMsAgo: ago(peer.servingAt),
-    deadMs: deadMs(machine),
-    probeRoundsSilent: probing?.silentRounds ?? 0,
-    probeRoundsAnswered: probing?.answeredRounds ?? 0,
-    linksHeard: `${peer.links.filter(l => l.heardAt !== undefined && between(l.heardAt, now) <= deadMs(machine)).length} of ${peer.links.length}`,
-    fitness: fitnessOf(machine, now),
-    peerFitness: peer.last?.fitness ?? null,
-    warm: isWarm(machine, now),
-    peerWarm: peer.last?.warm ?? null,
-    deadLans: machine.settings.lans
-      .filter((_, lan) => machine.lanHealth[lan]?.dead)
-      .map(({ name }) => name)
-      .join(' '),
-    missingAddresses: missingOwn(machine),
-    witness: witnessWord(machine, now),
-  };
-}
-
-function witnessWord(machine: Machine, now: At): string {
-  if (!machine.settings.witness) return 'none';
-  if (!inForce(machine)) return 'lost before the peer was';
-  if (usableGrant(machine, now)) return 'grants';
-  return machine.witness.lostSince === undefined ? 'does not grant' : 'lost';
 }

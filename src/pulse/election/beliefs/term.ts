@@ -2,7 +2,7 @@
 
 import type { Role } from '../../../feed/message.ts';
 import { type At, between } from '../../../units/duration.ts';
-import { type Epoch, newerEpoch } from '../../../units/epoch.ts';
+import { compareEpochs, type Epoch, newerEpoch } from '../../../units/epoch.ts';
 import type { Machine } from '../machine.ts';
 
 export function roleOf(machine: Machine): Role {
@@ -31,4 +31,14 @@ export function servingNow(machine: Machine, now: At): boolean {
 export function leaseIsOver(machine: Machine, now: At): boolean {
   const { role } = machine.state;
   return (role === 'active' || role === 'handing-over') && machine.lease.armed && !servingNow(machine, now);
+}
+
+/**
+ * Our epoch, raised in place when a router that does not serve knows a higher one. A peer that claims is about to serve: it may not hear
+ * us, then its epoch must win, or both would serve for as long as it does not.
+ */
+export function raisedEpoch(machine: Machine, epoch: Epoch): Epoch {
+  if (machine.peer.last?.role === 'claiming') return epoch;
+  const highest = newerEpoch(machine.highest, machine.peer.highest);
+  return compareEpochs(highest, epoch) > 0 ? nextEpoch(machine) : epoch;
 }

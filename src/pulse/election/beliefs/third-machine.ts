@@ -14,11 +14,11 @@ export interface Claim {
   readonly port: string;
 }
 
-/** Takes note of a claim; claims of the last seconds are remembered. */
-export function withClaim(machine: Machine, claim: Claim, now: At): Machine {
-  const known = machine.foreign?.mac === claim.mac ? machine.foreign.heardAt : [];
+/** The claimer, with its claims of the last seconds. */
+export function afterClaim({ foreign }: Machine, claim: Claim, now: At): ForeignClaim {
+  const known = foreign?.mac === claim.mac ? foreign.heardAt : [];
   const heardAt = [...known.filter(at => between(at, now) <= CLAIMS_WITHIN_MS), now].slice(-CLAIMS_MAX);
-  return { ...machine, foreign: { ...claim, heardAt } };
+  return { ...claim, heardAt };
 }
 
 /** Whether the policy leaves the addresses to the third machine for now. */
@@ -29,18 +29,16 @@ export function standsDown({ settings, foreign }: Machine, now: At): boolean {
 }
 
 /**
- * Takes note of a third machine that answers for an address, without a claim; `news`: it has not
- * been heard lately.
+ * A third machine that answers for an address, without a claim; `news`: it has not been heard lately.
  */
-export function withAnswer(
-  machine: Machine,
+export function afterAnswer(
+  { answerer }: Machine,
   answer: { readonly address: number; readonly mac: string },
   now: At,
-): { readonly machine: Machine; readonly news: boolean } {
-  const { answerer } = machine;
+): { readonly answerer: ForeignAnswer; readonly news: boolean } {
   const news = answerer?.mac !== answer.mac || between(answerer.toldAt, now) >= ANSWERER_NEWS_MS;
   const toldAt = news ? now : answerer.toldAt;
-  return { machine: { ...machine, answerer: { ...answer, heardAt: now, toldAt } }, news };
+  return { answerer: { ...answer, heardAt: now, toldAt }, news };
 }
 
 /**

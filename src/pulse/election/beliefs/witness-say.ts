@@ -1,10 +1,10 @@
 // When the witness has a say, and when an owner is cut off from it and from its peer. Functions of the machine and the time. Pure.
-import { type At, after, between } from '../../../units/duration.ts';
+import { type At, between } from '../../../units/duration.ts';
 import { compareEpochs, newerEpoch } from '../../../units/epoch.ts';
-import { grantLasts, letGoAfter, oneFault, slowerInterval, unheardAfter, unknownLetsGoAfter } from '../../timing.ts';
+import { grantLasts, oneFault, overdueAfter } from '../../timing.ts';
 import type { WitnessView } from '../known.ts';
 import type { Machine } from '../machine.ts';
-import { peersDeadMs, saidTimes } from './changing-times.ts';
+import { heardWithin, hearsUs } from './peer-heard.ts';
 
 /**
  * Whether a takeover needs the witness' grant: it was good here or at the peer when the peer fell silent, or is good now. A witness
@@ -36,33 +36,6 @@ export function unheardPeerMayTake(machine: Machine): boolean {
   return inForce(machine) && !departed(machine) && !settledAlone(machine);
 }
 
-/** When the peer counts as unheard. Our own stalls do not count. Undefined: it never was heard. */
-export function unheardAt(machine: Machine): At | undefined {
-  const { peer, settings, blindUntil } = machine;
-  if (peer.heardAt === undefined) return undefined;
-  const slowerMs = slowerInterval(settings.intervalMs, peer.last?.intervalMs);
-  return after(Math.max(peer.heardAt, blindUntil) as At, unheardAfter(slowerMs, peersDeadMs(machine)));
-}
-
-/**
- * When an owner that hears nobody has to let go; undefined: never, since the witness has no say. The peer may be granted the ownership
- * once our lease there has ended and it has not heard us for D, whichever is later.
- */
-export function cutOffAt(machine: Machine): At | undefined {
-  const { settings, witness } = machine;
-  if (!settings.witness || settings.onIsolation === 'keep' || !unheardPeerMayTake(machine)) return undefined;
-  const lost =
-    witness.heldAt === undefined
-      ? heardInVainAt(machine)
-      : after(witness.heldAt, letGoAfter(settings.witness.leaseMs, saidTimes(machine)));
-  return Math.max(lost ?? 0, unheardAt(machine) ?? 0) as At;
-}
-
-/** The witness does not know us yet. */
-function heardInVainAt({ peer, settings }: Machine): At | undefined {
-  return peer.heardAt === undefined ? undefined : after(peer.heardAt, unknownLetsGoAfter(settings, peer.last?.deadMs));
-}
-
 /** The grant to claim with now, if there is one that still counts. */
 export function usableGrant(machine: Machine, now: At): WitnessView['grant'] {
   const { settings, witness, highest } = machine;
@@ -75,4 +48,17 @@ export function usableGrant(machine: Machine, now: At): WitnessView['grant'] {
 export function witnessGood({ settings, witness }: Machine, now: At): boolean {
   const { goodAt } = witness;
   return settings.witness !== undefined && goodAt !== undefined && between(goodAt, now) <= settings.witness.leaseMs;
+}
+
+/** When the next question is due; undefined when none will be before an answer comes. */
+export function witnessDueAt({ settings, witness }: Machine): At | undefined {
+  return settings.witness && !witness.asked ? witness.dueAt : undefined;
+}
+
+/** A standby that has met silence once asks ahead, so that the grant is there when it may claim. */
+export function wantsGrant(machine: Machine, now: At): boolean {
+  const { state, peer, settings } = machine;
+  if (state.role !== 'standby' || (state.probing?.silentRounds ?? 0) < 1) return false;
+  const missing = overdueAfter(peer.last?.intervalMs ?? settings.intervalMs);
+  return inForce(machine) && !(heardWithin(machine, missing, now) && hearsUs(machine, now));
 }

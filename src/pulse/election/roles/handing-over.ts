@@ -4,15 +4,12 @@
 import { after, between, ms } from '../../../units/duration.ts';
 import { compareEpochs, type Epoch, formatEpoch } from '../../../units/epoch.ts';
 import { offerLasts } from '../../timing.ts';
+import { probeRoundMs } from '../beliefs/deadlines.ts';
+import { evidenceOf } from '../beliefs/decision-evidence.ts';
 import { isServing } from '../beliefs/peer.ts';
+import { fitPeerHeard, whyPeerCannotTake, whyPeerIsCold } from '../beliefs/peer-heard.ts';
+import { holdsBack } from '../beliefs/peer-may-take.ts';
 import { afterFailure, NO_FAILURES } from '../beliefs/retry.ts';
-import {
-  evidenceOf,
-  fitPeerHeard,
-  probeRoundMs,
-  whyPeerCannotTake,
-  whyPeerIsCold,
-} from '../beliefs/standby-judgement.ts';
 import { nextEpoch } from '../beliefs/term.ts';
 import type { Giving } from '../machine.ts';
 import {
@@ -28,7 +25,6 @@ import {
   type Turn,
   update,
 } from '../moves.ts';
-import { holdsBack } from '../voices/bare.ts';
 
 export interface HandoverTerms {
   /** Waits until the kernel's sync buffer has been sent. */

@@ -1,30 +1,20 @@
 // When an owner hands over by itself: a LAN of the addresses is lost here and not at the peer, the peer can hold more of them or is fitter, automatic failback.
 // Fitness ranks, it does not veto. Repeated changes wait longer each time, save for an escape from what is beyond doubt: what would be
 // waited for is known to be of no use to anybody. DESIGN.md invariant 10. Pure.
-import { type At, between, type Ms, ms } from '../../../units/duration.ts';
+import { type At, between, ms } from '../../../units/duration.ts';
 import type { Heartbeat } from '../../heartbeat.ts';
-import {
-  CHANGES_WITHIN_MS,
-  COLD_PATIENCE_MS,
-  FAILBACK_MS,
-  HOLD_DOWN_MS,
-  holdDown,
-  wishLasts,
-  witnessedAfter,
-} from '../../timing.ts';
+import { COLD_PATIENCE_MS, FAILBACK_MS, HOLD_DOWN_MS, wishLasts, witnessedAfter } from '../../timing.ts';
 import { saidTimes } from '../beliefs/changing-times.ts';
+import { deadMs } from '../beliefs/deadlines.ts';
+import { fitnessOf } from '../beliefs/fitness.ts';
 import { peerHoldsMore, peerLacksUnits } from '../beliefs/holdable.ts';
-import { lanLostForSure } from '../beliefs/lan-health.ts';
+import { ALL_LANS, lanLostForSure } from '../beliefs/lan-health.ts';
+import { whyPeerCannotTake, whyPeerIsCold } from '../beliefs/peer-heard.ts';
+import { holdDownMs, withChange } from '../beliefs/recent-changes.ts';
 import { pauses } from '../beliefs/retry.ts';
-import { deadMs, fitnessOf, whyPeerCannotTake, whyPeerIsCold } from '../beliefs/standby-judgement.ts';
 import type { Machine, State, Wish } from '../machine.ts';
 import { type Turn, update } from '../moves.ts';
 import { beginHandover, type HandoverTerms } from './handing-over.ts';
-
-/** Changes of late that are remembered. */
-const CHANGES_MAX = 16;
-/** fitnessOf() of a router whose LANs with addresses all work. */
-const ALL_LANS = 2;
 
 /** Time passes for the owner, or vipd has told of a link. */
 export function tickActive(turn: Turn, state: State & { role: 'active' }): void {
@@ -97,14 +87,6 @@ export function notePeerLosses(turn: Turn, before: Heartbeat | undefined): void 
   const unit = before.units !== undefined && last.units !== undefined && last.units < before.units;
   if (!lan && !unit) return;
   update(turn, { peerLostAt: withChange(turn.machine.peerLostAt, turn.now) });
-}
-
-function withChange(changes: readonly At[], now: At): readonly At[] {
-  return [...changes.filter(at => between(at, now) <= CHANGES_WITHIN_MS), now].slice(-CHANGES_MAX);
-}
-
-function holdDownMs(changes: readonly At[], baseMs: Ms, now: At): Ms {
-  return holdDown(changes.filter(at => between(at, now) <= CHANGES_WITHIN_MS).length, baseMs);
 }
 
 interface Lost {

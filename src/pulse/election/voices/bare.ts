@@ -1,14 +1,14 @@
 // What a router makes of vipd's word on its own addresses: an owner that cannot speak lets go before the peer may take over and does not
 // defend; one that can speak again listens first. Pure.
 import type { Fields } from '../../../log/event.ts';
-import { type At, after } from '../../../units/duration.ts';
+import { after } from '../../../units/duration.ts';
 import type { Epoch } from '../../../units/epoch.ts';
 import type { FixedState, VipdMessage } from '../../../vip/protocol.ts';
 import { introduction } from '../../timing.ts';
 import { bareLimitAt, hasWrongName, isBare } from '../beliefs/own-addresses.ts';
-import { fitPeerHeard, peerMac } from '../beliefs/standby-judgement.ts';
-import { unheardPeerMayTake } from '../beliefs/witness-say.ts';
-import type { Machine, PulseEvent } from '../machine.ts';
+import { peerMac } from '../beliefs/peer-heard.ts';
+import { holdsBack } from '../beliefs/peer-may-take.ts';
+import type { PulseEvent } from '../machine.ts';
 import { becomeStandby, endPause, giveUp, renew, report, sendNow, setCondition, type Turn, update } from '../moves.ts';
 
 const MUTE = 'no heartbeat link has its own address any more, or this host has the peer’s';
@@ -97,14 +97,6 @@ export function listenAnew(turn: Turn): void {
   if (state.role === 'standby') update(turn, { state: { ...state, probing: undefined, vacantSince: undefined } });
 }
 
-/**
- * An owner that cannot speak does not renew its lease while the peer may take over: the peer counts D from the heartbeat with the last
- * renewal, so the lease ends first, whatever becomes of this process.
- */
-export function holdsBack(machine: Machine, now: At): boolean {
-  return machine.own.bareSince !== undefined && peerMayTake(machine, now);
-}
-
 /** It lets go by its own word before that lease ends; addresses that are back in time change nothing. */
 export function letGoWhenBare(turn: Turn): void {
   const { state } = turn.machine;
@@ -118,10 +110,6 @@ export function letGoMute(turn: Turn, epoch: Epoch): void {
   report(turn, 'CUT_OFF', { why: MUTE });
   giveUp(turn, epoch, true);
   becomeStandby(turn, `${MUTE}: the peer may take over`, true);
-}
-
-function peerMayTake(machine: Machine, now: At): boolean {
-  return fitPeerHeard(machine, now) || unheardPeerMayTake(machine);
 }
 
 /** Who cannot speak does not defend the addresses against the peer, or against who may be it. True: they are let go. */

@@ -4,10 +4,10 @@
 import { type At, after, between, type Ms, ms } from '../../../units/duration.ts';
 import { calmProbeAgainAfter, calmProbeEvery, overdueAfter } from '../../timing.ts';
 import { isBlind, MISSES } from '../beliefs/blind-probe.ts';
+import { deadMs, suspectAt } from '../beliefs/deadlines.ts';
 import { peerLacksUnits } from '../beliefs/holdable.ts';
 import { answerIsDue } from '../beliefs/lan-health.ts';
 import { isServing } from '../beliefs/peer.ts';
-import { deadMs, suspectAt } from '../beliefs/standby-judgement.ts';
 import type { Machine } from '../machine.ts';
 import { probe, setCondition, type Turn, update } from '../moves.ts';
 

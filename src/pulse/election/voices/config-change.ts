@@ -4,7 +4,7 @@
 import { type At, after, between } from '../../../units/duration.ts';
 import { oldLeaseLasts } from '../../timing.ts';
 import { careful, saidOf, sameTimes, timesOf } from '../beliefs/changing-times.ts';
-import { listenMs } from '../beliefs/standby-judgement.ts';
+import { listenMs } from '../beliefs/deadlines.ts';
 import type { Machine, Reloadable, Times } from '../machine.ts';
 import { emit, report, type Turn, update } from '../moves.ts';
 import { sample } from './vipd-lease.ts';

@@ -2,10 +2,10 @@
 // hold now, within its term; one that can hold nothing lets go. Pure.
 import type { VipdMessage } from '../../../vip/protocol.ts';
 import { addressesToClaim, addressesToHold, refused, whyNotHeld, whyNothingToHold } from '../beliefs/holdable.ts';
+import { holdsBack } from '../beliefs/peer-may-take.ts';
 import type { AddressView } from '../known.ts';
 import type { Machine } from '../machine.ts';
 import { becomeStandby, endPause, giveUp, renew, report, sendNow, setCondition, type Turn, update } from '../moves.ts';
-import { holdsBack } from './bare.ts';
 
 export function hearPlace(turn: Turn, { index, state }: VipdMessage & { type: 'place' }): void {
   const before = turn.machine.addresses[index];

@@ -1,11 +1,9 @@
 // What a router concludes from hearing nothing: its LANs die and return, it is isolated; an owner that is cut off lets go before the
 // peer may take over. DESIGN.md invariants 4 and 5. Pure.
-import type { At } from '../../../units/duration.ts';
 import { goneAfter } from '../../timing.ts';
+import { isIsolated, whyCutOff } from '../beliefs/cut-off.ts';
+import { deadMs } from '../beliefs/deadlines.ts';
 import { judgeLans } from '../beliefs/lan-health.ts';
-import { deadMs, isIsolated } from '../beliefs/standby-judgement.ts';
-import { cutOffAt, unheardAt } from '../beliefs/witness-say.ts';
-import type { Machine } from '../machine.ts';
 import { becomeStandby, giveUp, report, setCondition, type Turn, update } from '../moves.ts';
 
 /** An owner that hears neither peer nor anybody else, or neither peer nor witness, lets go before the peer may take over. */
@@ -17,19 +15,6 @@ export function letGoWhenCutOff(turn: Turn): void {
   report(turn, 'CUT_OFF', { why });
   giveUp(turn, state.epoch, true);
   becomeStandby(turn, why, true);
-}
-
-function whyCutOff(machine: Machine, now: At): string | undefined {
-  if (machine.settings.onIsolation === 'keep') return undefined;
-  if (isIsolated(machine, now)) return 'isolated: neither the peer nor any target nor any other frame is heard';
-  const at = cutOffAt(machine);
-  if (at !== undefined && now >= at) return 'cut off: neither the peer nor the witness is heard';
-  return undefined;
-}
-
-/** Instants at which time alone makes an owner cut off. */
-export function cutOffWishes(machine: Machine): At[] {
-  return [cutOffAt(machine), unheardAt(machine)].filter(at => at !== undefined);
 }
 
 /** Brings the health of the LANs up to date; deaths, returns and isolation are each told once. */

@@ -6,7 +6,7 @@ import { after } from '../../../units/duration.ts';
 import type { VipdMessage } from '../../../vip/protocol.ts';
 import { askEvery } from '../../timing.ts';
 import { neverHeard } from '../beliefs/never-heard.ts';
-import { peerMac } from '../beliefs/standby-judgement.ts';
+import { peerMac } from '../beliefs/peer-heard.ts';
 import type { PeerAnswer } from '../known.ts';
 import { emit, type Turn, update } from '../moves.ts';
 

@@ -1,16 +1,19 @@
 // What the election makes of vipd's words: acknowledgements keep us serving, an expiry or refusal ends it, a silent vipd is
 // replaced. DESIGN.md invariants 1 to 3. Pure.
-import { type At, after, between } from '../../../units/duration.ts';
+import { type At, between } from '../../../units/duration.ts';
 import { compareEpochs, type Epoch, formatEpoch } from '../../../units/epoch.ts';
 import type { VipdMessage } from '../../../vip/protocol.ts';
-import { probeOverdueAfter, rivalYieldsAfter, sampling, slowerInterval, vipdStuckAfter } from '../../timing.ts';
+import { sampling, vipdStuckAfter } from '../../timing.ts';
+import { deadMs, rivalDueAt, suspectAt } from '../beliefs/deadlines.ts';
 import { noteMargin } from '../beliefs/lease-margin.ts';
 import { neverHeard } from '../beliefs/never-heard.ts';
 import { isServing } from '../beliefs/peer.ts';
-import { deadMs, heardWithin, outranksPeer, peerMac, suspectAt } from '../beliefs/standby-judgement.ts';
+import { heardWithin, outranksPeer, peerMac } from '../beliefs/peer-heard.ts';
+import { holdsBack } from '../beliefs/peer-may-take.ts';
+import { probeOverdueSince } from '../beliefs/probing.ts';
 import { leaseIsOver, nextEpoch } from '../beliefs/term.ts';
-import { standsDown, withAnswer, withClaim } from '../beliefs/third-machine.ts';
-import type { Machine, Probing, State } from '../machine.ts';
+import { afterAnswer, afterClaim, standsDown } from '../beliefs/third-machine.ts';
+import type { Probing, State } from '../machine.ts';
 import {
   adopt,
   askClaim,
@@ -19,7 +22,6 @@ import {
   claimFailed,
   endPause,
   giveUp,
-  isComplete,
   noteEpoch,
   renew,
   report,
@@ -27,7 +29,7 @@ import {
   type Turn,
   update,
 } from '../moves.ts';
-import { hearFixed, holdsBack, letGoMute, letGoToRival } from './bare.ts';
+import { hearFixed, letGoMute, letGoToRival } from './bare.ts';
 import { noteEcho, noteProof } from './calm-probe.ts';
 import { hearCopy, tickCopy } from './copy.ts';
 import {
@@ -50,14 +52,10 @@ export function tickVipd(turn: Turn): void {
   if (vipdLostAt !== undefined) return;
   const oldest = lease.inFlight[0];
   if (oldest && between(oldest.waitingSince, turn.now) >= vipdStuckAfter(settings)) replaceVipd(turn, oldest.at);
-  else if (probeOverdueSince(turn) !== undefined) replaceVipd(turn, probeOverdueSince(turn) as At);
-}
-
-function probeOverdueSince(turn: Turn): At | undefined {
-  const { machine, now } = turn;
-  const round = 'probing' in machine.state ? machine.state.probing?.round : undefined;
-  if (!round || isComplete(machine, round)) return undefined;
-  return between(round.sentAt, now) > probeOverdueAfter(machine.settings.intervalMs) ? round.sentAt : undefined;
+  else {
+    const overdue = probeOverdueSince(turn.machine, turn.now);
+    if (overdue !== undefined) replaceVipd(turn, overdue);
+  }
 }
 
 function replaceVipd(turn: Turn, since: At): void {
@@ -223,14 +221,9 @@ export function tickRival(turn: Turn, state: State & { role: 'active' }): void {
   yieldToRival(turn, state, claimsUnheard(turn));
 }
 
-export function rivalDueAt({ rivalSince, settings, peer }: Machine): At | undefined {
-  if (rivalSince === undefined) return undefined;
-  return after(rivalSince, rivalYieldsAfter(slowerInterval(settings.intervalMs, peer.last?.intervalMs)));
-}
-
 function claimedByThird(turn: Turn, claim: { address: number; mac: string; port: string }): void {
   const { state } = turn.machine;
-  turn.machine = withClaim(turn.machine, claim, turn.now);
+  update(turn, { foreign: afterClaim(turn.machine, claim, turn.now) });
   if (state.role !== 'active') return;
   if (!standsDown(turn.machine, turn.now)) return void turn.effects.push({ type: 'announce' });
   report(turn, 'STANDS_DOWN', { address: claim.address, mac: claim.mac, port: claim.port });
@@ -343,8 +336,8 @@ function reply(turn: Turn, message: VipdMessage & { type: 'reply' }): void {
  * neither a sign of life nor a claim.
  */
 function answeredByThird(turn: Turn, { index, mac }: { readonly index: number; readonly mac: string }): void {
-  const { machine, news } = withAnswer(turn.machine, { address: index, mac }, turn.now);
-  turn.machine = machine;
+  const { answerer, news } = afterAnswer(turn.machine, { address: index, mac }, turn.now);
+  update(turn, { answerer });
   if (news) report(turn, 'VIP_CLAIMED_BY_OTHER', { address: index, mac, port: '' });
 }
 
@@ -370,10 +363,4 @@ function inHandover(turn: Turn, { index, mac }: { readonly index: number; readon
   if (state.role !== 'active') return true;
   const heard = heardWithin(turn.machine, deadMs(turn.machine), turn.now);
   return heard && between(state.activeAt, turn.now) < settings.leaseMs;
-}
-
-/** When the lease view itself needs a tick: the oldest renewal turns overdue. */
-export function vipdDueAt(machine: Machine): At | undefined {
-  const oldest = machine.lease.inFlight[0];
-  return oldest && after(oldest.waitingSince, vipdStuckAfter(machine.settings));
 }

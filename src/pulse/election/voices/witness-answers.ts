@@ -4,16 +4,9 @@
 import { type At, after, between, type Ms } from '../../../units/duration.ts';
 import { compareEpochs, EPOCH_NONE, formatEpoch, newerEpoch } from '../../../units/epoch.ts';
 import type { WitnessAnswer, WitnessAsk, WitnessVerb } from '../../../witness/witness.ts';
-import {
-  overdueAfter,
-  WITNESS_CLAIM_MS_MIN,
-  witnessClaimEvery,
-  witnessLostAfter,
-  witnessRenewEvery,
-} from '../../timing.ts';
-import { heardWithin, hearsUs } from '../beliefs/standby-judgement.ts';
+import { WITNESS_CLAIM_MS_MIN, witnessClaimEvery, witnessLostAfter, witnessRenewEvery } from '../../timing.ts';
 import { nextEpoch } from '../beliefs/term.ts';
-import { inForce } from '../beliefs/witness-say.ts';
+import { wantsGrant } from '../beliefs/witness-say.ts';
 import type { WitnessView } from '../known.ts';
 import type { Machine } from '../machine.ts';
 import { emit, noteEpoch, report, setCondition, type Turn, update } from '../moves.ts';
@@ -44,23 +37,10 @@ function verbFor(machine: Machine, now: At, leaseMs: Ms): WitnessVerb {
   return emptySince !== undefined && between(emptySince, now) > leaseMs ? 'found' : 'claim';
 }
 
-/** A standby that has met silence once asks ahead, so that the grant is there when it may claim. */
-function wantsGrant(machine: Machine, now: At): boolean {
-  const { state, peer, settings } = machine;
-  if (state.role !== 'standby' || (state.probing?.silentRounds ?? 0) < 1) return false;
-  const missing = overdueAfter(peer.last?.intervalMs ?? settings.intervalMs);
-  return inForce(machine) && !(heardWithin(machine, missing, now) && hearsUs(machine, now));
-}
-
 function paceMs(machine: Machine, now: At, leaseMs: Ms): Ms {
   const unknownThere = 'epoch' in machine.state && machine.witness.heldAt === undefined;
   if (unknownThere || wantsGrant(machine, now)) return witnessClaimEvery(leaseMs);
   return witnessRenewEvery(leaseMs);
-}
-
-/** When the next question is due; undefined when none will be before an answer comes. */
-export function witnessDueAt({ settings, witness }: Machine): At | undefined {
-  return settings.witness && !witness.asked ? witness.dueAt : undefined;
 }
 
 /** A question becomes urgent: the next tick asks, unless one is under way. */

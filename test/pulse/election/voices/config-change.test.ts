@@ -1,7 +1,7 @@
 // Reloads in one machine: what it does and what it says until its peer knows, and what an old,
 // longer lease of the peer's forbids.
 import test from 'ava';
-import { deadMs } from '../../../../src/pulse/election/beliefs/standby-judgement.ts';
+import { deadMs } from '../../../../src/pulse/election/beliefs/deadlines.ts';
 import type { Reloadable } from '../../../../src/pulse/election/machine.ts';
 import { heartbeatFor } from '../../../../src/pulse/own-heartbeat.ts';
 import { divide } from '../../../../src/pulse/reading.ts';

@@ -1,7 +1,7 @@
 // A peer whose heartbeats were never heard: who it is taken for, what its claims count for, and who
 // of two owners lets go.
 import test from 'ava';
-import { peerMac } from '../../../../src/pulse/election/beliefs/standby-judgement.ts';
+import { peerMac } from '../../../../src/pulse/election/beliefs/peer-heard.ts';
 import type { FixedSettings, Settings } from '../../../../src/pulse/election/machine.ts';
 import { Driver, PEER_MAC, THIRD_MAC } from '../driver.ts';
 

@@ -66,7 +66,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'two actives do not compare epochs',
     patches: [
       pulse(
-        'election/step',
+        'election/roles/active',
         'if (compareEpochs(peer.last.epoch, state.epoch) > 0) {\n        // Awake',
         'if (false) {\n        // Awake',
       ),
@@ -76,8 +76,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the winner of a conflict does not announce again',
     patches: [
-      pulse('election/step', "if (state.role === 'active' && back)", 'if (false)'),
-      pulse('election/step', "turn.effects.push({ type: 'announce' });\n    sendNow(turn);", 'sendNow(turn);'),
+      pulse('election/roles/active', 'if (back)', 'if (false)'),
+      pulse('election/roles/active', "emit(turn, { type: 'announce' });\n    sendNow(turn);", 'sendNow(turn);'),
     ],
     kind: 'split in two, healed',
     expects: ['convergence'],
@@ -98,7 +98,7 @@ export const MUTATIONS: readonly Mutation[] = [
     patches: [
       pulse('election/beliefs/standby-judgement', 'if (machine.unread)', 'if (false)'),
       pulse(
-        'election/step',
+        'election/voices/lateness',
         "if (state.role === 'standby')\n        update(turn, { state: { ...state, probing: undefined, vacantSince: undefined } });\n    else if",
         'if',
       ),
@@ -178,7 +178,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'the giver of a handover goes on renewing',
     patches: [
       pulse(
-        'election/step',
+        'election/moves',
         "const offering = state.role === 'handing-over' && state.phase !== 'flushing';",
         'const offering = false;',
       ),
@@ -188,7 +188,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'an offer that was long on its way is taken',
-    patches: [pulse('election/step', 'offer.remainingMs > roundTripMs(peer.last, turn.now)', 'true')],
+    patches: [pulse('election/roles/standby', 'offer.remainingMs > roundTripMs(peer.last, turn.now)', 'true')],
     kind: 'handover into a full queue',
     expects: ['one-owner'],
   },
@@ -220,7 +220,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'answers of a third machine veto a takeover',
     patches: [
       pulse(
-        'election/voices/vipd-lease',
+        'election/voices/vipd-probes',
         'const third = expected !== undefined && expected !== message.mac;',
         'const third = false;',
       ),
@@ -292,7 +292,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'an answer by ARP vetoes a takeover',
-    patches: [pulse('election/voices/vipd-lease', "if (message.via === 'arp') {", 'if (false) {')],
+    patches: [pulse('election/voices/vipd-probes', "if (message.via === 'arp') {", 'if (false) {')],
     kind: 'power loss, a switch answers for the dead owner',
     expects: ['takeover-time', 'liveness'],
   },
@@ -322,7 +322,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a router that was asleep for long counts D, as if it had been gone for a moment',
-    patches: [pulse('election/step', 'if (byMs >= givenUpMs(turn.machine))', 'if (false)')],
+    patches: [pulse('election/voices/lateness', 'if (byMs >= givenUpMs(turn.machine))', 'if (false)')],
     kind: 'the owner finds itself alone and stops, the standby wakes behind a one-way cut',
     expects: ['one-owner'],
   },

@@ -1,46 +1,24 @@
-// One step of the election under way: the machine so far and the effects gathered. Also the moves that every state shares:
-// claiming, renewing, letting go, changing role. Pure: a turn lives only inside one call of step().
+// The moves that roles and voices share: a heartbeat, claiming, renewing, letting go, changing role,
+// probing. They know neither. R1, R2, R6 (docs/invariants.md). Pure.
 import type { Fields } from '../../log/event.ts';
-import { type At, after, ms } from '../../units/duration.ts';
+import { after, ms } from '../../units/duration.ts';
 import { EPOCH_BLOCK, type Epoch, formatEpoch, newerEpoch } from '../../units/epoch.ts';
+import { introduction, offerInterval } from '../timing.ts';
+import { isReady } from './beliefs/claim-bars.ts';
 import { probeRoundMs } from './beliefs/deadlines.ts';
 import { evidenceOf } from './beliefs/decision-evidence.ts';
 import { addressesToClaim, addressesToHold } from './beliefs/holdable.ts';
 import { isCopy } from './beliefs/own-addresses.ts';
 import { peerMac } from './beliefs/peer-heard.ts';
-import { peerMayTake } from './beliefs/peer-may-take.ts';
+import { holdsBack, peerMayTake } from './beliefs/peer-may-take.ts';
 import { isRoundComplete } from './beliefs/probing.ts';
 import { afterFailure, NO_FAILURES } from './beliefs/retry.ts';
-import type { Effect, Machine, ProbeRound, Probing, PulseEventCode, State } from './machine.ts';
+import { raisedEpoch } from './beliefs/term.ts';
+import type { ProbeRound, Probing, State } from './machine.ts';
+import { emit, report, type Turn, update } from './step-context.ts';
 
 /** Reserve the next block when fewer than this are left. */
 const EPOCH_RESERVE = 100;
-
-export interface Turn {
-  machine: Machine;
-  readonly effects: Effect[];
-  readonly now: At;
-}
-
-export function update(turn: Turn, change: Partial<Machine>): void {
-  turn.machine = { ...turn.machine, ...change };
-}
-
-export function emit(turn: Turn, ...effects: Effect[]): void {
-  turn.effects.push(...effects);
-}
-
-export function report(turn: Turn, code: PulseEventCode, fields: Fields = {}): void {
-  emit(turn, { type: 'event', code, fields });
-}
-
-/** Logs the start and the end of a lasting condition, each once. */
-export function setCondition(turn: Turn, condition: string, on: boolean, code: PulseEventCode, fields: Fields): void {
-  const { conditions } = turn.machine;
-  if (conditions.includes(condition) === on) return;
-  update(turn, { conditions: on ? [...conditions, condition] : conditions.filter(other => other !== condition) });
-  report(turn, code, fields);
-}
 
 /** Changes the role, with its reason and evidence for the log, the feed and `tandem why`. */
 export function become(turn: Turn, state: State, reason: string, evidence?: Fields): void {
@@ -187,4 +165,39 @@ export function advanceProbing(turn: Turn, probing: Probing | undefined, paceMs:
     answeredRounds: answered ? answeredRounds + 1 : answeredRounds,
     resolvedAt,
   };
+}
+
+/** A heartbeat, and with it the lease of an owner. */
+export function beat(turn: Turn): void {
+  const { state, settings } = turn.machine;
+  const ready = isReady(turn.machine, turn.now);
+  update(turn, { readySince: ready ? (turn.machine.readySince ?? turn.now) : undefined });
+  const offering = state.role === 'handing-over' && state.phase !== 'flushing';
+  const keeps = state.role === 'active' || (state.role === 'handing-over' && !offering);
+  const epoch = keeps ? raisedEpoch(turn.machine, state.epoch) : undefined;
+  if (keeps && epoch !== undefined && epoch !== state.epoch) {
+    noteEpoch(turn, epoch);
+    update(turn, { state: { ...state, epoch } });
+  }
+  // A new vipd hears the claim first, in answer to its hello; a renewal before that would be refused.
+  const renews = turn.machine.vipdLostAt === undefined && !holdsBack(turn.machine, turn.now);
+  if (epoch !== undefined && renews) renew(turn, epoch);
+  else sendNow(turn);
+  const pace = offering ? offerInterval(settings.intervalMs) : settings.intervalMs;
+  const due = after(turn.machine.heartbeatDueAt, pace);
+  update(turn, { heartbeatDueAt: due > turn.now ? due : after(turn.now, pace) });
+}
+
+/** From now on the peer can be heard again; what was silent before says nothing of it. */
+export function listenAnew(turn: Turn): void {
+  const { state, settings } = turn.machine;
+  if (state.role === 'active' || state.role === 'handing-over') return;
+  update(turn, { blindUntil: after(turn.now, introduction(settings.intervalMs)) });
+  if (state.role === 'standby') update(turn, { state: { ...state, probing: undefined, vacantSince: undefined } });
+}
+
+/** Of a router that probes; the others have nothing to set. */
+export function setProbing(turn: Turn, probing: Probing | undefined): void {
+  const { state } = turn.machine;
+  if ('probing' in state) update(turn, { state: { ...state, probing } });
 }

@@ -1,5 +1,5 @@
-// A virtual address that somebody else claims too: a third machine is defended against or stood down for, by policy; with the peer,
-// whose heartbeats are lost while its claims are heard, the lower ranked lets go. DESIGN.md invariants 4 and 6. Pure.
+// A third machine that claims a virtual address, or answers for one: is it there, and does the policy
+// leave the addresses to it. Pure.
 import { type At, between } from '../../../units/duration.ts';
 import { ANSWERER_NEWS_MS, CLAIMS_WITHIN_MS, STAND_DOWN_MS, TOLD_MS } from '../../timing.ts';
 import type { ForeignAnswer, ForeignClaim } from '../known.ts';

@@ -11,20 +11,9 @@ import { fitPeerHeard, whyPeerCannotTake, whyPeerIsCold } from '../beliefs/peer-
 import { holdsBack } from '../beliefs/peer-may-take.ts';
 import { afterFailure, NO_FAILURES } from '../beliefs/retry.ts';
 import { nextEpoch } from '../beliefs/term.ts';
-import type { Giving } from '../machine.ts';
-import {
-  become,
-  becomeStandby,
-  emit,
-  giveUp,
-  noteEpoch,
-  probe,
-  renew,
-  report,
-  sendNow,
-  type Turn,
-  update,
-} from '../moves.ts';
+import type { Giving, PulseEvent } from '../machine.ts';
+import { become, becomeStandby, giveUp, noteEpoch, probe, renew, sendNow } from '../moves.ts';
+import { answer, emit, report, type Turn, update } from '../step-context.ts';
 
 export interface HandoverTerms {
   /** Waits until the kernel's sync buffer has been sent. */
@@ -34,7 +23,7 @@ export interface HandoverTerms {
 }
 
 /** Begins a handover if the peer can take; answers why not otherwise. */
-export function beginHandover(turn: Turn, why: string, { flush, coldToo }: HandoverTerms): string | undefined {
+export function startHandover(turn: Turn, why: string, { flush, coldToo }: HandoverTerms): string | undefined {
   const { state, flushMs } = turn.machine;
   if (state.role !== 'active') return `this router is ${state.role}, not active`;
   const obstacle = whyNotGive(turn, coldToo);
@@ -157,7 +146,7 @@ export function stop(turn: Turn): void {
   const { state } = turn.machine;
   if (state.role === 'handing-over' || state.role === 'stopping') return;
   if (state.role === 'active') {
-    const obstacle = beginHandover(turn, 'pulse is told to stop', { flush: true, coldToo: true });
+    const obstacle = startHandover(turn, 'pulse is told to stop', { flush: true, coldToo: true });
     if (obstacle === undefined) return;
     if (fitPeerHeard(turn.machine, turn.now)) giveUp(turn, state.epoch, true);
     else renew(turn, state.epoch);
@@ -171,4 +160,13 @@ export function stop(turn: Turn): void {
 function exit(turn: Turn, reason: string): void {
   become(turn, { role: 'stopping' }, reason);
   emit(turn, { type: 'exit' });
+}
+
+/** A person's command. */
+export function obeyHandover(turn: Turn, { cold }: PulseEvent & { type: 'handover' }): void {
+  const why = cold ? 'planned handover by command, cold or not' : 'planned handover by command';
+  const obstacle = startHandover(turn, why, { flush: true, coldToo: cold });
+  const { flushMs } = turn.machine;
+  const wait = flushMs > 0 ? `; waiting ${flushMs} ms for the kernel's sync buffer first` : '';
+  answer(turn, obstacle === undefined, obstacle === undefined ? `handover started${wait}` : `no handover: ${obstacle}`);
 }

@@ -2,7 +2,6 @@
 // Fitness ranks, it does not veto. Repeated changes wait longer each time, save for an escape from what is beyond doubt: what would be
 // waited for is known to be of no use to anybody. DESIGN.md invariant 10. Pure.
 import { type At, between, ms } from '../../../units/duration.ts';
-import type { Heartbeat } from '../../heartbeat.ts';
 import { COLD_PATIENCE_MS, FAILBACK_MS, HOLD_DOWN_MS, wishLasts, witnessedAfter } from '../../timing.ts';
 import { saidTimes } from '../beliefs/changing-times.ts';
 import { deadMs } from '../beliefs/deadlines.ts';
@@ -13,11 +12,11 @@ import { whyPeerCannotTake, whyPeerIsCold } from '../beliefs/peer-heard.ts';
 import { holdDownMs, withChange } from '../beliefs/recent-changes.ts';
 import { pauses } from '../beliefs/retry.ts';
 import type { Machine, State, Wish } from '../machine.ts';
-import { type Turn, update } from '../moves.ts';
-import { beginHandover, type HandoverTerms } from './handing-over.ts';
+import { type Turn, update } from '../step-context.ts';
+import { type HandoverTerms, startHandover } from './handing-over.ts';
 
 /** Time passes for the owner, or vipd has told of a link. */
-export function tickActive(turn: Turn, state: State & { role: 'active' }): void {
+export function considerHandover(turn: Turn, state: State & { role: 'active' }): void {
   const { machine, now } = turn;
   const { last } = machine.peer;
   if (!last || whyPeerCannotTake(machine, now) !== undefined) {
@@ -75,18 +74,8 @@ function fulfil(turn: Turn, { why, since }: Wish): void {
 /** Hands over without being told to, and remembers when. */
 function move(turn: Turn, why: string, terms: HandoverTerms): void {
   if (pauses(turn.machine.handoverRetry, turn.now)) return;
-  if (beginHandover(turn, why, terms) !== undefined) return;
+  if (startHandover(turn, why, terms) !== undefined) return;
   update(turn, { movedAt: withChange(turn.machine.movedAt, turn.now) });
-}
-
-/** The peer's newest word, after the one before: a LAN or a unit that it has lost goes on its record. */
-export function notePeerLosses(turn: Turn, before: Heartbeat | undefined): void {
-  const { last } = turn.machine.peer;
-  if (!before || !last) return;
-  const lan = before.fitness >= ALL_LANS && last.fitness < ALL_LANS;
-  const unit = before.units !== undefined && last.units !== undefined && last.units < before.units;
-  if (!lan && !unit) return;
-  update(turn, { peerLostAt: withChange(turn.machine.peerLostAt, turn.now) });
 }
 
 interface Lost {

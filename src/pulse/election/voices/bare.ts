@@ -1,15 +1,14 @@
 // What a router makes of vipd's word on its own addresses: an owner that cannot speak lets go before the peer may take over and does not
 // defend; one that can speak again listens first. Pure.
 import type { Fields } from '../../../log/event.ts';
-import { after } from '../../../units/duration.ts';
 import type { Epoch } from '../../../units/epoch.ts';
 import type { FixedState, VipdMessage } from '../../../vip/protocol.ts';
-import { introduction } from '../../timing.ts';
 import { bareLimitAt, hasWrongName, isBare } from '../beliefs/own-addresses.ts';
 import { peerMac } from '../beliefs/peer-heard.ts';
 import { holdsBack } from '../beliefs/peer-may-take.ts';
 import type { PulseEvent } from '../machine.ts';
-import { becomeStandby, endPause, giveUp, renew, report, sendNow, setCondition, type Turn, update } from '../moves.ts';
+import { becomeStandby, endPause, giveUp, listenAnew, renew, sendNow } from '../moves.ts';
+import { report, setCondition, type Turn, update } from '../step-context.ts';
 
 const MUTE = 'no heartbeat link has its own address any more, or this host has the peer’s';
 
@@ -87,14 +86,6 @@ export function hearBound(turn: Turn, { link, problem }: PulseEvent & { type: 'b
   if (problem !== undefined && problem !== before) report(turn, 'LINK_UNBOUND', { link, problem });
   if (problem === undefined && before !== undefined) report(turn, 'LINK_BOUND', { link });
   if (first) listenAnew(turn);
-}
-
-/** From now on the peer can be heard again; what was silent before says nothing of it. */
-export function listenAnew(turn: Turn): void {
-  const { state, settings } = turn.machine;
-  if (state.role === 'active' || state.role === 'handing-over') return;
-  update(turn, { blindUntil: after(turn.now, introduction(settings.intervalMs)) });
-  if (state.role === 'standby') update(turn, { state: { ...state, probing: undefined, vacantSince: undefined } });
 }
 
 /** It lets go by its own word before that lease ends; addresses that are back in time change nothing. */

@@ -9,7 +9,8 @@ import { peerLacksUnits } from '../beliefs/holdable.ts';
 import { answerIsDue } from '../beliefs/lan-health.ts';
 import { isServing } from '../beliefs/peer.ts';
 import type { Machine } from '../machine.ts';
-import { probe, setCondition, type Turn, update } from '../moves.ts';
+import { probe } from '../moves.ts';
+import { setCondition, type Turn, update } from '../step-context.ts';
 
 /** Time passes for a standby that has no reason to doubt its peer. */
 export function tickProof(turn: Turn): void {

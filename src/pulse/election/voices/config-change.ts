@@ -6,8 +6,8 @@ import { oldLeaseLasts } from '../../timing.ts';
 import { careful, saidOf, sameTimes, timesOf } from '../beliefs/changing-times.ts';
 import { listenMs } from '../beliefs/deadlines.ts';
 import type { Machine, Reloadable, Times } from '../machine.ts';
-import { emit, report, type Turn, update } from '../moves.ts';
-import { sample } from './vipd-lease.ts';
+import { emit, report, type Turn, update } from '../step-context.ts';
+import { sample } from './lan-signs.ts';
 
 export function takeReload(turn: Turn, next: Reloadable): void {
   const { settings, change } = turn.machine;

@@ -5,8 +5,8 @@ import { after } from '../../../units/duration.ts';
 import type { VipdMessage } from '../../../vip/protocol.ts';
 import { askEvery, copyGoneAfter } from '../../timing.ts';
 import type { Copy } from '../known.ts';
-import { emit, endPause, report, type Turn, update } from '../moves.ts';
-import { listenAnew } from './bare.ts';
+import { endPause, listenAnew } from '../moves.ts';
+import { emit, report, type Turn, update } from '../step-context.ts';
 
 export function tickCopy(turn: Turn): void {
   const { state, own, settings, vipdLostAt } = turn.machine;

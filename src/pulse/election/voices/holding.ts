@@ -5,7 +5,8 @@ import { addressesToClaim, addressesToHold, refused, whyNotHeld, whyNothingToHol
 import { holdsBack } from '../beliefs/peer-may-take.ts';
 import type { AddressView } from '../known.ts';
 import type { Machine } from '../machine.ts';
-import { becomeStandby, endPause, giveUp, renew, report, sendNow, setCondition, type Turn, update } from '../moves.ts';
+import { becomeStandby, endPause, giveUp, renew, sendNow } from '../moves.ts';
+import { report, setCondition, type Turn, update } from '../step-context.ts';
 
 export function hearPlace(turn: Turn, { index, state }: VipdMessage & { type: 'place' }): void {
   const before = turn.machine.addresses[index];

@@ -4,7 +4,8 @@ import { goneAfter } from '../../timing.ts';
 import { isIsolated, whyCutOff } from '../beliefs/cut-off.ts';
 import { deadMs } from '../beliefs/deadlines.ts';
 import { judgeLans } from '../beliefs/lan-health.ts';
-import { becomeStandby, giveUp, report, setCondition, type Turn, update } from '../moves.ts';
+import { becomeStandby, giveUp } from '../moves.ts';
+import { report, setCondition, type Turn, update } from '../step-context.ts';
 
 /** An owner that hears neither peer nor anybody else, or neither peer nor witness, lets go before the peer may take over. */
 export function letGoWhenCutOff(turn: Turn): void {

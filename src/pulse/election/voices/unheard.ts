@@ -8,7 +8,7 @@ import { askEvery } from '../../timing.ts';
 import { neverHeard } from '../beliefs/never-heard.ts';
 import { peerMac } from '../beliefs/peer-heard.ts';
 import type { PeerAnswer } from '../known.ts';
-import { emit, type Turn, update } from '../moves.ts';
+import { emit, type Turn, update } from '../step-context.ts';
 
 /** Answers to one round that are looked at. */
 const ANSWERS_MAX = 16;

@@ -9,7 +9,8 @@ import { nextEpoch } from '../beliefs/term.ts';
 import { wantsGrant } from '../beliefs/witness-say.ts';
 import type { WitnessView } from '../known.ts';
 import type { Machine } from '../machine.ts';
-import { emit, noteEpoch, report, setCondition, type Turn, update } from '../moves.ts';
+import { noteEpoch } from '../moves.ts';
+import { emit, report, setCondition, type Turn, update } from '../step-context.ts';
 
 /** Asks the next question when it is due and none is under way. */
 export function tickWitness(turn: Turn): void {

@@ -83,6 +83,74 @@ test('imports point one way', t => {
   t.deepEqual(wrong, []);
 });
 
+/** Files that import each other in a circle, one list for each. */
+function circles(files: readonly SourceFile[]): string[][] {
+  const known = new Map(files.map(file => [file.path, file.imports]));
+  const order = new Map<string, number>();
+  const open: string[] = [];
+  const found: string[][] = [];
+  const visit = (path: string): number => {
+    order.set(path, order.size);
+    let low = order.get(path) as number;
+    open.push(path);
+    for (const next of known.get(path) ?? []) {
+      if (!known.has(next)) continue;
+      if (!order.has(next)) low = Math.min(low, visit(next));
+      else if (open.includes(next)) low = Math.min(low, order.get(next) as number);
+    }
+    if (low === order.get(path)) {
+      const circle = open.splice(open.indexOf(path)).sort();
+      if (circle.length > 1 || known.get(path)?.includes(path)) found.push(circle);
+    }
+    return low;
+  };
+  for (const path of known.keys()) if (!order.has(path)) visit(path);
+  return found;
+}
+
+test('no file imports itself in a circle, not by types either', t => {
+  t.deepEqual(circles(FILES), []);
+});
+
+test('a circle is found, also one that is made of types', t => {
+  const file = (path: string, ...imports: string[]): SourceFile => ({ path, text: '', imports });
+  t.deepEqual(circles([file('a', 'b'), file('b', 'c'), file('c', 'b'), file('d', 'a', 'c')]), [['b', 'c']]);
+});
+
+/** The election's floors, from the ground up: a file imports its own floor and those below it. */
+const FLOORS: readonly (readonly [name: string, files: RegExp])[] = [
+  ['wire and time', /^pulse\/(heartbeat|timing)\.ts$/],
+  ['types', /^pulse\/election\/(machine|known)\.ts$/],
+  ['beliefs', /^pulse\/election\/beliefs\//],
+  ['moves', /^pulse\/election\/(step-context|moves)\.ts$/],
+  ['voices', /^pulse\/election\/voices\//],
+  ['roles', /^pulse\/election\/roles\//],
+  ['step', /^pulse\/election\/(step|start)\.ts$/],
+  ['around the election', /^pulse\//],
+];
+const floorOf = (path: string) => FLOORS.findIndex(([, files]) => files.test(path));
+
+test('pulse: a floor knows what is below it, and from around the election only beliefs and step are seen', t => {
+  const inside = (path: string) => ['moves', 'voices', 'roles'].includes(FLOORS[floorOf(path)]?.[0] ?? '');
+  const wrong = FILES.filter(file => folderOf(file.path) === 'pulse').flatMap(file =>
+    file.imports
+      .filter(name => folderOf(name) === 'pulse')
+      .filter(name => floorOf(name) > floorOf(file.path) || (floorOf(file.path) === FLOORS.length - 1 && inside(name)))
+      .map(name => `${file.path} imports ${name}`),
+  );
+  t.deepEqual(wrong, []);
+});
+
+test('pulse: every floor has files, and the floor of types has nothing but types', t => {
+  const floors = FLOORS.map((_, floor) => FILES.filter(({ path }) => floorOf(path) === floor));
+  t.deepEqual(
+    floors.map(files => files.length > 0),
+    FLOORS.map(() => true),
+  );
+  for (const { path, text } of floors[1] ?? [])
+    t.notRegex(text, /^export (?!type |interface )|^import (?!type )/m, path);
+});
+
 test('the command line starts the daemons by their main files only', t => {
   const wrong = FILES.filter(file => folderOf(file.path) === 'cli').flatMap(file =>
     file.imports

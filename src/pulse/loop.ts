@@ -1,6 +1,5 @@
 // Runs the machine: turns timers, datagrams, vipd's words and commands into events, and effects into what the world sees.
 // The heartbeat comes first: nothing here awaits anything.
-
 import type { NodeView } from '../config/node.ts';
 import type { Config } from '../config/schema.ts';
 import type { ControlReply, ControlRequest, Decision } from '../feed/message.ts';

@@ -3,7 +3,6 @@
 // heartbeat arrives. An address counts as silent only if it has answered in this term of ownership: where a firewall drops echoes,
 // nothing is concluded. One that limits their rate starves whoever is asked last: an address that was missed among others is asked
 // alone, and only that counts further. Pure.
-
 import { type At, after, between } from '../units/duration.ts';
 import { formatEpoch } from '../units/epoch.ts';
 import type { VipdMessage } from '../vip/protocol.ts';

@@ -1,5 +1,4 @@
 // The machine as a router starts with it: it knows nothing yet, listens, and is due to speak. Pure.
-
 import type { At } from '../../units/duration.ts';
 import { EPOCH_NONE } from '../../units/epoch.ts';
 import { BOOT_NONE } from '../heartbeat.ts';

@@ -1,6 +1,5 @@
 // One step of the election under way: the machine so far, the effects gathered, the time. It lives
 // inside one call of step(). Whoever gets it may change the machine; beliefs do not get it. Pure.
-
 import type { Fields } from '../../log/event.ts';
 import type { At } from '../../units/duration.ts';
 import type { Effect, Machine, PulseEventCode } from './machine.ts';

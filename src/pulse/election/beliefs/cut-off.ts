@@ -1,7 +1,6 @@
 // Whether this router is cut off: it hears neither its peer nor anybody else, or neither its peer nor
 // the witness. An owner must know that before its peer may take over. R4, R5 (docs/invariants.md).
 // Pure.
-
 import { type At, after } from '../../../units/duration.ts';
 import { letGoAfter, slowerInterval, unheardAfter, unknownLetsGoAfter } from '../../timing.ts';
 import type { Machine } from '../machine.ts';

@@ -1,6 +1,5 @@
 // How well this router could serve: its LANs, its servers, its tables. Fitness ranks, it does not
 // veto. R10 (docs/invariants.md). Pure.
-
 import { type At, between } from '../../../units/duration.ts';
 import { REPORT_STALE_MS } from '../../timing.ts';
 import type { Machine } from '../machine.ts';

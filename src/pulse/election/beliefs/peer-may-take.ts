@@ -1,6 +1,5 @@
 // Whether the peer could take over from this router, heard or not: then the lease must be armed, and a
 // router that cannot speak must not renew it. R2 (docs/invariants.md). Pure.
-
 import type { At } from '../../../units/duration.ts';
 import type { Machine } from '../machine.ts';
 import { fitPeerHeard } from './peer-heard.ts';

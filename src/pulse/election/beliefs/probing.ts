@@ -1,5 +1,4 @@
 // How far a round of probes has come. R4 (docs/invariants.md). Pure.
-
 import { type At, between } from '../../../units/duration.ts';
 import { probeOverdueAfter } from '../../timing.ts';
 import type { Machine, ProbeRound } from '../machine.ts';

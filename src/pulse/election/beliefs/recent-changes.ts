@@ -1,6 +1,5 @@
 // Changes of late, of the role or of the peer's LANs: repeated ones wait longer each time. R10
 // (docs/invariants.md). Pure.
-
 import { type At, between, type Ms } from '../../../units/duration.ts';
 import { CHANGES_WITHIN_MS, holdDown } from '../../timing.ts';
 

@@ -1,5 +1,4 @@
 // The router's own term of ownership: its role and epoch, the next epoch, and whether it serves by vipd's own word. Pure.
-
 import type { Role } from '../../../feed/message.ts';
 import { type At, between } from '../../../units/duration.ts';
 import { compareEpochs, type Epoch, newerEpoch } from '../../../units/epoch.ts';

@@ -1,6 +1,5 @@
 // The owner: it serves, compares epochs with a peer that serves too, and looks whether the peer should
 // serve instead (voluntary-handover.ts). R1, R6 (docs/invariants.md). Pure.
-
 import { between } from '../../../units/duration.ts';
 import { compareEpochs, formatEpoch } from '../../../units/epoch.ts';
 import { isServing } from '../beliefs/peer.ts';

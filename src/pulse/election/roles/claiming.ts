@@ -1,5 +1,4 @@
 // A router that has asked vipd for the addresses, and waits for its word. Pure.
-
 import { between } from '../../../units/duration.ts';
 import { compareEpochs } from '../../../units/epoch.ts';
 import { claimFailsAfter } from '../../timing.ts';

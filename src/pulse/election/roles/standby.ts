@@ -1,6 +1,5 @@
 // A router that stands by: it watches the owner, probes once a heartbeat is missing, and takes over
 // once it may (beliefs/standby-judgement.ts). R3, R4 (docs/invariants.md). Pure.
-
 import { after } from '../../../units/duration.ts';
 import { compareEpochs, formatEpoch } from '../../../units/epoch.ts';
 import { whyNotClaim } from '../beliefs/claim-bars.ts';

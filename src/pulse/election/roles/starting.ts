@@ -1,5 +1,4 @@
 // A router that has just started: it listens for the peer, and for what its kernel has kept. R2 (docs/invariants.md). Pure.
-
 import { between } from '../../../units/duration.ts';
 import { introducedAfter } from '../../timing.ts';
 import { deadMs, listenMs } from '../beliefs/deadlines.ts';

@@ -1,7 +1,6 @@
 // A virtual address that somebody else claims too: a third machine is defended against or stood down
 // for, by policy; with the peer, whose heartbeats are lost while its claims are heard, the lower
 // ranked lets go. DESIGN.md invariants 4 and 6. Pure.
-
 import { between } from '../../../units/duration.ts';
 import type { VipdMessage } from '../../../vip/protocol.ts';
 import { deadMs, rivalDueAt, suspectAt } from '../beliefs/deadlines.ts';
@@ -11,7 +10,7 @@ import { heardWithin, outranksPeer, peerMac } from '../beliefs/peer-heard.ts';
 import { afterAnswer, afterClaim, standsDown } from '../beliefs/third-machine.ts';
 import type { State } from '../machine.ts';
 import { becomeStandby, giveUp, sendNow } from '../moves.ts';
-import { report, type Turn, update } from '../step-context.ts';
+import { emit, report, type Turn, update } from '../step-context.ts';
 import { letGoToRival } from './bare.ts';
 import { noteClaim, noteRival } from './unheard.ts';
 
@@ -28,8 +27,8 @@ export function hearConflict(turn: Turn, message: VipdMessage & { type: 'conflic
   if (state.role !== 'active' || letGoToRival(turn, message)) return;
   if (mac !== peerMac(turn.machine, index)) return claimedByThird(turn, { address: index, mac, port });
   // Heard: the epochs decide, and whoever has let go at our first word has announced before that.
-  if (heardWithin(turn.machine, deadMs(turn.machine), turn.now)) return void turn.effects.push({ type: 'announce' });
-  if (outranksPeer(turn.machine)) return void turn.effects.push({ type: 'announce' });
+  if (heardWithin(turn.machine, deadMs(turn.machine), turn.now)) return emit(turn, { type: 'announce' });
+  if (outranksPeer(turn.machine)) return emit(turn, { type: 'announce' });
   if (between(state.activeAt, turn.now) < deadMs(turn.machine)) return yieldToRival(turn, state, claimsUnheard(turn));
   if (turn.machine.rivalSince !== undefined) return;
   update(turn, { rivalSince: turn.now });
@@ -53,7 +52,7 @@ export function claimedByThird(turn: Turn, claim: { address: number; mac: string
   const { state } = turn.machine;
   update(turn, { foreign: afterClaim(turn.machine, claim, turn.now) });
   if (state.role !== 'active') return;
-  if (!standsDown(turn.machine, turn.now)) return void turn.effects.push({ type: 'announce' });
+  if (!standsDown(turn.machine, turn.now)) return emit(turn, { type: 'announce' });
   report(turn, 'STANDS_DOWN', { address: claim.address, mac: claim.mac, port: claim.port });
   // Without a will: the peer is to read first that it should not claim either.
   giveUp(turn, state.epoch, false);

@@ -1,5 +1,4 @@
 // The director's word on rules, real servers and tables. Pure.
-
 import type { PulseEvent } from '../machine.ts';
 import { report, type Turn, update } from '../step-context.ts';
 

@@ -1,6 +1,5 @@
 // A datagram of the peer: what of it counts is noted, whatever this router's role; what follows from it
 // is the role's. R3, R6, R7 (docs/invariants.md). Pure.
-
 import type { Role } from '../../../feed/message.ts';
 import { formatEpoch } from '../../../units/epoch.ts';
 import type { Heartbeat, Will } from '../../heartbeat.ts';

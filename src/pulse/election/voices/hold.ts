@@ -8,7 +8,7 @@ export function expireHold(turn: Turn): void {
   if (!hold.on || hold.until === undefined || turn.now < hold.until) return;
   update(turn, { hold: { on: false, until: undefined } });
   report(turn, 'HOLD_RELEASED', { how: 'expired' });
-  turn.effects.push({ type: 'persist' });
+  emit(turn, { type: 'persist' });
 }
 
 export function setHold(turn: Turn, { forMs }: PulseEvent & { type: 'hold' }): void {

@@ -1,10 +1,9 @@
 // vipd's word on the LANs: carrier, targets, traffic; and on targets, how often they are asked. R4
 // (docs/invariants.md). Pure.
-
 import type { VipdMessage } from '../../../vip/protocol.ts';
 import { sampling } from '../../timing.ts';
 import { endPause } from '../moves.ts';
-import { report, type Turn, update } from '../step-context.ts';
+import { emit, report, type Turn, update } from '../step-context.ts';
 import { forgetRefusals } from './holding.ts';
 
 export function hearLink(turn: Turn, message: VipdMessage & { type: 'link' }): void {
@@ -39,5 +38,5 @@ export function hearTraffic(turn: Turn, { iface, alive }: VipdMessage & { type: 
 export function sample(turn: Turn): void {
   const { intervalMs, lans } = turn.machine.settings;
   if (lans.length === 0) return;
-  turn.effects.push({ type: 'sample', ...sampling(intervalMs) });
+  emit(turn, { type: 'sample', ...sampling(intervalMs) });
 }

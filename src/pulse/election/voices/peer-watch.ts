@@ -1,6 +1,5 @@
 // What people are told of the peer and the director: silence, links, configs that differ, cold tables.
 // Each is said once when it begins, and once when it ends. R12 (docs/invariants.md). Pure.
-
 import { between } from '../../../units/duration.ts';
 import { goneAfter, REPORT_STALE_MS } from '../../timing.ts';
 import { deadMs } from '../beliefs/deadlines.ts';

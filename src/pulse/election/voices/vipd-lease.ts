@@ -21,7 +21,7 @@ import {
   sendNow,
   setProbing,
 } from '../moves.ts';
-import { report, type Turn, update } from '../step-context.ts';
+import { emit, report, type Turn, update } from '../step-context.ts';
 import { letGoMute } from './bare.ts';
 import { tickCopy } from './copy.ts';
 import { canClaimLess, noteClaimed } from './holding.ts';
@@ -45,7 +45,7 @@ function replaceVipd(turn: Turn, since: At): void {
   // What was asked of the old one is asked of the new one again.
   setProbing(turn, undefined);
   update(turn, { vipdLostAt: turn.now, willFor: '', lease: { ...lease, inFlight: [] } });
-  turn.effects.push({ type: 'respawn-vipd' });
+  emit(turn, { type: 'respawn-vipd' });
 }
 
 /** A new vipd: it learns what we hold, or tells us what an earlier life left behind. */
@@ -138,5 +138,5 @@ export function vipdGone(turn: Turn, how: string): void {
   setProbing(turn, undefined);
   report(turn, 'VIPD_GONE', { how });
   update(turn, { vipdLostAt: turn.now, willFor: '', lease: { ...turn.machine.lease, inFlight: [] } });
-  turn.effects.push({ type: 'respawn-vipd' });
+  emit(turn, { type: 'respawn-vipd' });
 }

@@ -1,6 +1,5 @@
 // vipd's word on probes: who answered for an address, and what stayed silent. R4
 // (docs/invariants.md). Pure.
-
 import type { VipdMessage } from '../../../vip/protocol.ts';
 import { peerMac } from '../beliefs/peer-heard.ts';
 import { setProbing } from '../moves.ts';

@@ -1,5 +1,4 @@
 // Which of vipd's words is whose. Exhaustive: a new word does not compile until somebody hears it. Pure.
-
 import type { VipdMessage } from '../../../vip/protocol.ts';
 import { report, type Turn, update } from '../step-context.ts';
 import { hearFixed } from './bare.ts';

@@ -106,19 +106,9 @@ export interface Heartbeat extends Head {
 export type Message = Heartbeat | Will;
 
 /** Why a datagram was refused; each has a counter. */
-export const REFUSALS = [
-  'oversized',
-  'truncated',
-  'not-tandem',
-  'version',
-  'wrong-pair',
-  'forged',
-  'malformed',
-] as const;
-export type Refusal = (typeof REFUSALS)[number];
-export type Decoded =
-  | { readonly ok: true; readonly message: Message }
-  | { readonly ok: false; readonly refusal: Refusal };
+const REFUSALS = ['oversized', 'truncated', 'not-tandem', 'version', 'wrong-pair', 'forged', 'malformed'] as const;
+type Refusal = (typeof REFUSALS)[number];
+type Decoded = { readonly ok: true; readonly message: Message } | { readonly ok: false; readonly refusal: Refusal };
 
 /** 8 bytes that stand for the pair's name on the wire. */
 export function pairIdOf(pair: string): Buffer {

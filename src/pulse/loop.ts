@@ -8,15 +8,15 @@ import type { PulseCounter } from '../log/counters.ts';
 import type { Fields, FieldValue } from '../log/event.ts';
 import type { Log } from '../log/log.ts';
 import { type At, between } from '../units/duration.ts';
+import { monotonicNow, wallTime } from '../units/io/clocks.ts';
 import type { Vipd } from '../vip/io/vipd.ts';
 import { leaseLine, probeLine, releaseLine, resolveLine, sampleLine, willLine } from '../vip/protocol.ts';
 import type { WitnessAsk } from '../witness/witness.ts';
 import type { Effect, Machine, PulseEvent } from './election/machine.ts';
 import { nextWake, step } from './election/step.ts';
 import { decode, encode, pairIdOf } from './heartbeat.ts';
-import { monotonicNow, wallTime } from './io/clock.ts';
 import type { Feed } from './io/feed.ts';
-import type { Links } from './io/links.ts';
+import type { HeartbeatSockets } from './io/heartbeat-sockets.ts';
 import type { PulseState, StateFile } from './io/state-file.ts';
 import { isNews } from './news.ts';
 import { heartbeatFor, willFor } from './own-heartbeat.ts';
@@ -28,7 +28,7 @@ const DECISIONS_MAX = 32;
 /** The feed repeats itself at this pace even when nothing changes. */
 const PUBLISH_MS = 1_000;
 
-export interface LoopOptions {
+interface LoopOptions {
   readonly config: Config;
   readonly view: NodeView;
   readonly keys: { readonly sign: Buffer; readonly accept: readonly Buffer[] };
@@ -59,7 +59,7 @@ export interface Running {
 
 export interface Loop {
   /** The sockets and vipd call back into the loop, so they are handed in once it exists. */
-  start(parts: { links: Links; vipd: Vipd }): void;
+  start(parts: { links: HeartbeatSockets; vipd: Vipd }): void;
   dispatch(event: PulseEvent): void;
   onDatagram(link: number, bytes: Buffer, from: string): void;
   /** vipd could not be started or spoke nonsense. */
@@ -71,7 +71,7 @@ export function createLoop(options: LoopOptions): Loop {
   const pairId = pairIdOf(options.config.pair);
   const { view, log, keys } = options;
   let machine = options.machine;
-  let parts: { links: Links; vipd: Vipd } | undefined;
+  let parts: { links: HeartbeatSockets; vipd: Vipd } | undefined;
   let decisions = [...options.decisions];
   let answer: ControlReply | undefined;
   let publishSeq = 0;

@@ -15,26 +15,26 @@ import { lanInterfaces } from '../firewall/interfaces.ts';
 import { createLog, type Log } from '../log/log.ts';
 import { type At, after, ms } from '../units/duration.ts';
 import { EPOCH_BLOCK } from '../units/epoch.ts';
+import { monotonicNow } from '../units/io/clocks.ts';
 import { startVipd } from '../vip/io/vipd.ts';
 import { witnessKey } from '../witness/script.ts';
 import type { WitnessAnswer } from '../witness/witness.ts';
 import type { Machine, Reloadable, Settings } from './election/machine.ts';
 import { newMachine } from './election/start.ts';
 import { pairIdOf } from './heartbeat.ts';
-import { monotonicNow } from './io/clock.ts';
-import { serveControl } from './io/control.ts';
+import { openReload, type Reload } from './io/config-reader.ts';
+import { serveControl } from './io/control-socket.ts';
 import { serveFeed } from './io/feed.ts';
-import { openGate } from './io/gate.ts';
-import { openLinks } from './io/links.ts';
+import { openHeartbeatSockets } from './io/heartbeat-sockets.ts';
+import { openPacketLease } from './io/packet-lease.ts';
 import { takeRealTimeClass } from './io/realtime.ts';
-import { openReload, type Reload } from './io/reload.ts';
 import { beginWith, type PulseState, readState, type StateFile, stateFile } from './io/state-file.ts';
-import { startWitness, type Witness } from './io/witness.ts';
+import { startWitness, type Witness } from './io/witness-process.ts';
 import { createLoop } from './loop.ts';
 import { rehearse } from './rehearsal.ts';
 import { reloadableOf, settingsOf } from './settings.ts';
 
-export interface DaemonOptions {
+export interface PulseOptions {
   readonly configFile: string;
   readonly node: string;
   readonly runDir: string;
@@ -48,7 +48,7 @@ const VIPD = process.env.TANDEM_VIPD ?? fileURLToPath(new URL('../../vipd', impo
 const STATE_FLUSH_MS = 500;
 
 /** Runs until SIGTERM or SIGINT; resolves when everything is closed. Throws before the start when something is missing. */
-export async function runPulse(options: DaemonOptions): Promise<void> {
+export async function runPulse(options: PulseOptions): Promise<void> {
   const loaded = loadConfig(options.configFile);
   if (!loaded.ok) throw new Error(`${options.configFile} has mistakes; see: tandem check ${options.configFile}`);
   const { config, digest } = loaded;
@@ -79,7 +79,7 @@ export async function runPulse(options: DaemonOptions): Promise<void> {
 }
 
 interface Prepared {
-  readonly options: DaemonOptions;
+  readonly options: PulseOptions;
   readonly config: Config;
   readonly view: NodeView;
   readonly keys: ReturnType<typeof loadKeys>;
@@ -115,7 +115,7 @@ async function open(
   closers.push(feed.close);
   const reserved = await reserve(file, state);
   // Before the machine begins to listen and count.
-  const gate = await openGate({
+  const gate = await openPacketLease({
     wanted: config.heartbeat.packet_lease === 'auto',
     addresses: view.addresses,
     lans: lanInterfaces(config, options.node),
@@ -155,7 +155,7 @@ async function open(
   closers.push(() => witness?.close());
   const control = await serveControl(join(options.runDir, CONTROL_SOCKET), loop.obey);
   closers.push(control.close);
-  const links = openLinks({
+  const links = openHeartbeatSockets({
     links: view.links,
     port: config.heartbeat.port,
     onDatagram: loop.onDatagram,

@@ -5,7 +5,7 @@ import { sameTimes, timesOf } from './election/beliefs/changing-times.ts';
 import type { Reloadable } from './election/machine.ts';
 
 /** What the reader process says of the file. */
-export type Reading =
+export type ConfigReading =
   | {
       readonly ok: true;
       readonly next: Reloadable;
@@ -31,7 +31,7 @@ export interface InUse {
  */
 export function divide(
   { taken, parts }: InUse,
-  reading: Reading & { ok: true },
+  reading: ConfigReading & { ok: true },
 ): { next: Reloadable; waiting: string[] } {
   const waiting = changedParts(parts, reading.parts);
   // Units are numbers of addresses: with others than this process has they mean nothing here.

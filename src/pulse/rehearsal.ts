@@ -18,7 +18,7 @@ const TICKS_MAX = 100;
 const EVENTS_MAX = 1_000;
 const NO_BOOT = 'ffffffffffffffff';
 
-export interface Signing {
+interface Signing {
   readonly pairId: Buffer;
   readonly key: Buffer;
 }

@@ -45,7 +45,7 @@ export interface VipFindings {
   readonly silent: readonly number[];
 }
 
-export interface VipProbe {
+interface VipProbe {
   readonly id: number;
   readonly index: number;
   readonly mac: string | undefined;

@@ -2,6 +2,7 @@
 // its real-time class. Reads a setup and then asks on stdin, one at a time; answers each on stdout in time. Ends when stdin closes.
 import { readFileSync } from 'node:fs';
 import { NO_LINES, splitLines } from '../socket/lines.ts';
+import { monotonicNow } from '../units/io/clocks.ts';
 import { openConnection, type WitnessConnection } from './io/connection.ts';
 import { answerText, HELLO_LINE, parseAsk, parseSetup, WITNESS_LINE_BYTES_MAX, type WitnessSetup } from './line.ts';
 import { failed } from './script.ts';
@@ -62,7 +63,7 @@ class Server {
     if (!ask) return end(EXIT.data, 'a line on stdin is no ask');
     if (this.#busy) return say(failed(ask.seq, 'an earlier ask is not answered yet'));
     // Asked before this process was stopped or starved: pulse has given it up, and it must not act now.
-    const ageMs = Number(process.hrtime.bigint()) / 1e6 - ask.at;
+    const ageMs = monotonicNow() - ask.at;
     if (ageMs > this.#setup.timeoutMs) {
       return say(
         failed(ask.seq, `the witness process came to read it ${Math.round(ageMs)} ms late; is the machine overloaded?`),

@@ -169,7 +169,7 @@ pairTest('a closed pipe while armed removes the addresses and sends the will', a
 pairTest(
   "a peer whose sockets are connected to the heartbeat's port hears the will, by IPv4 and IPv6",
   async (t, pair) => {
-    // As pulse has them (src/pulse/io/links.ts): nothing from another port gets in.
+    // As pulse has them (src/pulse/io/heartbeat-sockets.ts): nothing from another port gets in.
     const script = `
     for (const [type, local, remote] of [['udp4', '192.0.2.3', '192.0.2.2'], ['udp6', '2001:db8:1::3', '2001:db8:1::2']]) {
       const socket = require('node:dgram').createSocket(type);

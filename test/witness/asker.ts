@@ -1,7 +1,7 @@
-// What the tests ask a witness with: the real process behind src/pulse/io/witness.ts, one promise for each ask. Io.
+// What the tests ask a witness with: the real process behind src/pulse/io/witness-process.ts, one promise for each ask. Io.
 import type { ExecutionContext } from 'ava';
 import type { RedisConfig } from '../../src/config/schema.ts';
-import { startWitness, type Witness, type WitnessOptions } from '../../src/pulse/io/witness.ts';
+import { startWitness, type Witness, type WitnessOptions } from '../../src/pulse/io/witness-process.ts';
 import { type At, ms } from '../../src/units/duration.ts';
 import type { Epoch } from '../../src/units/epoch.ts';
 import type { WitnessSetup } from '../../src/witness/line.ts';

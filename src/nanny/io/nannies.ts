@@ -6,6 +6,7 @@ import type { Config, ServiceConfig } from '../../config/schema.ts';
 import type { Log } from '../../log/log.ts';
 import { type Address, hostPort } from '../../units/address.ts';
 import { type At, after, between, type Ms, ms } from '../../units/duration.ts';
+import { monotonicNow, wallTime } from '../../units/io/clocks.ts';
 import {
   checkAbandoned,
   checkBegins,
@@ -35,10 +36,7 @@ export interface NannyClock {
   readonly wall: () => string;
 }
 
-export const systemClock: NannyClock = {
-  now: () => (Number(process.hrtime.bigint()) / 1e6) as At,
-  wall: () => new Date().toISOString(),
-};
+export const systemClock: NannyClock = { now: monotonicNow, wall: wallTime };
 
 export interface NanniesOptions {
   readonly config: Pick<Config, 'services'>;

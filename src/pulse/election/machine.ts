@@ -159,7 +159,7 @@ export interface Giving {
 }
 
 /** The lease as pulse knows it. Renewals in flight are bounded by the respawn of vipd. */
-export interface LeaseView {
+interface LeaseView {
   readonly commandSeq: number;
   /** at: of the request, the lease counts from there. waitingSince: later when we did not read for a while. */
   readonly inFlight: readonly {
@@ -210,7 +210,7 @@ export interface Machine {
   readonly lastTerm: Epoch;
   readonly hold: { readonly on: boolean; readonly until: At | undefined };
   /** New times on their way into force. */
-  readonly change: Change | undefined;
+  readonly change: TimesChange | undefined;
   /** Number of the newest request for other rules of the packet lease. */
   readonly gateId: number;
   /** Of the config in use, as the director last said: it reloads; before its first word, of the one pulse was started with. */
@@ -343,7 +343,7 @@ export interface Times extends HeartbeatTimes {
 }
 
 /** New times on their way into force; those of the settings are the careful ones until then. */
-export interface Change {
+export interface TimesChange {
   readonly wanted: Times;
   /** What heartbeats say meanwhile. */
   readonly said: Times;

@@ -41,7 +41,7 @@ export function safeCeiling(wallMs: number): number {
   return Math.min(EPOCH_COUNTER_MAX / 2, Math.max(0, Math.floor(wallMs - Date.UTC(2020, 0, 1))));
 }
 
-export type ReadState =
+type ReadState =
   | { readonly ok: true; readonly state: PulseState; readonly found: boolean; readonly writtenMs: number }
   /** Damaged; it has been renamed to `path`.damaged. `state` is the copy's. */
   | {

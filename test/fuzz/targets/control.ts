@@ -14,11 +14,11 @@ const HANG_ON_MAX = 8;
 export const controlTarget: Target = {
   name: 'control',
   says: 'clients of the control socket: a reply a line, a line too long ends the client, the next one is served',
-  files: ['src/pulse/io/control.ts', 'src/socket/lines.ts'],
+  files: ['src/pulse/io/control-socket.ts', 'src/socket/lines.ts'],
   words: ['\n', ...controlRequests().map(line => `${line}\n`), '{', '"', '\0', 'x'.repeat(9_000)],
   bytesMax: 200_000,
   async load() {
-    const { serveControl } = await import('../../../src/pulse/io/control.ts');
+    const { serveControl } = await import('../../../src/pulse/io/control-socket.ts');
     const { controlReplySchema } = await import('../../../src/feed/message.ts');
     // A thread has no umask of its own to set; the socket's mode is not what is tried here.
     process.umask = () => 0o022;

@@ -29,7 +29,7 @@ export function cutOffWishes(machine: Machine): At[] {
 }
 
 /** When the peer counts as unheard. Our own stalls do not count. Undefined: it never was heard. */
-export function unheardAt(machine: Machine): At | undefined {
+function unheardAt(machine: Machine): At | undefined {
   const { peer, settings, blindUntil } = machine;
   if (peer.heardAt === undefined) return undefined;
   const slowerMs = slowerInterval(settings.intervalMs, peer.last?.intervalMs);
@@ -40,7 +40,7 @@ export function unheardAt(machine: Machine): At | undefined {
  * When an owner that hears nobody has to let go; undefined: never, since the witness has no say. The peer may be granted the ownership
  * once our lease there has ended and it has not heard us for D, whichever is later.
  */
-export function cutOffAt(machine: Machine): At | undefined {
+function cutOffAt(machine: Machine): At | undefined {
   const { settings, witness } = machine;
   if (!settings.witness || settings.onIsolation === 'keep' || !unheardPeerMayTake(machine)) return undefined;
   const lost =

@@ -11,7 +11,7 @@ import { lacksOwnAddress } from './own-addresses.ts';
 export const ALL_LANS = 2;
 
 /** Carrier on the interface of a LAN, as far as virtual addresses on it tell. */
-export function hasCarrier({ settings, addressLinks }: Machine, lan: number): boolean {
+function hasCarrier({ settings, addressLinks }: Machine, lan: number): boolean {
   return settings.addressLans.every((own, address) => own !== lan || addressLinks[address]?.up !== false);
 }
 
@@ -24,7 +24,7 @@ function targetsOf(machine: Machine, { targets }: LanSettings): (boolean | undef
  * it that echoes a recent one of ours; a gateway that is silent to us alone then means nothing. Without such a proof it is dead if it has
  * targets, and all are silent; and if it has none, by what heartbeats tell.
  */
-export function signsOfDeath(machine: Machine, lan: number, within: Ms, now: At): boolean {
+function signsOfDeath(machine: Machine, lan: number, within: Ms, now: At): boolean {
   const spec = machine.settings.lans[lan];
   if (!spec) return false;
   if (!hasCarrier(machine, lan)) return true;

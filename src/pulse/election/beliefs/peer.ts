@@ -10,7 +10,7 @@ import type { LinkEvidence, PeerEvidence } from '../known.ts';
 const RETIRED_MAX = 256;
 
 /** What came of a datagram. `news`: it is the newest word of the peer. */
-export type Reception =
+type Reception =
   | 'news'
   | 'duplicate'
   | 'candidate'
@@ -39,7 +39,7 @@ function isHeard({ heardAt }: PeerEvidence, silentBefore: At): boolean {
 }
 
 /** What the hearer knows of itself. */
-export interface Hearer {
+interface Hearer {
   /** It was late until then: what it reads may have waited since before. */
   readonly lateAt: At | undefined;
   /** Heartbeats, and echoes, further apart than this are a break: the peer may have found itself alone between them. */

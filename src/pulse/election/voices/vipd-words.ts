@@ -50,7 +50,7 @@ export function hearVipd(turn: Turn, message: VipdMessage): void {
       return hearTraffic(turn, message);
     case 'fixed':
       return fixed(turn, message);
-    case 'gate': // io/gate.ts repairs it; the election has no part in that
+    case 'gate': // io/packet-lease.ts repairs it; the election has no part in that
       return;
     case 'error':
       return report(turn, 'VIPD_ERROR', { text: message.text });

@@ -6,7 +6,7 @@ import { CommandError, type CommandResult, run } from '../../command/io/run.ts';
 import type { Log } from '../../log/log.ts';
 import type { Reloadable } from '../election/machine.ts';
 import type { Running } from '../loop.ts';
-import { divide, type InUse, type Reading } from '../reading.ts';
+import { type ConfigReading, divide, type InUse } from '../reading.ts';
 
 const PROGRAM = fileURLToPath(new URL('../reader/main.js', import.meta.url));
 /**
@@ -14,10 +14,10 @@ const PROGRAM = fileURLToPath(new URL('../reader/main.js', import.meta.url));
  * a stop.
  */
 const READ_MS_MAX = 10_000;
-/** A Reading has a few lines for each LAN. */
+/** A ConfigReading has a few lines for each LAN. */
 const BYTES_MAX = 65_536;
 
-export interface ReloadOptions {
+interface ReloadOptions {
   readonly file: string;
   readonly node: string;
   readonly log: Log;
@@ -41,7 +41,7 @@ export function openReload({ file, node, log, inUse, digest, onNext }: ReloadOpt
   let again = false;
   let closed = false;
 
-  const take = (read: Reading) => {
+  const take = (read: ConfigReading) => {
     if (!read.ok) {
       log.event('CONFIG_REFUSED', { file, mistakes: read.mistakes, first: read.first });
       return;
@@ -57,7 +57,7 @@ export function openReload({ file, node, log, inUse, digest, onNext }: ReloadOpt
   const readAll = async () => {
     do {
       again = false;
-      const read = await readInChild(file, node).catch((error: unknown): Reading => {
+      const read = await readInChild(file, node).catch((error: unknown): ConfigReading => {
         const why = error instanceof Error ? error.message : String(error);
         return { ok: false, mistakes: 1, first: `${file}:1:1: it could not be read: ${why}; reload again` };
       });
@@ -80,10 +80,10 @@ export function openReload({ file, node, log, inUse, digest, onNext }: ReloadOpt
   };
 }
 
-async function readInChild(file: string, node: string): Promise<Reading> {
+async function readInChild(file: string, node: string): Promise<ConfigReading> {
   const { status, stdout, stderr } = await ordinary([process.execPath, PROGRAM, file, node]);
   if (status !== 0) throw new Error(stderr.trim().split('\n').at(-1) ?? `the reader ended with ${status}`);
-  return JSON.parse(stdout) as Reading;
+  return JSON.parse(stdout) as ConfigReading;
 }
 
 /** Out of the real-time class; where there is no chrt, pulse has not taken it either. */

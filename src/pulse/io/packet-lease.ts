@@ -31,7 +31,7 @@ const NAMES_EVERY_MS = 1_000;
 /** Cleaning up gets at least this, in ms. */
 const REMOVE_MS_MIN = 200;
 
-export interface GateOptions {
+interface PacketLeaseOptions {
   /** `heartbeat.packet_lease` is not off. */
   readonly wanted: boolean;
   /** By the names of the config. */
@@ -48,7 +48,7 @@ export interface GateOptions {
   readonly runCommand?: Run;
 }
 
-export interface Gate {
+interface PacketLease {
   /** vipd is to watch the rules. */
   readonly installed: boolean;
   /** They are in now. */
@@ -65,7 +65,7 @@ export interface Gate {
 }
 
 /** Resolves within some two seconds, whatever nft does. */
-export async function openGate(options: GateOptions): Promise<Gate> {
+export async function openPacketLease(options: PacketLeaseOptions): Promise<PacketLease> {
   const shell = shellOf(options);
   const { log, addresses } = options;
   const left = timeLeft();
@@ -77,7 +77,7 @@ export async function openGate(options: GateOptions): Promise<Gate> {
     await shell.install(left);
     const tookMs = Math.round(performance.now() - began);
     log.event('PACKET_LEASE_ON', { interfaces: interfacesOf(addresses).join(' '), tookMs });
-    return new RunningGate(shell, options);
+    return new RunningPacketLease(shell, options);
   } catch (error) {
     // Whatever an earlier life left would shut the addresses out.
     await shell.remove(left);
@@ -87,10 +87,10 @@ export async function openGate(options: GateOptions): Promise<Gate> {
   }
 }
 
-class RunningGate implements Gate {
+class RunningPacketLease implements PacketLease {
   readonly installed = true;
   readonly #shell: Shell;
-  readonly #options: GateOptions;
+  readonly #options: PacketLeaseOptions;
   #holding = false;
   #off = false;
   #closed = false;
@@ -101,7 +101,7 @@ class RunningGate implements Gate {
   #retimed: Promise<void> = Promise.resolve();
   readonly #names: NodeJS.Timeout;
 
-  constructor(shell: Shell, options: GateOptions) {
+  constructor(shell: Shell, options: PacketLeaseOptions) {
     this.#shell = shell;
     this.#options = options;
     this.#names = setInterval(() => void this.#followNames(), NAMES_EVERY_MS).unref();
@@ -199,7 +199,7 @@ function timeLeft(): TimeLeft {
   return (floor = 1) => Math.max(floor, Math.ceil(end - performance.now()));
 }
 
-function shellOf({ addresses, lans, keepMs, runDir, vipd, runCommand = run, ...options }: GateOptions): Shell {
+function shellOf({ addresses, lans, keepMs, runDir, vipd, runCommand = run, ...options }: PacketLeaseOptions): Shell {
   const nft = async (args: readonly string[], timeoutMs: number, input?: string): Promise<string> => {
     const result = await runCommand('nft', args, { timeoutMs, ...(input !== undefined && { input }) });
     if (result.status === 0) return result.stdout;

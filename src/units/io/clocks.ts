@@ -1,5 +1,6 @@
-// The two clocks of pulse: CLOCK_MONOTONIC, the one that vipd counts leases on too, and wall time for what people read.
-import type { At } from '../../units/duration.ts';
+// The two clocks: CLOCK_MONOTONIC, the one that vipd counts leases on too, for every interval; and wall
+// time for what people read.
+import type { At } from '../duration.ts';
 
 /** CLOCK_MONOTONIC in milliseconds with a fraction. */
 export function monotonicNow(): At {

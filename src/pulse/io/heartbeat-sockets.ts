@@ -20,7 +20,7 @@ const HEARSAY = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOPROTOOPT', '
 /** Looking for who has the port reads a good part of /proc. */
 const LOOK_AGAIN_MS = 30_000;
 
-export interface LinksOptions {
+interface HeartbeatSocketsOptions {
   readonly links: readonly Link[];
   readonly port: number;
   readonly onDatagram: (link: number, bytes: Buffer, from: string) => void;
@@ -29,14 +29,14 @@ export interface LinksOptions {
   readonly onTrouble: (link: number, problem: string) => void;
 }
 
-export interface Links {
+export interface HeartbeatSockets {
   send(link: number, bytes: Buffer): void;
   /** An address has come: links that are not open need not wait for their next try. */
   retry(): void;
   close(): void;
 }
 
-export function openLinks(options: LinksOptions): Links {
+export function openHeartbeatSockets(options: HeartbeatSocketsOptions): HeartbeatSockets {
   const sockets: (Socket | undefined)[] = options.links.map(() => undefined);
   const retries = new Map<number, NodeJS.Timeout>();
   const inUse = inUseTeller(options.port, (index, problem) => {

@@ -3,7 +3,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import test, { type ExecutionContext } from 'ava';
 import type { Link } from '../../src/config/node.ts';
-import { type Links, openLinks } from '../../src/pulse/io/links.ts';
+import { type HeartbeatSockets, openHeartbeatSockets } from '../../src/pulse/io/heartbeat-sockets.ts';
 import type { Address } from '../../src/units/address.ts';
 
 const PORT = 20_694 + (process.pid % 20_000);
@@ -12,7 +12,7 @@ const PEER = '127.0.0.12' as Address;
 const STRANGER = '127.0.0.13';
 
 interface Opened {
-  readonly links: Links;
+  readonly links: HeartbeatSockets;
   readonly heard: string[];
   readonly troubles: string[];
 }
@@ -21,7 +21,7 @@ function open(t: ExecutionContext, port: number, remote: Address = PEER): Opened
   const heard: string[] = [];
   const troubles: string[] = [];
   const link: Link = { lan: 'lo', interface: 'lo', local: OWN, remote };
-  const links = openLinks({
+  const links = openHeartbeatSockets({
     links: [link],
     port,
     onDatagram: (_, bytes, from) => heard.push(`${from} ${bytes.toString()}`),

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { CommandError, type Run } from '../../src/command/io/run.ts';
 import { readGateRecord } from '../../src/firewall/io/gate-file.ts';
-import { openGate } from '../../src/pulse/io/gate.ts';
+import { openPacketLease } from '../../src/pulse/io/packet-lease.ts';
 import type { Address } from '../../src/units/address.ts';
 import { EPOCH_NONE } from '../../src/units/epoch.ts';
 
@@ -16,7 +16,7 @@ interface Rig {
   readonly events: { code: string; fields: Readonly<Record<string, unknown>> }[];
   /** What fails, by a word of the command or its input. */
   failing: RegExp | undefined;
-  open(wanted?: boolean): ReturnType<typeof openGate>;
+  open(wanted?: boolean): ReturnType<typeof openPacketLease>;
 }
 
 const HELD = { type: 'held', seq: 1, epoch: EPOCH_NONE, announcedAfterUs: undefined } as const;
@@ -38,7 +38,7 @@ async function rigFor(t: ExecutionContext): Promise<Rig> {
     events: [],
     failing: undefined,
     open: (wanted = true) =>
-      openGate({
+      openPacketLease({
         wanted,
         addresses: [{ address: '192.0.2.100' as Address, interface: 'lo' }],
         lans: [{ interface: 'lo', own: [] }],

@@ -14,13 +14,13 @@ import { leaseLine, probeLine, releaseLine, resolveLine, sampleLine, willLine } 
 import type { WitnessAsk } from '../witness/witness.ts';
 import type { Effect, Machine, PulseEvent } from './election/machine.ts';
 import { nextWake, step } from './election/step.ts';
-import { decode, encode, pairIdOf } from './heartbeat.ts';
+import { decode, encode, type Heartbeat, pairIdOf, type Will } from './heartbeat.ts';
 import type { Feed } from './io/feed.ts';
 import type { HeartbeatSockets } from './io/heartbeat-sockets.ts';
 import type { PulseState, StateFile } from './io/state-file.ts';
 import { isNews } from './news.ts';
 import { heartbeatFor, willFor } from './own-heartbeat.ts';
-import { snapshotOf } from './snapshot.ts';
+import { type SnapshotContext, snapshotOf } from './snapshot.ts';
 import { findingsOf, hear, isOurs, nextRound, type VipCheck } from './vip-check.ts';
 import { troubleAt, troubleIn, type VipdTrouble } from './vipd-trouble.ts';
 
@@ -57,9 +57,14 @@ export interface Running {
   readonly waiting: readonly string[];
 }
 
+interface LoopParts {
+  readonly links: HeartbeatSockets;
+  readonly vipd: Vipd;
+}
+
 export interface Loop {
   /** The sockets and vipd call back into the loop, so they are handed in once it exists. */
-  start(parts: { links: HeartbeatSockets; vipd: Vipd }): void;
+  start(parts: LoopParts): void;
   dispatch(event: PulseEvent): void;
   onDatagram(link: number, bytes: Buffer, from: string): void;
   /** vipd could not be started or spoke nonsense. */
@@ -68,59 +73,115 @@ export interface Loop {
 }
 
 export function createLoop(options: LoopOptions): Loop {
-  const pairId = pairIdOf(options.config.pair);
-  const { view, log, keys } = options;
-  let machine = options.machine;
-  let parts: { links: HeartbeatSockets; vipd: Vipd } | undefined;
-  let decisions = [...options.decisions];
-  let answer: ControlReply | undefined;
-  let publishSeq = 0;
-  let publishedAt = -Infinity;
-  let watchdogAt = -Infinity;
-  let wakeTimer: NodeJS.Timeout | undefined;
-  let wakeAt = Infinity;
-  let lateToldAt = -Infinity;
-  let exiting = false;
-  let trouble: VipdTrouble | undefined;
-  let vipCheck: VipCheck | undefined;
-  const counters: Partial<Record<PulseCounter, number>> = { sent: 0, received: 0, lateLoops: 0 };
+  return new PulseLoop(options);
+}
 
-  const count = (name: PulseCounter) => {
-    counters[name] = (counters[name] ?? 0) + 1;
-  };
+class PulseLoop implements Loop {
+  readonly #options: LoopOptions;
+  readonly #pairId: Buffer;
+  #machine: Machine;
+  #parts: LoopParts | undefined;
+  #decisions: Decision[];
+  #answer: ControlReply | undefined;
+  #publishSeq = 0;
+  #publishedAt = -Infinity;
+  #watchdogAt = -Infinity;
+  #wakeTimer: NodeJS.Timeout | undefined;
+  #wakeAt = Infinity;
+  #lateToldAt = -Infinity;
+  #exiting = false;
+  #trouble: VipdTrouble | undefined;
+  #vipCheck: VipCheck | undefined;
+  readonly #counters: Partial<Record<PulseCounter, number>> = { sent: 0, received: 0, lateLoops: 0 };
 
-  const dispatch = (event: PulseEvent) => {
+  constructor(options: LoopOptions) {
+    this.#options = options;
+    this.#pairId = pairIdOf(options.config.pair);
+    this.#machine = options.machine;
+    this.#decisions = [...options.decisions];
+  }
+
+  start(parts: LoopParts): void {
+    this.#parts = parts;
+    // The first snapshot waits for vipd's hello, a second at most: only vipd knows whether an earlier life has left the addresses,
+    // and "not held" would have the director forget the connections of a router that serves.
+    this.#publishedAt = monotonicNow();
+    this.#arm(monotonicNow());
+  }
+
+  dispatch(event: PulseEvent): void {
     // Before the start there is nobody to carry effects out; after the exit neither.
-    if (exiting || !parts) return;
+    if (this.#exiting || !this.#parts) return;
     if (event.type === 'vipd' && isOurs(event.message)) {
-      vipCheck = hear(vipCheck, event.message);
+      this.#vipCheck = hear(this.#vipCheck, event.message);
       return;
     }
     const now = monotonicNow();
-    noticeLateness(now);
-    take(event, now);
-  };
+    this.#noticeLateness(now);
+    this.#take(event, now);
+  }
 
-  const take = (event: PulseEvent, now: At) => {
-    const before = machine;
-    const result = step(machine, event, now);
-    machine = result.machine;
+  onDatagram(link: number, bytes: Buffer, from: string): void {
+    const { view, keys, log } = this.#options;
+    if (from !== view.links[link]?.remote) {
+      this.#count('refused_foreign-source');
+      return;
+    }
+    const decoded = decode(bytes, this.#pairId, keys.accept);
+    if (decoded.ok) {
+      this.#count('received');
+      this.dispatch({ type: 'datagram', link, message: decoded.message });
+    } else {
+      this.#count(`refused_${decoded.refusal}`);
+      const lan = view.links[link]?.lan ?? String(link);
+      log.event('DATAGRAM_REFUSED', { refusal: decoded.refusal, link: lan, from });
+    }
+  }
+
+  vipdTrouble(text: string): void {
+    this.#tell('VIPD_ERROR', { text });
+  }
+
+  obey(request: ControlRequest): ControlReply {
+    this.#answer = undefined;
+    if (request.command === 'report') {
+      const { rulesIn, healthyServers, flushMs, warm, configDigest } = request;
+      const digest = configDigest === undefined ? {} : { configDigest };
+      this.dispatch({ type: 'report', rulesIn, healthyServers, flushMs, warm, ...digest });
+      return { ok: true, code: 'ok', message: 'noted' };
+    }
+    if (request.command === 'hold') this.dispatch({ type: 'hold', forMs: request.forMs });
+    else if (request.command === 'handover') this.dispatch({ type: 'handover', cold: request.cold });
+    else this.dispatch({ type: request.command });
+    return (
+      this.#answer ?? { ok: false, code: 'refused', message: 'pulse is starting or stopping; try again in a moment' }
+    );
+  }
+
+  #count(name: PulseCounter): void {
+    this.#counters[name] = (this.#counters[name] ?? 0) + 1;
+  }
+
+  #take(event: PulseEvent, now: At): void {
+    const before = this.#machine;
+    const { machine, effects } = step(before, event, now);
+    this.#machine = machine;
     // What moves the addresses goes out before anything is told: a log line, a snapshot or a state file costs more than the takeover.
-    for (const effect of result.effects) if (!isTelling(effect)) run(effect, now);
-    for (const effect of result.effects) if (isTelling(effect)) run(effect, now);
-    if (isNews(before, machine) || isHello(event)) publish(now);
-    arm(now);
-  };
+    for (const effect of effects) if (!isTelling(effect)) this.#run(effect, now);
+    for (const effect of effects) if (isTelling(effect)) this.#run(effect, now);
+    if (isNews(before, this.#machine) || isHello(event)) this.#publish(now);
+    this.#arm(now);
+  }
 
-  const run = (effect: Effect, now: At) => {
-    const { vipd } = parts as { vipd: Vipd };
+  #run(effect: Effect, now: At): void {
+    const { vipd } = this.#parts as LoopParts;
     switch (effect.type) {
       case 'claim':
       case 'renew':
-        vipd.send(leaseLine(effect.type, { ...effect.lease, keepMs: machine.settings.aloneKeepMs }));
+        vipd.send(leaseLine(effect.type, { ...effect.lease, keepMs: this.#machine.settings.aloneKeepMs }));
         break;
       case 'will':
-        vipd.send(willLine(encode(willFor(machine, effect.epoch, effect.peerBootId), pairId, keys.sign)));
+        vipd.send(willLine(this.#signed(willFor(this.#machine, effect.epoch, effect.peerBootId))));
         break;
       case 'give-up':
         vipd.send(releaseLine(effect.seq, effect.epoch, effect.will));
@@ -129,7 +190,7 @@ export function createLoop(options: LoopOptions): Loop {
         vipd.send('announce');
         break;
       case 'gate':
-        options.retimeGate(effect.id, effect.leaseMs);
+        this.#options.retimeGate(effect.id, effect.leaseMs);
         break;
       case 'probe':
         for (const { index, mac } of effect.targets) vipd.send(probeLine(effect.id, index, mac, effect.windowMs));
@@ -144,47 +205,52 @@ export function createLoop(options: LoopOptions): Loop {
         vipd.send(sampleLine(effect.everyMs, effect.windowMs));
         break;
       case 'witness':
-        options.askWitness(effect.ask);
+        this.#options.askWitness(effect.ask);
         break;
       case 'send':
-        sendHeartbeats(now);
+        this.#sendHeartbeats(now);
         break;
       case 'decision':
-        decide(effect.decision);
+        this.#decide(effect.decision);
         break;
       case 'event':
-        if (effect.code === 'LOOP_LATE') count('lateLoops');
-        tell(effect.code, named(effect.fields));
+        if (effect.code === 'LOOP_LATE') this.#count('lateLoops');
+        this.#tell(effect.code, this.#named(effect.fields));
         break;
       case 'persist':
-        persist(now);
+        this.#persist(now);
         break;
       case 'answer':
-        answer = { ok: effect.ok, code: effect.ok ? 'ok' : 'refused', message: effect.message };
+        this.#answer = { ok: effect.ok, code: effect.ok ? 'ok' : 'refused', message: effect.message };
         break;
       case 'exit':
-        exiting = true;
-        clearTimeout(wakeTimer);
-        options.onExit();
+        this.#exiting = true;
+        clearTimeout(this.#wakeTimer);
+        this.#options.onExit();
         break;
     }
-  };
+  }
 
-  const tell = (code: EventCode, fields: Fields) => {
+  #tell(code: EventCode, fields: Fields): void {
     const text = troubleIn(code, fields);
-    if (text !== undefined) trouble = { text, at: monotonicNow() };
-    log.event(code, fields);
-  };
+    if (text !== undefined) this.#trouble = { text, at: monotonicNow() };
+    this.#options.log.event(code, fields);
+  }
 
-  const sendHeartbeats = (now: At) => {
-    for (const index of view.links.keys()) {
-      parts?.links.send(index, encode(heartbeatFor(machine, index, now), pairId, keys.sign));
+  #signed(message: Heartbeat | Will): Buffer {
+    return encode(message, this.#pairId, this.#options.keys.sign);
+  }
+
+  #sendHeartbeats(now: At): void {
+    for (const index of this.#options.view.links.keys()) {
+      this.#parts?.links.send(index, this.#signed(heartbeatFor(this.#machine, index, now)));
     }
-    count('sent');
-  };
+    this.#count('sent');
+  }
 
   /** Address and link numbers mean something to the machine only: people get names. */
-  const named = (fields: Fields): Fields => {
+  #named(fields: Fields): Fields {
+    const { view } = this.#options;
     const name = (key: string, value: FieldValue): FieldValue => {
       if (key === 'address' && typeof value === 'number') return view.addresses[value]?.address ?? value;
       if (key === 'link' && typeof value === 'number') return view.links[value]?.lan ?? value;
@@ -192,125 +258,95 @@ export function createLoop(options: LoopOptions): Loop {
       return value;
     };
     return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, name(key, value)]));
-  };
+  }
 
-  const decide = (decision: Omit<Decision, 'at'>) => {
+  #decide(decision: Omit<Decision, 'at'>): void {
     const { from, to, epoch, reason, evidence } = decision;
-    decisions = [...decisions, { ...decision, at: wallTime() }].slice(-DECISIONS_MAX);
-    log.event('ROLE_CHANGED', { from, to, epoch, reason, ...evidence });
-    persist(monotonicNow());
-  };
+    this.#decisions = [...this.#decisions, { ...decision, at: wallTime() }].slice(-DECISIONS_MAX);
+    this.#options.log.event('ROLE_CHANGED', { from, to, epoch, reason, ...evidence });
+    this.#persist(monotonicNow());
+  }
 
-  const persist = (now: At) => {
-    const { hold, ceiling } = machine;
+  #persist(now: At): void {
+    const { hold, ceiling } = this.#machine;
     const until = hold.until === undefined ? null : Date.now() + between(now, hold.until);
-    const state: PulseState = { ceiling, hold: { on: hold.on, until }, decisions };
-    options.state.write(state);
-  };
+    const state: PulseState = { ceiling, hold: { on: hold.on, until }, decisions: this.#decisions };
+    this.#options.state.write(state);
+  }
 
-  const publish = (now: At) => {
-    publishedAt = now;
-    publishSeq += 1;
-    counters.feedReadersDropped = options.feed.dropped();
-    const packetLease = options.packetLease();
-    const vipdTrouble = troubleAt(trouble, now);
-    const found = { running: options.running(), vipdTrouble, vipCheck: findingsOf(vipCheck, machine, now) };
-    const about = { view, seq: publishSeq, now, wallMs: Date.now(), decisions, counters, packetLease, ...found };
-    options.feed.publish(snapshotOf(machine, about));
-  };
+  #publish(now: At): void {
+    const { view, feed, packetLease, running } = this.#options;
+    this.#publishedAt = now;
+    this.#publishSeq += 1;
+    this.#counters.feedReadersDropped = feed.dropped();
+    const about: SnapshotContext = {
+      view,
+      seq: this.#publishSeq,
+      now,
+      wallMs: Date.now(),
+      decisions: this.#decisions,
+      counters: this.#counters,
+      packetLease: packetLease(),
+      running: running(),
+      vipdTrouble: troubleAt(this.#trouble, now),
+      vipCheck: findingsOf(this.#vipCheck, this.#machine, now),
+    };
+    feed.publish(snapshotOf(this.#machine, about));
+  }
 
-  const arm = (now: At) => {
-    if (exiting) return;
-    const at = nextWake(machine, now);
-    if (at === wakeAt && wakeTimer) return;
-    wakeAt = at;
-    clearTimeout(wakeTimer);
-    wakeTimer = setTimeout(wake, Math.max(0, Math.ceil(at - now)));
-  };
+  #arm(now: At): void {
+    if (this.#exiting) return;
+    const at = nextWake(this.#machine, now);
+    if (at === this.#wakeAt && this.#wakeTimer) return;
+    this.#wakeAt = at;
+    clearTimeout(this.#wakeTimer);
+    this.#wakeTimer = setTimeout(() => this.#wake(), Math.max(0, Math.ceil(at - now)));
+  }
 
   /** Before anything that has waited is read: a process that was stopped must not draw conclusions from the first thing it finds. */
-  const noticeLateness = (now: At): boolean => {
-    const byMs = now - Math.max(wakeAt, lateToldAt);
-    if (byMs <= machine.settings.intervalMs) return false;
-    lateToldAt = now;
-    take({ type: 'late', byMs }, now);
+  #noticeLateness(now: At): boolean {
+    const byMs = now - Math.max(this.#wakeAt, this.#lateToldAt);
+    if (byMs <= this.#machine.settings.intervalMs) return false;
+    this.#lateToldAt = now;
+    this.#take({ type: 'late', byMs }, now);
     return true;
-  };
+  }
 
-  const wake = () => {
-    wakeTimer = undefined;
-    if (exiting) return;
-    noticeLateness(monotonicNow());
+  #wake(): void {
+    this.#wakeTimer = undefined;
+    if (this.#exiting) return;
+    this.#noticeLateness(monotonicNow());
     // The queued datagrams are read before the time is judged: Node runs timers first, sockets after.
-    setImmediate(tick);
-  };
+    setImmediate(() => this.#tick());
+  }
 
-  const tick = () => {
+  #tick(): void {
     // A stall since the sockets were read: they are read once more.
-    if (!exiting && noticeLateness(monotonicNow())) {
-      setImmediate(tick);
+    if (!this.#exiting && this.#noticeLateness(monotonicNow())) {
+      setImmediate(() => this.#tick());
       return;
     }
-    dispatch({ type: 'tick' });
-    housekeeping(monotonicNow());
-  };
+    this.dispatch({ type: 'tick' });
+    this.#housekeeping(monotonicNow());
+  }
 
-  const checkVips = (now: At) => {
-    const next = nextRound(vipCheck, machine, now);
+  #checkVips(now: At): void {
+    const next = nextRound(this.#vipCheck, this.#machine, now);
     if (!next) return;
-    vipCheck = next.check;
-    for (const { id, index, mac, windowMs } of next.probes) parts?.vipd.send(probeLine(id, index, mac, windowMs));
-  };
+    this.#vipCheck = next.check;
+    for (const { id, index, mac, windowMs } of next.probes) this.#parts?.vipd.send(probeLine(id, index, mac, windowMs));
+  }
 
-  const housekeeping = (now: At) => {
-    if (exiting) return;
-    if (now - publishedAt >= PUBLISH_MS) publish(now);
-    checkVips(now);
-    if (options.watchdogMs !== undefined && now - watchdogAt >= options.watchdogMs / 3) {
-      watchdogAt = now;
-      parts?.vipd.send('notify WATCHDOG=1');
+  #housekeeping(now: At): void {
+    if (this.#exiting) return;
+    if (now - this.#publishedAt >= PUBLISH_MS) this.#publish(now);
+    this.#checkVips(now);
+    const { watchdogMs } = this.#options;
+    if (watchdogMs !== undefined && now - this.#watchdogAt >= watchdogMs / 3) {
+      this.#watchdogAt = now;
+      this.#parts?.vipd.send('notify WATCHDOG=1');
     }
-  };
-
-  return {
-    dispatch,
-    start(given) {
-      parts = given;
-      // The first snapshot waits for vipd's hello, a second at most: only vipd knows whether an earlier life has left the addresses,
-      // and "not held" would have the director forget the connections of a router that serves.
-      publishedAt = monotonicNow();
-      arm(monotonicNow());
-    },
-    onDatagram(link, bytes, from) {
-      if (from !== view.links[link]?.remote) {
-        count('refused_foreign-source');
-        return;
-      }
-      const decoded = decode(bytes, pairId, keys.accept);
-      if (decoded.ok) {
-        count('received');
-        dispatch({ type: 'datagram', link, message: decoded.message });
-      } else {
-        count(`refused_${decoded.refusal}`);
-        const lan = view.links[link]?.lan ?? String(link);
-        log.event('DATAGRAM_REFUSED', { refusal: decoded.refusal, link: lan, from });
-      }
-    },
-    vipdTrouble: text => tell('VIPD_ERROR', { text }),
-    obey(request) {
-      answer = undefined;
-      if (request.command === 'report') {
-        const { rulesIn, healthyServers, flushMs, warm, configDigest } = request;
-        const digest = configDigest === undefined ? {} : { configDigest };
-        dispatch({ type: 'report', rulesIn, healthyServers, flushMs, warm, ...digest });
-        return { ok: true, code: 'ok', message: 'noted' };
-      }
-      if (request.command === 'hold') dispatch({ type: 'hold', forMs: request.forMs });
-      else if (request.command === 'handover') dispatch({ type: 'handover', cold: request.cold });
-      else dispatch({ type: request.command });
-      return answer ?? { ok: false, code: 'refused', message: 'pulse is starting or stopping; try again in a moment' };
-    },
-  };
+  }
 }
 
 function isHello(event: PulseEvent): boolean {

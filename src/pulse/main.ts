@@ -16,7 +16,7 @@ import { createLog, type Log } from '../log/log.ts';
 import { type At, after, ms } from '../units/duration.ts';
 import { EPOCH_BLOCK } from '../units/epoch.ts';
 import { monotonicNow } from '../units/io/clocks.ts';
-import { startVipd } from '../vip/io/vipd.ts';
+import { startVipd, type Vipd } from '../vip/io/vipd.ts';
 import { witnessKey } from '../witness/script.ts';
 import type { WitnessAnswer } from '../witness/witness.ts';
 import type { Machine, Reloadable, Settings } from './election/machine.ts';
@@ -25,12 +25,12 @@ import { pairIdOf } from './heartbeat.ts';
 import { openReload, type Reload } from './io/config-reader.ts';
 import { serveControl } from './io/control-socket.ts';
 import { serveFeed } from './io/feed.ts';
-import { openHeartbeatSockets } from './io/heartbeat-sockets.ts';
-import { openPacketLease } from './io/packet-lease.ts';
+import { type HeartbeatSockets, openHeartbeatSockets } from './io/heartbeat-sockets.ts';
+import { openPacketLease, type PacketLease } from './io/packet-lease.ts';
 import { takeRealTimeClass } from './io/realtime.ts';
 import { beginWith, type PulseState, readState, type StateFile, stateFile } from './io/state-file.ts';
 import { startWitness, type Witness } from './io/witness-process.ts';
-import { createLoop } from './loop.ts';
+import { createLoop, type Loop } from './loop.ts';
 import { rehearse } from './rehearsal.ts';
 import { reloadableOf, settingsOf } from './settings.ts';
 
@@ -115,16 +115,7 @@ async function open(
   closers.push(feed.close);
   const reserved = await reserve(file, state);
   // Before the machine begins to listen and count.
-  const gate = await openPacketLease({
-    wanted: config.heartbeat.packet_lease === 'auto',
-    addresses: view.addresses,
-    lans: lanInterfaces(config, options.node),
-    leaseMs: config.heartbeat.lease,
-    keepMs: config.heartbeat.alone_keep,
-    runDir: options.runDir,
-    vipd: VIPD,
-    log,
-  });
+  const gate = await openGate(prepared);
   late.push(() => gate.close());
   let ended = () => {};
   const end = new Promise<void>(resolve => {
@@ -153,16 +144,45 @@ async function open(
   });
   const witness = openWitness(prepared, answer => loop.dispatch({ type: 'witness', answer }));
   closers.push(() => witness?.close());
-  const control = await serveControl(join(options.runDir, CONTROL_SOCKET), loop.obey);
+  const control = await serveControl(join(options.runDir, CONTROL_SOCKET), request => loop.obey(request));
   closers.push(control.close);
   const links = openHeartbeatSockets({
     links: view.links,
     port: config.heartbeat.port,
-    onDatagram: loop.onDatagram,
+    onDatagram: (link, bytes, from) => loop.onDatagram(link, bytes, from),
     onBound: (link, problem) => loop.dispatch({ type: 'bound', link, problem }),
     onTrouble: (index, problem) => log.event('LINK_ERROR', { link: view.links[index]?.lan ?? String(index), problem }),
   });
   closers.push(links.close);
+  const vipd = openVipd(prepared, { gate, loop, links });
+  closers.push(vipd.close);
+  loop.start({ links, vipd });
+  const stop = () => loop.dispatch({ type: 'stop' });
+  process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', reload.read);
+  await end;
+  vipd.send('notify STOPPING=1');
+}
+
+function openGate({ options, config, view, log }: Prepared): Promise<PacketLease> {
+  return openPacketLease({
+    wanted: config.heartbeat.packet_lease === 'auto',
+    addresses: view.addresses,
+    lans: lanInterfaces(config, options.node),
+    leaseMs: config.heartbeat.lease,
+    keepMs: config.heartbeat.alone_keep,
+    runDir: options.runDir,
+    vipd: VIPD,
+    log,
+  });
+}
+
+interface VipdNeighbours {
+  readonly gate: PacketLease;
+  readonly loop: Loop;
+  readonly links: HeartbeatSockets;
+}
+
+function openVipd({ options, config, view }: Prepared, { gate, loop, links }: VipdNeighbours): Vipd {
   const vipd = startVipd({
     binary: VIPD,
     stateFile: join(options.runDir, 'vipd.state'),
@@ -180,14 +200,9 @@ async function open(
       if (message.type === 'fixed' && message.state === 'here') links.retry();
     },
     onGone: how => loop.dispatch({ type: 'vipd-gone', how }),
-    onTrouble: loop.vipdTrouble,
+    onTrouble: text => loop.vipdTrouble(text),
   });
-  closers.push(vipd.close);
-  loop.start({ links, vipd });
-  const stop = () => loop.dispatch({ type: 'stop' });
-  process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', reload.read);
-  await end;
-  vipd.send('notify STOPPING=1');
+  return vipd;
 }
 
 function openReloads({ options, config, view, log }: Prepared, onNext: (next: Reloadable) => void): Reload {

@@ -20,7 +20,7 @@ import type { Machine } from './election/machine.ts';
 import { goneAfter } from './timing.ts';
 import type { VipFindings } from './vip-check.ts';
 
-interface SnapshotContext {
+export interface SnapshotContext {
   readonly view: NodeView;
   readonly seq: number;
   readonly now: At;

@@ -48,7 +48,7 @@ interface PacketLeaseOptions {
   readonly runCommand?: Run;
 }
 
-interface PacketLease {
+export interface PacketLease {
   /** vipd is to watch the rules. */
   readonly installed: boolean;
   /** They are in now. */

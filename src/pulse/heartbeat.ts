@@ -1,5 +1,6 @@
-// The heartbeat's wire format, in its two versions: encoder, decoder, signature. Binary, big-endian, at most 256 bytes, HMAC-SHA256 over
-// all of it (docs/ARCHITECTURE.md "Heartbeat" has the table). The last will shares its first 46 bytes. Pure.
+// The heartbeat's wire format, in its two versions: encoder, decoder, signature. Binary,
+// big-endian, at most 256 bytes, HMAC-SHA256 over all of it (docs/ARCHITECTURE.md "Heartbeat" has
+// the table). The last will shares its first 46 bytes. Pure.
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { VIRTUAL_LANS_MAX } from '../config/lan-id.ts';
 import type { Role } from '../feed/message.ts';
@@ -10,7 +11,10 @@ export const DATAGRAM_BYTES_MAX = 256;
 const MAGIC = 0x544e444d; // "TNDM"
 const KIND = { heartbeat: 1, will: 2 } as const;
 const HEAD_BYTES = 46;
-/** Version 2 has a second byte of flags (none is defined yet, all are ignored), the number of units, and two bytes for a LAN. */
+/**
+ * Version 2 has a second byte of flags (none is defined yet, all are ignored), the number of units,
+ * and two bytes for a LAN.
+ */
 const LAYOUT = {
   1: { bodyBytes: 88, lanBytes: 1 },
   2: { bodyBytes: 90, lanBytes: 2 },
@@ -50,7 +54,9 @@ interface Head {
   readonly epoch: Epoch;
 }
 
-/** Sent when its sender is sure that it no longer holds any VIP: closes (bootId, epoch) for good. */
+/**
+ * Sent when its sender is sure that it no longer holds any VIP: closes (bootId, epoch) for good.
+ */
 export interface Will extends Head {
   readonly kind: 'will';
 }
@@ -75,8 +81,8 @@ export interface Heartbeat extends Head {
   /** It has let go because a third machine claims an address, and asks us not to claim either. */
   readonly standsDown: boolean;
   /**
-   * Every LAN with virtual addresses has carrier and an own address there: what fitness doubts beyond that is concluded from silence. A
-   * sender before this flag never says so.
+   * Every LAN with virtual addresses has carrier and an own address there: what fitness doubts
+   * beyond that is concluded from silence. A sender before this flag never says so.
    */
   readonly sound: boolean;
   /** It may be answered in version 2. A sender before this flag reads version 1 only. */
@@ -90,15 +96,19 @@ export interface Heartbeat extends Head {
   readonly deadMs: Ms;
   /** Sender's monotonic clock, microseconds. */
   readonly sentAtUs: number;
-  /** The receiver's own sentAtUs as last heard on this link (0: none) and how long ago that was, microseconds. */
+  /**
+   * The receiver's own sentAtUs as last heard on this link (0: none) and how long ago that was,
+   * microseconds.
+   */
   readonly echoSentAtUs: number;
   readonly echoDelayUs: number;
   readonly offer: Offer | undefined;
   /** How many units it can hold (src/config/units.ts); undefined: version 1 does not say. */
   readonly units: number | undefined;
   /**
-   * MACs of the interfaces that carry VIPs. The LAN: in version 1 its index in alphabetical order, which means another LAN where one was
-   * added or renamed on one router only; in version 2 its lanId().
+   * MACs of the interfaces that carry VIPs. The LAN: in version 1 its index in alphabetical order,
+   * which means another LAN where one was added or renamed on one router only; in version 2 its
+   * lanId().
    */
   readonly macs: readonly { readonly lan: number; readonly mac: string }[];
 }
@@ -115,7 +125,10 @@ export function pairIdOf(pair: string): Buffer {
   return createHash('sha256').update(`tandem pair ${pair}`).digest().subarray(0, 8);
 }
 
-/** Encodes and signs a message. `pairId` is pairIdOf(name); `key` the signing key. Throws RangeError for fields out of range. */
+/**
+ * Encodes and signs a message. `pairId` is pairIdOf(name); `key` the signing key. Throws RangeError
+ * for fields out of range.
+ */
 export function encode(message: Message, pairId: Buffer, key: Buffer): Buffer {
   const macs = message.kind === 'heartbeat' ? message.macs : [];
   if (macs.length > VIRTUAL_LANS_MAX)
@@ -194,7 +207,10 @@ export function decode(datagram: Buffer, pairId: Buffer, keys: readonly Buffer[]
   return message ? { ok: true, message } : { ok: false, refusal: 'malformed' };
 }
 
-/** The fields of a datagram whose signature is right; undefined when they make no sense (a newer or a broken sender). */
+/**
+ * The fields of a datagram whose signature is right; undefined when they make no sense (a newer or
+ * a broken sender).
+ */
 function readSigned(bytes: Buffer, version: WireVersion): Message | undefined {
   const role = WIRE_ROLES[bytes[38] as number];
   const nodeId = bytes[6] as number;
@@ -208,7 +224,8 @@ function readSigned(bytes: Buffer, version: WireVersion): Message | undefined {
     role,
     epoch: { counter: bytes.readUIntBE(40, 6), node: bytes[39] as number },
   };
-  // Counting on from a larger one would run over the field's 48 bits: our own heartbeat could not be written any more.
+  // Counting on from a larger one would run over the field's 48 bits: our own heartbeat could not
+  // be written any more.
   if (head.bootId === BOOT_NONE || head.epoch.counter > EPOCH_COUNTER_MAX) return undefined;
   if (bytes[5] === KIND.will) return bytes.length === HEAD_BYTES ? { kind: 'will', ...head } : undefined;
   const listAt = LAYOUT[version].bodyBytes;

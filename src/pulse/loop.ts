@@ -1,5 +1,5 @@
-// Runs the machine: turns timers, datagrams, vipd's words and commands into events, and effects into what the world sees.
-// The heartbeat comes first: nothing here awaits anything.
+// Runs the machine: turns timers, datagrams, vipd's words and commands into events, and effects
+// into what the world sees. The heartbeat comes first: nothing here awaits anything.
 import type { NodeView } from '../config/node.ts';
 import type { Config } from '../config/schema.ts';
 import type { ControlReply, ControlRequest, Decision } from '../feed/message.ts';
@@ -103,8 +103,9 @@ class PulseLoop implements Loop {
 
   start(parts: LoopParts): void {
     this.#parts = parts;
-    // The first snapshot waits for vipd's hello, a second at most: only vipd knows whether an earlier life has left the addresses,
-    // and "not held" would have the director forget the connections of a router that serves.
+    // The first snapshot waits for vipd's hello, a second at most: only vipd knows whether an
+    // earlier life has left the addresses, and "not held" would have the director forget the
+    // connections of a router that serves.
     this.#publishedAt = monotonicNow();
     this.#arm(monotonicNow());
   }
@@ -166,7 +167,8 @@ class PulseLoop implements Loop {
     const before = this.#machine;
     const { machine, effects } = step(before, event, now);
     this.#machine = machine;
-    // What moves the addresses goes out before anything is told: a log line, a snapshot or a state file costs more than the takeover.
+    // What moves the addresses goes out before anything is told: a log line, a snapshot or a state
+    // file costs more than the takeover.
     for (const effect of effects) if (!isTelling(effect)) this.#run(effect, now);
     for (const effect of effects) if (isTelling(effect)) this.#run(effect, now);
     if (isNews(before, this.#machine) || isHello(event)) this.#publish(now);
@@ -303,7 +305,10 @@ class PulseLoop implements Loop {
     this.#wakeTimer = setTimeout(() => this.#wake(), Math.max(0, Math.ceil(at - now)));
   }
 
-  /** Before anything that has waited is read: a process that was stopped must not draw conclusions from the first thing it finds. */
+  /**
+   * Before anything that has waited is read: a process that was stopped must not draw conclusions
+   * from the first thing it finds.
+   */
   #noticeLateness(now: At): boolean {
     const byMs = now - Math.max(this.#wakeAt, this.#lateToldAt);
     if (byMs <= this.#machine.settings.intervalMs) return false;
@@ -316,7 +321,8 @@ class PulseLoop implements Loop {
     this.#wakeTimer = undefined;
     if (this.#exiting) return;
     this.#noticeLateness(monotonicNow());
-    // The queued datagrams are read before the time is judged: Node runs timers first, sockets after.
+    // The queued datagrams are read before the time is judged: Node runs timers first, sockets
+    // after.
     setImmediate(() => this.#tick());
   }
 

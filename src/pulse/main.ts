@@ -1,5 +1,5 @@
-// Starts pulse: reads config, key and state, opens the sockets, runs vipd and the loop until a signal ends it. Everything that
-// can block happens here, before the first heartbeat.
+// Starts pulse: reads config, key and state, opens the sockets, runs vipd and the loop until a
+// signal ends it. Everything that can block happens here, before the first heartbeat.
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -43,11 +43,17 @@ export interface PulseOptions {
   readonly realtime: boolean;
 }
 
-/** vipd beside the compiled program; TANDEM_VIPD names another build (the tests run one with sanitizers). */
+/**
+ * vipd beside the compiled program; TANDEM_VIPD names another build (the tests run one with
+ * sanitizers).
+ */
 const VIPD = process.env.TANDEM_VIPD ?? fileURLToPath(new URL('../../vipd', import.meta.url));
 const STATE_FLUSH_MS = 500;
 
-/** Runs until SIGTERM or SIGINT; resolves when everything is closed. Throws before the start when something is missing. */
+/**
+ * Runs until SIGTERM or SIGINT; resolves when everything is closed. Throws before the start when
+ * something is missing.
+ */
 export async function runPulse(options: PulseOptions): Promise<void> {
   const loaded = loadConfig(options.configFile);
   if (!loaded.ok) throw new Error(`${options.configFile} has mistakes; see: tandem check ${options.configFile}`);
@@ -67,7 +73,8 @@ export async function runPulse(options: PulseOptions): Promise<void> {
     deadMs: settings.deadMs,
     bootId: settings.bootId,
   });
-  // Compiled once, a takeover's code must still be so after months of standing by: V8 throws away what has long not run.
+  // Compiled once, a takeover's code must still be so after months of standing by: V8 throws away
+  // what has long not run.
   setFlagsFromString('--no-flush-bytecode');
   rehearse(settings, { pairId: pairIdOf(config.pair), key: keys.sign });
   try {
@@ -102,7 +109,10 @@ async function serve(prepared: Prepared): Promise<void> {
   }
 }
 
-/** Opens everything and runs until the election says exit. What is opened goes to `closers`, in order; `late` is closed after those. */
+/**
+ * Opens everything and runs until the election says exit. What is opened goes to `closers`, in
+ * order; `late` is closed after those.
+ */
 async function open(
   prepared: Prepared,
   file: StateFile,
@@ -110,7 +120,8 @@ async function open(
   late: (() => Promise<void>)[],
 ): Promise<void> {
   const { options, config, view, keys, log, state } = prepared;
-  // The sockets come first: while another pulse answers there, a second vipd must not touch its addresses.
+  // The sockets come first: while another pulse answers there, a second vipd must not touch its
+  // addresses.
   const feed = await serveFeed(options.runDir);
   closers.push(feed.close);
   const reserved = await reserve(file, state);
@@ -195,7 +206,8 @@ function openVipd({ options, config, view }: Prepared, { gate, loop, links }: Vi
     onMessage: message => {
       gate.hear(message, line => vipd.send(line));
       loop.dispatch({ type: 'vipd', message });
-      // At each: the first vipd may have died before it could pass it on, and systemd would stop a healthy pulse.
+      // At each: the first vipd may have died before it could pass it on, and systemd would stop a
+      // healthy pulse.
       if (message.type === 'hello') vipd.send('notify READY=1');
       if (message.type === 'fixed' && message.state === 'here') links.retry();
     },
@@ -234,8 +246,9 @@ function openWitness({ config, view, log }: Prepared, onAnswer: (answer: Witness
 }
 
 /**
- * The first epochs are on disk as used before one of them can be: a crash right after the first claim must not bring them back.
- * A disk that does not take them is told of and not waited for: a later start begins above them by the clock.
+ * The first epochs are on disk as used before one of them can be: a crash right after the first
+ * claim must not bring them back. A disk that does not take them is told of and not waited for: a
+ * later start begins above them by the clock.
  */
 async function reserve(file: StateFile, state: PulseState): Promise<number> {
   const ceiling = state.ceiling + EPOCH_BLOCK;

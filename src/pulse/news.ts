@@ -1,10 +1,14 @@
-// What readers of the feed get at once; of everything else they hear with the next snapshot, within a second. Pure.
+// What readers of the feed get at once; of everything else they hear with the next snapshot, within
+// a second. Pure.
 import { between } from '../units/duration.ts';
 import { deadMs } from './election/beliefs/deadlines.ts';
 import type { Machine } from './election/machine.ts';
 import { goneAfter } from './timing.ts';
 
-/** Whether readers of the feed should know at once: what a person or the command line decides by must not be a second old. */
+/**
+ * Whether readers of the feed should know at once: what a person or the command line decides by
+ * must not be a second old.
+ */
 export function isNews(before: Machine, now: Machine): boolean {
   return (
     now.state.role !== before.state.role ||

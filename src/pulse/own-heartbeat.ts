@@ -69,8 +69,8 @@ function macsOf(machine: Machine, version: WireVersion): Heartbeat['macs'] {
 }
 
 /**
- * The will for a term of ownership, to be signed and given to vipd. Always in version 1: it has the same fields in both, and is signed long
- * before anybody knows who will read it.
+ * The will for a term of ownership, to be signed and given to vipd. Always in version 1: it has the
+ * same fields in both, and is signed long before anybody knows who will read it.
  */
 export function willFor(machine: Machine, epoch: Epoch, peerBootId: string): Will {
   const { nodeId, bootId } = machine.settings;

@@ -1,6 +1,7 @@
-// A takeover runs code that a standby has not run for months, or never: cold, it takes several times as long as warm. So pulse plays
-// takeovers and handovers through at its start, on two machines of its own making and a clock that is only counted: the shipped
-// functions, without any effect. Pure.
+// A takeover runs code that a standby has not run for months, or never: cold, it takes several
+// times as long as warm. So pulse plays takeovers and handovers through at its start, on two
+// machines of its own making and a clock that is only counted: the shipped functions, without any
+// effect. Pure.
 import { type At, after, type Ms, ms } from '../units/duration.ts';
 import { leaseLine, parseVipdLine, probeLine, releaseLine, type VipdMessage, willLine } from '../vip/protocol.ts';
 import { roleOf } from './election/beliefs/term.ts';

@@ -97,7 +97,10 @@ export function snapshotOf(machine: Machine, context: SnapshotContext): Snapshot
   };
 }
 
-/** A pulse that was restarted alone: vipd has found the addresses, and the kernel serves them until we claim them again. */
+/**
+ * A pulse that was restarted alone: vipd has found the addresses, and the kernel serves them until
+ * we claim them again.
+ */
 function isResuming({ state }: Machine): boolean {
   return state.role === 'starting' && state.resume;
 }

@@ -1,8 +1,9 @@
 // The page of time: every duration that the election goes by. H is the heartbeat interval, L the
-// lease, D the dead time, W the lease of the witness (docs/glossary.md); HeartbeatTimes is what one router
-// has of the first three. First come the times of ownership, then those of what surrounds it, at
-// the end the few that follow from none of these. That nobody can own twice (docs/invariants.md,
-// R1 to R5) rests on this page, so nothing else in src/pulse multiplies a time by a number. Pure.
+// lease, D the dead time, W the lease of the witness (docs/glossary.md); HeartbeatTimes is what one
+// router has of the first three. First come the times of ownership, then those of what surrounds
+// it, at the end the few that follow from none of these. That nobody can own twice
+// (docs/invariants.md, R1 to R5) rests on this page, so nothing else in src/pulse multiplies a time
+// by a number. Pure.
 import { type Ms, ms } from '../units/duration.ts';
 import { PROBE_WINDOW_MS_MAX } from '../vip/protocol.ts';
 

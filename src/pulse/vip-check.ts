@@ -1,8 +1,9 @@
-// The standby's own look at the addresses: every 3 D it asks each by an echo, as the election does after silence, and sees which
-// answer. It decides nothing; it tells people that nobody is served although a heartbeat says so, or that somebody is although no
-// heartbeat arrives. An address counts as silent only if it has answered in this term of ownership: where a firewall drops echoes,
-// nothing is concluded. One that limits their rate starves whoever is asked last: an address that was missed among others is asked
-// alone, and only that counts further. Pure.
+// The standby's own look at the addresses: every 3 D it asks each by an echo, as the election does
+// after silence, and sees which answer. It decides nothing; it tells people that nobody is served
+// although a heartbeat says so, or that somebody is although no heartbeat arrives. An address
+// counts as silent only if it has answered in this term of ownership: where a firewall drops
+// echoes, nothing is concluded. One that limits their rate starves whoever is asked last: an
+// address that was missed among others is asked alone, and only that counts further. Pure.
 import { type At, after, between } from '../units/duration.ts';
 import { formatEpoch } from '../units/epoch.ts';
 import type { VipdMessage } from '../vip/protocol.ts';
@@ -54,7 +55,10 @@ interface VipProbe {
 
 const UNSEEN: Seen = { answered: false, proven: false, missed: 0, gap: 0 };
 
-/** The next round if one is due; undefined when none is. Ends (check undefined) when this router is no standby. */
+/**
+ * The next round if one is due; undefined when none is. Ends (check undefined) when this router is
+ * no standby.
+ */
 export function nextRound(
   check: VipCheck | undefined,
   machine: Machine,
@@ -82,7 +86,10 @@ function afterRound(seen: Seen, index: number, alone: number | undefined): Seen 
   return index === alone ? { ...seen, missed: missed + 1 } : seen;
 }
 
-/** The address to ask alone now: one that was missed, until it answers or counts as silent; then all are asked again. */
+/**
+ * The address to ask alone now: one that was missed, until it answers or counts as silent; then all
+ * are asked again.
+ */
 function suspectOf(seen: readonly Seen[], before: VipCheck | undefined): number | undefined {
   const suspects = [...seen.keys()].filter(index => {
     const one = seen[index] as Seen;

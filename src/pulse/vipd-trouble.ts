@@ -1,5 +1,6 @@
-// What vipd last complained of, for people: refusals and errors stay in the status for a minute, since a claim that the kernel
-// refuses is over in milliseconds and looks like a quiet standby afterwards. Pure.
+// What vipd last complained of, for people: refusals and errors stay in the status for a minute,
+// since a claim that the kernel refuses is over in milliseconds and looks like a quiet standby
+// afterwards. Pure.
 import type { Fields } from '../log/event.ts';
 import { type At, between } from '../units/duration.ts';
 import { TOLD_MS } from './timing.ts';

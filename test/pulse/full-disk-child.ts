@@ -1,4 +1,5 @@
-// Keeps pulse's state on a disk that is filled up and emptied again (state-file.test.ts). Prints what was told and read as JSON.
+// Keeps pulse's state on a disk that is filled up and emptied again (state-file.test.ts). Prints
+// what was told and read as JSON.
 import { rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,4 +1,5 @@
-// The heartbeat's sockets on loopback: whom the kernel lets in, and what the network's complaints do to a link (nothing).
+// The heartbeat's sockets on loopback: whom the kernel lets in, and what the network's complaints
+// do to a link (nothing).
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import test, { type ExecutionContext } from 'ava';
@@ -57,7 +58,8 @@ test.serial("the kernel lets in the peer's datagrams and nobody else's", async t
 test.serial('a peer whose port is closed, and the ICMP that says so, cost no datagram and close nothing', async t => {
   const { links, heard, troubles } = open(t, PORT + 2);
   await pause(50);
-  // On loopback the refusal of one is there before the next is sent: without a second try every other one would be lost.
+  // On loopback the refusal of one is there before the next is sent: without a second try every
+  // other one would be lost.
   for (let n = 0; n < 20; n += 1) {
     for (const word of ['early', 'too early']) links.send(0, Buffer.from(word));
     await pause(5);
@@ -76,7 +78,8 @@ test.serial('a peer whose port is closed, and the ICMP that says so, cost no dat
 });
 
 test.serial('a link without a route to the peer says so and is tried again', async t => {
-  // From a loopback address the kernel sends nothing to a host outside: as without a route, connect() fails.
+  // From a loopback address the kernel sends nothing to a host outside: as without a route,
+  // connect() fails.
   const { troubles } = open(t, PORT + 3, '192.0.2.77' as Address);
   await pause(1_300);
   t.true(troubles.length >= 2, troubles.join(', '));

@@ -1,5 +1,5 @@
-// The packet lease of pulse with an nft and a vipd that do as the test says: what is put in, what is tried, and that whatever fails
-// ends with no table, an event, and pulse going on.
+// The packet lease of pulse with an nft and a vipd that do as the test says: what is put in, what
+// is tried, and that whatever fails ends with no table, an event, and pulse going on.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,6 +1,7 @@
-// A disk that loses power: the calls that pulse's state file makes are recorded, and every state a real disk may be left in after
-// any of them can be laid out in a real directory. As POSIX allows: what was not fsync'ed of a file may be there, cut, or zeros;
-// of the changes of a directory since its fsync, any subset may have happened.
+// A disk that loses power: the calls that pulse's state file makes are recorded, and every state a
+// real disk may be left in after any of them can be laid out in a real directory. As POSIX allows:
+// what was not fsync'ed of a file may be there, cut, or zeros; of the changes of a directory since
+// its fsync, any subset may have happened.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Disk } from '../../src/pulse/io/state-file.ts';
@@ -97,8 +98,9 @@ function left(inode: Inode, torn: Torn): string {
 }
 
 /**
- * Lays out below `root` every state that a power loss after the first `count` calls may leave, one after the other, and calls
- * `look` for each. Paths of the calls begin with `base`. Returns how many there were.
+ * Lays out below `root` every state that a power loss after the first `count` calls may leave, one
+ * after the other, and calls `look` for each. Paths of the calls begin with `base`. Returns how
+ * many there were.
  */
 export function everyOutcome(
   calls: readonly Call[],

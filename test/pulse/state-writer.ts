@@ -1,4 +1,5 @@
-// Writes one state after the other and says each ceiling that is on disk for sure, until it is killed (state-file.test.ts).
+// Writes one state after the other and says each ceiling that is on disk for sure, until it is
+// killed (state-file.test.ts).
 import { writeSync } from 'node:fs';
 import { NO_STATE, readState, stateFile } from '../../src/pulse/io/state-file.ts';
 

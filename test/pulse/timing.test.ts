@@ -1,5 +1,6 @@
-// The page of time: what each function gives for the three configs that docs/BENCHMARKS.md measures, and for pairs of routers whose
-// configs differ, as literal values; and what must hold between them for every config that `tandem check` lets pass.
+// The page of time: what each function gives for the three configs that docs/BENCHMARKS.md
+// measures, and for pairs of routers whose configs differ, as literal values; and what must hold
+// between them for every config that `tandem check` lets pass.
 import test from 'ava';
 import fc from 'fast-check';
 import { deadFloor, leaseFloor } from '../../src/config/rules/timing.ts';

@@ -1,4 +1,5 @@
-// Two routers' elections that talk over the real wire format while one of them is upgraded, goes back, or has other LANs in its config.
+// Two routers' elections that talk over the real wire format while one of them is upgraded, goes
+// back, or has other LANs in its config.
 import test, { type ExecutionContext } from 'ava';
 import { parseConfig } from '../../src/config/document.ts';
 import { nodeView } from '../../src/config/node.ts';
@@ -18,7 +19,10 @@ const DEAD_MS = 300;
 const LANS = ['a-servers', 'backup', 'clients', 'servers'];
 const DIGEST = '0011223344556677';
 
-/** The settings of a router whose config has LANs of these names, each with a VIP; heartbeats are on the LAN `clients`. */
+/**
+ * The settings of a router whose config has LANs of these names, each with a VIP; heartbeats are on
+ * the LAN `clients`.
+ */
 function settingsWith(node: 'r1' | 'r2', names: readonly string[], bootId: string) {
   const lans = names.map(name => {
     const at = (host: number) => `198.51.100.${16 * LANS.indexOf(name) + host}`;

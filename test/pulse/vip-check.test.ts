@@ -1,4 +1,5 @@
-// The standby's look at the addresses, whose word makes the pair FAILED: a black hole is told, a firewall that limits echoes is none.
+// The standby's look at the addresses, whose word makes the pair FAILED: a black hole is told, a
+// firewall that limits echoes is none.
 import test from 'ava';
 import type { Settings } from '../../src/pulse/election/machine.ts';
 import { findingsOf, hear, nextRound, type VipCheck } from '../../src/pulse/vip-check.ts';

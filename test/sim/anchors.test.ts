@@ -1,5 +1,6 @@
-// Every mutation of the simulator (mutations.ts) finds what it searches for, exactly once, in the compiled code: a change of the code shows
-// here at once, and not only where all of them are hunted.
+// Every mutation of the simulator (mutations.ts) finds what it searches for, exactly once, in the
+// compiled code: a change of the code shows here at once, and not only where all of them are
+// hunted.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';

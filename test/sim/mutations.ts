@@ -1,5 +1,6 @@
-// Safeguards, each taken away by one change of the compiled code or of the model of vipd, and the invariants of which one must then
-// fail. What is searched for must be there exactly once, so that a change of the code cannot leave a mutation without effect.
+// Safeguards, each taken away by one change of the compiled code or of the model of vipd, and the
+// invariants of which one must then fail. What is searched for must be there exactly once, so that
+// a change of the code cannot leave a mutation without effect.
 import type { Invariant } from './monitor.ts';
 import type { VipdMutation } from './vipd-model.ts';
 
@@ -28,7 +29,10 @@ const RELOAD_STALL = 'a reload, and the owner stalls in the middle of it, unseen
 const pulse = (file: string, find: string, replace: string): Patch => ({ file: `src/pulse/${file}.js`, find, replace });
 const shell = (find: string, replace: string): Patch => ({ file: 'test/sim/pulse-model.js', find, replace });
 
-/** The text of a compiled file with the change put in; throws unless what is searched for is there exactly once. */
+/**
+ * The text of a compiled file with the change put in; throws unless what is searched for is there
+ * exactly once.
+ */
 export function patched(text: string, { file, find, replace }: Patch): string {
   const times = text.split(find).length - 1;
   if (times !== 1)

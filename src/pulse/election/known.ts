@@ -30,7 +30,9 @@ export interface PeerEvidence {
   readonly ownBootId: string;
   /** The peer's node id: datagrams from any other are our own, reflected, or a mistaken config. */
   readonly peerNodeId: number;
-  /** Boot id of the peer's present life, proven fresh by its echo of ours; BOOT_NONE before that. */
+  /**
+   * Boot id of the peer's present life, proven fresh by its echo of ours; BOOT_NONE before that.
+   */
   readonly bootId: string;
   /** A boot id heard, but not yet proven fresh. */
   readonly candidate: string;
@@ -44,7 +46,10 @@ export interface PeerEvidence {
   readonly servingAt: At | undefined;
   /** No later than that heartbeat was sent. */
   readonly servedAt: At | undefined;
-  /** The newest word of the life before this one was that it holds a term, and no will has closed that: its addresses may be kept. */
+  /**
+   * The newest word of the life before this one was that it holds a term, and no will has closed
+   * that: its addresses may be kept.
+   */
   readonly heldBefore: boolean;
   /**
    * The longest lease, with its margin, that the peer may still hold, of earlier lives too: one
@@ -65,9 +70,14 @@ export interface LinkEvidence {
   readonly heardAt: At | undefined;
   /** When the first of an unbroken row of heartbeats came here. */
   readonly heardSince: At | undefined;
-  /** When we sent the newest heartbeat of ours that the peer has echoed here: both directions worked then. */
+  /**
+   * When we sent the newest heartbeat of ours that the peer has echoed here: both directions worked
+   * then.
+   */
   readonly echoedAt: At | undefined;
-  /** When the first of an unbroken row of its echoes came: it has heard us since then at the latest. */
+  /**
+   * When the first of an unbroken row of its echoes came: it has heard us since then at the latest.
+   */
   readonly hearsUsSince: At | undefined;
   /** The peer's clock in its last heartbeat here, to be echoed. */
   readonly peerSentAtUs: number;
@@ -111,7 +121,9 @@ export interface Copy {
 
 export interface AddressView {
   readonly place: PlaceState;
-  /** What the kernel last said to it; undefined: it took it, or something has changed there since. */
+  /**
+   * What the kernel last said to it; undefined: it took it, or something has changed there since.
+   */
   readonly refusal: Refusal | undefined;
   /** It is in the kernel, by vipd's word in this term. */
   readonly here: boolean;

@@ -45,7 +45,10 @@ export interface Settings {
   readonly keepsSessions: boolean;
   readonly configDigest: string;
   readonly links: number;
-  /** For every virtual address: its LAN's index (in alphabetical order), as in heartbeats of version 1. */
+  /**
+   * For every virtual address: its LAN's index (in alphabetical order), as in heartbeats of version
+   * 1.
+   */
   readonly addressLans: readonly number[];
   /** What of the addresses is served together: all of it or none. */
   readonly units: readonly Unit[];
@@ -106,7 +109,10 @@ export interface Probing {
   readonly round: ProbeRound;
   readonly silentRounds: number;
   readonly answeredRounds: number;
-  /** Since when the peer's MAC has been told by ARP for an address without an echo or a word; undefined: it has not. */
+  /**
+   * Since when the peer's MAC has been told by ARP for an address without an echo or a word;
+   * undefined: it has not.
+   */
   readonly resolvedAt: At | undefined;
 }
 
@@ -115,7 +121,9 @@ export interface Idle {
   readonly probing: Probing | undefined;
   /** Since when nobody serves although the peer is heard: the lower ranked waits D from here. */
   readonly vacantSince: At | undefined;
-  /** It has just lost the addresses by its own fault: the peer goes first, whatever the priorities. */
+  /**
+   * It has just lost the addresses by its own fault: the peer goes first, whatever the priorities.
+   */
   readonly yields: boolean;
 }
 
@@ -138,13 +146,18 @@ export type State =
   | Giving
   | { readonly role: 'stopping' };
 
-/** The peer could do better, and since when: it can hold more units, is fitter, or is as good and ranks higher. */
+/**
+ * The peer could do better, and since when: it can hold more units, is fitter, or is as good and
+ * ranks higher.
+ */
 export interface Wish {
   readonly why: 'more' | 'fitter' | 'back';
   readonly since: At;
 }
 
-/** A planned handover, seen from the giver. `flushing`: still renewing; `offered`: no more renewals. */
+/**
+ * A planned handover, seen from the giver. `flushing`: still renewing; `offered`: no more renewals.
+ */
 export interface Giving {
   readonly role: 'handing-over';
   readonly epoch: Epoch;
@@ -161,7 +174,10 @@ export interface Giving {
 /** The lease as pulse knows it. Renewals in flight are bounded by the respawn of vipd. */
 interface LeaseView {
   readonly commandSeq: number;
-  /** at: of the request, the lease counts from there. waitingSince: later when we did not read for a while. */
+  /**
+   * at: of the request, the lease counts from there. waitingSince: later when we did not read for a
+   * while.
+   */
   readonly inFlight: readonly {
     readonly seq: number;
     readonly at: At;
@@ -198,11 +214,20 @@ export interface Machine {
   readonly heartbeatDueAt: At;
   /** D counts from here at the earliest: our own loop was late, evidence before it is stale. */
   readonly blindUntil: At;
-  /** When our own loop was last found late: what is read may have waited since before; undefined: never. */
+  /**
+   * When our own loop was last found late: what is read may have waited since before; undefined:
+   * never.
+   */
   readonly lateAt: At | undefined;
-  /** Awake since then, after a sleep so long that the peer may keep the addresses alone: it is listened to as after a start. */
+  /**
+   * Awake since then, after a sleep so long that the peer may keep the addresses alone: it is
+   * listened to as after a start.
+   */
   readonly wokenAt: At | undefined;
-  /** Our own loop was late, and what came in meanwhile has not been read yet: nothing is concluded before the next tick. */
+  /**
+   * Our own loop was late, and what came in meanwhile has not been read yet: nothing is concluded
+   * before the next tick.
+   */
   readonly unread: boolean;
   /** When a last will was read as it came; one that waited for us to wake up may be old. */
   readonly willReadAt: At | undefined;
@@ -213,7 +238,10 @@ export interface Machine {
   readonly change: TimesChange | undefined;
   /** Number of the newest request for other rules of the packet lease. */
   readonly gateId: number;
-  /** Of the config in use, as the director last said: it reloads; before its first word, of the one pulse was started with. */
+  /**
+   * Of the config in use, as the director last said: it reloads; before its first word, of the one
+   * pulse was started with.
+   */
   readonly configDigest: string;
   /** Since when our heartbeats have said that we could take over. */
   readonly readySince: At | undefined;
@@ -235,13 +263,19 @@ export interface Machine {
   /** Conditions that are on, each logged once at its start and once at its end. */
   readonly conditions: readonly string[];
   readonly conflictAnnouncedAt: At | undefined;
-  /** Since when the peer holds the addresses too and cannot be told of our epoch: unheard and of the higher rank, or deaf to us. */
+  /**
+   * Since when the peer holds the addresses too and cannot be told of our epoch: unheard and of the
+   * higher rank, or deaf to us.
+   */
   readonly rivalSince: At | undefined;
   /** Health of each LAN of the settings. */
   readonly lanHealth: readonly LanHealth[];
   /** Whether each target answers; undefined: not told yet. */
   readonly targetsUp: readonly (boolean | undefined)[];
-  /** Real servers went from some to none here at this time: the peer's word for its own counts from checks after it. */
+  /**
+   * Real servers went from some to none here at this time: the peer's word for its own counts from
+   * checks after it.
+   */
   readonly serversLostAt: At | undefined;
   /** When this router handed over by itself, lately: repeated changes wait longer. */
   readonly movedAt: readonly At[];
@@ -324,7 +358,9 @@ export type Effect =
       readonly windowMs: number;
       readonly targets: readonly { readonly index: number; readonly mac: string | undefined }[];
     }
-  /** Asks who has these addresses, as vipd counts them: the peer's, or which other vipd has our own. */
+  /**
+   * Asks who has these addresses, as vipd counts them: the peer's, or which other vipd has our own.
+   */
   | { readonly type: 'resolve'; readonly fixed: readonly number[] }
   | { readonly type: 'respawn-vipd' }
   /** vipd asks every target this often. */

@@ -1,5 +1,5 @@
-// The moves that roles and voices share: a heartbeat, claiming, renewing, letting go, changing role,
-// probing. They know neither. R1, R2, R6 (docs/invariants.md). Pure.
+// The moves that roles and voices share: a heartbeat, claiming, renewing, letting go, changing
+// role, probing. They know neither. R1, R2, R6 (docs/invariants.md). Pure.
 import type { Fields } from '../../log/event.ts';
 import { after, ms } from '../../units/duration.ts';
 import { EPOCH_BLOCK, type Epoch, formatEpoch, newerEpoch } from '../../units/epoch.ts';
@@ -55,7 +55,8 @@ export function noteEpoch(turn: Turn, epoch: Epoch): void {
 /** Asks vipd for the addresses; `held` makes us active. */
 export function claim(turn: Turn, epoch: Epoch, why: string, evidence: Fields): void {
   noteEpoch(turn, epoch);
-  // The witness is to hear of it at once: until it has, losing the peer looks like being cut off from both.
+  // The witness is to hear of it at once: until it has, losing the peer looks like being cut off
+  // from both.
   update(turn, { witness: { ...turn.machine.witness, dueAt: turn.now } });
   become(turn, { role: 'claiming', epoch, claimedAt: turn.now, why, evidence }, why, evidence);
   askClaim(turn, epoch);
@@ -151,8 +152,9 @@ export function probe(turn: Turn): ProbeRound {
 }
 
 /**
- * Counts the round once vipd has told of every address, and starts the next, at the earliest `paceMs` after the last. A silence
- * counts only by vipd's word: it knows when the probes went out, a starved process does not mistake its own delay for it.
+ * Counts the round once vipd has told of every address, and starts the next, at the earliest
+ * `paceMs` after the last. A silence counts only by vipd's word: it knows when the probes went out,
+ * a starved process does not mistake its own delay for it.
  */
 export function advanceProbing(turn: Turn, probing: Probing | undefined, paceMs: number): Probing {
   if (!probing) return { round: probe(turn), silentRounds: 0, answeredRounds: 0, resolvedAt: undefined };
@@ -179,7 +181,8 @@ export function beat(turn: Turn): void {
     noteEpoch(turn, epoch);
     update(turn, { state: { ...state, epoch } });
   }
-  // A new vipd hears the claim first, in answer to its hello; a renewal before that would be refused.
+  // A new vipd hears the claim first, in answer to its hello; a renewal before that would be
+  // refused.
   const renews = turn.machine.vipdLostAt === undefined && !holdsBack(turn.machine, turn.now);
   if (epoch !== undefined && renews) renew(turn, epoch);
   else sendNow(turn);

@@ -12,7 +12,10 @@ export interface Start {
   readonly now: At;
   /** Highest epoch counter that an earlier life may have used. */
   readonly ceiling: number;
-  /** Counters up to here are on disk as used already, so that a claim need not wait for it; absent: none above `ceiling`. */
+  /**
+   * Counters up to here are on disk as used already, so that a claim need not wait for it; absent:
+   * none above `ceiling`.
+   */
   readonly reserved?: number;
   readonly hold: Machine['hold'];
   readonly rulesIn: boolean;

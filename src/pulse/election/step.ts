@@ -1,5 +1,6 @@
-// The election: one router of the pair is active, and everything that changes that. step() is a function from machine, event and
-// time to machine and effects; main.ts and loop.ts run the effects. DESIGN.md "What must always hold". Pure.
+// The election: one router of the pair is active, and everything that changes that. step() is a
+// function from machine, event and time to machine and effects; main.ts and loop.ts run the
+// effects. DESIGN.md "What must always hold". Pure.
 import { type At, after } from '../../units/duration.ts';
 import type { VipdMessage } from '../../vip/protocol.ts';
 import { cutOffWishes } from './beliefs/cut-off.ts';
@@ -86,7 +87,10 @@ export function step(machine: Machine, event: PulseEvent, now: At): { machine: M
   return { machine: turn.machine, effects: turn.effects };
 }
 
-/** Words of vipd that must not wait for the next tick: the end of a probe, and what tells that a LAN is dead. */
+/**
+ * Words of vipd that must not wait for the next tick: the end of a probe, and what tells that a LAN
+ * is dead.
+ */
 function actOn(turn: Turn, word: VipdMessage['type']): void {
   if (word === 'silent') judgeNow(turn);
   if (word !== 'link' && word !== 'target' && word !== 'traffic' && word !== 'fixed') return;
@@ -142,7 +146,10 @@ function judgeNow(turn: Turn): void {
   if (turn.machine.state.role === 'standby') tickStandby(turn, turn.machine.state);
 }
 
-/** What this router's role makes of it that time has passed, or that the peer was heard. A new role does not compile until it is here. */
+/**
+ * What this router's role makes of it that time has passed, or that the peer was heard. A new role
+ * does not compile until it is here.
+ */
 function play(turn: Turn, cue: 'tick' | News): void {
   const { state } = turn.machine;
   switch (state.role) {

@@ -1,6 +1,7 @@
-// The feed sockets: every reader gets the newest snapshot at once and each later one as a JSON line. Readers only read; one that
-// stalls is dropped by what it has not read, never waited for. Two sockets say the same: one for the group, one for root only
-// (the director, `tandem handover`), whose places no member of the group can take.
+// The feed sockets: every reader gets the newest snapshot at once and each later one as a JSON
+// line. Readers only read; one that stalls is dropped by what it has not read, never waited for.
+// Two sockets say the same: one for the group, one for root only (the director, `tandem handover`),
+// whose places no member of the group can take.
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { FEED_ROOT_SOCKET, FEED_SOCKET, type Snapshot } from '../../feed/message.ts';
@@ -66,7 +67,10 @@ export async function serveFeed(runDir: string): Promise<Feed> {
   };
 }
 
-/** The reader with the most unread; of those that have read all, the one that came first: it has had its snapshots. */
+/**
+ * The reader with the most unread; of those that have read all, the one that came first: it has had
+ * its snapshots.
+ */
 function idlestOf(readers: ReadonlySet<Socket>): Socket {
   return [...readers].reduce((idlest, reader) => (reader.writableLength > idlest.writableLength ? reader : idlest));
 }

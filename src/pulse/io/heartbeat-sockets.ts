@@ -1,6 +1,7 @@
-// The heartbeat's UDP sockets, one for each link, bound to the router's own address there and connected to the peer's, so that the
-// kernel lets in nobody else's datagrams (dgram cannot bind to a device). A link that cannot be opened, for want of its address or
-// of a route, is tried again, with the reason told; the others go on meanwhile.
+// The heartbeat's UDP sockets, one for each link, bound to the router's own address there and
+// connected to the peer's, so that the kernel lets in nobody else's datagrams (dgram cannot bind to
+// a device). A link that cannot be opened, for want of its address or of a route, is tried again,
+// with the reason told; the others go on meanwhile.
 import { createSocket, type Socket } from 'node:dgram';
 import type { Link } from '../../config/node.ts';
 import { familyOf } from '../../units/address.ts';
@@ -8,13 +9,15 @@ import { holderOf } from './port-holder.ts';
 
 const RETRY_MS = 1_000;
 /**
- * A connected socket is told what ICMP says of the peer, as the error of the next call: with ECONNREFUSED waiting, the kernel
- * returns that instead of sending. The call has taken the error away, so the same datagram goes out at once.
+ * A connected socket is told what ICMP says of the peer, as the error of the next call: with
+ * ECONNREFUSED waiting, the kernel returns that instead of sending. The call has taken the error
+ * away, so the same datagram goes out at once.
  */
 const SENDINGS_MAX = 5;
 /**
- * What the network said of a datagram that has gone: the peer's pulse starts, a gateway has no route, or a stranger forged it. It
- * proves nothing, and a peer that is really gone is told of by its silence.
+ * What the network said of a datagram that has gone: the peer's pulse starts, a gateway has no
+ * route, or a stranger forged it. It proves nothing, and a peer that is really gone is told of by
+ * its silence.
  */
 const HEARSAY = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOPROTOOPT', 'EPROTO', 'EMSGSIZE', 'EACCES'];
 /** Looking for who has the port reads a good part of /proc. */
@@ -118,7 +121,9 @@ function whyNotBound({ local }: Link, { code, message }: NodeJS.ErrnoException):
   return code === 'EADDRNOTAVAIL' ? `${local} is not on this host` : message;
 }
 
-/** What to say of a port that is taken: without a name at first, by whom once that has been found. */
+/**
+ * What to say of a port that is taken: without a name at first, by whom once that has been found.
+ */
 function inUseTeller(port: number, found: (link: number, problem: string) => void) {
   const known = new Map<number, { readonly lookedAt: number; readonly holder: string }>();
   const sentence = (link: Link, holder: string) => `UDP port ${port} of ${link.local} is in use by ${holder}`;

@@ -1,6 +1,7 @@
-// The packet lease of pulse: puts the gate's rules in, finds out before the first heartbeat whether this kernel does what they ask
-// for, and puts them back when vipd says that they are gone. Not pure. Every step is bounded; nothing of it is waited for once
-// the election runs. Without it the router works as ever, and says so.
+// The packet lease of pulse: puts the gate's rules in, finds out before the first heartbeat whether
+// this kernel does what they ask for, and puts them back when vipd says that they are gone. Not
+// pure. Every step is bounded; nothing of it is waited for once the election runs. Without it the
+// router works as ever, and says so.
 import { type Run, run } from '../../command/io/run.ts';
 import {
   chainsIn,
@@ -53,7 +54,10 @@ export interface PacketLease {
   readonly installed: boolean;
   /** They are in now. */
   readonly inForce: boolean;
-  /** Takes notice of what vipd says: repairs in the background, then has `say` tell vipd to renew at once. */
+  /**
+   * Takes notice of what vipd says: repairs in the background, then has `say` tell vipd to renew at
+   * once.
+   */
   hear(message: VipdMessage, say: (line: string) => void): void;
   /**
    * Makes the rules for another lease; resolves when they are in, or none are. Its answers come in
@@ -132,7 +136,10 @@ class RunningPacketLease implements PacketLease {
     });
   }
 
-  /** A chain stays with the interface, or with the name, as the kernel's version has it: it is put in anew under the new name. */
+  /**
+   * A chain stays with the interface, or with the name, as the kernel's version has it: it is put
+   * in anew under the new name.
+   */
   async #followNames(): Promise<void> {
     if (this.#repairing || this.#off || !(await this.#shell.namesChanged().catch(() => false))) return;
     // The sets are kept, so that the lease that runs goes on: nothing is to be said to vipd.
@@ -231,7 +238,8 @@ function shellOf({ addresses, lans, keepMs, runDir, vipd, runCommand = run, ...o
           { plan, text: gateRules(plan) },
           // Sets of another version of ours do not fit: then all of it is made anew.
           { plan, text: `${gateRemoval(GATE_TABLE)}${gateRules({ ...plan, chains: [] })}` },
-          // A kernel without nft_fib_netdev: whoever comes in by another LAN is not under the lease then.
+          // A kernel without nft_fib_netdev: whoever comes in by another LAN is not under the lease
+          // then.
           {
             plan: { ...plan, others: [] },
             text: `${gateRemoval(GATE_TABLE)}${gateRules({ ...plan, others: [], chains: [] })}`,

@@ -1,5 +1,6 @@
-// Who has a UDP port on this host: /proc/net/udp names the socket, /proc/PID/fd its process. Read piece by piece without ever waiting in
-// the heartbeat's loop, and bounded; who cannot be found stays unknown.
+// Who has a UDP port on this host: /proc/net/udp names the socket, /proc/PID/fd its process. Read
+// piece by piece without ever waiting in the heartbeat's loop, and bounded; who cannot be found
+// stays unknown.
 import { open, readdir, readFile, readlink } from 'node:fs/promises';
 import { type Address, familyOf } from '../../units/address.ts';
 
@@ -8,7 +9,10 @@ const PROCESSES_MAX = 32_768;
 const DESCRIPTORS_MAX = 1_024;
 const NAME_LENGTH_MAX = 32;
 
-/** "NAME (pid N)" of a process that keeps us from binding `local`:`port`; undefined when none can be found. Never throws. */
+/**
+ * "NAME (pid N)" of a process that keeps us from binding `local`:`port`; undefined when none can be
+ * found. Never throws.
+ */
 export async function holderOf(local: Address, port: number): Promise<string | undefined> {
   const tables = familyOf(local) === 4 ? ['/proc/net/udp', '/proc/net/udp6'] : ['/proc/net/udp6'];
   const lines = (await Promise.all(tables.map(head))).flatMap(text => text.split('\n').slice(1));
@@ -23,7 +27,10 @@ export async function holderOf(local: Address, port: number): Promise<string | u
   return undefined;
 }
 
-/** Inodes of the sockets on this port and address, or on every address, of lines of /proc/net/udp. The kernel writes addresses as numbers. */
+/**
+ * Inodes of the sockets on this port and address, or on every address, of lines of /proc/net/udp.
+ * The kernel writes addresses as numbers.
+ */
 export function inodesOn(lines: readonly string[], local: Address, port: number): ReadonlySet<string> {
   const ours = familyOf(local) === 4 ? Buffer.from(local.split('.').map(Number)).reverse().toString('hex') : undefined;
   const wanted = port.toString(16).toUpperCase().padStart(4, '0');

@@ -1,6 +1,7 @@
-// What pulse remembers across its own restarts: the reserved epoch counters, a hold, the last role decisions. Written in the
-// background, atomically and fsync'ed, newest state only: a claim never waits for a disk. The file ends with a checksum, so that
-// a flipped bit is noticed, and is kept twice, so that a damaged one costs nothing.
+// What pulse remembers across its own restarts: the reserved epoch counters, a hold, the last role
+// decisions. Written in the background, atomically and fsync'ed, newest state only: a claim never
+// waits for a disk. The file ends with a checksum, so that a flipped bit is noticed, and is kept
+// twice, so that a damaged one costs nothing.
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync, renameSync, statSync } from 'node:fs';
 import * as realDisk from 'node:fs/promises';
@@ -34,8 +35,9 @@ export type PulseState = Omit<z.output<typeof stateSchema>, 'version'>;
 export const NO_STATE: PulseState = { ceiling: 0, hold: { on: false, until: null }, decisions: [] };
 
 /**
- * No life may begin below this: milliseconds since 2020 grow faster than failovers, and a start reserves a second's worth of them. So
- * a state file that is lost, restored from a backup, or could not be written for long, does not bring used epochs back.
+ * No life may begin below this: milliseconds since 2020 grow faster than failovers, and a start
+ * reserves a second's worth of them. So a state file that is lost, restored from a backup, or could
+ * not be written for long, does not bring used epochs back.
  */
 export function safeCeiling(wallMs: number): number {
   return Math.min(EPOCH_COUNTER_MAX / 2, Math.max(0, Math.floor(wallMs - Date.UTC(2020, 0, 1))));
@@ -52,8 +54,8 @@ type ReadState =
     };
 
 /**
- * What an earlier life left at `path`, or in its copy. `writtenMs`: the newest time stamp found there (ms since 1970), which a
- * wall clock that has lost its battery does not know. Never throws.
+ * What an earlier life left at `path`, or in its copy. `writtenMs`: the newest time stamp found
+ * there (ms since 1970), which a wall clock that has lost its battery does not know. Never throws.
  */
 export function readState(path: string): ReadState {
   const writtenMs = Math.max(...[path, copyOf(path), dirname(path)].map(modifiedMs));
@@ -72,7 +74,10 @@ export function readState(path: string): ReadState {
   return { ok: false, problem: `${main.problem}; its copy is used`, state: { ...copy.state, ceiling }, writtenMs };
 }
 
-/** What a new life begins with, at wall time `wallMs`: no epoch above its ceiling can have been used before. */
+/**
+ * What a new life begins with, at wall time `wallMs`: no epoch above its ceiling can have been used
+ * before.
+ */
 export function beginWith(read: ReadState, wallMs: number): PulseState {
   const state = read.state ?? NO_STATE;
   return { ...state, ceiling: Math.max(state.ceiling, safeCeiling(Math.max(wallMs, read.writtenMs))) };
@@ -140,18 +145,25 @@ function setAside(path: string): void {
   try {
     renameSync(path, `${path}.damaged`);
   } catch {
-    // It stays where it is and is overwritten by the next write; the caller reports the damage either way.
+    // It stays where it is and is overwritten by the next write; the caller reports the damage
+    // either way.
   }
 }
 
 export interface StateFile {
-  /** Schedules a write of `state`; a newer one replaces it if the disk is slower. What failed is tried again. */
+  /**
+   * Schedules a write of `state`; a newer one replaces it if the disk is slower. What failed is
+   * tried again.
+   */
   write(state: PulseState): void;
   /** Resolves when nothing is being written, or after `timeoutMs`. */
   flush(timeoutMs: number): Promise<void>;
 }
 
-/** The part of node:fs/promises that a write needs; a test puts a disk that loses power in its place. */
+/**
+ * The part of node:fs/promises that a write needs; a test puts a disk that loses power in its
+ * place.
+ */
 export type Disk = Pick<typeof realDisk, 'mkdir' | 'open' | 'rename'>;
 
 export function stateFile(path: string, onTrouble: (problem: string) => void, disk: Disk = realDisk): StateFile {
@@ -217,7 +229,10 @@ async function makeDirectory(disk: Disk, directory: string): Promise<void> {
   }
 }
 
-/** Temporary file, fsync, rename, fsync of the directory: after a power loss either the old or the new content is there. */
+/**
+ * Temporary file, fsync, rename, fsync of the directory: after a power loss either the old or the
+ * new content is there.
+ */
 async function writeAtomically(disk: Disk, path: string, text: string): Promise<void> {
   const temporary = `${path}.new`;
   const file = await disk.open(temporary, 'w', 0o600);

@@ -1,5 +1,6 @@
-// One machine and a hand that drives it: virtual time, a vipd that obeys at once, a peer that beats as long as it is told to, a witness
-// that a test answers for. For tests of single rules; whole pairs are in test/sim.
+// One machine and a hand that drives it: virtual time, a vipd that obeys at once, a peer that beats
+// as long as it is told to, a witness that a test answers for. For tests of single rules; whole
+// pairs are in test/sim.
 
 import type { Effect, Machine, PulseEvent, Settings } from '../../../src/pulse/election/machine.ts';
 import { newMachine } from '../../../src/pulse/election/start.ts';

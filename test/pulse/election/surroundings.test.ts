@@ -1,4 +1,5 @@
-// What a router makes of its surroundings: dead LANs, isolation, a third machine, servers that fail, repeated changes.
+// What a router makes of its surroundings: dead LANs, isolation, a third machine, servers that
+// fail, repeated changes.
 import test from 'ava';
 import { thirdMachine } from '../../../src/pulse/election/beliefs/third-machine.ts';
 import { type At, ms } from '../../../src/units/duration.ts';
@@ -97,7 +98,8 @@ test('a target that is silent to us moves nothing while heartbeats on its LAN ec
   driver.run(10_000);
   t.is(driver.role, 'active', driver.reason);
   t.false(driver.events.includes('LAN_DEAD'));
-  // What we send there is lost: heartbeats still come in on that link, and echo what we sent before.
+  // What we send there is lost: heartbeats still come in on that link, and echo what we sent
+  // before.
   driver.unechoed = [0];
   driver.run(250);
   t.is(driver.role, 'active', driver.reason);
@@ -175,7 +177,10 @@ test('a director that is gone makes a router less fit, after a while', t => {
   t.regex(driver.reason, /the peer is fitter/);
 });
 
-/** How long each of four losses in a row is waited for; the peer never takes the addresses, and they come back here. */
+/**
+ * How long each of four losses in a row is waited for; the peer never takes the addresses, and they
+ * come back here.
+ */
 function waitsFor(driver: Driver, lose: (lost: boolean) => void, between: () => void = () => {}): number[] {
   return Array.from({ length: 4 }, () => {
     lose(false);

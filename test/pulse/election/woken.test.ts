@@ -1,4 +1,5 @@
-// What an owner says of itself that was stopped for longer than its lease and wakes to a peer that serves.
+// What an owner says of itself that was stopped for longer than its lease and wakes to a peer that
+// serves.
 import test from 'ava';
 import { Driver } from './driver.ts';
 

@@ -1,4 +1,5 @@
-// Whether the probe sees a peer that serves, as calm weather has shown (voices/calm-probe.ts). Pure.
+// Whether the probe sees a peer that serves, as calm weather has shown (voices/calm-probe.ts).
+// Pure.
 import type { Machine } from '../machine.ts';
 
 /** A single lost packet makes nobody blind. */
@@ -10,8 +11,8 @@ export function isBlind({ proof }: Machine, address: number): boolean {
 }
 
 /**
- * An echo of the peer's kernel has been seen in calm weather: it is no filter that makes it silent. The word of a vipd does not tell that,
- * and ends with vipd.
+ * An echo of the peer's kernel has been seen in calm weather: it is no filter that makes it silent.
+ * The word of a vipd does not tell that, and ends with vipd.
  */
 export function seesKernel({ proof: { echoes, echoesBefore } }: Machine): boolean {
   return echoes.length + echoesBefore.length > 0;

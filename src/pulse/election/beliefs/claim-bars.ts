@@ -1,5 +1,5 @@
-// What bars this router from claiming the addresses: rules, a hold, its own addresses, a third machine,
-// isolation. R9 (docs/invariants.md). Pure.
+// What bars this router from claiming the addresses: rules, a hold, its own addresses, a third
+// machine, isolation. R9 (docs/invariants.md). Pure.
 import type { At } from '../../../units/duration.ts';
 import type { Machine } from '../machine.ts';
 import { isIsolated } from './cut-off.ts';

@@ -1,6 +1,6 @@
-// Whether this router is cut off: it hears neither its peer nor anybody else, or neither its peer nor
-// the witness. An owner must know that before its peer may take over. R4, R5 (docs/invariants.md).
-// Pure.
+// Whether this router is cut off: it hears neither its peer nor anybody else, or neither its peer
+// nor the witness. An owner must know that before its peer may take over. R4, R5
+// (docs/invariants.md). Pure.
 import { type At, after } from '../../../units/duration.ts';
 import { letGoAfter, slowerInterval, unheardAfter, unknownLetsGoAfter } from '../../timing.ts';
 import type { Machine } from '../machine.ts';
@@ -37,8 +37,9 @@ function unheardAt(machine: Machine): At | undefined {
 }
 
 /**
- * When an owner that hears nobody has to let go; undefined: never, since the witness has no say. The peer may be granted the ownership
- * once our lease there has ended and it has not heard us for D, whichever is later.
+ * When an owner that hears nobody has to let go; undefined: never, since the witness has no say.
+ * The peer may be granted the ownership once our lease there has ended and it has not heard us for
+ * D, whichever is later.
  */
 function cutOffAt(machine: Machine): At | undefined {
   const { settings, witness } = machine;

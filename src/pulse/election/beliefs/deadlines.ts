@@ -1,5 +1,5 @@
-// The times of src/pulse/timing.ts as they apply to this router and its peer now, and the instants at
-// which they end. R1, R3 (docs/invariants.md). Pure.
+// The times of src/pulse/timing.ts as they apply to this router and its peer now, and the instants
+// at which they end. R1, R3 (docs/invariants.md). Pure.
 import { type At, after, type Ms } from '../../../units/duration.ts';
 import {
   givenUpAfter,
@@ -14,7 +14,10 @@ import {
 } from '../../timing.ts';
 import type { Machine } from '../machine.ts';
 
-/** D as it applies to this peer: never shorter than its lease and a margin, even if the two configs differ. */
+/**
+ * D as it applies to this peer: never shorter than its lease and a margin, even if the two configs
+ * differ.
+ */
 export function deadMs(machine: Machine): Ms {
   return takeoverAfter(machine.settings.deadMs, machine.peer.lease?.ms);
 }
@@ -29,7 +32,10 @@ export function probeRoundMs(machine: Machine): Ms {
   return probeRound(machine.settings.intervalMs);
 }
 
-/** A router that was silent for so long may have been given up: the peer keeps its addresses as one that is alone does. */
+/**
+ * A router that was silent for so long may have been given up: the peer keeps its addresses as one
+ * that is alone does.
+ */
 export function givenUpMs(machine: Machine): Ms {
   return givenUpAfter(machine.settings.intervalMs, peersDeadMs(machine));
 }

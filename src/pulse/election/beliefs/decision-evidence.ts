@@ -1,4 +1,5 @@
-// The facts behind a decision, for the log, the feed and `tandem why`. R12 (docs/invariants.md). Pure.
+// The facts behind a decision, for the log, the feed and `tandem why`. R12 (docs/invariants.md).
+// Pure.
 import type { Fields } from '../../../log/event.ts';
 import { type At, between } from '../../../units/duration.ts';
 import type { Machine, Probing } from '../machine.ts';

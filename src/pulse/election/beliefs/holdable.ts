@@ -1,6 +1,7 @@
-// Which units (src/config/units.ts) this router can hold, and which addresses it therefore asks vipd for: what can be served is
-// served, and a unit is held as a whole or not at all. Facts are vipd's: whether an address has a place here, and what the kernel
-// refused. Functions of the machine and the time only. Pure.
+// Which units (src/config/units.ts) this router can hold, and which addresses it therefore asks
+// vipd for: what can be served is served, and a unit is held as a whole or not at all. Facts are
+// vipd's: whether an address has a place here, and what the kernel refused. Functions of the
+// machine and the time only. Pure.
 import type { Unit } from '../../../config/units.ts';
 import { type At, between } from '../../../units/duration.ts';
 import { PROMISE_MS } from '../../timing.ts';
@@ -29,12 +30,18 @@ function obstacle({ settings, addresses }: Machine, index: number, now: At): str
   }
 }
 
-/** The units that this router can hold, as far as it knows: what its heartbeats say, and what it claims. */
+/**
+ * The units that this router can hold, as far as it knows: what its heartbeats say, and what it
+ * claims.
+ */
 export function ableUnits(machine: Machine, now: At): readonly Unit[] {
   return machine.settings.units.filter(unit => unit.every(index => obstacle(machine, index, now) === undefined));
 }
 
-/** Why an address is not held, or would not be: what keeps itself from it, or all the units that it is in; undefined: nothing. */
+/**
+ * Why an address is not held, or would not be: what keeps itself from it, or all the units that it
+ * is in; undefined: nothing.
+ */
 export function whyNotHeld(machine: Machine, index: number, now: At): string | undefined {
   const own = obstacle(machine, index, now);
   if (own !== undefined) return own;
@@ -54,7 +61,10 @@ function inUnits(units: readonly Unit[]): readonly number[] {
   return [...new Set(units.flat())].sort((a, b) => a - b);
 }
 
-/** Addresses that have a place, were refused, and whose pause is over: nothing but a trial tells whether the kernel takes them now. */
+/**
+ * Addresses that have a place, were refused, and whose pause is over: nothing but a trial tells
+ * whether the kernel takes them now.
+ */
 function dueForTrial({ addresses }: Machine, now: At): (index: number) => boolean {
   return index => {
     const { place, refusal } = addresses[index] ?? UNKNOWN_ADDRESS;
@@ -63,8 +73,9 @@ function dueForTrial({ addresses }: Machine, now: At): (index: number) => boolea
 }
 
 /**
- * What an owner asks for: all that it can hold, and what it tries again. That comes alone, the rest of its unit once it is in:
- * addresses that are announced and withdrawn at every try would draw clients whom nobody serves.
+ * What an owner asks for: all that it can hold, and what it tries again. That comes alone, the rest
+ * of its unit once it is in: addresses that are announced and withdrawn at every try would draw
+ * clients whom nobody serves.
  */
 export function addressesToHold(machine: Machine, now: At): readonly number[] {
   const due = dueForTrial(machine, now);
@@ -94,8 +105,9 @@ export function whyNothingToHold(machine: Machine, now: At): string | undefined 
 }
 
 /**
- * The peer says that it can hold more than this router, which lacks some. One whose version does not count them has all; one that
- * does and has not said it yet, as it does not know whom it speaks to, promises nothing.
+ * The peer says that it can hold more than this router, which lacks some. One whose version does
+ * not count them has all; one that does and has not said it yet, as it does not know whom it speaks
+ * to, promises nothing.
  */
 export function peerHoldsMore(machine: Machine, now: At): boolean {
   const { settings, peer } = machine;

@@ -1,6 +1,7 @@
-// Whether each LAN is alive, judged from several signs: carrier, targets that answer us, heartbeats on it that echo ours, any frame
-// that came in. A LAN dies at once (vipd has waited for its window) and is alive again only after a while: a flapping cable must not move the VIPs
-// to and fro. DESIGN.md invariants 4 and 10. Pure.
+// Whether each LAN is alive, judged from several signs: carrier, targets that answer us, heartbeats
+// on it that echo ours, any frame that came in. A LAN dies at once (vipd has waited for its window)
+// and is alive again only after a while: a flapping cable must not move the VIPs to and fro.
+// DESIGN.md invariants 4 and 10. Pure.
 import { type At, after, between, type Ms } from '../../../units/duration.ts';
 import { echoLasts, HEAL_MS, oneWayAfter, slowerInterval } from '../../timing.ts';
 import type { LanHealth } from '../known.ts';
@@ -20,9 +21,10 @@ function targetsOf(machine: Machine, { targets }: LanSettings): (boolean | undef
 }
 
 /**
- * A LAN without carrier is dead. Else it lives as long as one sign proves both its directions: a target that answers us, or a heartbeat on
- * it that echoes a recent one of ours; a gateway that is silent to us alone then means nothing. Without such a proof it is dead if it has
- * targets, and all are silent; and if it has none, by what heartbeats tell.
+ * A LAN without carrier is dead. Else it lives as long as one sign proves both its directions: a
+ * target that answers us, or a heartbeat on it that echoes a recent one of ours; a gateway that is
+ * silent to us alone then means nothing. Without such a proof it is dead if it has targets, and all
+ * are silent; and if it has none, by what heartbeats tell.
  */
 function signsOfDeath(machine: Machine, lan: number, within: Ms, now: At): boolean {
   const spec = machine.settings.lans[lan];
@@ -45,9 +47,10 @@ function isEchoed({ peer }: Machine, link: number, within: number, now: At): boo
 }
 
 /**
- * Without targets, while the peer is heard elsewhere: nothing comes in here, neither a heartbeat nor any other frame; or heartbeats come in
- * and have not echoed us for long, though elsewhere they do, so what we send is lost. The peer sees the same of a LAN on which it hears
- * nothing; it says so earlier, and then it is not ours.
+ * Without targets, while the peer is heard elsewhere: nothing comes in here, neither a heartbeat
+ * nor any other frame; or heartbeats come in and have not echoed us for long, though elsewhere they
+ * do, so what we send is lost. The peer sees the same of a LAN on which it hears nothing; it says
+ * so earlier, and then it is not ours.
  */
 function linksTellDeath(machine: Machine, lan: number, within: Ms, now: At): boolean {
   const { peer, settings, lanHealth } = machine;
@@ -59,7 +62,8 @@ function linksTellDeath(machine: Machine, lan: number, within: Ms, now: At): boo
   if (links.length === 0 || !peer.links.some((_, link) => heard(link))) return false;
   if (!links.some(heard)) return lanHealth[lan]?.traffic === false;
   const echoedOnce = links.some(link => peer.links[link]?.echoedAt !== undefined);
-  // Both for as long: where links come back, the first heartbeat on one, or the first echo on another, tells nothing yet.
+  // Both for as long: where links come back, the first heartbeat on one, or the first echo on
+  // another, tells nothing yet.
   const oneWayMs = oneWayAfter(within);
   const forLong = (since: At | undefined) => since !== undefined && between(since, now) > oneWayMs;
   const unechoed =
@@ -87,13 +91,19 @@ export function lansAlive(machine: Machine, now: At): boolean {
   return machine.settings.lans.every((lan, index) => !lan.vips || works(index));
 }
 
-/** The LAN of an address works here and, as far as the peer says, there: a question on it is answered if the peer serves. */
+/**
+ * The LAN of an address works here and, as far as the peer says, there: a question on it is
+ * answered if the peer serves.
+ */
 export function answerIsDue({ settings, lanHealth, peer }: Machine, address: number): boolean {
   const lan = settings.addressLans[address];
   return lan !== undefined && lanHealth[lan]?.dead !== true && (peer.last?.fitness ?? 0) >= ALL_LANS;
 }
 
-/** What a LAN with virtual addresses lacks by the kernel's own word, not by what is concluded from silence; undefined: nothing. */
+/**
+ * What a LAN with virtual addresses lacks by the kernel's own word, not by what is concluded from
+ * silence; undefined: nothing.
+ */
 export function lanLostForSure(machine: Machine, now: At): string | undefined {
   for (const [lan, { name, vips }] of machine.settings.lans.entries()) {
     if (!vips) continue;
@@ -104,8 +114,8 @@ export function lanLostForSure(machine: Machine, now: At): string | undefined {
 }
 
 /**
- * Nothing at all is heard: no target answers, no frame comes in, on no LAN. Only where targets are configured, since a quiet LAN
- * without them looks the same. Heartbeats are the caller's to judge.
+ * Nothing at all is heard: no target answers, no frame comes in, on no LAN. Only where targets are
+ * configured, since a quiet LAN without them looks the same. Heartbeats are the caller's to judge.
  */
 export function hearsNothing(machine: Machine): boolean {
   const { lans } = machine.settings;

@@ -1,10 +1,14 @@
-// How near the lease has come to its end lately: the lowest share of it that was left when a renewal was acknowledged. A router that
-// loses the addresses by its own stall has come near to that before. Pure.
+// How near the lease has come to its end lately: the lowest share of it that was left when a
+// renewal was acknowledged. A router that loses the addresses by its own stall has come near to
+// that before. Pure.
 import { type At, between, type Ms } from '../../../units/duration.ts';
 import { MARGIN_WINDOW_MS } from '../../timing.ts';
 import type { LeaseMargin } from '../known.ts';
 
-/** The renewal asked for at `ackedAt` was the newest until now, when the next one has been acknowledged. */
+/**
+ * The renewal asked for at `ackedAt` was the newest until now, when the next one has been
+ * acknowledged.
+ */
 export function noteMargin(
   known: LeaseMargin | undefined,
   { ackedAt, leaseMs, now }: { readonly ackedAt: At; readonly leaseMs: Ms; readonly now: At },

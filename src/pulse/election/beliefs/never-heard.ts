@@ -1,5 +1,5 @@
-// A peer whose heartbeats were never heard in this life of ours: its claims are all the life that it
-// shows (voices/unheard.ts). Pure.
+// A peer whose heartbeats were never heard in this life of ours: its claims are all the life that
+// it shows (voices/unheard.ts). Pure.
 import { type At, after } from '../../../units/duration.ts';
 import { claimLasts } from '../../timing.ts';
 import type { Machine } from '../machine.ts';

@@ -1,5 +1,6 @@
-// What a router knows of its own addresses: which are on this host, which heartbeat links are bound. A router without them can neither
-// speak to its peer nor answer a client, whatever cables and targets say. Functions of the machine and the time only. Pure.
+// What a router knows of its own addresses: which are on this host, which heartbeat links are
+// bound. A router without them can neither speak to its peer nor answer a client, whatever cables
+// and targets say. Functions of the machine and the time only. Pure.
 import { type At, after, between } from '../../../units/duration.ts';
 import type { FixedState } from '../../../vip/protocol.ts';
 import { muteLetsGoAfter, ownLostAfter, seenWithin } from '../../timing.ts';
@@ -23,7 +24,10 @@ export function isBare({ settings, own }: Machine): boolean {
   return states.includes('gone');
 }
 
-/** None of its own addresses is here, but one of the peer's is: a copy of the other router, or the wrong name. */
+/**
+ * None of its own addresses is here, but one of the peer's is: a copy of the other router, or the
+ * wrong name.
+ */
 export function hasWrongName(machine: Machine): boolean {
   const own = statesOf(machine, 'own');
   if (own.some(state => state === undefined || state === 'here' || state === 'unrouted')) return false;
@@ -34,7 +38,9 @@ function statesOf({ settings, own }: Machine, side: 'own' | 'peer'): (FixedState
   return settings.fixed.flatMap((fixed, index) => (fixed.side === side ? [own.states[index]] : []));
 }
 
-/** No heartbeat link has been bound in this life: nothing could be heard, so silence says nothing. */
+/**
+ * No heartbeat link has been bound in this life: nothing could be heard, so silence says nothing.
+ */
 export function isUnbound({ own }: Machine): boolean {
   return own.linkProblems.length > 0 && !own.everBound && own.linkProblems.every(problem => problem !== undefined);
 }
@@ -75,8 +81,8 @@ export function bareLimitAt(machine: Machine): At | undefined {
 }
 
 /**
- * A LAN on which every own address of a family with virtual addresses has been gone for long enough: its clients of that family get
- * no answer.
+ * A LAN on which every own address of a family with virtual addresses has been gone for long
+ * enough: its clients of that family get no answer.
  */
 export function lacksOwnAddress(machine: Machine, lan: number, now: At): boolean {
   const { settings, own } = machine;

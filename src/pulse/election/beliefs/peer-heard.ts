@@ -1,5 +1,5 @@
-// What the peer's heartbeats say of it now: is it heard, does it hear us, could it take over, who of
-// the two goes first. Pure.
+// What the peer's heartbeats say of it now: is it heard, does it hear us, could it take over, who
+// of the two goes first. Pure.
 import { type At, between } from '../../../units/duration.ts';
 import type { WireVersion } from '../../heartbeat.ts';
 import { goneAfter } from '../../timing.ts';
@@ -11,7 +11,10 @@ export function heardWithin(machine: Machine, within: number, now: At): boolean 
   return heardAt !== undefined && between(heardAt, now) <= within;
 }
 
-/** The peer has echoed a heartbeat of ours that is younger than its D: it hears us, too, and does not take us for dead yet. */
+/**
+ * The peer has echoed a heartbeat of ours that is younger than its D: it hears us, too, and does
+ * not take us for dead yet.
+ */
 export function hearsUs(machine: Machine, now: At): boolean {
   const within = machine.peer.last?.deadMs ?? machine.settings.deadMs;
   return machine.peer.links.some(({ echoedAt }) => echoedAt !== undefined && between(echoedAt, now) <= within);
@@ -33,8 +36,9 @@ export function whyPeerCannotTake(machine: Machine, now: At): string | undefined
 }
 
 /**
- * Undefined when the peer's tables hold what ours hold, else why a handover to it would break sessions. Never asked when the peer
- * is dead or told to us by SIGTERM: then cold is better than nobody.
+ * Undefined when the peer's tables hold what ours hold, else why a handover to it would break
+ * sessions. Never asked when the peer is dead or told to us by SIGTERM: then cold is better than
+ * nobody.
  */
 export function whyPeerIsCold(machine: Machine): string | undefined {
   if (machine.peer.last?.warm) return undefined;

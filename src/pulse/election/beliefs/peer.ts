@@ -1,12 +1,15 @@
-// What is known of the peer, and how well: which of its datagrams count, which links live, when it was last heard at all and
-// when it was last heard serving. DESIGN.md invariants 3, 6 and 7. Pure.
+// What is known of the peer, and how well: which of its datagrams count, which links live, when it
+// was last heard at all and when it was last heard serving. DESIGN.md invariants 3, 6 and 7. Pure.
 import type { At } from '../../../units/duration.ts';
 import { compareEpochs, EPOCH_NONE, newerEpoch } from '../../../units/epoch.ts';
 import { BOOT_NONE, type Heartbeat, type Message, type Will, type WireVersion } from '../../heartbeat.ts';
 import { leaseWithMargin } from '../../timing.ts';
 import type { LinkEvidence, PeerEvidence } from '../known.ts';
 
-/** Boot ids of the peer's earlier lives that are remembered, so that captured datagrams of theirs stay refused. */
+/**
+ * Boot ids of the peer's earlier lives that are remembered, so that captured datagrams of theirs
+ * stay refused.
+ */
 const RETIRED_MAX = 256;
 
 /** What came of a datagram. `news`: it is the newest word of the peer. */
@@ -21,14 +24,18 @@ type Reception =
   | 'not-fresh'
   | 'own-node';
 
-/** The boot id to echo to the peer: its proven one, unless that has been silent since `silentBefore`. */
+/**
+ * The boot id to echo to the peer: its proven one, unless that has been silent since
+ * `silentBefore`.
+ */
 export function bootToEcho(peer: PeerEvidence, silentBefore: At): string {
   return isHeard(peer, silentBefore) || peer.candidate === BOOT_NONE ? peer.bootId : peer.candidate;
 }
 
 /**
- * The version of the next heartbeat: 2 while the peer's proven life is heard and has said that it reads it. Who has been silent since
- * `silentBefore` may come back as a version that does not, and must be able to prove itself.
+ * The version of the next heartbeat: 2 while the peer's proven life is heard and has said that it
+ * reads it. Who has been silent since `silentBefore` may come back as a version that does not, and
+ * must be able to prove itself.
  */
 export function versionToSend(peer: PeerEvidence, silentBefore: At): WireVersion {
   return isHeard(peer, silentBefore) && peer.last?.readsVersion2 === true ? 2 : 1;
@@ -42,7 +49,10 @@ function isHeard({ heardAt }: PeerEvidence, silentBefore: At): boolean {
 interface Hearer {
   /** It was late until then: what it reads may have waited since before. */
   readonly lateAt: At | undefined;
-  /** Heartbeats, and echoes, further apart than this are a break: the peer may have found itself alone between them. */
+  /**
+   * Heartbeats, and echoes, further apart than this are a break: the peer may have found itself
+   * alone between them.
+   */
   readonly givenUpMs: number;
 }
 
@@ -70,9 +80,9 @@ export function receive(
 }
 
 /**
- * A heartbeat that waited while we were late is no sign that the peer is there now: by its echo it may be as old as the round trip. One
- * without an echo here cannot say; it counts as it comes. So does one that answers what we have sent since: the round trip may be long
- * as the peer was late.
+ * A heartbeat that waited while we were late is no sign that the peer is there now: by its echo it
+ * may be as old as the round trip. One without an echo here cannot say; it counts as it comes. So
+ * does one that answers what we have sent since: the round trip may be long as the peer was late.
  */
 function livedAtLeast(message: Heartbeat, now: At, { lateAt }: Hearer): At {
   const sentAt = (now - roundTripMs(message, now)) as At;
@@ -87,7 +97,8 @@ function receptionOf(peer: PeerEvidence, link: number, message: Message): Recept
   if (message.nodeId !== peer.peerNodeId) return 'own-node';
   if (peer.retired.includes(message.bootId)) return 'retired';
   if (message.peerBootId !== peer.ownBootId) {
-    // It has not heard us yet, or is a recording: its boot id is worth echoing, nothing else of it counts.
+    // It has not heard us yet, or is a recording: its boot id is worth echoing, nothing else of it
+    // counts.
     return message.kind === 'heartbeat' && message.bootId !== peer.bootId ? 'candidate' : 'not-fresh';
   }
   if (message.kind === 'will') return message.bootId === peer.bootId ? 'closed' : 'retired';
@@ -156,7 +167,10 @@ function echoOf(
   return { echoedAt, hearsUsSince: goesOn ? l.hearsUsSince : now };
 }
 
-/** Since our own heartbeat that it answers, without the time that the peer kept it: no less than what the message was on its way. */
+/**
+ * Since our own heartbeat that it answers, without the time that the peer kept it: no less than
+ * what the message was on its way.
+ */
 export function roundTripMs(message: Heartbeat, now: At): number {
   return Math.max(0, now - (message.echoSentAtUs + message.echoDelayUs) / 1000);
 }
@@ -183,7 +197,10 @@ function longerLease({ lease }: PeerEvidence, message: Heartbeat, now: At): Peer
   return { ms: said, heardAt: now };
 }
 
-/** Whether the peer's newest word is that it has a term, served or not (its vipd may be gone), that no will has closed. */
+/**
+ * Whether the peer's newest word is that it has a term, served or not (its vipd may be gone), that
+ * no will has closed.
+ */
 function holdsTerm({ last, closed }: PeerEvidence): boolean {
   return (last?.role === 'active' || last?.role === 'handing-over') && compareEpochs(last.epoch, closed) > 0;
 }

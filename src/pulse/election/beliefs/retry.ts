@@ -1,5 +1,6 @@
-// Claims that fail (an interface that is missing, an address that the kernel refuses), and handovers that nobody takes, are tried again
-// after a pause that doubles, so that they neither spin nor fill the history. What may have changed the cause ends the pause at once. Pure.
+// Claims that fail (an interface that is missing, an address that the kernel refuses), and
+// handovers that nobody takes, are tried again after a pause that doubles, so that they neither
+// spin nor fill the history. What may have changed the cause ends the pause at once. Pure.
 import { type At, after } from '../../../units/duration.ts';
 import { retryPause } from '../../timing.ts';
 import type { Retry } from '../known.ts';

@@ -1,5 +1,5 @@
-// What a standby concludes: the peer serves, or is to be probed, or its place is to be taken now. DESIGN.md
-// invariants 1 to 4 and 10. Pure.
+// What a standby concludes: the peer serves, or is to be probed, or its place is to be taken now.
+// DESIGN.md invariants 1 to 4 and 10. Pure.
 import type { Fields } from '../../../log/event.ts';
 import { type At, after, between, type Ms } from '../../../units/duration.ts';
 import { compareEpochs, type Epoch, newerEpoch } from '../../../units/epoch.ts';
@@ -62,7 +62,10 @@ export function judgeStandby(machine: Machine, idle: Idle, now: At): Judgement {
   return { verdict: 'suspicious', linksBroken: (probing?.answeredRounds ?? 0) > 0, vacant: false };
 }
 
-/** A peer that does not hear us takes our silence for death: it may be granted the addresses while we see that nobody serves. */
+/**
+ * A peer that does not hear us takes our silence for death: it may be granted the addresses while
+ * we see that nobody serves.
+ */
 function withGrant(machine: Machine, judgement: Judgement, now: At): Judgement {
   if (judgement.verdict !== 'take' || !inForce(machine) || hearsUs(machine, now)) return judgement;
   const grant = usableGrant(machine, now);
@@ -71,11 +74,13 @@ function withGrant(machine: Machine, judgement: Judgement, now: At): Judgement {
 }
 
 /**
- * When silence may be acted on: a router that has just lost the addresses by its own stall waits longer. A peer whose heartbeats are lost
- * may be taking over in this moment, and answers once it has. And one that was asleep for so long that the peer may have found itself
- * alone listens as after a start: the addresses of a peer that is stalled by now live for longer than D, and its answers may be lost. So
- * does one that has seen no echo of the peer in calm weather, once ARP tells that somebody answers at the peer's MAC still: a kernel whose
- * addresses have yet to end, or a switch.
+ * When silence may be acted on: a router that has just lost the addresses by its own stall waits
+ * longer. A peer whose heartbeats are lost may be taking over in this moment, and answers once it
+ * has. And one that was asleep for so long that the peer may have found itself alone listens as
+ * after a start: the addresses of a peer that is stalled by now live for longer than D, and its
+ * answers may be lost. So does one that has seen no echo of the peer in calm weather, once ARP
+ * tells that somebody answers at the peer's MAC still: a kernel whose addresses have yet to end, or
+ * a switch.
  */
 function silenceAt(machine: Machine, idle: Idle): At {
   if (listensAnew(machine)) return after(machine.wokenAt as At, listenMs(machine));
@@ -83,7 +88,10 @@ function silenceAt(machine: Machine, idle: Idle): At {
   return idle.yields ? after(deadAt(machine), patienceMs(machine)) : deadAt(machine);
 }
 
-/** Somebody answers ARP at the peer's MAC, and no echo of it was seen in calm weather: a filter may hide a kernel that serves. */
+/**
+ * Somebody answers ARP at the peer's MAC, and no echo of it was seen in calm weather: a filter may
+ * hide a kernel that serves.
+ */
 function mayServeUnseen(machine: Machine, probing: Probing | undefined): boolean {
   return probing?.resolvedAt !== undefined && !seesKernel(machine);
 }
@@ -105,7 +113,8 @@ function judgeVacancy(machine: Machine, { probing, vacantSince, yields }: Idle, 
   // Ranks are about to change: the two may not agree yet who goes first.
   const unranked = machine.change !== undefined && machine.change.wanted.priority !== machine.settings.priority;
   const first = !yields && !unranked && (outranksPeer(machine) || peerYields(machine));
-  // Each has its time, so that the two do not claim at the same moment: who goes first and has missed it lets the other try.
+  // Each has its time, so that the two do not claim at the same moment: who goes first and has
+  // missed it lets the other try.
   const firstMs = firstTurn(machine.settings.intervalMs, deadMs(machine));
   const inTime = first && last?.role !== 'claiming' && waited < firstMs;
   const turns = first || yields || unranked ? 2 : 1;
@@ -119,15 +128,19 @@ function judgeVacancy(machine: Machine, { probing, vacantSince, yields }: Idle, 
   return take(machine, probing, now, `the peer is heard as ${last?.role ?? 'unknown'} and does not serve`);
 }
 
-/** It was started again while it had a term: its kernel may have kept the addresses for it, and it is about to say so. */
+/**
+ * It was started again while it had a term: its kernel may have kept the addresses for it, and it
+ * is about to say so.
+ */
 function resumes({ peer: { last, heldBefore } }: Machine): boolean {
   return last?.role === 'starting' && heldBefore;
 }
 
 /**
- * A peer that holds its term and does not serve has no vipd. Its lease ends by itself if it was armed when it served last: it had heard us,
- * ready, before it asked for that. Else its kernel may keep the addresses as for one that is alone, and only silence of probes, which may
- * be lost, says that it does not.
+ * A peer that holds its term and does not serve has no vipd. Its lease ends by itself if it was
+ * armed when it served last: it had heard us, ready, before it asked for that. Else its kernel may
+ * keep the addresses as for one that is alone, and only silence of probes, which may be lost, says
+ * that it does not.
  */
 function keptUntil(machine: Machine, vacantSince: At, probing: Probing | undefined): At {
   const { peer, readySince, settings } = machine;
@@ -158,8 +171,8 @@ function willIsNews({ peer, lastTerm }: Machine): boolean {
 }
 
 /**
- * A will that we have read late may be of a life that has been followed by another: then the addresses are probed first; after a long
- * sleep it says nothing any more.
+ * A will that we have read late may be of a life that has been followed by another: then the
+ * addresses are probed first; after a long sleep it says nothing any more.
  */
 function willIsFresh(machine: Machine, now: At): boolean {
   return machine.willReadAt !== undefined && between(machine.willReadAt, now) <= deadMs(machine);

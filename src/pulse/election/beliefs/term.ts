@@ -1,4 +1,5 @@
-// The router's own term of ownership: its role and epoch, the next epoch, and whether it serves by vipd's own word. Pure.
+// The router's own term of ownership: its role and epoch, the next epoch, and whether it serves by
+// vipd's own word. Pure.
 import type { Role } from '../../../feed/message.ts';
 import { type At, between } from '../../../units/duration.ts';
 import { compareEpochs, type Epoch, newerEpoch } from '../../../units/epoch.ts';
@@ -33,8 +34,9 @@ export function leaseIsOver(machine: Machine, now: At): boolean {
 }
 
 /**
- * Our epoch, raised in place when a router that does not serve knows a higher one. A peer that claims is about to serve: it may not hear
- * us, then its epoch must win, or both would serve for as long as it does not.
+ * Our epoch, raised in place when a router that does not serve knows a higher one. A peer that
+ * claims is about to serve: it may not hear us, then its epoch must win, or both would serve for as
+ * long as it does not.
  */
 export function raisedEpoch(machine: Machine, epoch: Epoch): Epoch {
   if (machine.peer.last?.role === 'claiming') return epoch;

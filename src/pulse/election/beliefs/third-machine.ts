@@ -1,5 +1,5 @@
-// A third machine that claims a virtual address, or answers for one: is it there, and does the policy
-// leave the addresses to it. Pure.
+// A third machine that claims a virtual address, or answers for one: is it there, and does the
+// policy leave the addresses to it. Pure.
 import { type At, between } from '../../../units/duration.ts';
 import { ANSWERER_NEWS_MS, CLAIMS_WITHIN_MS, STAND_DOWN_MS, TOLD_MS } from '../../timing.ts';
 import type { ForeignAnswer, ForeignClaim } from '../known.ts';
@@ -29,7 +29,8 @@ export function standsDown({ settings, foreign }: Machine, now: At): boolean {
 }
 
 /**
- * A third machine that answers for an address, without a claim; `news`: it has not been heard lately.
+ * A third machine that answers for an address, without a claim; `news`: it has not been heard
+ * lately.
  */
 export function afterAnswer(
   { answerer }: Machine,

@@ -1,4 +1,5 @@
-// When the witness has a say, and when an owner is cut off from it and from its peer. Functions of the machine and the time. Pure.
+// When the witness has a say, and when an owner is cut off from it and from its peer. Functions of
+// the machine and the time. Pure.
 import { type At, between } from '../../../units/duration.ts';
 import { compareEpochs, newerEpoch } from '../../../units/epoch.ts';
 import { grantLasts, oneFault, overdueAfter } from '../../timing.ts';
@@ -7,8 +8,9 @@ import type { Machine } from '../machine.ts';
 import { heardWithin, hearsUs } from './peer-heard.ts';
 
 /**
- * Whether a takeover needs the witness' grant: it was good here or at the peer when the peer fell silent, or is good now. A witness
- * that both had lost before has no say: then the rules without one apply.
+ * Whether a takeover needs the witness' grant: it was good here or at the peer when the peer fell
+ * silent, or is good now. A witness that both had lost before has no say: then the rules without
+ * one apply.
  */
 export function inForce({ settings, peer, witness }: Machine): boolean {
   if (!settings.witness) return false;
@@ -25,13 +27,19 @@ function departed({ peer: { last, closed } }: Machine): boolean {
   return last.role === 'stopping' || (last.serving && closed.counter > 0 && compareEpochs(last.epoch, closed) <= 0);
 }
 
-/** The witness has kept us the owner for so long after the peer fell silent that losing it now is another fault. */
+/**
+ * The witness has kept us the owner for so long after the peer fell silent that losing it now is
+ * another fault.
+ */
 function settledAlone({ peer, witness, settings }: Machine): boolean {
   if (peer.heardAt === undefined) return true;
   return witness.heldAt !== undefined && between(peer.heardAt, witness.heldAt) > oneFault(settings.witness?.leaseMs);
 }
 
-/** Somebody unheard might be granted the ownership: the lease must be armed although no peer is heard. */
+/**
+ * Somebody unheard might be granted the ownership: the lease must be armed although no peer is
+ * heard.
+ */
 export function unheardPeerMayTake(machine: Machine): boolean {
   return inForce(machine) && !departed(machine) && !settledAlone(machine);
 }

@@ -1,5 +1,5 @@
-// The owner: it serves, compares epochs with a peer that serves too, and looks whether the peer should
-// serve instead (voluntary-handover.ts). R1, R6 (docs/invariants.md). Pure.
+// The owner: it serves, compares epochs with a peer that serves too, and looks whether the peer
+// should serve instead (voluntary-handover.ts). R1, R6 (docs/invariants.md). Pure.
 import { between } from '../../../units/duration.ts';
 import { compareEpochs, formatEpoch } from '../../../units/epoch.ts';
 import { isServing } from '../beliefs/peer.ts';
@@ -19,14 +19,16 @@ export function tickActive(turn: Turn, state: State & { role: 'active' }): void 
 
 /** Two actives: the higher epoch wins, the loser drops at once, the winner announces again. */
 export function hearWhileActive(turn: Turn, state: State & { role: 'active' }, { back }: News): void {
-  // It may have served and announced meanwhile, and have let go at our first word: it says nothing of that.
+  // It may have served and announced meanwhile, and have let go at our first word: it says nothing
+  // of that.
   if (back) emit(turn, { type: 'announce' });
   const { peer, settings, conflictAnnouncedAt } = turn.machine;
   // Its word of itself may be what a handover waits for: not until our own next tick.
   if (!peer.last || !isServing(peer)) return considerHandover(turn, state);
   const epochs = { own: formatEpoch(state.epoch), peer: formatEpoch(peer.last.epoch) };
   if (compareEpochs(peer.last.epoch, state.epoch) > 0) {
-    // Awake again after its lease has ended, and vipd's word of that not read yet: there never were two.
+    // Awake again after its lease has ended, and vipd's word of that not read yet: there never were
+    // two.
     if (servingNow(turn.machine, turn.now)) report(turn, 'CONFLICT_LOST', epochs);
     else report(turn, 'LEASE_EXPIRED', { epoch: epochs.own });
     giveUp(turn, state.epoch, false);

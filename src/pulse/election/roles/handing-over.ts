@@ -1,6 +1,6 @@
-// A planned handover from the giver's side: flush, offer, let go once the peer serves, or take back. Make-before-break: the giver
-// keeps its addresses until it hears the taker serve; its lease, not renewed since the offer, bounds the overlap.
-// DESIGN.md invariant 8. Pure.
+// A planned handover from the giver's side: flush, offer, let go once the peer serves, or take
+// back. Make-before-break: the giver keeps its addresses until it hears the taker serve; its lease,
+// not renewed since the offer, bounds the overlap. DESIGN.md invariant 8. Pure.
 import { after, between, ms } from '../../../units/duration.ts';
 import { compareEpochs, type Epoch, formatEpoch } from '../../../units/epoch.ts';
 import { offerLasts } from '../../timing.ts';
@@ -49,8 +49,9 @@ export function startHandover(turn: Turn, why: string, { flush, coldToo }: Hando
 }
 
 /**
- * By vipd's own word the lease ends by itself unless it is renewed: only then does it bound the overlap. One that was alone until this
- * moment has yet to say so; it may be stopped just then, and its kernel would go on serving.
+ * By vipd's own word the lease ends by itself unless it is renewed: only then does it bound the
+ * overlap. One that was alone until this moment has yet to say so; it may be stopped just then, and
+ * its kernel would go on serving.
  */
 function leaseIsArmed({ machine: { lease } }: Turn): boolean {
   return lease.ackedArmed && lease.inFlight.every(({ armed }) => armed);
@@ -139,8 +140,9 @@ function letGo(turn: Turn, state: Giving, reason: string): void {
 }
 
 /**
- * What SIGTERM asks for, tried after every event until it is done: hand over first if someone can take; alone, leave the addresses
- * to their kernel lifetime. A handover that fails, or a lease that ends meanwhile, leads back here and to the exit.
+ * What SIGTERM asks for, tried after every event until it is done: hand over first if someone can
+ * take; alone, leave the addresses to their kernel lifetime. A handover that fails, or a lease that
+ * ends meanwhile, leads back here and to the exit.
  */
 export function stop(turn: Turn): void {
   const { state } = turn.machine;

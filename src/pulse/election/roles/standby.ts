@@ -18,7 +18,8 @@ import { hurryWitness, useGrant } from '../voices/witness-answers.ts';
 
 export function tickStandby(turn: Turn, state: Idle): void {
   const { machine, now } = turn;
-  // Only time in which we could have claimed counts: two routers whose rules come in together must not both have waited already.
+  // Only time in which we could have claimed counts: two routers whose rules come in together must
+  // not both have waited already.
   const may = whyNotClaim(machine, now) === undefined;
   const vacant = may && !isServing(machine.peer) && heardWithin(machine, deadMs(machine), now);
   const vacantSince = vacant ? (state.vacantSince ?? now) : undefined;

@@ -1,4 +1,5 @@
-// A router that has just started: it listens for the peer, and for what its kernel has kept. R2 (docs/invariants.md). Pure.
+// A router that has just started: it listens for the peer, and for what its kernel has kept. R2
+// (docs/invariants.md). Pure.
 import { between } from '../../../units/duration.ts';
 import { introducedAfter } from '../../timing.ts';
 import { deadMs, listenMs } from '../beliefs/deadlines.ts';
@@ -13,7 +14,8 @@ import type { Turn } from '../step-context.ts';
 
 export function tickStarting(turn: Turn, state: State & { role: 'starting' }): void {
   const { machine, now } = turn;
-  // Only vipd can tell what an earlier life has left in the kernel: until it has, nobody may be told that nobody serves here.
+  // Only vipd can tell what an earlier life has left in the kernel: until it has, nobody may be
+  // told that nobody serves here.
   if (machine.vipdLostAt !== undefined) return;
   const heard = heardWithin(machine, deadMs(machine), now);
   if (heard && isServing(machine.peer)) {

@@ -1,6 +1,7 @@
-// When an owner hands over by itself: a LAN of the addresses is lost here and not at the peer, the peer can hold more of them or is fitter, automatic failback.
-// Fitness ranks, it does not veto. Repeated changes wait longer each time, save for an escape from what is beyond doubt: what would be
-// waited for is known to be of no use to anybody. DESIGN.md invariant 10. Pure.
+// When an owner hands over by itself: a LAN of the addresses is lost here and not at the peer, the
+// peer can hold more of them or is fitter, automatic failback. Fitness ranks, it does not veto.
+// Repeated changes wait longer each time, save for an escape from what is beyond doubt: what would
+// be waited for is known to be of no use to anybody. DESIGN.md invariant 10. Pure.
 import { type At, between, ms } from '../../../units/duration.ts';
 import { COLD_PATIENCE_MS, FAILBACK_MS, HOLD_DOWN_MS, wishLasts, witnessedAfter } from '../../timing.ts';
 import { saidTimes } from '../beliefs/changing-times.ts';
@@ -26,7 +27,8 @@ export function considerHandover(turn: Turn, state: State & { role: 'active' }):
   const served = between(state.activeAt, now);
   const lost = lanLostHereOnly(machine, now);
   if (lost !== undefined) {
-    // A LAN that the peer has lost often is no refuge from a doubt; how often this router had to leave says nothing of it.
+    // A LAN that the peer has lost often is no refuge from a doubt; how often this router had to
+    // leave says nothing of it.
     const damped = lost.beyondDoubt ? 0 : holdDownMs(machine.peerLostAt, ms(0), now);
     if (served < Math.max(deadMs(machine), damped)) return;
     return move(turn, `${lost.what}, not at the peer`, { flush: false, coldToo: true });
@@ -38,7 +40,10 @@ export function considerHandover(turn: Turn, state: State & { role: 'active' }):
   fulfil(turn, wish);
 }
 
-/** In this order two routers are compared everywhere, so that none hands over to the other for one reason, and gets it back for another. */
+/**
+ * In this order two routers are compared everywhere, so that none hands over to the other for one
+ * reason, and gets it back for another.
+ */
 function wishOf(machine: Machine, now: At): Wish['why'] | undefined {
   const fitter = (machine.peer.last?.fitness ?? 0) - fitnessOf(machine, now);
   if (fitter >= 0 && peerHoldsMore(machine, now)) return 'more';
@@ -84,7 +89,9 @@ interface Lost {
   readonly beyondDoubt: boolean;
 }
 
-/** What a LAN of the addresses has lost here although it is alive at the peer; undefined: nothing. */
+/**
+ * What a LAN of the addresses has lost here although it is alive at the peer; undefined: nothing.
+ */
 function lanLostHereOnly(machine: Machine, now: At): Lost | undefined {
   const { last, heardAt } = machine.peer;
   if (!last || heardAt === undefined) return undefined;
@@ -102,12 +109,18 @@ function lanLostHereOnly(machine: Machine, now: At): Lost | undefined {
   return undefined;
 }
 
-/** Our servers failed long enough ago that the peer's word for its own comes from checks that began later. */
+/**
+ * Our servers failed long enough ago that the peer's word for its own comes from checks that began
+ * later.
+ */
 function peerJudgedSince({ serversLostAt, settings }: Machine, now: At): boolean {
   return serversLostAt === undefined || between(serversLostAt, now) >= settings.noticeMs;
 }
 
-/** Automatic failback: the peer ranks higher, is as fit as we are, and its tables hold what ours hold. */
+/**
+ * Automatic failback: the peer ranks higher, is as fit as we are, and its tables hold what ours
+ * hold.
+ */
 function wantsBack(machine: Machine, now: At): boolean {
   const { last } = machine.peer;
   if (!last || !machine.settings.autoFailback || whyPeerIsCold(machine) !== undefined) return false;

@@ -1,5 +1,5 @@
-// What a router makes of vipd's word on its own addresses: an owner that cannot speak lets go before the peer may take over and does not
-// defend; one that can speak again listens first. Pure.
+// What a router makes of vipd's word on its own addresses: an owner that cannot speak lets go
+// before the peer may take over and does not defend; one that can speak again listens first. Pure.
 import type { Fields } from '../../../log/event.ts';
 import type { Epoch } from '../../../units/epoch.ts';
 import type { FixedState, VipdMessage } from '../../../vip/protocol.ts';
@@ -88,7 +88,10 @@ export function hearBound(turn: Turn, { link, problem }: PulseEvent & { type: 'b
   if (first) listenAnew(turn);
 }
 
-/** It lets go by its own word before that lease ends; addresses that are back in time change nothing. */
+/**
+ * It lets go by its own word before that lease ends; addresses that are back in time change
+ * nothing.
+ */
 export function letGoWhenBare(turn: Turn): void {
   const { state } = turn.machine;
   if (state.role !== 'active' && state.role !== 'handing-over') return;
@@ -103,7 +106,10 @@ export function letGoMute(turn: Turn, epoch: Epoch): void {
   becomeStandby(turn, `${MUTE}: the peer may take over`, true);
 }
 
-/** Who cannot speak does not defend the addresses against the peer, or against who may be it. True: they are let go. */
+/**
+ * Who cannot speak does not defend the addresses against the peer, or against who may be it. True:
+ * they are let go.
+ */
 export function letGoToRival(turn: Turn, { index, mac }: { readonly index: number; readonly mac: string }): boolean {
   const { state } = turn.machine;
   const known = peerMac(turn.machine, index);

@@ -1,6 +1,6 @@
-// A virtual address that somebody else claims too: a third machine is defended against or stood down
-// for, by policy; with the peer, whose heartbeats are lost while its claims are heard, the lower
-// ranked lets go. DESIGN.md invariants 4 and 6. Pure.
+// A virtual address that somebody else claims too: a third machine is defended against or stood
+// down for, by policy; with the peer, whose heartbeats are lost while its claims are heard, the
+// lower ranked lets go. DESIGN.md invariants 4 and 6. Pure.
 import { between } from '../../../units/duration.ts';
 import type { VipdMessage } from '../../../vip/protocol.ts';
 import { deadMs, rivalDueAt, suspectAt } from '../beliefs/deadlines.ts';
@@ -15,8 +15,9 @@ import { letGoToRival } from './bare.ts';
 import { noteClaim, noteRival } from './unheard.ts';
 
 /**
- * Somebody else claims an address that we hold. A third machine: by policy. The peer, unheard: its claim is all we have of it, so the
- * rank decides, unless it is heard meanwhile; heard: the heartbeats' epochs do.
+ * Somebody else claims an address that we hold. A third machine: by policy. The peer, unheard: its
+ * claim is all we have of it, so the rank decides, unless it is heard meanwhile; heard: the
+ * heartbeats' epochs do.
  */
 export function hearConflict(turn: Turn, message: VipdMessage & { type: 'conflict' }): void {
   if (turn.machine.state.role !== 'active') noteClaim(turn, message);
@@ -36,9 +37,11 @@ export function hearConflict(turn: Turn, message: VipdMessage & { type: 'conflic
 }
 
 /**
- * In a handover both hold the addresses for a moment, and each hears the other announce them: planned, no conflict. vipd's word of that
- * can come after the peer's heartbeat has moved us on: whoever no longer serves, or not yet, has no conflict with the peer. Without the
- * peer's heartbeats there is no handover: two that claim at the same moment must not take each other's announcements for one.
+ * In a handover both hold the addresses for a moment, and each hears the other announce them:
+ * planned, no conflict. vipd's word of that can come after the peer's heartbeat has moved us on:
+ * whoever no longer serves, or not yet, has no conflict with the peer. Without the peer's
+ * heartbeats there is no handover: two that claim at the same moment must not take each other's
+ * announcements for one.
  */
 function inHandover(turn: Turn, { index, mac }: { readonly index: number; readonly mac: string }): boolean {
   const { state, settings } = turn.machine;
@@ -71,9 +74,10 @@ export function answeredByThird(turn: Turn, { index, mac }: { readonly index: nu
 }
 
 /**
- * Two owners of some age that do not hear each other: the lower rank does not let go at the first claim. Where LANs come back, a claim
- * arrives before the first heartbeat does; the peer may read our higher epoch in that moment and let go, too, and nobody would serve. And
- * if we hear a peer that does not hear us, we alone can end it, whatever the epochs.
+ * Two owners of some age that do not hear each other: the lower rank does not let go at the first
+ * claim. Where LANs come back, a claim arrives before the first heartbeat does; the peer may read
+ * our higher epoch in that moment and let go, too, and nobody would serve. And if we hear a peer
+ * that does not hear us, we alone can end it, whatever the epochs.
  */
 export function tickRival(turn: Turn, state: State & { role: 'active' }): void {
   const due = rivalDueAt(turn.machine);

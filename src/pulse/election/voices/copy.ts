@@ -1,6 +1,7 @@
-// A second machine that runs as this router: a copy of its disk, or both halves of a swap. It has the same name, key and addresses, so
-// neither the peer nor a client can tell the two apart, and each would hold the VIPs against the other. Whoever starts asks whether
-// another vipd has its own addresses; whoever comes later says nothing and claims nothing until that one has gone. Pure.
+// A second machine that runs as this router: a copy of its disk, or both halves of a swap. It has
+// the same name, key and addresses, so neither the peer nor a client can tell the two apart, and
+// each would hold the VIPs against the other. Whoever starts asks whether another vipd has its own
+// addresses; whoever comes later says nothing and claims nothing until that one has gone. Pure.
 import { after } from '../../../units/duration.ts';
 import type { VipdMessage } from '../../../vip/protocol.ts';
 import { askEvery, copyGoneAfter } from '../../timing.ts';

@@ -1,5 +1,5 @@
-// A datagram of the peer: what of it counts is noted, whatever this router's role; what follows from it
-// is the role's. R3, R6, R7 (docs/invariants.md). Pure.
+// A datagram of the peer: what of it counts is noted, whatever this router's role; what follows
+// from it is the role's. R3, R6, R7 (docs/invariants.md). Pure.
 import type { Role } from '../../../feed/message.ts';
 import { formatEpoch } from '../../../units/epoch.ts';
 import type { Heartbeat, Will } from '../../heartbeat.ts';
@@ -49,7 +49,10 @@ function noteWill(turn: Turn, will: Will): void {
   if (!turn.machine.unread) update(turn, { willReadAt: turn.now });
 }
 
-/** The peer's newest word, after the one before: a LAN or a unit that it has lost goes on its record. */
+/**
+ * The peer's newest word, after the one before: a LAN or a unit that it has lost goes on its
+ * record.
+ */
 function notePeerLosses(turn: Turn, before: Heartbeat | undefined): void {
   const { last } = turn.machine.peer;
   if (!before || !last) return;

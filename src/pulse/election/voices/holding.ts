@@ -1,5 +1,6 @@
-// What becomes of single addresses: vipd's word that one has no place here, was refused, or is in. An owner asks at once for what it can
-// hold now, within its term; one that can hold nothing lets go. Pure.
+// What becomes of single addresses: vipd's word that one has no place here, was refused, or is in.
+// An owner asks at once for what it can hold now, within its term; one that can hold nothing lets
+// go. Pure.
 import type { VipdMessage } from '../../../vip/protocol.ts';
 import { addressesToClaim, addressesToHold, refused, whyNotHeld, whyNothingToHold } from '../beliefs/holdable.ts';
 import { holdsBack } from '../beliefs/peer-may-take.ts';
@@ -42,7 +43,9 @@ export function noteClaimed(turn: Turn, claimed: readonly number[]): void {
   tellUnheld(turn);
 }
 
-/** A link or an own address has changed: what the kernel refused there before says nothing any more. */
+/**
+ * A link or an own address has changed: what the kernel refused there before says nothing any more.
+ */
 export function forgetRefusals(turn: Turn, about: (index: number) => boolean): void {
   const { addresses } = turn.machine;
   if (!addresses.some(({ refusal }, index) => refusal !== undefined && about(index))) return;

@@ -1,5 +1,5 @@
-// What a router concludes from hearing nothing: its LANs die and return, it is isolated; an owner that is cut off lets go before the
-// peer may take over. DESIGN.md invariants 4 and 5. Pure.
+// What a router concludes from hearing nothing: its LANs die and return, it is isolated; an owner
+// that is cut off lets go before the peer may take over. DESIGN.md invariants 4 and 5. Pure.
 import { goneAfter } from '../../timing.ts';
 import { isIsolated, whyCutOff } from '../beliefs/cut-off.ts';
 import { deadMs } from '../beliefs/deadlines.ts';
@@ -7,7 +7,10 @@ import { judgeLans } from '../beliefs/lan-health.ts';
 import { becomeStandby, giveUp } from '../moves.ts';
 import { report, setCondition, type Turn, update } from '../step-context.ts';
 
-/** An owner that hears neither peer nor anybody else, or neither peer nor witness, lets go before the peer may take over. */
+/**
+ * An owner that hears neither peer nor anybody else, or neither peer nor witness, lets go before
+ * the peer may take over.
+ */
 export function letGoWhenCutOff(turn: Turn): void {
   const { state } = turn.machine;
   if (state.role !== 'active' && state.role !== 'handing-over') return;

@@ -1,11 +1,12 @@
-// This process itself was late: what it knew of time says nothing any more. R3 (docs/invariants.md).
-// Pure.
+// This process itself was late: what it knew of time says nothing any more. R3
+// (docs/invariants.md). Pure.
 import { givenUpMs } from '../beliefs/deadlines.ts';
 import { setProbing } from '../moves.ts';
 import { report, type Turn, update } from '../step-context.ts';
 
 export function noteLateness(turn: Turn, byMs: number): void {
-  // What was queued while we slept has not been read yet: D counts anew, and unread acknowledgements are not vipd's fault.
+  // What was queued while we slept has not been read yet: D counts anew, and unread
+  // acknowledgements are not vipd's fault.
   const inFlight = turn.machine.lease.inFlight.map(renewal => ({ ...renewal, waitingSince: turn.now }));
   const { state } = turn.machine;
   // Silence told before the stall is old news, and so is for how long nobody served.

@@ -1,5 +1,5 @@
-// What people are told of the peer and the director: silence, links, configs that differ, cold tables.
-// Each is said once when it begins, and once when it ends. R12 (docs/invariants.md). Pure.
+// What people are told of the peer and the director: silence, links, configs that differ, cold
+// tables. Each is said once when it begins, and once when it ends. R12 (docs/invariants.md). Pure.
 import { between } from '../../../units/duration.ts';
 import { goneAfter, REPORT_STALE_MS } from '../../timing.ts';
 import { deadMs } from '../beliefs/deadlines.ts';
@@ -28,7 +28,8 @@ export function watchPeer(turn: Turn): void {
     peer: last?.configDigest ?? '',
     own: machine.configDigest,
   });
-  // It tells of a standby: an owner whose director is gone is not cold. What a silent peer last said is no news.
+  // It tells of a standby: an owner whose director is gone is not cold. What a silent peer last
+  // said is no news.
   if (heard && last !== undefined && (last.warm || !isServing(machine.peer)))
     setCondition(turn, 'peer-cold', !last.warm, last.warm ? 'PEER_WARM' : 'PEER_COLD', {});
   if (machine.reportedAt !== undefined) {

@@ -11,7 +11,10 @@ import { noteAnswer } from './unheard.ts';
 /** Replies to rounds this much older still count against the round under way. */
 const LATE_ROUNDS = 8;
 
-/** An answer counts when it comes from the peer; before the peer's MAC is known, from anybody. A third MAC is a conflict. */
+/**
+ * An answer counts when it comes from the peer; before the peer's MAC is known, from anybody. A
+ * third MAC is a conflict.
+ */
 export function hearReply(turn: Turn, message: VipdMessage & { type: 'reply' }): void {
   const byPeer = message.mac === peerMac(turn.machine, message.index);
   if (byPeer && message.via !== 'arp') {

@@ -1,4 +1,5 @@
-// Which of vipd's words is whose. Exhaustive: a new word does not compile until somebody hears it. Pure.
+// Which of vipd's words is whose. Exhaustive: a new word does not compile until somebody hears it.
+// Pure.
 import type { VipdMessage } from '../../../vip/protocol.ts';
 import { report, type Turn, update } from '../step-context.ts';
 import { hearFixed } from './bare.ts';

@@ -1,5 +1,5 @@
-// What can be served is served: claims and renewals ask for the units that this router can hold, the peer is told how many, and the
-// owner hands over to one that can hold more.
+// What can be served is served: claims and renewals ask for the units that this router can hold,
+// the peer is told how many, and the owner hands over to one that can hold more.
 import test from 'ava';
 import { addressesToHold, whyNotHeld } from '../../../../src/pulse/election/beliefs/holdable.ts';
 import type { Machine, Settings } from '../../../../src/pulse/election/machine.ts';

@@ -1,5 +1,6 @@
-// A router's own addresses in the election: who cannot speak lets go in time, defends nothing and claims nothing; what went with its
-// carrier is silence, no fault of its own; claims that fail are tried again at a slower and slower pace.
+// A router's own addresses in the election: who cannot speak lets go in time, defends nothing and
+// claims nothing; what went with its carrier is silence, no fault of its own; claims that fail are
+// tried again at a slower and slower pace.
 import test from 'ava';
 import type { FixedSettings, Settings } from '../../../../src/pulse/election/machine.ts';
 import { heartbeatFor } from '../../../../src/pulse/own-heartbeat.ts';
@@ -17,7 +18,10 @@ const fixed = (address: string, lan: number, more: Partial<FixedSettings>): Fixe
   ...more,
 });
 
-/** Links on the clients' LAN and the cross link; the clients' LAN has virtual addresses of both families. */
+/**
+ * Links on the clients' LAN and the cross link; the clients' LAN has virtual addresses of both
+ * families.
+ */
 const FIXED: Settings['fixed'] = [
   fixed('192.0.2.2', 0, { link: 0, serves: true }),
   fixed('2001:db8:1::2', 0, { family: 6, serves: true }),
@@ -60,7 +64,8 @@ test('an owner without an address on any heartbeat link lets go before the peer 
   t.is(driver.role, 'standby', driver.reason);
   t.true(driver.events.includes('CUT_OFF'));
   const last = (...types: string[]) => driver.effects.findLast(({ effect }) => types.includes(effect.type))?.at ?? 0;
-  // The peer has heard it with its last renewal; not renewed since, the lease ends before D, even if this process stands still.
+  // The peer has heard it with its last renewal; not renewed since, the lease ends before D, even
+  // if this process stands still.
   t.true(last('renew') <= from, 'it renews no more');
   t.true(last('give-up') - last('renew') < SETTINGS.leaseMs, `${last('give-up') - last('renew')} ms`);
 });

@@ -1,4 +1,5 @@
-// The probe itself: a standby tries it in calm weather, says when it sees nothing of a peer that serves, and takes over all the same.
+// The probe itself: a standby tries it in calm weather, says when it sees nothing of a peer that
+// serves, and takes over all the same.
 import test from 'ava';
 import { Driver, PEER_MAC } from '../driver.ts';
 

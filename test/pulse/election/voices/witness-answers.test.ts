@@ -1,4 +1,5 @@
-// The witness in the election, told as behaviour: what it may move, and that its loss alone moves nothing.
+// The witness in the election, told as behaviour: what it may move, and that its loss alone moves
+// nothing.
 import test from 'ava';
 import { ms } from '../../../../src/units/duration.ts';
 import type { WitnessAnswer, WitnessAsk } from '../../../../src/witness/witness.ts';

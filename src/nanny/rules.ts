@@ -1,5 +1,5 @@
 // What a check demands of a server's replies: the address and port it announces, how a transfer begins and ends. Marks mode
-// (docs/ARCHITECTURE.md): clients are told the VIP in PASV, and a port that the firewall marks. Pure.
+// (docs/internals/director.md): clients are told the VIP in PASV, and a port that the firewall marks. Pure.
 import type { ServiceConfig } from '../config/schema.ts';
 import { type Address, familyOf } from '../units/address.ts';
 import type { Ms } from '../units/duration.ts';

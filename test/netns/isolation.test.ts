@@ -1,5 +1,5 @@
 // What a pair makes of LANs that are cut, lose packets one way, or have strangers on them that answer: two real pulses in network
-// namespaces, the fault injected for real. Needs root and `scripts/setup`. What the rules are: docs/ARCHITECTURE.md "Surroundings".
+// namespaces, the fault injected for real. Needs root and `scripts/setup`. What the rules are: docs/internals/lans-and-isolation.md.
 import { setTimeout as sleep } from 'node:timers/promises';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import {

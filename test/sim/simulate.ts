@@ -12,7 +12,7 @@ const USAGE = `usage: scripts/simulate [--seeds N] [--from SEED] [--workers N] [
        scripts/simulate --seed SEED [--json]
 
 Runs the shipped election of two routers through schedules of faults on a virtual clock and checks what must always hold
-(docs/ARCHITECTURE.md, "Simulation"). A schedule is made from its seed alone.
+(docs/internals/simulation.md). A schedule is made from its seed alone.
 
   --seeds N      how many schedules (default 100000)
   --from SEED    the first seed (default 1)

@@ -1,5 +1,5 @@
 // The kernel settings that the data plane stands on, each with its reason: which must be set, which are only looked at. Pure.
-// Source: Documentation/networking/ipvs-sysctl.rst, nf_conntrack-sysctl.rst; shared/LAB.md for what was proven.
+// Source: Documentation/networking/ipvs-sysctl.rst, nf_conntrack-sysctl.rst; what was proven is in test/lab.
 import type { Config } from '../config/schema.ts';
 import { familyOf } from '../units/address.ts';
 

@@ -1,6 +1,6 @@
 // The nftables rules of the marks mode: marks for IPVS, source NAT for active mode, the guard that keeps FTP packets without state
 // silent, and one that keeps local users out of the sync. One table of our own, replaced as a whole in one transaction. Pure: config and node in, text out.
-// Source: shared/LAB.md "Guard" (hooks and priorities), nft(8). IPVS takes packets at input priority 98 and 99.
+// Source: nft(8); docs/internals/director.md has hooks and priorities. IPVS takes packets at input priority 98 and 99.
 import { interfaceOf } from '../config/node.ts';
 import type { Config, LanConfig, ServiceConfig } from '../config/schema.ts';
 import { EVENT_PORT, INJECTION_PORT, SYNC_GROUP } from '../sync/daemon-plan.ts';

@@ -26,10 +26,6 @@ export function eventReference(events: Readonly<Record<string, EventEntry>>): st
     '',
     ...meanings(SYNC_COUNTERS),
     '',
-    '# Counters of the sync',
-    '',
-    ...Object.entries(SYNC_COUNTERS).map(([name, meaning]) => `- \`${name}\`: ${meaning}`),
-    '',
   ].join('\n');
 }
 

@@ -1,5 +1,5 @@
 // The witness' rules: one record of who owns the pair's addresses, in which epoch and until when, and what each verb does to it. The
-// script in Redis (script.ts) does exactly this; the simulator runs it as it is. Pure; source: DESIGN.md 5, 6 and 13.
+// script in Redis (script.ts) does exactly this; the simulator runs it as it is. Pure; source: R5, R6, R13 (docs/invariants.md).
 import type { At } from '../units/duration.ts';
 import { compareEpochs, type Epoch } from '../units/epoch.ts';
 

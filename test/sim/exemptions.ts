@@ -1,4 +1,4 @@
-// When both routers may answer a client all the same, and for how long: each case with its number in DESIGN.md. Judged from what
+// When both routers may answer a client all the same, and for how long: each case with its rule (docs/invariants.md). Judged from what
 // the simulated world really did to packets and machines, never from what a router believes.
 
 import type { Machine } from '../../src/pulse/election/machine.ts';
@@ -14,10 +14,10 @@ const PROBE_WINDOW_MS_MAX = 25;
 
 export interface Exemption {
   readonly rule:
-    | 'planned handover (DESIGN.md 8)'
-    | 'full partition without a witness (DESIGN.md 5)'
-    | 'no packet lease: kernel lifetimes are whole seconds (DESIGN.md 13)'
-    | 'hypervisor pause (DESIGN.md 13)'
+    | 'planned handover (R8)'
+    | 'full partition without a witness (R5)'
+    | 'no packet lease: kernel lifetimes are whole seconds (R13)'
+    | 'hypervisor pause (R13)'
     | 'two claims within the flight of a packet';
   readonly limitMs: number;
   /** The limit counts from the start of the overlap, or from when the cause has ended. */
@@ -152,18 +152,18 @@ export class Evidence {
     });
     if (claim && this.#partitioned(claim, older)) {
       const limitMs = keptMs + 2 * longest.deadMs;
-      const rule = 'full partition without a witness (DESIGN.md 5)';
+      const rule = 'full partition without a witness (R5)';
       return { rule, limitMs, from: 'end-of-cause' };
     }
     if (claim && this.#offered(claim, older))
-      return bounded('planned handover (DESIGN.md 8)', longest.leaseMs + older.removalMs + SLACK_MS);
-    if (now - pauseEndedAt() <= keptMs) return bounded('hypervisor pause (DESIGN.md 13)', keptMs);
+      return bounded('planned handover (R8)', longest.leaseMs + older.removalMs + SLACK_MS);
+    if (now - pauseEndedAt() <= keptMs) return bounded('hypervisor pause (R13)', keptMs);
     const { flightMs } = this.#world;
     // Rank and patience keep them apart, unless something has upset both.
     if (claim && this.#world.faultsBegan && this.#apartMs(claim, older) <= flightMs)
       return bounded('two claims within the flight of a packet', 3 * flightMs + SLACK_MS);
     if (claim?.probesEaten && !older.kernel.gated)
-      return bounded('no packet lease: kernel lifetimes are whole seconds (DESIGN.md 13)', keptMs);
+      return bounded('no packet lease: kernel lifetimes are whole seconds (R13)', keptMs);
     return undefined;
   }
 

@@ -1,5 +1,5 @@
 // What the kernel of a router does for the virtual addresses whatever becomes of the processes: addresses with lifetimes, and the
-// packet lease at ingress (DESIGN.md "Packet lease").
+// packet lease at ingress (docs/internals/packet-lease.md).
 import { Alarm, type HostClock, NEVER } from './timeline.ts';
 
 export class KernelModel {

@@ -1,4 +1,4 @@
-// What must always hold (DESIGN.md), checked after every step on the packet path: who could answer a client, not what a machine
+// What must always hold (docs/invariants.md), checked after every step on the packet path: who could answer a client, not what a machine
 // believes. The first breach of a schedule is kept. What is allowed all the same is in exemptions.ts.
 
 import { saidTimes } from '../../src/pulse/election/beliefs/changing-times.ts';
@@ -60,7 +60,7 @@ interface Terms {
   lastBoot: string | undefined;
 }
 
-/** No packet lease, and no vipd that could remove the addresses: the kernel's lifetimes end it (DESIGN.md 13). */
+/** No packet lease, and no vipd that could remove the addresses: the kernel's lifetimes end it (R13). */
 function leftToLifetimes({ kernel, vipd }: Router): boolean {
   return kernel.held && !kernel.gated && (!vipd?.alive || vipd.stopped || vipd.phase !== 'holding');
 }
@@ -165,7 +165,7 @@ export class Monitor {
 
   /** Counted once in a schedule: it goes on for many steps. */
   #allowsLifetimes(): void {
-    const rule = 'served beyond the lease: no packet lease and no vipd that runs (DESIGN.md 13)';
+    const rule = 'served beyond the lease: no packet lease and no vipd that runs (R13)';
     if (!this.exemptions.includes(rule)) this.exemptions.push(rule);
   }
 
@@ -223,7 +223,7 @@ export class Monitor {
     terms.lastBoot = router.pulse?.machine.settings.bootId;
   }
 
-  /** DESIGN.md 1 and 3: silence is counted for the peer's lease at least, however short our own D is. */
+  /** R1, R3: silence is counted for the peer's lease at least, however short our own D is. */
   #claims(router: Router, { epoch, at }: LeaseCommand, machine: Machine): void {
     this.evidence.claims(router, epoch, machine);
     const { state } = machine;
@@ -251,7 +251,7 @@ export class Monitor {
     return runs && lastBoot === router.pulse?.machine.settings.bootId ? lastLeaseMs : 0;
   }
 
-  /** DESIGN.md 1: what is served while somebody could take over is served for L from the request at most, whatever stalls. */
+  /** R1: what is served while somebody could take over is served for L from the request at most, whatever stalls. */
   #lookAtLease(router: Router): void {
     const { clock, kernel, runState, removalMs } = router;
     if (runState.mode !== 'armed' || !kernel.serves()) return;
@@ -270,7 +270,7 @@ export class Monitor {
     this.#world.say(router.name, () => 'announces');
   }
 
-  /** DESIGN.md 1: "active" only if vipd acknowledged a renewal within L. `message.sentAtUs` is when that was judged. */
+  /** R1: "active" only if vipd acknowledged a renewal within L. `message.sentAtUs` is when that was judged. */
   heartbeatSent(router: Router, message: Heartbeat): void {
     if (message.offer) this.evidence.offered(router, message);
     if (!message.serving) return;

@@ -63,7 +63,7 @@ test('every fault of its own numbers is in at least three of a hundred schedules
     t.true(count(type) >= 0.03 * SEEDS.length, `${type}: ${count(type)}`);
 });
 
-test.serial('overlaps that no rule foresees in DESIGN.md are rare: two claims within the flight of a packet', t => {
+test.serial('overlaps that no rule foresees are rare: two claims within the flight of a packet', t => {
   const tally = runs(500_000, 1_000);
   t.true((tally.rules['two claims within the flight of a packet'] ?? 0) <= 2, tally.text(1));
 });

@@ -1,4 +1,4 @@
-// What may follow from each fault of the soak, by DESIGN.md "What must always hold": how often the role may move, how long a client may
+// What may follow from each fault of the soak, by the rules (docs/invariants.md): how often the role may move, how long a client may
 // wait, which alarms are right. Anything else is a finding. Pure.
 import type { Fault, Leg } from './schedule.ts';
 

@@ -1,4 +1,4 @@
-// Rules about services and real servers: VIPs, marks, ports, server addresses. Pure; sources: DESIGN.md, "Data plane for FTP",
+// Rules about services and real servers: VIPs, marks, ports, server addresses. Pure; sources: docs/internals/director.md,
 // and the kernel's default net.ipv4.ip_local_port_range.
 import { type Address, addressOf, contains, familyOf, prefixOf } from '../../units/address.ts';
 import { formatDuration } from '../../units/duration.ts';

@@ -1,4 +1,4 @@
-// Rules about the witness: its lease outlives the heartbeat's, and it stands on neither router. Pure; source: DESIGN.md 5 and 13.
+// Rules about the witness: its lease outlives the heartbeat's, and it stands on neither router. Pure; source: R5, R13 (docs/invariants.md).
 import { addressOf, parseAddress } from '../../units/address.ts';
 import { formatDuration, type Ms, ms } from '../../units/duration.ts';
 import { ownAddresses } from '../node.ts';

@@ -1,6 +1,6 @@
 // The code's own rules, checked: imports point one way, the two daemons share one file, and files that only decide touch no clock,
-// socket, disk, process or log.
-import { readdirSync, readFileSync } from 'node:fs';
+// socket, disk, process or log. And the documentation's: what a page, a comment or a message names is there.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
@@ -266,4 +266,129 @@ test('package versions are pinned exactly, and the lock file names no host', t =
     t.regex(version, /^\d+\.\d+\.\d+$/, name);
   }
   t.notRegex(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'), /"resolved"/);
+});
+
+interface Page {
+  /** Path below the root. */
+  readonly path: string;
+  /** Without blocks of code, whose lines are no headings and no links. */
+  readonly text: string;
+  readonly headings: readonly string[];
+}
+
+/** CHANGELOG tells the past: it names what is gone, and versions may say the same. */
+const HISTORY = 'CHANGELOG.md';
+
+function pages(): Page[] {
+  const inDocs = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' }).map(path => `docs/${path}`);
+  return [...readdirSync(ROOT), ...inDocs]
+    .filter(path => path.endsWith('.md'))
+    .map(path => {
+      const text = readFileSync(join(ROOT, path), 'utf8').replace(/^```.*?^```$/gms, '');
+      return { path, text, headings: [...text.matchAll(/^#+ (.*)$/gm)].map(match => match[1] as string) };
+    });
+}
+
+const PAGES = pages();
+
+/** The anchor that GitHub gives to a heading. */
+function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+    .replaceAll(/\s/g, '-');
+}
+
+/** Links of a page, as they are written; those to other hosts aside. */
+function linksOf({ text }: Page): string[] {
+  const prose = text.replace(/`[^`]*`/g, '');
+  return [...prose.matchAll(/\]\(([^()\s]+)\)/g)]
+    .map(match => match[1] as string)
+    .filter(link => !/^[a-z]+:/.test(link));
+}
+
+/** Where a link leads: a path below the root, and the anchor there ('' for none). */
+function targetOf(page: Page, link: string): { readonly path: string; readonly anchor: string } {
+  const [path = '', anchor = ''] = link.split('#');
+  return { path: path === '' ? page.path : normalize(join(dirname(page.path), path)), anchor };
+}
+
+test('every link in the documentation leads somewhere', t => {
+  const wrong = PAGES.flatMap(page =>
+    linksOf(page).flatMap(link => {
+      const { path, anchor } = targetOf(page, link);
+      const found = PAGES.find(other => other.path === path);
+      const there =
+        anchor === '' ? existsSync(join(ROOT, path)) : found?.headings.some(heading => anchorOf(heading) === anchor);
+      return there ? [] : [`${page.path}: ${link}`];
+    }),
+  );
+  t.deepEqual(wrong, []);
+  t.true(PAGES.flatMap(linksOf).length > 100);
+});
+
+test('no page has a heading twice', t => {
+  const wrong = PAGES.filter(({ path }) => path !== HISTORY).flatMap(({ path, headings }) =>
+    headings.filter((heading, index) => headings.indexOf(heading) !== index).map(heading => `${path}: ${heading}`),
+  );
+  t.deepEqual(wrong, []);
+});
+
+/** Files that people read as text, with their paths below the root. */
+function textFiles(): { readonly path: string; readonly text: string }[] {
+  return ['src', 'test', 'scripts', 'conf', 'systemd']
+    .flatMap(top =>
+      readdirSync(join(ROOT, top), { recursive: true, withFileTypes: true })
+        .filter(entry => entry.isFile())
+        .map(entry => relative(ROOT, join(entry.parentPath, entry.name))),
+    )
+    .map(path => ({ path, text: readFileSync(join(ROOT, path), 'utf8') }));
+}
+
+test('every rule and every page that the code names is there', t => {
+  const rules = new Set(
+    PAGES.find(({ path }) => path === 'docs/invariants.md')?.headings.flatMap(heading => /^R\d+/.exec(heading) ?? []),
+  );
+  t.is(rules.size, 13);
+  // A path that climbs out of dist/ is meant from the root.
+  const isThere = (name: string, from: string) =>
+    ['', 'docs', 'docs/reference', dirname(from)].some(at =>
+      existsSync(join(ROOT, at, name.replace(/^(\.\.\/)+/, ''))),
+    );
+  const wrong = [...textFiles(), ...PAGES.filter(({ path }) => path !== HISTORY)].flatMap(({ path, text }) => [
+    ...[...text.matchAll(/\bR\d+\b/g)].filter(([rule]) => !rules.has(rule)).map(([rule]) => `${path}: ${rule}`),
+    ...[...text.matchAll(/(?<![\w./@}-])[\w./-]*\w\.(?:md|schema\.json)\b/g)]
+      .filter(([name]) => !isThere(name, path))
+      .map(([name]) => `${path}: ${name}`),
+  ]);
+  t.deepEqual(wrong, []);
+});
+
+test('every file that a page names is there', t => {
+  const named = /(?<![\w./-])(?:src|test|scripts|conf|systemd)\/[\w./-]*\w(?![\w*…-])/g;
+  const wrong = PAGES.filter(({ path }) => path !== HISTORY).flatMap(({ path, text }) =>
+    [...text.matchAll(named)].filter(([name]) => !existsSync(join(ROOT, name))).map(([name]) => `${path}: ${name}`),
+  );
+  t.deepEqual(wrong, []);
+});
+
+/** From a heading to the next one that is not below it. */
+function sectionOf({ text }: Page, anchor: string): string {
+  const parts = text.split(/^(?=#+ )/m);
+  const start = parts.findIndex(part => anchorOf(/^#+ (.*)$/m.exec(part)?.[1] ?? '') === anchor);
+  const depth = (part: string) => /^#*/.exec(part)?.[0].length ?? 0;
+  const rest = parts.slice(start + 1);
+  const end = rest.findIndex(part => depth(part) <= depth(parts[start] as string));
+  return [parts[start], ...rest.slice(0, end < 0 ? undefined : end)].join('');
+}
+
+test('each question of a newcomer is answered beside a file or a test that shows it', t => {
+  const list = PAGES.find(({ path }) => path === 'docs/internals/README.md') as Page;
+  const questions = [...list.text.matchAll(/^\d+\. \[[^\]]+\]\(([^)]+)\)$/gm)].map(match => match[1] as string);
+  t.true(questions.length >= 10);
+  for (const link of questions) {
+    const { path, anchor } = targetOf(list, link);
+    const page = PAGES.find(other => other.path === path);
+    t.regex(page ? sectionOf(page, anchor) : '', /\b(src|test|scripts)\/\w/, link);
+  }
 });

@@ -8,10 +8,10 @@ import { statusJsonSchema } from '../status/json-schema.ts';
 /** Path in the repository → text. */
 export function generatedPages(): Readonly<Record<string, string>> {
   return {
-    'docs/config.schema.json': json(configJsonSchema()),
-    'docs/CONFIG.md': configReference(),
-    'docs/status.schema.json': json(statusJsonSchema()),
-    'docs/EVENTS.md': eventReference(EVENTS),
+    'docs/reference/config.schema.json': json(configJsonSchema()),
+    'docs/reference/CONFIG.md': configReference(),
+    'docs/reference/status.schema.json': json(statusJsonSchema()),
+    'docs/reference/EVENTS.md': eventReference(EVENTS),
   };
 }
 

@@ -97,7 +97,7 @@ function fileCommands(program: Command, terminal: Terminal, end: End): void {
 function readCommands(program: Command, terminal: Terminal, end: End): void {
   socketCommand(program, 'status')
     .description('show both routers, links, VIPs, services and servers')
-    .option('--json', 'as JSON (docs/status.schema.json)')
+    .option('--json', 'as JSON (docs/reference/status.schema.json)')
     .option('--watch', 'again every second, until Ctrl-C')
     .action(async (options: { runDir: string; json?: boolean; watch?: boolean }) =>
       end(await status(terminal, options)),

@@ -6,7 +6,7 @@ import { configSchema } from './schema.ts';
 /** One node of a JSON Schema document (draft 2020-12). */
 export type JsonSchema = z.core.JSONSchema.BaseSchema;
 
-/** docs/config.schema.json: what a config file may hold, with defaults and bounds. */
+/** docs/reference/config.schema.json: what a config file may hold, with defaults and bounds. */
 export function configJsonSchema(): JsonSchema {
   return z.toJSONSchema(configSchema, {
     io: 'input',

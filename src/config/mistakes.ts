@@ -140,7 +140,7 @@ function expected(type: string, about: string): string {
 /** What the field holds, as it reads after "write": its description with a small first letter. */
 function description(schema: JsonSchema, path: Path): string {
   const [field] = fieldsAt(schema, path);
-  const text = field?.description ?? 'what docs/CONFIG.md says';
+  const text = field?.description ?? 'what docs/reference/CONFIG.md says';
   return /^[A-Z][a-z ]/.test(text) ? text.charAt(0).toLowerCase() + text.slice(1) : text;
 }
 

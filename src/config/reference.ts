@@ -1,4 +1,4 @@
-// docs/CONFIG.md from the schema: every field with its type, default, bounds and sentence. Pure; written by scripts/docs.
+// docs/reference/CONFIG.md from the schema: every field with its type, default, bounds and sentence. Pure; written by scripts/docs.
 import { alternatives, configJsonSchema, type JsonSchema } from './json-schema.ts';
 
 interface Row {

@@ -1,5 +1,5 @@
 // The one source of the config: its types, defaults, bounds and documentation. `tandem check`, the daemons and
-// docs/config.schema.json all come from here; rules that need more than one field are in rules.ts. Pure.
+// docs/reference/config.schema.json all come from here; rules that need more than one field are in rules.ts. Pure.
 import { z } from 'zod';
 import { type Address, type Cidr, parseAddress, parseCidr } from '../units/address.ts';
 import { DURATION_SYNTAX, formatDuration, type Ms, ms, parseDuration } from '../units/duration.ts';

@@ -176,7 +176,7 @@ export const snapshotSchema = z.object({
     .default(null),
   /** Newest last, at most 32. */
   decisions: z.array(decisionSchema),
-  /** Counters by name, each explained in docs/EVENTS.md: heartbeats sent, received, refused by reason, late loops… */
+  /** Counters by name, each explained in docs/reference/EVENTS.md: heartbeats sent, received, refused by reason, late loops… */
   counters: z.record(z.string(), z.int()),
 });
 export type Snapshot = z.output<typeof snapshotSchema>;

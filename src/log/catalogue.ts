@@ -1,4 +1,4 @@
-// Every event that Tandem logs: stable code, severity, sentence, fields, remedy. docs/EVENTS.md is generated from it
+// Every event that Tandem logs: stable code, severity, sentence, fields, remedy. docs/reference/EVENTS.md is generated from it
 // (scripts/docs). Codes never change their meaning; alerts are built on them. Pure.
 import { CONFIG_EVENTS } from './events/config.ts';
 import { DIRECTOR_EVENTS } from './events/director.ts';

@@ -1,4 +1,4 @@
-// The counters that pulse and the sync publish (feed, status, metrics), each with its meaning. docs/EVENTS.md is generated from it. Pure.
+// The counters that pulse and the sync publish (feed, status, metrics), each with its meaning. docs/reference/EVENTS.md is generated from it. Pure.
 
 export const PULSE_COUNTERS = {
   sent: 'heartbeats sent, once for all links',

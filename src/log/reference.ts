@@ -1,4 +1,4 @@
-// docs/EVENTS.md from the event catalogue. Pure; written by scripts/docs.
+// docs/reference/EVENTS.md from the event catalogue. Pure; written by scripts/docs.
 import { PULSE_COUNTERS, SYNC_COUNTERS } from './counters.ts';
 import { type EventEntry, SEVERITIES } from './event.ts';
 

@@ -1,4 +1,4 @@
-// docs/status.schema.json: the published schema of GET /status. Pure; written by scripts/docs.
+// docs/reference/status.schema.json: the published schema of GET /status. Pure; written by scripts/docs.
 import { z } from 'zod';
 import { statusReportSchema } from './report.ts';
 

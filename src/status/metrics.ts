@@ -204,7 +204,10 @@ function counterFamilies(counters: Readonly<Record<string, number>>, part: 'puls
     const metric = counterName(name, part);
     // Two spellings of one name would make the exposition invalid; the first one stands.
     if (value >= 0 && !families.has(metric)) {
-      families.set(metric, counter(metric, `Counter ${name} of ${part}, explained in docs/EVENTS.md`, [sample(value)]));
+      families.set(
+        metric,
+        counter(metric, `Counter ${name} of ${part}, explained in docs/reference/EVENTS.md`, [sample(value)]),
+      );
     }
   }
   return [...families.values()];

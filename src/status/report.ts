@@ -1,5 +1,5 @@
 // The status report: what GET /status answers, and what the CLI and the metrics are made from. Pure; the JSON Schema in
-// docs/status.schema.json is generated from it.
+// docs/reference/status.schema.json is generated from it.
 import { z } from 'zod';
 import { snapshotSchema } from '../feed/message.ts';
 import { syncReportSchema } from './sync.ts';

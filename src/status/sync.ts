@@ -30,7 +30,7 @@ export const syncReportSchema = z.object({
   /** Age of the oldest entry that the peer has not acknowledged (source), or of the source's last word (sink), in milliseconds. */
   lagMs: z.number(),
   unacknowledged: z.int(),
-  /** Since the director's start, by name; each is in docs/EVENTS.md. */
+  /** Since the director's start, by name; each is in docs/reference/EVENTS.md. */
   counters: z.record(z.string(), z.number()),
   /** The last full resync, or the one under way; null before the first. */
   resync: z

@@ -16,7 +16,7 @@ test('a page that is missing counts as out of date', t => {
 });
 
 test('every field of the config has a description, and the reference tells each', t => {
-  const page = generatedPages()['docs/CONFIG.md'] ?? '';
+  const page = generatedPages()['docs/reference/CONFIG.md'] ?? '';
   const fields = leaves(configJsonSchema(), '');
   t.true(fields.length > 40);
   for (const { path, node } of fields) {
@@ -26,7 +26,7 @@ test('every field of the config has a description, and the reference tells each'
 });
 
 test('the reference tells the bounds and defaults of the schema', t => {
-  const page = generatedPages()['docs/CONFIG.md'] ?? '';
+  const page = generatedPages()['docs/reference/CONFIG.md'] ?? '';
   const row = (field: string) => page.split('\n').find(line => line.startsWith(`| \`${field}\` |`));
   t.is(
     row('heartbeat.dead'),
@@ -46,7 +46,7 @@ test('the schema is found by path, through names, lists and alternatives', t => 
 });
 
 test('every event is on the events page with its severity and fields', t => {
-  const page = readFileSync('docs/EVENTS.md', 'utf8');
+  const page = readFileSync('docs/reference/EVENTS.md', 'utf8');
   for (const [code, event] of Object.entries(EVENTS)) {
     t.true(page.includes(`\n## ${code}\n\n${event.severity}: ${event.says}\n`), code);
     for (const field of Object.keys(event.fields)) t.true(page.includes(`- \`${field}\`:`), `${code}.${field}`);

@@ -50,7 +50,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   nanny: ['units', 'config', 'log'],
   ipvs: ['units', 'config', 'command'],
   firewall: ['units', 'config', 'command', 'sync'],
-  sync: ['units', 'config', 'log', 'feed', 'nanny', 'ipvs', 'command', 'redis', 'schedule'],
+  sync: ['units', 'config', 'log', 'feed', 'nanny', 'ipvs', 'command', 'redis', 'schedule', 'status'],
   status: ['units', 'config', 'feed', 'log', 'socket', 'nanny'],
   director: [
     'units',

@@ -1,7 +1,7 @@
 // What people see of the sync: the lines in `tandem status`, and the whole of it in `tandem sync`. Pure.
 import { SYNC_COUNTERS } from '../log/counters.ts';
 import type { StatusReport } from '../status/report.ts';
-import { resyncProgress, type SyncReport } from '../status/sync.ts';
+import { resyncProgress, type SyncStatus } from '../status/sync-status.ts';
 import { age, columns, milliseconds, type Paint, painter, printable, since } from './words.ts';
 
 const SENTENCE_LENGTH_MAX = 300;
@@ -24,7 +24,7 @@ export function syncLines(report: StatusReport, paint: Paint, now: number): stri
 }
 
 /** "12 %" of a resync under way; undefined when none runs. For people who wait. */
-export function resyncPercent(sync: SyncReport): string | undefined {
+export function resyncPercent(sync: SyncStatus): string | undefined {
   const progress = resyncProgress(sync);
   return progress === undefined ? undefined : `${Math.floor(progress * 100)} %`;
 }
@@ -64,13 +64,13 @@ function peerOf({ pulse }: StatusReport): { readonly name: string; readonly warm
 }
 
 /** A standby is cold or warm; the owner's tables are what the others are measured by. */
-function warmth({ role, warm }: SyncReport, paint: Paint): string {
+function warmth({ role, warm }: SyncStatus, paint: Paint): string {
   if (!warm) return `${paint('bad', 'COLD')}: `;
   return role === 'sink' ? `${paint('good', 'warm')}: ` : '';
 }
 
 /** "streaming to r2 over client, cross", "resync 45 % from r2 over cross", "waiting: no link to the director of r2". */
-function course(sync: SyncReport, peer: string, paint: Paint): string {
+function course(sync: SyncStatus, peer: string, paint: Paint): string {
   if (sync.phase === 'waiting') return paint('warn', `waiting: no link to the director of ${peer}`);
   const direction = { source: 'to', sink: 'from', idle: 'with' }[sync.role];
   const lans = sync.links.filter(link => link.connected).map(link => printable(link.lan, NAME_LENGTH_MAX));
@@ -79,11 +79,11 @@ function course(sync: SyncReport, peer: string, paint: Paint): string {
   return `${does} ${direction} ${peer}${lans.length > 0 ? ` over ${lans.join(', ')}` : ''}`;
 }
 
-function tables({ templates, connections }: Pick<SyncReport, 'templates' | 'connections'>): string {
+function tables({ templates, connections }: Pick<SyncStatus, 'templates' | 'connections'>): string {
   return `${count(templates)} templates, ${count(connections)} connections`;
 }
 
-function storeLine(store: SyncReport['store'], paint: Paint, now: number): string {
+function storeLine(store: SyncStatus['store'], paint: Paint, now: number): string {
   if (store.type === 'none') return 'no store: a reboot of both routers forgets all sessions';
   const saved = store.savedAt === null ? 'nothing saved yet' : `saved ${since(store.savedAt, now)}`;
   const entries = store.savedAt === null ? '' : `, ${tables(store)}`;
@@ -92,7 +92,7 @@ function storeLine(store: SyncReport['store'], paint: Paint, now: number): strin
   return `store ${store.type}, ${saved}${entries}${failing}`;
 }
 
-function restoredLines({ restored }: SyncReport['store']): string[] {
+function restoredLines({ restored }: SyncStatus['store']): string[] {
   return restored === null ? [] : [`  ${count(restored)} entries restored when this director started`];
 }
 
@@ -104,7 +104,7 @@ function syncHeadline(report: StatusReport, paint: Paint): string {
   return `${state}  ${pulse?.node ?? 'this router'} ${roles[sync.role]}; ${course(sync, peerOf(report).name, paint)}`;
 }
 
-function linkSection({ links }: SyncReport, paint: Paint): string[] {
+function linkSection({ links }: SyncStatus, paint: Paint): string[] {
   if (links.length === 0) return [];
   const rows = links.map(({ lan, connected, rttMs }) => [
     printable(lan, NAME_LENGTH_MAX),
@@ -114,7 +114,7 @@ function linkSection({ links }: SyncReport, paint: Paint): string[] {
   return [paint('bold', 'LINKS'), columns(paint, ['link', 'state', 'rtt'], rows)];
 }
 
-function resyncLine(sync: SyncReport, now: number): string {
+function resyncLine(sync: SyncStatus, now: number): string {
   const { resync } = sync;
   if (resync === null) return 'none since this director started';
   const sent = `${count(resync.sent)} of ${count(resync.entries)} entries sent`;
@@ -125,7 +125,7 @@ function resyncLine(sync: SyncReport, now: number): string {
   return `ended ${since(resync.endedAt, now)}: ${sent}${length}, ${verified}, ${count(resync.repaired)} sent again`;
 }
 
-function counterSection({ counters }: SyncReport, paint: Paint): string[] {
+function counterSection({ counters }: SyncStatus, paint: Paint): string[] {
   const meanings: Readonly<Record<string, string>> = SYNC_COUNTERS;
   const rows = Object.entries(counters).map(([name, value]) => [
     printable(name, NAME_LENGTH_MAX),

@@ -7,8 +7,7 @@ import type { ServerCounts } from '../ipvs/ipvsadm.ts';
 import type { IpvsServer, IpvsTable } from '../ipvs/table.ts';
 import type { Verdict } from '../nanny/verdict.ts';
 import type { ServerReport, ServiceReport, StatusReport } from '../status/report.ts';
-import type { SyncReport } from '../status/sync.ts';
-import type { SyncStatus } from '../sync/status.ts';
+import type { SyncStatus } from '../status/sync-status.ts';
 import type { Address } from '../units/address.ts';
 import type { Knowledge } from './findings.ts';
 import { keyOf, verdictOf } from './wanted.ts';
@@ -73,8 +72,6 @@ export function pulseReport(
 
 export function statusReport(input: ReportInput): StatusReport {
   const { config, pulse, known, lastAuditAt, digest } = input;
-  // Compiles only while the report's schema can hold every SyncStatus.
-  const sync: SyncReport = input.sync;
   const problems = [
     ...input.failures,
     ...pulseProblems(pulse, digest),
@@ -101,7 +98,7 @@ export function statusReport(input: ReportInput): StatusReport {
       errors: [...known.errors],
       found: { ...input.kernelFound },
     },
-    sync,
+    sync: input.sync,
   };
 }
 

@@ -2,7 +2,7 @@
 // one look to the next. No sentence holds a number that moves: each new sentence is news to those who follow /events. Pure.
 import type { Snapshot } from '../feed/message.ts';
 import { SYNC_COUNTERS, SYNC_LOSSES } from '../log/counters.ts';
-import type { SyncStatus } from '../sync/status.ts';
+import type { SyncStatus } from '../status/sync-status.ts';
 import { type At, between } from '../units/duration.ts';
 
 /** A standby that starts is cold for a moment, and a director that restarts has no link: no problem before this. */

@@ -2,7 +2,7 @@
 // counters, one series per state with 0 or 1). io/exposition.ts turns them into text. Pure.
 import { ROLES, type Snapshot } from '../feed/message.ts';
 import type { StatusReport } from './report.ts';
-import { resyncProgress, STORE_TYPES, SYNC_PHASES, SYNC_ROLES, type SyncReport } from './sync.ts';
+import { resyncProgress, STORE_TYPES, SYNC_PHASES, SYNC_ROLES, type SyncStatus } from './sync-status.ts';
 
 export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
@@ -265,7 +265,7 @@ function kernelFamilies(report: StatusReport): Family[] {
   ];
 }
 
-function syncFamilies(sync: SyncReport): Family[] {
+function syncFamilies(sync: SyncStatus): Family[] {
   const links = sync.links.slice(0, LINKS_MAX);
   const phases = SYNC_PHASES.map(phase => sample(phase === sync.phase, { phase }));
   const roles = SYNC_ROLES.map(role => sample(role === sync.role, { role }));
@@ -296,7 +296,7 @@ function syncFamilies(sync: SyncReport): Family[] {
   ];
 }
 
-function resyncFamilies(sync: SyncReport): Family[] {
+function resyncFamilies(sync: SyncStatus): Family[] {
   const { resync } = sync;
   if (!resync) return [];
   const progress = resyncProgress(sync);
@@ -321,7 +321,7 @@ function resyncFamilies(sync: SyncReport): Family[] {
   ];
 }
 
-function storeFamilies(store: SyncReport['store']): Family[] {
+function storeFamilies(store: SyncStatus['store']): Family[] {
   const types = STORE_TYPES.map(type => sample(type === store.type, { type }));
   const entries = [sample(store.templates, { kind: 'template' }), sample(store.connections, { kind: 'connection' })];
   return [

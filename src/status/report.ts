@@ -2,7 +2,7 @@
 // docs/reference/status.schema.json is generated from it.
 import { z } from 'zod';
 import { snapshotSchema } from '../feed/message.ts';
-import { syncReportSchema } from './sync.ts';
+import { syncStatusSchema } from './sync-status.ts';
 
 export const serverReportSchema = z.object({
   name: z.string(),
@@ -56,7 +56,7 @@ export const statusReportSchema = z.object({
     /** What this kernel was found to do where kernels differ, by name. */
     found: z.record(z.string(), z.string()),
   }),
-  sync: syncReportSchema,
+  sync: syncStatusSchema,
 });
 export type StatusReport = z.output<typeof statusReportSchema>;
 export type ServiceReport = z.output<typeof serviceReportSchema>;

@@ -1,12 +1,12 @@
 // What goes into the sync machine (machine.ts) and what comes out of it: all that the loop around it has to know. Pure (types).
 import type { SYNC_MACHINE_COUNTERS } from '../log/counters.ts';
 import type { SYNC_EVENTS } from '../log/events/sync.ts';
+import type { SyncRole } from '../status/sync-status.ts';
 import type { Address } from '../units/address.ts';
 import type { Epoch } from '../units/epoch.ts';
 import type { Entry } from './entry.ts';
 import type { ServerEntryCounts } from './ports.ts';
 import type { Scope } from './scope.ts';
-import type { SyncRole } from './status.ts';
 
 export type SyncInput =
   /**

@@ -5,10 +5,10 @@
 // Numbered: 2 | kind | stream (8 bytes) | number (6) | payload: sync messages one after another, each with its length inside
 // (wire.ts); of the two frames around a resync, JSON.
 import { z } from 'zod';
+import { SYNC_ROLES } from '../status/sync-status.ts';
 import type { Epoch } from '../units/epoch.ts';
 import type { Digest } from './digest.ts';
 import type { Entry } from './entry.ts';
-import { SYNC_ROLES } from './status.ts';
 import { decodeMessage, encodeMessages } from './wire.ts';
 
 export const FRAME_VERSION = 1;

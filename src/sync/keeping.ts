@@ -1,7 +1,8 @@
 // When the next snapshot is saved, and by whom: at every tick of the schedule, and soon after the table changed, but so seldom that
 // saving never takes more than a twentieth of the time; after failures ever less often. Pure: time is an argument.
+
+import type { StoreStatus, SyncRole } from '../status/sync-status.ts';
 import { type At, after, between, type Ms, ms } from '../units/duration.ts';
-import type { StoreStatus, SyncRole } from './status.ts';
 
 /** Between the end of a save and the next one, at least. */
 export const SAVE_GAP: Ms = ms(2_000);

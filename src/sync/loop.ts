@@ -5,6 +5,7 @@ import type { Snapshot } from '../feed/message.ts';
 import type { EventCode } from '../log/catalogue.ts';
 import type { Fields } from '../log/event.ts';
 import type { Verdict } from '../nanny/verdict.ts';
+import type { StoreStatus, SyncStatus } from '../status/sync-status.ts';
 import type { Address } from '../units/address.ts';
 import type { At } from '../units/duration.ts';
 import type { SyncEffect, SyncFields, SyncInput } from './effect.ts';
@@ -26,7 +27,6 @@ import type {
 import { type Standing, standingOf } from './role.ts';
 import { type Scope, scopeOf } from './scope.ts';
 import { type SnapshotRow, snapshotKey } from './snapshot.ts';
-import type { StoreStatus, SyncStatus } from './status.ts';
 
 /** Real servers that left the config but still have connections, by the name of their service. */
 export type DrainingServers = ReadonlyMap<string, readonly Address[]>;

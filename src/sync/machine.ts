@@ -1,6 +1,8 @@
 // The sync's machine: one input in, effects out. Puts the parts together by role: as source it feeds the mirror from the kernel and the
 // stream from the mirror; else it takes the stream of a peer that is source. Deterministic: time is an argument, and the instance id is
 // all the randomness it needs. What goes in and out: effect.ts.
+
+import type { ResyncStatus, SyncPhase, SyncRole, SyncStatus } from '../status/sync-status.ts';
 import { type At, ms } from '../units/duration.ts';
 import { compareEpochs, EPOCH_NONE, type Epoch, formatEpoch } from '../units/epoch.ts';
 import { Chores } from './chores.ts';
@@ -26,7 +28,6 @@ import { mustReplace, Replacements } from './replacement.ts';
 import type { Scope } from './scope.ts';
 import { Sink } from './sink.ts';
 import { Source } from './source.ts';
-import type { ResyncStatus, SyncPhase, SyncRole, SyncStatus } from './status.ts';
 
 const PING_EVERY_MS = ms(500);
 const TICK_MS = ms(50);

@@ -1,7 +1,7 @@
 // Which end of the sync this router is, by what pulse says. Pure.
 import type { Role, Snapshot } from '../feed/message.ts';
+import type { SyncRole } from '../status/sync-status.ts';
 import { EPOCH_NONE, type Epoch, parseEpoch } from '../units/epoch.ts';
-import type { SyncRole } from './status.ts';
 
 const OWNING: ReadonlySet<Role> = new Set(['claiming', 'active', 'handing-over']);
 

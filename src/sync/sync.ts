@@ -2,9 +2,9 @@
 import type { Config } from '../config/schema.ts';
 import type { Snapshot } from '../feed/message.ts';
 import type { Verdict } from '../nanny/verdict.ts';
+import type { SyncStatus } from '../status/sync-status.ts';
 import type { DrainingServers } from './loop.ts';
 import type { EnsureResult } from './ports.ts';
-import type { SyncStatus } from './status.ts';
 
 export interface ConnectionSync {
   /**

@@ -3,16 +3,16 @@ import test from 'ava';
 import { renderSync, resyncPercent, syncLines } from '../../src/cli/render-sync.ts';
 import { painter } from '../../src/cli/words.ts';
 import type { StatusReport } from '../../src/status/report.ts';
-import type { SyncReport } from '../../src/status/sync.ts';
+import type { SyncStatus } from '../../src/status/sync-status.ts';
 import { NOW, sampleReport, sampleSnapshot, sampleSync } from './samples.ts';
 
 const PLAIN = { colour: false, now: NOW };
 
-function lines(sync: Partial<SyncReport>, changes: Partial<StatusReport> = {}): string[] {
+function lines(sync: Partial<SyncStatus>, changes: Partial<StatusReport> = {}): string[] {
   return syncLines({ ...sampleReport(), ...changes, sync: sampleSync(sync) }, painter(false), NOW).split('\n');
 }
 
-const resync = (changes: Partial<NonNullable<SyncReport['resync']>>) => ({
+const resync = (changes: Partial<NonNullable<SyncStatus['resync']>>) => ({
   startedAt: '2026-11-22T16:24:50.000Z',
   endedAt: null,
   entries: 1_000,

@@ -1,7 +1,7 @@
 // A realistic pair for the CLI tests: router-a took over five minutes ago, one server fails its login.
 import type { Snapshot } from '../../src/feed/message.ts';
 import type { StatusReport } from '../../src/status/report.ts';
-import type { SyncReport } from '../../src/status/sync.ts';
+import type { SyncStatus } from '../../src/status/sync-status.ts';
 
 export const NOW = Date.parse('2026-11-22T16:25:00.000Z');
 
@@ -158,7 +158,7 @@ export function sampleReport(): StatusReport {
 }
 
 /** The source of a pair that streams over both links. */
-export function sampleSync(changed: Partial<SyncReport> = {}): SyncReport {
+export function sampleSync(changed: Partial<SyncStatus> = {}): SyncStatus {
   return {
     phase: 'streaming',
     role: 'source',

@@ -7,7 +7,7 @@ import { createKernel, type Kernel } from '../../src/director/io/kernel.ts';
 import type { KernelInterface } from '../../src/firewall/interfaces.ts';
 import { createIpvsadm, type Ipvsadm } from '../../src/ipvs/io/ipvsadm.ts';
 import type { Verdict } from '../../src/nanny/verdict.ts';
-import type { SyncStatus } from '../../src/sync/status.ts';
+import type { SyncStatus } from '../../src/status/sync-status.ts';
 import { type IpvsModel, ipvsModel, modelIpvsadm } from '../ipvs/model.ts';
 
 export const NODE = 'r1';

@@ -4,7 +4,7 @@ import { parseConfig } from '../../src/config/document.ts';
 import { NOTHING_KNOWN } from '../../src/director/findings.ts';
 import { statusReport } from '../../src/director/report.ts';
 import type { Snapshot } from '../../src/feed/message.ts';
-import { STATUS_OFF } from '../../src/sync/status.ts';
+import { STATUS_OFF } from '../../src/status/sync-status.ts';
 import { pulseSnapshot } from '../status/fixture.ts';
 
 const parsed = parseConfig(`pair: p

@@ -2,7 +2,7 @@
 import test from 'ava';
 import { NOTHING_WATCHED, type SyncLook, syncProblems, watchSync } from '../../src/director/sync-watch.ts';
 import type { Snapshot } from '../../src/feed/message.ts';
-import type { SyncStatus } from '../../src/sync/status.ts';
+import type { SyncStatus } from '../../src/status/sync-status.ts';
 import type { At } from '../../src/units/duration.ts';
 import { sampleSnapshot } from '../cli/samples.ts';
 import { syncStatus } from './fixture.ts';

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Snapshot } from '../../src/feed/message.ts';
 import { type StatusReport, statusReportSchema } from '../../src/status/report.ts';
-import type { SyncStatus } from '../../src/sync/status.ts';
+import type { SyncStatus } from '../../src/status/sync-status.ts';
 import { labConfig, labTimes, type ServiceOptions, type Times } from './config.ts';
 import { type Feed, followFeed } from './feed.ts';
 import { askStatusSocket } from './status-socket.ts';

@@ -1,5 +1,7 @@
 // Two routers whose directors keep their connection tables the same, on a virtual clock: the shipped sync machine, a model of the kernel's
 // table with its rules, links that delay, fill up and break, and a pulse that moves the VIPs. Deterministic: a seed gives one history.
+
+import type { SyncRole } from '../../src/status/sync-status.ts';
 import type { SyncEffect, SyncInput } from '../../src/sync/effect.ts';
 import {
   type Entry,
@@ -18,7 +20,6 @@ import { type Id, type Numbered, readEntries, readFrame } from '../../src/sync/f
 import { SyncMachine } from '../../src/sync/machine.ts';
 import type { ServerEntryCounts } from '../../src/sync/ports.ts';
 import type { Scope } from '../../src/sync/scope.ts';
-import type { SyncRole } from '../../src/sync/status.ts';
 import type { Address } from '../../src/units/address.ts';
 import type { At } from '../../src/units/duration.ts';
 

@@ -9,7 +9,7 @@ import type { Fields } from '../../src/log/event.ts';
 import type { Log } from '../../src/log/log.ts';
 import type { StatusSource } from '../../src/status/io/server.ts';
 import type { ServerReport, StatusReport } from '../../src/status/report.ts';
-import type { SyncReport } from '../../src/status/sync.ts';
+import type { SyncStatus } from '../../src/status/sync-status.ts';
 
 export type Pulse = NonNullable<StatusReport['pulse']>;
 
@@ -151,7 +151,7 @@ export function statusReport(changes: Partial<StatusReport> = {}): StatusReport 
   };
 }
 
-export function syncReport(changes: Partial<SyncReport> = {}): SyncReport {
+export function syncReport(changes: Partial<SyncStatus> = {}): SyncStatus {
   return {
     phase: 'streaming',
     role: 'source',

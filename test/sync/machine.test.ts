@@ -1,5 +1,6 @@
 // The machine by its inputs and effects, one side at a time: what is sent, what the kernel is given, what is refused.
 import test from 'ava';
+import type { SyncRole } from '../../src/status/sync-status.ts';
 import { EntryDigest } from '../../src/sync/digest.ts';
 import type { SyncEffect } from '../../src/sync/effect.ts';
 import { type Entry, FLAG, isTemplate, keyOf } from '../../src/sync/entry.ts';
@@ -14,7 +15,6 @@ import {
   writeResyncBegin,
   writeResyncEnd,
 } from '../../src/sync/frame.ts';
-import type { SyncRole } from '../../src/sync/status.ts';
 import {
   Bench,
   clientOf,

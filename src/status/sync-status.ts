@@ -1,5 +1,5 @@
-// The sync's part of the status report. Same shape as SyncStatus of src/sync/status.ts, which this folder must not import; the
-// director fails to compile when the two differ (src/director/report.ts, test/director/report.test.ts). Pure.
+// What is known of the connection sync at any moment: for the status report, metrics, alerts and
+// pulse. The type comes from the schema; src/sync fills it in, everybody else reads it. Pure.
 import { z } from 'zod';
 
 /** off: not configured. waiting: no link to the peer's director. resync: the full table is under way. streaming: up to date. */
@@ -10,10 +10,13 @@ export const SYNC_ROLES = ['idle', 'source', 'sink'] as const;
 
 export const STORE_TYPES = ['none', 'file', 'redis'] as const;
 
-export const syncReportSchema = z.object({
+export const syncStatusSchema = z.object({
   phase: z.enum(SYNC_PHASES),
   role: z.enum(SYNC_ROLES),
-  /** This router's tables hold what the owner's hold: always true on the owner. */
+  /**
+   * This router's tables hold what the owner's hold: always true on the owner; on the other one
+   * only after a verified resync and a stream without a gap since.
+   */
   warm: z.boolean(),
   links: z
     .array(
@@ -40,7 +43,10 @@ export const syncReportSchema = z.object({
       endedAt: z.string().nullable(),
       entries: z.int(),
       sent: z.int(),
-      /** How the receiver's kernel was compared: every entry, or the counts of each server. */
+      /**
+       * How the receiver's kernel was compared: every entry, or the counts of each server (tables
+       * too large to be read in full).
+       */
       verifiedBy: z.enum(['entries', 'counts']).nullable(),
       /** Entries that were not in the receiver's kernel at first and had to be sent again. */
       repaired: z.int(),
@@ -60,10 +66,30 @@ export const syncReportSchema = z.object({
   /** Each a sentence; empty when all is well. */
   problems: z.array(z.string()).readonly(),
 });
-export type SyncReport = z.output<typeof syncReportSchema>;
+export type SyncStatus = z.output<typeof syncStatusSchema>;
+export type SyncPhase = SyncStatus['phase'];
+export type SyncRole = SyncStatus['role'];
+export type ResyncStatus = NonNullable<SyncStatus['resync']>;
+export type StoreStatus = SyncStatus['store'];
+
+/** The sync is switched off: nothing to wait for. */
+export const STATUS_OFF: SyncStatus = {
+  phase: 'off',
+  role: 'idle',
+  warm: true,
+  links: [],
+  templates: 0,
+  connections: 0,
+  lagMs: 0,
+  unacknowledged: 0,
+  counters: {},
+  resync: null,
+  store: { type: 'none', savedAt: null, templates: 0, connections: 0, problem: '', restored: null },
+  problems: [],
+};
 
 /** How much of a resync under way has been sent, 0 to 1; undefined when none runs. */
-export function resyncProgress({ resync }: Pick<SyncReport, 'resync'>): number | undefined {
+export function resyncProgress({ resync }: Pick<SyncStatus, 'resync'>): number | undefined {
   if (resync === null || resync.endedAt !== null) return undefined;
   return resync.entries === 0 ? 0 : Math.min(1, resync.sent / resync.entries);
 }

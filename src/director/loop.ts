@@ -2,6 +2,7 @@
 // is known between audits and logs; what to do is decided in director.ts, what it means in findings.ts.
 import type { Config } from '../config/schema.ts';
 import type { DirectorReport, Role, Snapshot } from '../feed/message.ts';
+import { owns } from '../feed/owns.ts';
 import { type Evidence, type Loss, NO_EVIDENCE, weigh } from '../firewall/evidence.ts';
 import { type KernelInterface, lanInterfaces, realNames, relevantNames } from '../firewall/interfaces.ts';
 import { acceptMatch, firewallOf } from '../firewall/ruleset.ts';
@@ -13,7 +14,6 @@ import type { Verdict } from '../nanny/verdict.ts';
 import type { StatusReport } from '../status/report.ts';
 import type { SyncStatus } from '../status/sync-status.ts';
 import type { EnsureResult } from '../sync/ports.ts';
-import { owns } from '../sync/role.ts';
 import type { ConnectionSync } from '../sync/sync.ts';
 import { type Address, familyOf } from '../units/address.ts';
 import { type At, between } from '../units/duration.ts';

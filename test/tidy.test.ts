@@ -49,8 +49,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   schedule: ['units'],
   nanny: ['units', 'config', 'log'],
   ipvs: ['units', 'config', 'command'],
-  firewall: ['units', 'config', 'command', 'sync'],
-  sync: ['units', 'config', 'log', 'feed', 'nanny', 'ipvs', 'command', 'redis', 'schedule', 'status'],
+  firewall: ['units', 'config', 'command', 'socket', 'ipvs'],
+  sync: ['units', 'config', 'log', 'feed', 'nanny', 'ipvs', 'command', 'socket', 'redis', 'schedule', 'status'],
   status: ['units', 'config', 'feed', 'log', 'socket', 'nanny'],
   director: [
     'units',

@@ -3,7 +3,7 @@
 // Source: nft(8); docs/internals/director.md has hooks and priorities. IPVS takes packets at input priority 98 and 99.
 import { interfaceOf } from '../config/node.ts';
 import type { Config, LanConfig, ServiceConfig } from '../config/schema.ts';
-import { EVENT_PORT, INJECTION_PORT, SYNC_GROUP } from '../sync/daemon-plan.ts';
+import { EVENT_PORT, INJECTION_PORT, SYNC_GROUP } from '../ipvs/sync-daemon.ts';
 import { type Address, familyOf } from '../units/address.ts';
 import { counterName, type End, WAYS, type Way, wayMatch } from './evidence.ts';
 import type { FirewallService } from './firewall-service.ts';

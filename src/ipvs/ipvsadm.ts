@@ -1,6 +1,7 @@
 // ipvsadm's text: reads `-Sn`, `-Ln --thresholds`, `-L --timeout` and `-L --daemon`, writes the lines of a `-R` batch. Pure.
 // Source: ipvsadm 1.31's ipvsadm.c (print_service_entry, list_daemon, list_timeout); the tests hold text from a real kernel.
 import { type Address, hostPort, parseAddress } from '../units/address.ts';
+import type { KernelDaemon } from './sync-daemon.ts';
 import type { Forwarding, IpvsCommand, IpvsServer, IpvsService, IpvsTable, IpvsTimeouts, ServiceKey } from './table.ts';
 
 /** What `-Ln --thresholds` and `-Ln --persistent-conn` together tell of one real server. */
@@ -12,20 +13,6 @@ export interface ServerCounts {
   readonly activeConnections: number;
   readonly inactiveConnections: number;
   readonly templates: number;
-}
-
-export interface SyncDaemonLine {
-  readonly state: 'master' | 'backup';
-  readonly interface: string;
-  readonly syncId: number;
-}
-
-/** A sync daemon with where it sends or listens. */
-export interface SyncDaemonDetails extends SyncDaemonLine {
-  readonly group: string;
-  readonly port: number;
-  /** Longest message in bytes. */
-  readonly lengthMax: number;
 }
 
 /** What `-Ln --persistent-conn` tells of one real server. */
@@ -221,7 +208,7 @@ const DAEMON_LINE =
   /^(master|backup) sync daemon \(mcast=([^,]+), syncid=(\d+)(?:, maxlen=(\d+), group=([^,]+), port=(\d+), ttl=\d+)?\)/;
 
 /** Reads `ipvsadm -L --daemon`; nothing runs: nothing is written. Kernels before 4.3 tell interface and sync id only. */
-export function parseDaemons(text: string): readonly SyncDaemonDetails[] {
+export function parseDaemons(text: string): readonly KernelDaemon[] {
   const lines = text.split('\n').filter(line => line.trim() !== '');
   return lines.map(line => {
     const match = DAEMON_LINE.exec(line);

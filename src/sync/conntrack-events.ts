@@ -1,10 +1,11 @@
 // Reads what `conntrack -E -o id` and `conntrack -L` print (conntrack-tools 1.4.7, with -o extended and timestamp too), and says what
 // it means for IPVS's table: conntrack tells of a connection at once, the kernel's sync master up to 2 s later, and the data
 // connections of active mode are in no IPVS table at all. Pure.
+
+import { textLines } from '../socket/text-lines.ts';
 import { type Entry, FLAG, PROTOCOL_TCP, type RawAddress, TCP_STATES, type TcpState, templateOf } from './entry.ts';
 import { rawOfText } from './raw-address.ts';
 import { FTP_DATA_PORT, type Scope, type ServiceScope } from './scope.ts';
-import { textLines } from './text-lines.ts';
 
 /** Longer than any line: two tuples of IPv6 addresses, counters, marks, labels. */
 const LINE_BYTES_MAX = 1_024;

@@ -1,28 +1,12 @@
 // Which sync daemons the kernel should run, and what is left to do about those it runs. A network namespace has room for one master
 // and one backup. Pure. Source: start_sync_thread in net/netfilter/ipvs/ip_vs_sync.c.
+import { EVENT_PORT, INJECTION_PORT, type KernelDaemon, SYNC_GROUP } from '../ipvs/sync-daemon.ts';
 import { MASTER_END } from './private-link.ts';
 
-/** The kernel's own default group. */
-export const SYNC_GROUP = '224.0.0.81';
-/** The backup daemon hears this port on lo. */
-export const INJECTION_PORT = 8848;
-/** The master sends to another one, so that what a kernel reports is never taken for something to put into it. */
-export const EVENT_PORT = 8849;
 /** Of the messages between this director and its own kernel; nothing with it is ever on a wire. */
 export const SYNC_ID = 84;
 /** 255 entries of IPv4: the most that one message can count. Also when somebody has made the MTU of lo smaller. */
 export const INJECTION_BYTES_MAX = 9_188;
-
-/** A daemon as it runs, or as it should. */
-export interface KernelDaemon {
-  readonly state: 'master' | 'backup';
-  readonly interface: string;
-  readonly syncId: number;
-  readonly group: string;
-  readonly port: number;
-  /** Longest message in bytes; longer ones are dropped. */
-  readonly lengthMax: number;
-}
 
 export const WANTED_DAEMONS: readonly KernelDaemon[] = [
   {

@@ -1,9 +1,10 @@
 // Reads /proc/net/ip_vs_conn, fed in pieces that may be cut anywhere: the only list of all that IPVS knows, without flags, marks and
 // full time-outs, which come from the scope. Pure. Source: ip_vs_conn_seq_show in net/netfilter/ipvs/ip_vs_conn.c (the same in
 // 6.1 and 6.12): "%-3s %08X %04X %08X %04X %08X %04X %-11s %7u" and for IPv6 addresses "%pI6", eight groups of four digits.
+
+import { textLines } from '../socket/text-lines.ts';
 import { type Entry, FLAG, PROTOCOL_MARK, PROTOCOL_TCP, type RawAddress, TCP_STATES } from './entry.ts';
 import type { Scope, ServiceScope } from './scope.ts';
-import { textLines } from './text-lines.ts';
 import { INVALID_TEMPLATE_PORT, TIMEOUT_S_MAX } from './wire.ts';
 
 /** Longer than any line: the columns of IPv6 (190 characters) and what a persistence engine may add (16 + 255). */

@@ -1,6 +1,7 @@
 // What the kernel's side of the sync should look like, from what ip, ipvsadm and /proc say: pure parts of src/sync.
 import test from 'ava';
-import { isRunning, type KernelDaemon, planDaemons, SYNC_ID, WANTED_DAEMONS } from '../../src/sync/daemon-plan.ts';
+import type { KernelDaemon } from '../../src/ipvs/sync-daemon.ts';
+import { isRunning, planDaemons, SYNC_ID, WANTED_DAEMONS } from '../../src/sync/daemon-plan.ts';
 import { rawOf } from '../../src/sync/entry.ts';
 import { questionsOf } from '../../src/sync/io/flow-watch.ts';
 import { parseInterfaces, planLink } from '../../src/sync/private-link.ts';

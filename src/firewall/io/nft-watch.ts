@@ -2,8 +2,8 @@
 // Not pure. A child that ends is started again, later each time; it dies with us. Each start is told as a change, once the child
 // listens: what happened before that, nobody heard.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { areSubscribed } from '../../sync/io/netlink-sockets.ts';
-import { textLines } from '../../sync/text-lines.ts';
+import { areSubscribed } from '../../command/io/netlink-sockets.ts';
+import { textLines } from '../../socket/text-lines.ts';
 import { nftEventOf } from '../nft-events.ts';
 
 export interface NftWatch {

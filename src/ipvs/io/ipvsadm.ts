@@ -2,7 +2,7 @@
 // goes in one `ipvsadm -R` (seen: its exit status is that of the last line only and it goes on after an error, so stderr is
 // what counts, and the caller reads the table again to verify).
 import { CommandError, type CommandResult, type Run, run } from '../../command/io/run.ts';
-import type { PersistentCounts, ServerCounts, SyncDaemonDetails, SyncDaemonLine } from '../ipvsadm.ts';
+import type { PersistentCounts, ServerCounts } from '../ipvsadm.ts';
 import {
   formatBatch,
   parseCounts,
@@ -11,6 +11,7 @@ import {
   parseTable,
   parseTimeouts,
 } from '../ipvsadm.ts';
+import type { KernelDaemon, SyncDaemonLine } from '../sync-daemon.ts';
 import type { IpvsCommand, IpvsTable, IpvsTimeouts } from '../table.ts';
 
 export type IpvsadmFailure = 'missing' | 'no-kernel' | 'not-permitted' | 'failed';
@@ -34,9 +35,9 @@ export interface Ipvsadm {
   readTimeouts(): Promise<IpvsTimeouts>;
   /** Runs the changes as one batch; returns what ipvsadm complained of, one entry a line, at most 20. */
   apply(commands: readonly IpvsCommand[]): Promise<readonly string[]>;
-  listDaemons(): Promise<readonly SyncDaemonDetails[]>;
+  listDaemons(): Promise<readonly KernelDaemon[]>;
   /** Group, port and length are the kernel's defaults when left out. */
-  startDaemon(daemon: SyncDaemonLine & Partial<SyncDaemonDetails>): Promise<void>;
+  startDaemon(daemon: SyncDaemonLine & Partial<KernelDaemon>): Promise<void>;
   stopDaemon(daemon: SyncDaemonLine): Promise<void>;
 }
 
@@ -71,7 +72,7 @@ export function createIpvsadm(runCommand: Run = run): Ipvsadm {
   };
 }
 
-function daemonOptions(daemon: SyncDaemonLine & Partial<SyncDaemonDetails>): string[] {
+function daemonOptions(daemon: SyncDaemonLine & Partial<KernelDaemon>): string[] {
   const { interface: name, syncId, group, port, lengthMax } = daemon;
   return [
     ...['--mcast-interface', name, '--syncid', `${syncId}`],

@@ -2,7 +2,8 @@
 // own address, which no packet from a wire can have (the kernel drops it as its own), in the kernel's own format.
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { EVENT_PORT, SYNC_GROUP, SYNC_ID } from '../daemon-plan.ts';
+import { EVENT_PORT, SYNC_GROUP } from '../../ipvs/sync-daemon.ts';
+import { SYNC_ID } from '../daemon-plan.ts';
 import type { Entry } from '../entry.ts';
 import type { Scope } from '../scope.ts';
 import { decodeMessage } from '../wire.ts';

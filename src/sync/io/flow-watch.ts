@@ -1,10 +1,10 @@
 // Follows conntrack's events through `conntrack -E`, one child for each question. Not pure. A child that ends is started again, later
 // each time; it dies with us. When we read slowly it waits, and what the kernel could not give it meanwhile it says itself.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { areSubscribed } from '../../command/io/netlink-sockets.ts';
 import { createFlowParser } from '../conntrack-events.ts';
 import { addressOfRaw, type Entry } from '../entry.ts';
 import { FTP_DATA_PORT, type Scope } from '../scope.ts';
-import { areSubscribed } from './netlink-sockets.ts';
 
 export interface FlowWatchOptions {
   readonly scope: () => Scope;

@@ -4,7 +4,8 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { INJECTION_BYTES_MAX, INJECTION_PORT, SYNC_GROUP, SYNC_ID } from '../daemon-plan.ts';
+import { INJECTION_PORT, SYNC_GROUP } from '../../ipvs/sync-daemon.ts';
+import { INJECTION_BYTES_MAX, SYNC_ID } from '../daemon-plan.ts';
 import type { Entry } from '../entry.ts';
 import { encodeMessages } from '../wire.ts';
 import { readUdpSocket } from './udp-socket-table.ts';

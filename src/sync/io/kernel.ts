@@ -3,15 +3,9 @@
 import { readFile } from 'node:fs/promises';
 import { type Run, run } from '../../command/io/run.ts';
 import { createIpvsadm, type Ipvsadm } from '../../ipvs/io/ipvsadm.ts';
+import type { KernelDaemon } from '../../ipvs/sync-daemon.ts';
 import { SYNC_KERNEL_COUNTERS } from '../../log/counters.ts';
-import {
-  describeDaemon,
-  isRunning,
-  type KernelDaemon,
-  type OldTarget,
-  oldDaemons,
-  planDaemons,
-} from '../daemon-plan.ts';
+import { describeDaemon, isRunning, type OldTarget, oldDaemons, planDaemons } from '../daemon-plan.ts';
 import type { EnsureResult, ServerEntryCounts, SyncKernel, SyncKernelListener } from '../ports.ts';
 import { MASTER_END } from '../private-link.ts';
 import type { Scope } from '../scope.ts';

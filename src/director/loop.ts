@@ -13,7 +13,7 @@ import type { Log } from '../log/log.ts';
 import type { Verdict } from '../nanny/verdict.ts';
 import type { StatusReport } from '../status/report.ts';
 import type { SyncStatus } from '../status/sync-status.ts';
-import type { EnsureResult } from '../sync/ports.ts';
+import type { EnsureResult } from '../sync/kernel/sync-kernel.ts';
 import type { ConnectionSync } from '../sync/sync.ts';
 import { type Address, familyOf } from '../units/address.ts';
 import { type At, between } from '../units/duration.ts';

@@ -4,8 +4,7 @@ import type { SYNC_EVENTS } from '../log/events/sync.ts';
 import type { SyncRole } from '../status/sync-status.ts';
 import type { Address } from '../units/address.ts';
 import type { Epoch } from '../units/epoch.ts';
-import type { Entry } from './entry.ts';
-import type { ServerEntryCounts } from './ports.ts';
+import type { Entry, ServerEntryCounts } from './entry.ts';
 import type { Scope } from './scope.ts';
 
 export type SyncInput =

@@ -60,6 +60,14 @@ export interface Entry {
   readonly timeoutS: number;
 }
 
+/** How many entries the kernel has for a real server of a service. */
+export interface ServerEntryCounts {
+  readonly mark: number;
+  readonly server: Address;
+  readonly templates: number;
+  readonly connections: number;
+}
+
 /** What tells two entries apart: everything the kernel hashes by (not the server: a client has one at a time). */
 export type EntryKey = string & { readonly __unit: 'entry key' };
 

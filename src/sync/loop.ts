@@ -14,19 +14,14 @@ import type { Id } from './frame.ts';
 import { createKeeping, type Keeping } from './io/keeping.ts';
 import { readStore, restoredFields } from './io/restoring.ts';
 import { mayPersist } from './keeping.ts';
+import type { EnsureResult, SyncKernel, SyncKernelListener } from './kernel/sync-kernel.ts';
+import type { PeerLinks, PeerLinksListener } from './link/peer-links.ts';
 import { SyncMachine } from './machine.ts';
 import type { Cursor } from './mirror.ts';
-import type {
-  EnsureResult,
-  PeerLinks,
-  PeerLinksListener,
-  SnapshotStore,
-  SyncKernel,
-  SyncKernelListener,
-} from './ports.ts';
 import { type Standing, standingOf } from './role.ts';
 import { type Scope, scopeOf } from './scope.ts';
 import { type SnapshotRow, snapshotKey } from './snapshot.ts';
+import type { SnapshotStore } from './store/snapshot-store.ts';
 
 /** Real servers that left the config but still have connections, by the name of their service. */
 export type DrainingServers = ReadonlyMap<string, readonly Address[]>;

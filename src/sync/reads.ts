@@ -1,8 +1,7 @@
 // Questions to the loop for the kernel's table and counters: one at a time, each answer to the one who asked. Deterministic.
 import type { At } from '../units/duration.ts';
-import type { Entry } from './entry.ts';
+import type { Entry, ServerEntryCounts } from './entry.ts';
 import type { Outbox } from './outbox.ts';
-import type { ServerEntryCounts } from './ports.ts';
 import type { VerifyReads } from './verify.ts';
 
 /** At most one each of source and sink, and one of each that was given up with its stream. */

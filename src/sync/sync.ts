@@ -3,8 +3,8 @@ import type { Config } from '../config/schema.ts';
 import type { Snapshot } from '../feed/message.ts';
 import type { Verdict } from '../nanny/verdict.ts';
 import type { SyncStatus } from '../status/sync-status.ts';
+import type { EnsureResult } from './kernel/sync-kernel.ts';
 import type { DrainingServers } from './loop.ts';
-import type { EnsureResult } from './ports.ts';
 
 export interface ConnectionSync {
   /**

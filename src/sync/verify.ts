@@ -2,11 +2,11 @@
 // takes a time that grows with its square). What is missing is put in again, what is too much is made to expire. Deterministic.
 import { type At, ms } from '../units/duration.ts';
 import { type Chore, Chores } from './chores.ts';
+import type { ServerEntryCounts } from './entry.ts';
 import { type Entry, type EntryKey, isInactive, isTemplate, keyOf, rawOf } from './entry.ts';
 import type { Injector } from './injector.ts';
 import type { Mirror, ServerRows } from './mirror.ts';
 import type { Outbox } from './outbox.ts';
-import type { ServerEntryCounts } from './ports.ts';
 import { mustReplace, REPLACE_AFTER_MS, type Replacements } from './replacement.ts';
 
 /** Tables up to this size are compared entry by entry. */

@@ -3,6 +3,7 @@
 
 import type { SyncRole } from '../../src/status/sync-status.ts';
 import type { SyncEffect, SyncInput } from '../../src/sync/effect.ts';
+import type { ServerEntryCounts } from '../../src/sync/entry.ts';
 import {
   type Entry,
   type EntryKey,
@@ -18,7 +19,6 @@ import {
 } from '../../src/sync/entry.ts';
 import { type Id, type Numbered, readEntries, readFrame } from '../../src/sync/frame.ts';
 import { SyncMachine } from '../../src/sync/machine.ts';
-import type { ServerEntryCounts } from '../../src/sync/ports.ts';
 import type { Scope } from '../../src/sync/scope.ts';
 import type { Address } from '../../src/units/address.ts';
 import type { At } from '../../src/units/duration.ts';

@@ -2,8 +2,8 @@
 import { argv, stdout } from 'node:process';
 import { createFileStore } from '../../src/sync/io/file-store.ts';
 import { createRedisStore } from '../../src/sync/io/redis-store.ts';
-import type { SnapshotStore } from '../../src/sync/ports.ts';
 import { encodeSteps, runSteps } from '../../src/sync/snapshot.ts';
+import type { SnapshotStore } from '../../src/sync/store/snapshot-store.ts';
 import { HEADER, KEY, redisConfig, rowsOf } from './entries.ts';
 
 const snapshotOf = (n: number, rows: number) =>

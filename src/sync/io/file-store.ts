@@ -3,8 +3,8 @@
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { SnapshotStore } from '../ports.ts';
 import { SNAPSHOT_BYTES_MAX } from '../snapshot.ts';
+import type { SnapshotStore } from '../store/snapshot-store.ts';
 import { StoreError } from '../store-error.ts';
 
 const MODE = 0o600;

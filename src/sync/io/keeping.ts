@@ -7,8 +7,8 @@ import type { StoreStatus } from '../../status/sync-status.ts';
 import type { At } from '../../units/duration.ts';
 import type { Schedule } from '../../units/schedule.ts';
 import { begun, dueAt, ended, FINAL_SAVE, type KeepingState, keepingFrom, retryMs, ticked } from '../keeping.ts';
-import type { SnapshotStore } from '../ports.ts';
 import { type EncodedSnapshot, encodeSteps, type SnapshotHeader, type SnapshotRow } from '../snapshot.ts';
+import type { SnapshotStore } from '../store/snapshot-store.ts';
 import { StoreError } from '../store-error.ts';
 import { runPaced } from './steps.ts';
 

@@ -1,4 +1,4 @@
-// The kernel's side of the sync (SyncKernel in ports.ts): private interface, sync daemons, what the kernel reports, what is put into
+// The kernel's side of the sync (SyncKernel): private interface, sync daemons, what the kernel reports, what is put into
 // it, what it holds. Not pure. Nothing from a wire comes in here: the backup daemon hears lo, the listener hears the private link.
 import { readFile } from 'node:fs/promises';
 import { type Run, run } from '../../command/io/run.ts';
@@ -6,7 +6,8 @@ import { createIpvsadm, type Ipvsadm } from '../../ipvs/io/ipvsadm.ts';
 import type { KernelDaemon } from '../../ipvs/sync-daemon.ts';
 import { SYNC_KERNEL_COUNTERS } from '../../log/counters.ts';
 import { describeDaemon, isRunning, type OldTarget, oldDaemons, planDaemons } from '../daemon-plan.ts';
-import type { EnsureResult, ServerEntryCounts, SyncKernel, SyncKernelListener } from '../ports.ts';
+import type { ServerEntryCounts } from '../entry.ts';
+import type { EnsureResult, SyncKernel, SyncKernelListener } from '../kernel/sync-kernel.ts';
 import { MASTER_END } from '../private-link.ts';
 import type { Scope } from '../scope.ts';
 import { readActiveData, readConnectionTable } from './connection-table.ts';

@@ -7,8 +7,8 @@ import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { RedisConfig } from '../../config/schema.ts';
 import { placeOf } from '../../redis/problem.ts';
-import type { SnapshotStore } from '../ports.ts';
 import { readHeader, SNAPSHOT_BYTES_MAX } from '../snapshot.ts';
+import type { SnapshotStore } from '../store/snapshot-store.ts';
 import { StoreError } from '../store-error.ts';
 import { withRedis } from './redis-client.ts';
 

@@ -2,9 +2,9 @@
 // every refusal is told with its reason. In steps: the loop goes on. Not pure: the store.
 import type { EventCode } from '../../log/catalogue.ts';
 import type { Fields } from '../../log/event.ts';
-import type { SnapshotStore } from '../ports.ts';
 import { type Refused, type Restore, type RestoreRules, restoreSteps } from '../restore.ts';
 import { type DecodedSnapshot, decodeSteps, type SnapshotFault } from '../snapshot.ts';
+import type { SnapshotStore } from '../store/snapshot-store.ts';
 import { runPaced } from './steps.ts';
 
 export interface RestoringPorts {

@@ -1,7 +1,7 @@
 // The store that the config names. Not pure: it makes the one that does the work.
 import { join } from 'node:path';
 import type { Config } from '../../config/schema.ts';
-import type { SnapshotStore } from '../ports.ts';
+import type { SnapshotStore } from '../store/snapshot-store.ts';
 import { createFileStore } from './file-store.ts';
 import { createRedisStore } from './redis-store.ts';
 

@@ -1,6 +1,6 @@
-// What the sync needs of the world, as interfaces: implemented in io/, modelled in tests. Pure (types).
-import type { Address } from '../units/address.ts';
-import type { Entry } from './entry.ts';
+// What the sync needs of this router's kernel, as an interface: implemented in io/, modelled in tests.
+// Pure (types).
+import type { Entry, ServerEntryCounts } from '../entry.ts';
 
 /** The kernel's side: private interface, daemons, event stream, injection, table. */
 export interface SyncKernel {
@@ -44,41 +44,4 @@ export interface EnsureResult {
   readonly problems: readonly string[];
   /** What this kernel was found to do, by name, for the log and the status. */
   readonly found: Readonly<Record<string, string>>;
-}
-
-export interface ServerEntryCounts {
-  readonly mark: number;
-  readonly server: Address;
-  readonly templates: number;
-  readonly connections: number;
-}
-
-/** Authenticated, encrypted, ordered links to the peer's director: one for each heartbeat link, whoever connected. */
-export interface PeerLinks {
-  /**
-   * Sends one frame on link `index`; false when the link is down or its queue is over its bound (the frame was not queued).
-   */
-  send(index: number, frame: Buffer): boolean;
-  states(): readonly { readonly lan: string; readonly connected: boolean; readonly queuedBytes: number }[];
-  /** Takes new links and keys into use after a reload. */
-  close(): Promise<void>;
-}
-
-export interface PeerLinksListener {
-  up(index: number): void;
-  down(index: number, why: string): void;
-  /** One whole frame, at most FRAME_BYTES_MAX. */
-  frame(index: number, frame: Buffer): void;
-}
-
-/** Where snapshots are kept. Never blocks the caller's loop; one save at a time. */
-export interface SnapshotStore {
-  readonly type: 'file' | 'redis';
-  /** Rejects with a sentence that says what is wrong; the snapshot before it stays whole. */
-  save(snapshot: Buffer): Promise<void>;
-  /** Newest first, at most a few; [] when there is none. Rejects when the store cannot be read. */
-  load(): Promise<readonly Buffer[]>;
-  /** Keeps a damaged snapshot (one that load gave) for people to look at, out of the way of the next load; tells where. */
-  setAside(snapshot: Buffer, why: string): Promise<string>;
-  close(): Promise<void>;
 }

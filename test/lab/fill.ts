@@ -4,6 +4,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { encodeMessages } from '../../src/sync/kernel/wire.ts';
 import {
   type Entry,
   FLAG,
@@ -12,8 +13,7 @@ import {
   rawOf,
   TEMPLATE_ASSURED,
   templateOf,
-} from '../../src/sync/entry.ts';
-import { encodeMessages } from '../../src/sync/wire.ts';
+} from '../../src/sync/table/entry.ts';
 import type { Address } from '../../src/units/address.ts';
 import { SERVER_ADDRESSES, SERVER_ADDRESSES6, VIP } from './topology.ts';
 

@@ -5,8 +5,8 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { parse } from 'yaml';
 import { configSchema } from '../../src/config/schema.ts';
-import { createSyncKernel } from '../../src/sync/io/kernel.ts';
-import { scopeOf } from '../../src/sync/scope.ts';
+import { createSyncKernel } from '../../src/sync/kernel/io/sync-kernel.ts';
+import { scopeOf } from '../../src/sync/table/scope.ts';
 
 const scope = scopeOf(configSchema.parse(parse(readFileSync(process.argv[2] as string, 'utf8'))));
 const say = (line: object): boolean => process.stdout.write(`${JSON.stringify(line)}\n`);

@@ -2,8 +2,8 @@
 // when entries are put into it, what it does with them, and that nothing from a wire gets in. Io.
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Entry, FLAG, isTemplate, keyOf, rawOf, TCP_STATES, templateOf } from '../../src/sync/entry.ts';
-import { encodeMessages } from '../../src/sync/wire.ts';
+import { encodeMessages } from '../../src/sync/kernel/wire.ts';
+import { type Entry, FLAG, isTemplate, keyOf, rawOf, TCP_STATES, templateOf } from '../../src/sync/table/entry.ts';
 import type { Address } from '../../src/units/address.ts';
 import { TIMES_ARE_EXACT } from './config.ts';
 import type { Lab, Scenario } from './scenario.ts';

@@ -4,8 +4,8 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual, promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
-import { createFlowParser, type FlowParser } from '../../src/sync/conntrack-events.ts';
-import { type Entry, FLAG } from '../../src/sync/entry.ts';
+import { createFlowParser, type FlowParser } from '../../src/sync/kernel/conntrack-events.ts';
+import { type Entry, FLAG } from '../../src/sync/table/entry.ts';
 import { beginStep } from '../runner/step.ts';
 import { CONNECTION, CONNECTION6, SERVER, SERVER6, scope, TEMPLATE, TEMPLATE6 } from '../sync/samples.ts';
 

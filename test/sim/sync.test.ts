@@ -2,8 +2,8 @@
 // to replay it: SYNC_SEED=… runs that one alone. SYNC_FROM=… begins elsewhere, to look at others than the usual ones.
 import { setImmediate } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import type { SyncEffect } from '../../src/sync/effect.ts';
-import { readFrame, writeControl } from '../../src/sync/frame.ts';
+import type { SyncEffect } from '../../src/sync/stream/effect.ts';
+import { readFrame, writeControl } from '../../src/sync/stream/frame.ts';
 import type { At } from '../../src/units/duration.ts';
 import { ALL_FAULTS, SyncPair, type SyncPairOptions } from './sync.ts';
 

@@ -2,8 +2,10 @@
 // table with its rules, links that delay, fill up and break, and a pulse that moves the VIPs. Deterministic: a seed gives one history.
 
 import type { SyncRole } from '../../src/status/sync-status.ts';
-import type { SyncEffect, SyncInput } from '../../src/sync/effect.ts';
-import type { ServerEntryCounts } from '../../src/sync/entry.ts';
+import type { SyncEffect, SyncInput } from '../../src/sync/stream/effect.ts';
+import { type Id, type Numbered, readEntries, readFrame } from '../../src/sync/stream/frame.ts';
+import { SyncMachine } from '../../src/sync/stream/machine.ts';
+import type { ServerEntryCounts } from '../../src/sync/table/entry.ts';
 import {
   type Entry,
   type EntryKey,
@@ -16,10 +18,8 @@ import {
   TCP_STATES,
   templateKeyOf,
   templateOf,
-} from '../../src/sync/entry.ts';
-import { type Id, type Numbered, readEntries, readFrame } from '../../src/sync/frame.ts';
-import { SyncMachine } from '../../src/sync/machine.ts';
-import type { Scope } from '../../src/sync/scope.ts';
+} from '../../src/sync/table/entry.ts';
+import type { Scope } from '../../src/sync/table/scope.ts';
 import type { Address } from '../../src/units/address.ts';
 import type { At } from '../../src/units/duration.ts';
 

@@ -1,11 +1,11 @@
 // Damages good input of every reader that stands between a network or another program and the kernel, and looks at what comes out.
 // `node dist/test/sync/fuzz.js [SECONDS [SEED]]` goes on for that long; a failure names its seed, and that seed replays it.
 import { pathToFileURL } from 'node:url';
-import { createFlowParser } from '../../src/sync/conntrack-events.ts';
-import { addressOfRaw, type Entry, FLAG, TCP_STATES } from '../../src/sync/entry.ts';
-import { framed, frameReader } from '../../src/sync/framing.ts';
-import { createTableParser } from '../../src/sync/proc-table.ts';
-import { decodeMessage, encodeMessages, usable } from '../../src/sync/wire.ts';
+import { createFlowParser } from '../../src/sync/kernel/conntrack-events.ts';
+import { createTableParser } from '../../src/sync/kernel/proc-table.ts';
+import { decodeMessage, encodeMessages, usable } from '../../src/sync/kernel/wire.ts';
+import { framed, frameReader } from '../../src/sync/link/framing.ts';
+import { addressOfRaw, type Entry, FLAG, TCP_STATES } from '../../src/sync/table/entry.ts';
 import { CONNECTION, CONNECTION6, scope, TEMPLATE, TEMPLATE6 } from './samples.ts';
 
 const OURS = scope();

@@ -1,5 +1,6 @@
 // Scope, entries and random ones for tests of the sync's formats.
 import fc from 'fast-check';
+import { BACKUP_FLAGS, TIMEOUT_S_MAX } from '../../src/sync/kernel/wire.ts';
 import {
   type Entry,
   FLAG,
@@ -9,9 +10,8 @@ import {
   type RawAddress,
   rawOf,
   TCP_STATES,
-} from '../../src/sync/entry.ts';
-import { type Scope, scopeOf } from '../../src/sync/scope.ts';
-import { BACKUP_FLAGS, TIMEOUT_S_MAX } from '../../src/sync/wire.ts';
+} from '../../src/sync/table/entry.ts';
+import { type Scope, scopeOf } from '../../src/sync/table/scope.ts';
 import type { Address } from '../../src/units/address.ts';
 import { configOf, FTP, FTP6 } from '../director/fixture.ts';
 

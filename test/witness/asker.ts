@@ -7,7 +7,7 @@ import type { Epoch } from '../../src/units/epoch.ts';
 import type { WitnessSetup } from '../../src/witness/line.ts';
 import { witnessKey } from '../../src/witness/script.ts';
 import type { WitnessAnswer, WitnessVerb } from '../../src/witness/witness.ts';
-import { redisConfig } from '../sync/entries.ts';
+import { redisConfig } from '../sync/store/entries.ts';
 
 export const KEY = witnessKey('tandem', 'ftp-pair');
 /** Generous: the machine may be busy with other tests. */

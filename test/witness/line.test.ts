@@ -13,7 +13,7 @@ import {
 } from '../../src/witness/line.ts';
 import { failed } from '../../src/witness/script.ts';
 import type { WitnessAnswer, WitnessAsk } from '../../src/witness/witness.ts';
-import { redisConfig } from '../sync/entries.ts';
+import { redisConfig } from '../sync/store/entries.ts';
 import { epoch, KEY } from './asker.ts';
 
 const SETUP: WitnessSetup = { redis: redisConfig({}), key: KEY, nodeId: 2, leaseMs: 1_000, timeoutMs: 250 };

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { ms } from '../../src/units/duration.ts';
-import { freePort, type RedisServer, startRedis } from '../sync/redis-server.ts';
+import { freePort, type RedisServer, startRedis } from '../redis/redis-server.ts';
 import { Asker, epoch, kill, now, TIMEOUT_MS } from './asker.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'tandem-witness-process-'));

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import type { Epoch } from '../../src/units/epoch.ts';
-import { eventually, freePort, type RedisServer, startRedis } from '../sync/redis-server.ts';
+import { eventually, freePort, type RedisServer, startRedis } from '../redis/redis-server.ts';
 import { Asker, epoch, KEY, TIMEOUT_MS } from './asker.ts';
 import { startSlowProxy } from './slow-proxy.ts';
 

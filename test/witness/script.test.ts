@@ -6,7 +6,7 @@ import test from 'ava';
 import type { Redis } from 'ioredis';
 import { readReply, scriptArguments, WITNESS_SCRIPT, witnessKey } from '../../src/witness/script.ts';
 import { type Asked, judge, recordOf, type StoredRecord, WITNESS_VERBS } from '../../src/witness/witness.ts';
-import { type RedisServer, startRedis } from '../sync/redis-server.ts';
+import { type RedisServer, startRedis } from '../redis/redis-server.ts';
 import { epoch } from './asker.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'tandem-script-'));

@@ -10,14 +10,14 @@ import type { Log } from '../../log/log.ts';
 import type { Verdict } from '../../nanny/verdict.ts';
 import { STATUS_OFF, type SyncStatus } from '../../status/sync-status.ts';
 import type { At } from '../../units/duration.ts';
-import type { OldTarget } from '../daemon-plan.ts';
-import type { Id } from '../frame.ts';
+import type { OldTarget } from '../kernel/daemon-plan.ts';
+import { createSyncKernel } from '../kernel/io/sync-kernel.ts';
 import type { EnsureResult } from '../kernel/sync-kernel.ts';
+import { createPeerLinks } from '../link/io/peer-links.ts';
 import { type DrainingServers, SyncLoop, type SyncParts } from '../loop.ts';
+import { createStore } from '../store/io/snapshot-store.ts';
+import type { Id } from '../stream/frame.ts';
 import type { ConnectionSync } from '../sync.ts';
-import { createSyncKernel } from './kernel.ts';
-import { createPeerLinks } from './links.ts';
-import { createStore } from './store.ts';
 
 export interface ConnectionSyncOptions {
   readonly config: Config;

@@ -1,6 +1,6 @@
 // What the sync needs of this router's kernel, as an interface: implemented in io/, modelled in tests.
 // Pure (types).
-import type { Entry, ServerEntryCounts } from '../entry.ts';
+import type { Entry, ServerEntryCounts } from '../table/entry.ts';
 
 /** The kernel's side: private interface, daemons, event stream, injection, table. */
 export interface SyncKernel {

@@ -7,7 +7,9 @@ import { insist, type Target } from '../target.ts';
 export const syncTarget: Target = {
   name: 'sync',
   says: 'IPVS sync messages, kernel tables, conntrack events, frames: nothing that may not reach a kernel (test/sync/fuzz.ts)',
-  files: ['wire', 'proc-table', 'conntrack-events', 'framing', 'entry'].map(name => `src/sync/${name}.ts`),
+  files: ['kernel/wire', 'kernel/proc-table', 'kernel/conntrack-events', 'link/framing', 'table/entry'].map(
+    name => `src/sync/${name}.ts`,
+  ),
   bytesMax: 8,
   async load() {
     const { fuzzRound } = await import('../../sync/fuzz.ts');
@@ -21,12 +23,12 @@ export const syncTarget: Target = {
 export const syncFrameTarget: Target = {
   name: 'sync-frame',
   says: "the peer director's frames: a frame or a refusal, never an exception",
-  files: ['src/sync/frame.ts', 'src/sync/wire.ts'],
+  files: ['src/sync/stream/frame.ts', 'src/sync/kernel/wire.ts'],
   words: ['"type":"hello"', '"met":true', '"seq":', 'null', '0011223344556677'],
   bytesMax: 5_000,
   async load() {
     const { readEntries, readFrame, readResyncBegin, readResyncEnd, writeControl, writeEntries } = await import(
-      '../../../src/sync/frame.ts'
+      '../../../src/sync/stream/frame.ts'
     );
     const { CONNECTION, TEMPLATE6 } = await import('../../sync/samples.ts');
     const stream = '0011223344556677' as never;

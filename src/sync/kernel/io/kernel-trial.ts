@@ -1,0 +1,121 @@
+// Tries out what this kernel does with injected entries instead of assuming it from its version. Not pure. The entries are templates
+// of a mark and of addresses that nobody can have. They are put in, seen, sent again with a time-out of one second, seen to go:
+// on a starved machine, too, they cannot be gone before they were looked for.
+import { readFile } from 'node:fs/promises';
+import { release } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Entry, type RawAddress, templateOf } from '../../table/entry.ts';
+import type { Injector } from './injection.ts';
+
+export interface Trial {
+  /** By name, for the log and the status. */
+  readonly found: Readonly<Record<string, string>>;
+  /** Each a sentence that says what to do. */
+  readonly problems: readonly string[];
+  readonly injection: boolean;
+}
+
+/** An unused mark: the config allows smaller ones only (and none that large makes sense). */
+const TRIAL_MARK = 0x7fff_fffe;
+const TRIAL_COLUMN = { ipv4: /^IP +00000001 0000 7FFFFFFE /m, ipv6: /^IP +0100(?::0000){6}:0001 0000 7fff:fffe:/m };
+/** 0.0.0.1 and the discard prefix 100::/64 (RFC 6666): neither can be a client. */
+const TRIAL_CLIENT = { ipv4: '00000001', ipv6: '01000000000000000000000000000001' } as const;
+const TRIAL_SERVER = { ipv4: '00000002', ipv6: '01000000000000000000000000000002' } as const;
+const FAMILIES = ['ipv4', 'ipv6'] as const;
+const TABLE_FILE = '/proc/self/net/ip_vs_conn';
+/** Reading a larger table for this would take seconds (it is quadratic): then it is assumed to work, and said. */
+export const TRIAL_ENTRIES_MAX = 20_000;
+const SHOWN_MS_MAX = 5_000;
+/** Should we be killed in between, they go by themselves. */
+const SHOWN_S = 60;
+const GONE_S = 1;
+const POLL_MS = 20;
+/** A time-out of 1 s ends within two; later where processors are scarce. */
+const GONE_MS_MAX = 10_000;
+
+/** `entries`: about how many the kernel has. Never rejects. */
+export async function tryKernel(injector: Injector, messageBytes: number, entries: number): Promise<Trial> {
+  const found: Record<string, string> = {
+    kernel: release(),
+    message: `${messageBytes} bytes`,
+    nf_conntrack_events: await settingOf('net/netfilter/nf_conntrack_events'),
+  };
+  if (entries > TRIAL_ENTRIES_MAX) {
+    return {
+      found: { ...found, injection: `not tried: ${entries} entries` },
+      problems: [],
+      injection: true,
+    };
+  }
+  try {
+    const shown = await injectAndSee(injector);
+    const gone = shown.ipv4 && (await goWhenTold(injector));
+    return { ...judge(found, shown, gone), injection: shown.ipv4 };
+  } catch (error) {
+    const words = error instanceof Error ? error.message : String(error);
+    return {
+      found: { ...found, injection: 'failed' },
+      problems: [`whether this kernel takes sync entries cannot be found out: ${words}`],
+      injection: false,
+    };
+  }
+}
+
+function judge(
+  found: Readonly<Record<string, string>>,
+  shown: Readonly<Record<(typeof FAMILIES)[number], boolean>>,
+  gone: boolean,
+): Pick<Trial, 'found' | 'problems'> {
+  const problems: string[] = [];
+  const { kernel } = found;
+  if (!shown.ipv4) {
+    problems.push(
+      `this kernel (${kernel}) does not take sync entries from its own lo: no connection survives a takeover; is there a firewall rule against UDP port 8848 on lo?`,
+    );
+  } else {
+    if (!shown.ipv6)
+      problems.push(`this kernel (${kernel}) takes no IPv6 sync entries: services on IPv6 are not synced`);
+    if (!gone)
+      problems.push(
+        `this kernel (${kernel}) keeps injected entries past their time-out: extra ones stay on the standby`,
+      );
+  }
+  const word = (ok: boolean) => (ok ? 'works' : 'does not work');
+  return {
+    found: { ...found, injection: word(shown.ipv4), 'injection of IPv6': word(shown.ipv6), expiry: word(gone) },
+    problems,
+  };
+}
+
+async function injectAndSee(injector: Injector): Promise<Record<(typeof FAMILIES)[number], boolean>> {
+  // One message each: a kernel that refuses IPv6 refuses the whole message.
+  for (const family of FAMILIES) await injector.inject([trialEntry(family, SHOWN_S)]);
+  const end = performance.now() + SHOWN_MS_MAX;
+  const shown = { ipv4: false, ipv6: false };
+  for (;;) {
+    const table = await readFile(TABLE_FILE, 'latin1');
+    for (const family of FAMILIES) shown[family] ||= TRIAL_COLUMN[family].test(table);
+    if ((shown.ipv4 && shown.ipv6) || performance.now() > end) return shown;
+    await sleep(POLL_MS);
+  }
+}
+
+async function goWhenTold(injector: Injector): Promise<boolean> {
+  for (const family of FAMILIES) await injector.inject([trialEntry(family, GONE_S)]);
+  const end = performance.now() + GONE_MS_MAX;
+  for (;;) {
+    const table = await readFile(TABLE_FILE, 'latin1');
+    if (!FAMILIES.some(family => TRIAL_COLUMN[family].test(table))) return true;
+    if (performance.now() > end) return false;
+    await sleep(10 * POLL_MS);
+  }
+}
+
+function trialEntry(family: (typeof FAMILIES)[number], timeoutS: number): Entry {
+  const [client, server] = [TRIAL_CLIENT[family] as RawAddress, TRIAL_SERVER[family] as RawAddress];
+  return templateOf({ client, server, mark: TRIAL_MARK, flags: 0 }, timeoutS);
+}
+
+async function settingOf(name: string): Promise<string> {
+  return (await readFile(`/proc/sys/${name}`, 'utf8').catch(() => 'not there')).trim();
+}

@@ -1,0 +1,93 @@
+// The links to the peer's director as the machine sees them: which can be used, and which is best. Deterministic.
+import type { At } from '../../units/duration.ts';
+import type { Id } from './frame.ts';
+
+/** More than the config allows heartbeat links. */
+export const LINKS_MAX = 8;
+/** A link whose queue was full is left alone for this long. */
+const CONGESTED_MS = 20;
+/** An old round-trip time counts this much against a new one. */
+const RTT_SMOOTHING = 0.75;
+
+export interface Link {
+  connected: boolean;
+  /** Instance of the director that said hello on it since it is up. */
+  instance: Id | null;
+  /** Our hello was refused: it must be said again. */
+  helloDue: boolean;
+  rttMs: number | null;
+  smoothedMs: number;
+  congestedUntil: number;
+}
+
+export class Links {
+  readonly all: Link[] = [];
+  /** The peer's director that counts: links to a former one are not used. */
+  peer: Id | null = null;
+
+  /** Undefined when the index is out of bounds. */
+  at(index: number): Link | undefined {
+    if (!Number.isInteger(index) || index < 0 || index >= LINKS_MAX) return undefined;
+    while (this.all.length <= index) {
+      this.all.push({
+        connected: false,
+        instance: null,
+        helloDue: false,
+        rttMs: null,
+        smoothedMs: Number.POSITIVE_INFINITY,
+        congestedUntil: 0,
+      });
+    }
+    return this.all[index];
+  }
+
+  reset(index: number, connected: boolean): void {
+    const link = this.at(index);
+    if (link === undefined) return;
+    link.connected = connected;
+    link.instance = null;
+    link.helloDue = false;
+    link.rttMs = null;
+    link.smoothedMs = Number.POSITIVE_INFINITY;
+    link.congestedUntil = 0;
+  }
+
+  usable(index: number): boolean {
+    const link = this.all[index];
+    return link?.connected === true && link.instance !== null && link.instance === this.peer;
+  }
+
+  get usableOnes(): number[] {
+    return this.all.map((_, index) => index).filter(index => this.usable(index));
+  }
+
+  congest(index: number, now: At): void {
+    const link = this.at(index);
+    if (link !== undefined) link.congestedUntil = now + CONGESTED_MS;
+  }
+
+  measured(index: number, rttMs: number): void {
+    const link = this.at(index);
+    if (link === undefined || !(rttMs >= 0)) return;
+    link.rttMs = rttMs;
+    link.smoothedMs = Number.isFinite(link.smoothedMs)
+      ? link.smoothedMs * RTT_SMOOTHING + rttMs * (1 - RTT_SMOOTHING)
+      : rttMs;
+  }
+
+  /** Usable links that take frames now, the fastest first, but for those in the bit set `not`. */
+  ready(now: At, not = 0): number[] {
+    return this.usableOnes
+      .filter(index => (this.all[index] as Link).congestedUntil <= now && (not & (1 << index)) === 0)
+      .sort((a, b) => compareMs((this.all[a] as Link).smoothedMs, (this.all[b] as Link).smoothedMs) || a - b);
+  }
+
+  best(now: At, not = 0): number | undefined {
+    return this.ready(now, not)[0];
+  }
+}
+
+/** Infinity minus infinity is no number. */
+function compareMs(a: number, b: number): number {
+  return a === b ? 0 : a - b;
+}

@@ -151,6 +151,49 @@ test('pulse: every floor has files, and the floor of types has nothing but types
     t.notRegex(text, /^export (?!type |interface )|^import (?!type )/m, path);
 });
 
+/**
+ * The rooms of src/sync, lowest first, and what each may import of the others. `door` is what stands in
+ * no room: sync.ts, its loop and its role.
+ */
+const SYNC_ROOMS: Readonly<Record<string, readonly string[]>> = {
+  table: [],
+  kernel: ['table'],
+  link: [],
+  store: ['table'],
+  stream: ['table', 'kernel'],
+  door: ['table', 'kernel', 'link', 'store', 'stream'],
+};
+
+const syncRoomOf = (path: string) => (path.split('/').length > 2 ? (path.split('/')[1] as string) : 'door');
+const isSync = (path: string) => folderOf(path) === 'sync';
+
+test("the sync's rooms import only rooms below them", t => {
+  const rooms = Object.keys(SYNC_ROOMS);
+  const inside = FILES.filter(file => isSync(file.path));
+  t.deepEqual([...new Set(inside.map(file => syncRoomOf(file.path)))].sort(), [...rooms].sort());
+  for (const [index, room] of rooms.entries()) {
+    t.deepEqual(
+      SYNC_ROOMS[room]?.filter(name => !rooms.slice(0, index).includes(name)),
+      [],
+      room,
+    );
+  }
+  const wrong = inside.flatMap(file =>
+    file.imports
+      .filter(name => isSync(name) && syncRoomOf(name) !== syncRoomOf(file.path))
+      .filter(name => !SYNC_ROOMS[syncRoomOf(file.path)]?.includes(syncRoomOf(name)))
+      .map(name => `${file.path} imports ${name}`),
+  );
+  t.deepEqual(wrong, []);
+});
+
+test('the sync has one door', t => {
+  const wrong = FILES.filter(file => !isSync(file.path)).flatMap(file =>
+    file.imports.filter(name => isSync(name) && name !== SYNC_DOOR).map(name => `${file.path} imports ${name}`),
+  );
+  t.deepEqual(wrong, []);
+});
+
 test('the command line starts the daemons by their main files only', t => {
   const wrong = FILES.filter(file => folderOf(file.path) === 'cli').flatMap(file =>
     file.imports
@@ -161,8 +204,11 @@ test('the command line starts the daemons by their main files only', t => {
   t.deepEqual(wrong, []);
 });
 
+/** Makes the sync from its real parts. */
+const SYNC_DOOR = 'sync/sync.ts';
 /** The edge: files that may touch the world. log.ts is the one set-up of winston, main.ts and loop.ts run the machines. */
-const isEdge = (path: string) => /(^|\/)io\//.test(path) || /\/(main|loop)\.ts$/.test(path) || path === 'log/log.ts';
+const isEdge = (path: string) =>
+  /(^|\/)io\//.test(path) || /\/(main|loop)\.ts$/.test(path) || ['log/log.ts', SYNC_DOOR].includes(path);
 const PURE_MODULES = [
   'node:crypto',
   'node:buffer',
@@ -184,7 +230,9 @@ test('files outside io/, main.ts and loop.ts import nothing that touches the wor
   const wrong = FILES.filter(file => !isEdge(file.path) && !isCommand(file.path)).flatMap(file =>
     file.imports
       .filter(name =>
-        name.endsWith('.ts') ? /(^|\/)io\//.test(name) && !onlyTypes(file, name) : !PURE_MODULES.includes(name),
+        name.endsWith('.ts')
+          ? (/(^|\/)io\//.test(name) || name === SYNC_DOOR) && !onlyTypes(file, name)
+          : !PURE_MODULES.includes(name),
       )
       .map(name => `${file.path} imports ${name}`),
   );

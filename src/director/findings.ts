@@ -2,7 +2,7 @@
 // Pure: the audit and what was known before in, the next knowledge and the events out.
 import type { EventCode } from '../log/catalogue.ts';
 import type { Fields } from '../log/event.ts';
-import type { EnsureResult } from '../sync/kernel/sync-kernel.ts';
+import type { EnsureResult } from '../sync/sync.ts';
 import { type Audit, type Change, isComplete, type Plan, type Problem } from './director.ts';
 
 export interface Event {

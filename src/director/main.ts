@@ -10,7 +10,7 @@ import { type Nannies, startNannies, systemClock } from '../nanny/io/nannies.ts'
 import { type ClockReader, startSchedule, watchClock } from '../schedule/io/run.ts';
 import { removeStaleSocket } from '../socket/io/unix.ts';
 import { STATUS_SOCKET, startStatusServer } from '../status/io/server.ts';
-import { createConnectionSync } from '../sync/io/connection-sync.ts';
+import { createConnectionSync } from '../sync/sync.ts';
 import { DIRECTOR_CONTROL_SOCKET, startControl } from './io/control.ts';
 import { createGateAudit } from './io/gate-audit.ts';
 import { createKernel } from './io/kernel.ts';

@@ -1,5 +1,5 @@
 // The sync's loop: gives the machine what happens (the kernel's reports, frames, roles, answers, time) and does what it says. One for
-// each config it stands on; io/connection-sync.ts replaces it when a reload changes that. Not pure: timer, and the parts it is given.
+// each config it stands on; sync.ts replaces it when a reload changes that. Not pure: timer, and the parts it is given.
 import type { Config } from '../config/schema.ts';
 import type { Snapshot } from '../feed/message.ts';
 import type { EventCode } from '../log/catalogue.ts';
@@ -26,7 +26,7 @@ import { type Scope, scopeOf } from './table/scope.ts';
 /** Real servers that left the config but still have connections, by the name of their service. */
 export type DrainingServers = ReadonlyMap<string, readonly Address[]>;
 
-/** What the loop is made of: real parts from io/connection-sync.ts, models in tests. */
+/** What the loop is made of: real parts from sync.ts, models in tests. */
 export interface SyncParts {
   readonly node: 1 | 2;
   readonly nodeName: string;
@@ -218,7 +218,7 @@ export class SyncLoop {
     }
   }
 
-  /** Services and servers may change under a running loop; what it stands on may not (io/connection-sync.ts sees to that). */
+  /** Services and servers may change under a running loop; what it stands on may not (sync.ts sees to that). */
   configure(config: Config): void {
     this.#config = config;
     this.#rescope();

@@ -7,7 +7,7 @@ import type { Snapshot } from '../../src/feed/message.ts';
 import type { Verdict } from '../../src/nanny/verdict.ts';
 import { statusReportSchema } from '../../src/status/report.ts';
 import type { SyncStatus } from '../../src/status/sync-status.ts';
-import type { EnsureResult } from '../../src/sync/kernel/sync-kernel.ts';
+import type { EnsureResult } from '../../src/sync/sync.ts';
 import type { At } from '../../src/units/duration.ts';
 import { sampleSnapshot } from '../cli/samples.ts';
 import { configOf, type FakeKernel, FTP, fakeKernel, NODE, syncStatus, verdict } from './fixture.ts';

@@ -11,9 +11,9 @@ import type { At } from '../units/duration.ts';
 import type { EnsureResult, SyncKernel, SyncKernelListener } from './kernel/sync-kernel.ts';
 import type { PeerLinks, PeerLinksListener } from './link/peer-links.ts';
 import { type Standing, standingOf } from './role.ts';
-import { createKeeping, type Keeping } from './store/io/keeping.ts';
 import { readStore, restoredFields } from './store/io/restoring.ts';
-import { mayPersist } from './store/keeping.ts';
+import { createSessionSaver, type SessionSaver } from './store/io/session-saver.ts';
+import { mayPersist } from './store/session-saver.ts';
 import { type SnapshotRow, snapshotKey } from './store/snapshot.ts';
 import type { SnapshotStore } from './store/snapshot-store.ts';
 import type { SyncEffect, SyncFields, SyncInput } from './stream/effect.ts';
@@ -63,7 +63,7 @@ export class SyncLoop {
   readonly #machine: SyncMachine;
   readonly #kernel: SyncKernel;
   readonly #store: SnapshotStore | undefined;
-  readonly #keeping: Keeping | undefined;
+  readonly #saver: SessionSaver | undefined;
   #links: ReturnType<SyncParts['openLinks']> | undefined;
   #config: Config;
   #draining: DrainingServers = new Map();
@@ -89,13 +89,13 @@ export class SyncLoop {
       lost: what => this.#step({ type: 'lost', what }),
     });
     this.#store = parts.openStore();
-    this.#keeping = this.#store && this.#createKeeping(this.#store);
+    this.#saver = this.#store && this.#createSaver(this.#store);
     this.#step({ type: 'scope', scope: this.#scope });
   }
 
-  #createKeeping(store: SnapshotStore): Keeping {
+  #createSaver(store: SnapshotStore): SessionSaver {
     const { parts, machine } = { parts: this.#parts, machine: this.#machine };
-    return createKeeping({
+    return createSessionSaver({
       store,
       schedule: this.#config.sync.store.schedule,
       key: () => snapshotKey(parts.keys[0] as Buffer),
@@ -146,7 +146,7 @@ export class SyncLoop {
       },
       frame: (link, frame) => this.#step({ type: 'frame', link, frame }),
     });
-    void restoring.then(() => this.#closed || this.#keeping?.begin());
+    void restoring.then(() => this.#closed || this.#saver?.begin());
   }
 
   /** Only where nothing is: not over a living table, and not beside a peer that has one. */
@@ -337,7 +337,7 @@ export class SyncLoop {
         ...prefixed('kernel', this.#kernel.counters()),
         ...prefixed('link', this.#links?.counters?.()),
         ...machine.counters,
-        ...prefixed('store', this.#keeping && { saved: this.#keeping.saved, failed: this.#keeping.failed }),
+        ...prefixed('store', this.#saver && { saved: this.#saver.saved, failed: this.#saver.failed }),
       },
       store: this.#storeStatus(),
     };
@@ -345,7 +345,7 @@ export class SyncLoop {
 
   #storeStatus(): StoreStatus {
     const none = { type: 'none', savedAt: null, templates: 0, connections: 0, problem: '' } as const;
-    return { ...(this.#keeping?.status() ?? none), restored: this.#restored };
+    return { ...(this.#saver?.status() ?? none), restored: this.#restored };
   }
 
   hasKeys(keys: readonly Buffer[]): boolean {
@@ -364,7 +364,7 @@ export class SyncLoop {
   async close(why: string): Promise<void> {
     if (this.#closed) return;
     this.#step({ type: 'stop', why });
-    await this.#keeping?.close();
+    await this.#saver?.close();
     this.#closed = true;
     clearTimeout(this.#timer);
     await this.#links?.close();

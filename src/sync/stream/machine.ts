@@ -20,7 +20,6 @@ import {
   writeControl,
 } from './frame.ts';
 import { Injector } from './injector.ts';
-import { Keeper } from './keeper.ts';
 import { Links } from './links.ts';
 import { Outbox } from './outbox.ts';
 import { Reads } from './reads.ts';
@@ -28,6 +27,7 @@ import { reconcile } from './reconcile.ts';
 import { mustReplace, Replacements } from './replacement.ts';
 import { Sink } from './sink.ts';
 import { Source } from './source.ts';
+import { TemplateKeepalive } from './template-keepalive.ts';
 
 const PING_EVERY_MS = ms(500);
 const TICK_MS = ms(50);
@@ -79,7 +79,7 @@ export class SyncMachine {
   readonly #reads: Reads;
   readonly #source: Source;
   readonly #sink: Sink;
-  readonly #keeper: Keeper;
+  readonly #keepalive: TemplateKeepalive;
   #scope: Scope | null = null;
   #role: SyncRole = 'idle';
   #epoch: Epoch = EPOCH_NONE;
@@ -119,7 +119,15 @@ export class SyncMachine {
     this.#sink = new Sink({ mirror, links, out, injector, replacements, reads, scope, toldHere: () => this.#toldHere });
     const publish = (entries: readonly Entry[], now: At) => this.#publish(entries, now);
     const isReplacing = (key: EntryKey) => replacements.has(key);
-    this.#keeper = new Keeper({ mirror, injector, out, chores: this.#chores, scope, publish, isReplacing });
+    this.#keepalive = new TemplateKeepalive({
+      mirror,
+      injector,
+      out,
+      chores: this.#chores,
+      scope,
+      publish,
+      isReplacing,
+    });
   }
 
   get role(): SyncRole {
@@ -233,7 +241,7 @@ export class SyncMachine {
       case 'restored':
         return this.#restore(input.entries);
       case 'server-up':
-        if (this.#role === 'source') this.#keeper.serverUp(input.mark, rawOf(input.server));
+        if (this.#role === 'source') this.#keepalive.serverUp(input.mark, rawOf(input.server));
         return;
       case 'stop':
         for (const link of this.#links.usableOnes) this.#send(link, { type: 'bye', why: input.why.slice(0, 200) });
@@ -246,7 +254,7 @@ export class SyncMachine {
   #housekeeping(now: At): void {
     this.mirror.sweep(now, SWEEP_ROWS);
     this.#replacements.tick(now);
-    this.#keeper.tick(now);
+    this.#keepalive.tick(now);
     if (!this.#injector.full) this.#chores.run(now);
     this.#readIfDue(now);
     this.#source.tick(now);
@@ -291,7 +299,7 @@ export class SyncMachine {
     if (overruled) this.#sink.leave('this router was the source');
     this.#replacements.settle(now);
     this.#source.begin(!whole, now);
-    this.#keeper.begin(now);
+    this.#keepalive.begin(now);
     this.#readAt = whole ? null : now;
     this.#readWhy = 'this router became the source without the whole table';
     const early = this.#early.filter(({ at }) => now - at <= EARLY_MS);
@@ -303,7 +311,7 @@ export class SyncMachine {
   #leaveSource(): void {
     this.#sourceSession++;
     this.#source.end();
-    this.#keeper.stop();
+    this.#keepalive.stop();
     this.#chores.clear();
     this.#readAt = null;
     this.#reading = false;
@@ -357,7 +365,7 @@ export class SyncMachine {
     }
     const taken = entries.filter(entry => this.#upsertNative(entry, now));
     this.#publish(taken, now);
-    if (!this.#isOverruled) this.#keeper.seen(taken, now);
+    if (!this.#isOverruled) this.#keepalive.seen(taken, now);
   }
 
   /** The end of a connection that another one with the same key has replaced is no news of the new one; the kernel goes by that too. */
@@ -440,7 +448,7 @@ export class SyncMachine {
           const tookMs = Math.round(at - now);
           this.#out.event('SYNC_TABLE_READ', { why: this.#readWhy, entries: entries.length, changed, gone, tookMs });
           this.#source.release(at);
-          this.#keeper.begin(at);
+          this.#keepalive.begin(at);
         }),
       );
     });

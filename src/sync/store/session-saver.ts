@@ -13,7 +13,7 @@ export const RETRY_MAX: Ms = ms(60_000);
 /** The last save, when the director stops. */
 export const FINAL_SAVE: Ms = ms(3_000);
 
-export interface KeepingState {
+export interface SaverState {
   /** Membership version of the table that the store has, or had at the start. */
   readonly savedVersion: number;
   /** When the last attempt ended; undefined: there was none. */
@@ -25,12 +25,12 @@ export interface KeepingState {
   readonly ticked: boolean;
 }
 
-export function keepingFrom(version: number): KeepingState {
+export function saverFrom(version: number): SaverState {
   return { savedVersion: version, endedAt: undefined, tookMs: ms(0), failures: 0, ticked: false };
 }
 
 /** The instant from which a save may begin; undefined: nothing asks for one. */
-export function dueAt(state: KeepingState, version: number, now: At): At | undefined {
+export function dueAt(state: SaverState, version: number, now: At): At | undefined {
   const changed = version !== state.savedVersion;
   if (!changed && !state.ticked) return undefined;
   if (state.endedAt === undefined) return now;
@@ -44,20 +44,20 @@ export function retryMs(failures: number): Ms {
   return ms(failures === 0 ? 0 : Math.min(RETRY_MAX, SAVE_GAP * 2 ** (failures - 1)));
 }
 
-export function ticked(state: KeepingState): KeepingState {
+export function ticked(state: SaverState): SaverState {
   return { ...state, ticked: true };
 }
 
 /** A save begins: what the schedule asked for until now is done with it. */
-export function begun(state: KeepingState): KeepingState {
+export function begun(state: SaverState): SaverState {
   return { ...state, ticked: false };
 }
 
 /** The save that began at `beganAt`, of the table as it was in `version`, has ended. */
 export function ended(
-  state: KeepingState,
+  state: SaverState,
   attempt: { readonly ok: boolean; readonly version: number; readonly beganAt: At; readonly now: At },
-): KeepingState {
+): SaverState {
   const { ok, version, beganAt, now } = attempt;
   return {
     ...state,

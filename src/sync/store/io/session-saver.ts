@@ -1,4 +1,4 @@
-// Saves snapshots of the table to a store, as src/sync/store/keeping.ts decides: one at a time, in the background, never holding up the
+// Saves snapshots of the table to a store, as ../session-saver.ts decides: one at a time, in the background, never holding up the
 // loop. Not pure: timers, clocks.
 import type { EventCode } from '../../../log/catalogue.ts';
 import type { Fields } from '../../../log/event.ts';
@@ -6,7 +6,7 @@ import { startSchedule } from '../../../schedule/io/run.ts';
 import type { StoreStatus } from '../../../status/sync-status.ts';
 import type { At } from '../../../units/duration.ts';
 import type { Schedule } from '../../../units/schedule.ts';
-import { begun, dueAt, ended, FINAL_SAVE, type KeepingState, keepingFrom, retryMs, ticked } from '../keeping.ts';
+import { begun, dueAt, ended, FINAL_SAVE, retryMs, type SaverState, saverFrom, ticked } from '../session-saver.ts';
 import { type EncodedSnapshot, encodeSteps, type SnapshotHeader, type SnapshotRow } from '../snapshot.ts';
 import type { SnapshotStore } from '../snapshot-store.ts';
 import { StoreError } from '../store-error.ts';
@@ -15,7 +15,7 @@ import { runPaced } from './steps.ts';
 /** How often is looked whether the table has changed. */
 const LOOK_MS = 250;
 
-export interface KeepingPorts {
+export interface SaverPorts {
   readonly store: SnapshotStore;
   /** sync.store.schedule. */
   readonly schedule: Schedule;
@@ -27,7 +27,7 @@ export interface KeepingPorts {
   readonly rows: () => Iterable<SnapshotRow>;
   /** Grows whenever an entry comes, goes or gets another server. */
   readonly version: () => number;
-  /** Whether this router is the one to save now: mayPersist() of keeping.ts. */
+  /** Whether this router is the one to save now: mayPersist() of ../session-saver.ts. */
   readonly mayPersist: () => boolean;
   readonly onEvent: (code: EventCode, fields: Fields) => void;
   /** Monotonic. */
@@ -36,7 +36,7 @@ export interface KeepingPorts {
   readonly wallMs: () => number;
 }
 
-export interface Keeping {
+export interface SessionSaver {
   /** From now on snapshots are saved: call it when what was to be restored is in the table, not before. */
   begin(): void;
   /** The schedule asks for a save. */
@@ -48,13 +48,13 @@ export interface Keeping {
   close(): Promise<void>;
 }
 
-export function createKeeping(ports: KeepingPorts): Keeping {
-  return new Keeper(ports);
+export function createSessionSaver(ports: SaverPorts): SessionSaver {
+  return new Saver(ports);
 }
 
-class Keeper implements Keeping {
-  readonly #ports: KeepingPorts;
-  #state: KeepingState = keepingFrom(0);
+class Saver implements SessionSaver {
+  readonly #ports: SaverPorts;
+  #state: SaverState = saverFrom(0);
   #saving: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopSchedule: (() => void) | undefined;
@@ -64,13 +64,13 @@ class Keeper implements Keeping {
   saved = 0;
   failed = 0;
 
-  constructor(ports: KeepingPorts) {
+  constructor(ports: SaverPorts) {
     this.#ports = ports;
   }
 
   begin(): void {
     if (this.#timer) return;
-    this.#state = keepingFrom(this.#ports.version());
+    this.#state = saverFrom(this.#ports.version());
     this.#timer = setInterval(() => this.#look(), LOOK_MS).unref();
     this.#stopSchedule = startSchedule(this.#ports.schedule, () => this.tick(), this.#ports);
   }

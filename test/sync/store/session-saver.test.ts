@@ -1,10 +1,10 @@
-// When snapshots are saved, by whom, and what becomes of failures: the rules alone, then the keeper with a store that fails, hangs and
+// When snapshots are saved, by whom, and what becomes of failures: the rules alone, then the saver with a store that fails, hangs and
 // works on command.
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
-import { createKeeping, type Keeping } from '../../../src/sync/store/io/keeping.ts';
 import { readStore, restoredFields } from '../../../src/sync/store/io/restoring.ts';
-import { begun, dueAt, ended, keepingFrom, mayPersist, retryMs, ticked } from '../../../src/sync/store/keeping.ts';
+import { createSessionSaver, type SessionSaver } from '../../../src/sync/store/io/session-saver.ts';
+import { begun, dueAt, ended, mayPersist, retryMs, saverFrom, ticked } from '../../../src/sync/store/session-saver.ts';
 import { decodeSteps, encodeSteps, runSteps, type SnapshotHeader } from '../../../src/sync/store/snapshot.ts';
 import type { SnapshotStore } from '../../../src/sync/store/snapshot-store.ts';
 import { StoreError } from '../../../src/sync/store/store-error.ts';
@@ -14,13 +14,13 @@ import { HEADER, KEY, rowsOf } from './entries.ts';
 const at = (n: number) => n as At;
 /** A save of version 1 that took `tookMs` and ended at 10,000. */
 const savedOnce = (tookMs: number, ok = true) =>
-  ended(keepingFrom(0), { ok, version: 1, beganAt: at(10_000 - tookMs), now: at(10_000) });
+  ended(saverFrom(0), { ok, version: 1, beganAt: at(10_000 - tookMs), now: at(10_000) });
 
 test('nothing is due while nothing changes; the first change and a tick are due at once', t => {
-  t.is(dueAt(keepingFrom(7), 7, at(5)), undefined);
-  t.is(dueAt(keepingFrom(7), 8, at(5)), at(5));
-  t.is(dueAt(ticked(keepingFrom(7)), 7, at(5)), at(5));
-  t.is(dueAt(begun(ticked(keepingFrom(7))), 7, at(5)), undefined);
+  t.is(dueAt(saverFrom(7), 7, at(5)), undefined);
+  t.is(dueAt(saverFrom(7), 8, at(5)), at(5));
+  t.is(dueAt(ticked(saverFrom(7)), 7, at(5)), at(5));
+  t.is(dueAt(begun(ticked(saverFrom(7))), 7, at(5)), undefined);
 });
 
 test('a change waits for two seconds, and for twenty times the last save, after its end', t => {
@@ -41,7 +41,7 @@ test('a failed save is wanted again, ever later, at most a minute; a good one en
 });
 
 test('a change during a save is saved after it', t => {
-  const state = ended(begun(keepingFrom(0)), { ok: true, version: 5, beganAt: at(0), now: at(1) });
+  const state = ended(begun(saverFrom(0)), { ok: true, version: 5, beganAt: at(0), now: at(1) });
   t.is(dueAt(state, 6, at(2)), at(2_001));
 });
 
@@ -65,7 +65,7 @@ for (const [what, type, of, expected] of SAVERS) {
 }
 
 interface Rig {
-  readonly keeping: Keeping;
+  readonly saver: SessionSaver;
   readonly saves: Buffer[];
   readonly events: { readonly code: string; readonly fields: Readonly<Record<string, unknown>> }[];
   now: number;
@@ -92,7 +92,7 @@ function rigOf(): Rig {
     },
   };
   const { savedAtMs, ...about } = HEADER;
-  const keeping = createKeeping({
+  const saver = createSessionSaver({
     store,
     schedule: { type: 'cron', expression: '0 0 0 1 1 *' },
     key: () => KEY,
@@ -104,20 +104,20 @@ function rigOf(): Rig {
     now: () => at(rig.now),
     wallMs: () => savedAtMs + rig.now,
   });
-  return Object.assign(rig, { keeping });
+  return Object.assign(rig, { saver });
 }
 
-/** Time for the keeper to look and to save. */
+/** Time for the saver to look and to save. */
 const aLook = () => sleep(600);
 const codes = (rig: Rig) => rig.events.splice(0).map(event => event.code);
 
 test('saves begin only when told, then follow changes, two seconds apart; the newest state is what is saved', async t => {
   const rig = rigOf();
   rig.version = 2;
-  rig.keeping.tick();
+  rig.saver.tick();
   await aLook();
   t.is(rig.saves.length, 0, 'an empty table must not replace what is still to be restored');
-  rig.keeping.begin();
+  rig.saver.begin();
   await aLook();
   t.is(rig.saves.length, 0, 'what was restored is in the store already');
   rig.version = 3;
@@ -132,18 +132,18 @@ test('saves begin only when told, then follow changes, two seconds apart; the ne
   t.is(rig.saves.length, 2);
   const decoded = runSteps(decodeSteps(rig.saves[1] as Buffer, { pair: HEADER.pair, keys: [KEY] }));
   t.like(decoded, { ok: true, header: { ...HEADER, savedAtMs: HEADER.savedAtMs + rig.now } });
-  t.like(rig.keeping.status(), { type: 'redis', templates: 2, connections: 2, problem: '' });
+  t.like(rig.saver.status(), { type: 'redis', templates: 2, connections: 2, problem: '' });
   t.deepEqual(codes(rig), ['STORE_SAVED', 'STORE_SAVED']);
-  await rig.keeping.close();
+  await rig.saver.close();
   t.is(rig.saves.length, 2, 'nothing has changed since');
   t.true(rig.closed);
 });
 
 test('a tick saves also what has not changed, since lifetimes have; a router that may not save does not', async t => {
   const rig = rigOf();
-  rig.keeping.begin();
+  rig.saver.begin();
   rig.may = false;
-  rig.keeping.tick();
+  rig.saver.tick();
   rig.version = 2;
   await aLook();
   t.is(rig.saves.length, 0);
@@ -151,10 +151,10 @@ test('a tick saves also what has not changed, since lifetimes have; a router tha
   await aLook();
   t.is(rig.saves.length, 1);
   rig.now += 2_000;
-  rig.keeping.tick();
+  rig.saver.tick();
   await aLook();
   t.is(rig.saves.length, 2);
-  await rig.keeping.close();
+  await rig.saver.close();
 });
 
 test('one save at a time, however much changes meanwhile', async t => {
@@ -166,14 +166,14 @@ test('one save at a time, however much changes meanwhile', async t => {
     await sleep(400);
     running--;
   };
-  rig.keeping.begin();
+  rig.saver.begin();
   for (let round = 0; round < 6; round++) {
     rig.version++;
     rig.now += 2_000;
-    rig.keeping.tick();
+    rig.saver.tick();
     await sleep(150);
   }
-  await rig.keeping.close();
+  await rig.saver.close();
   t.is(most, 1);
   t.true(rig.saves.length >= 2);
 });
@@ -184,10 +184,10 @@ test('a problem is told once, with the next try, until it is over; other words a
     throw new StoreError('failed', message);
   };
   rig.onSave = failing('the disk is full');
-  rig.keeping.begin();
+  rig.saver.begin();
   rig.version = 2;
   await aLook();
-  t.is(rig.keeping.status().problem, 'the disk is full');
+  t.is(rig.saver.status().problem, 'the disk is full');
   t.like(rig.events[0], {
     code: 'STORE_PROBLEM',
     fields: { doing: 'save', problem: 'the disk is full', retryMs: 2_000 },
@@ -204,9 +204,9 @@ test('a problem is told once, with the next try, until it is over; other words a
   rig.now += 8_000;
   await aLook();
   t.deepEqual(codes(rig), ['STORE_OK', 'STORE_SAVED']);
-  t.is(rig.keeping.status().problem, '');
-  t.deepEqual([rig.keeping.saved, rig.keeping.failed], [1, 3]);
-  await rig.keeping.close();
+  t.is(rig.saver.status().problem, '');
+  t.deepEqual([rig.saver.saved, rig.saver.failed], [1, 3]);
+  await rig.saver.close();
 });
 
 test('an old owner that comes last once is no problem; one that keeps coming is', async t => {
@@ -214,30 +214,30 @@ test('an old owner that comes last once is no problem; one that keeps coming is'
   rig.onSave = async () => {
     throw new StoreError('older-epoch', 'it stays');
   };
-  rig.keeping.begin();
+  rig.saver.begin();
   rig.version = 2;
   await aLook();
   t.deepEqual(codes(rig), []);
   rig.now += 2_000;
   await aLook();
   t.deepEqual(codes(rig), ['STORE_PROBLEM']);
-  await rig.keeping.close();
+  await rig.saver.close();
 });
 
 test('a change just before the end is saved; a store that hangs holds the end up for three seconds at most', async t => {
   const rig = rigOf();
-  rig.keeping.begin();
+  rig.saver.begin();
   rig.version = 2;
-  await rig.keeping.close();
+  await rig.saver.close();
   t.is(rig.saves.length, 1);
   t.like(rig.events.at(-1)?.fields, { reason: 'stop' });
 
   const hanging = rigOf();
   hanging.onSave = () => new Promise<void>(() => undefined);
-  hanging.keeping.begin();
+  hanging.saver.begin();
   hanging.version = 2;
   const began = performance.now();
-  await hanging.keeping.close();
+  await hanging.saver.close();
   t.true(performance.now() - began < 4_500);
   t.true(performance.now() - began > 2_500);
 });
@@ -245,7 +245,7 @@ test('a change just before the end is saved; a store that hangs holds the end up
 test('a header that does not fit is a problem like any other, not the end of the process', async t => {
   const rig = rigOf();
   rig.onSave = async () => undefined;
-  const bad = createKeeping({
+  const bad = createSessionSaver({
     store: {
       type: 'file',
       save: async () => undefined,

@@ -23,7 +23,7 @@ const SLICE_ROWS = 2_000;
 /** A template is told again when a third of its time has passed. */
 const FRESH_SHARE = 2 / 3;
 
-export interface KeeperParts {
+export interface KeepaliveParts {
   readonly mirror: Mirror;
   readonly injector: Injector;
   readonly out: Outbox;
@@ -33,13 +33,13 @@ export interface KeeperParts {
   readonly isReplacing: (key: EntryKey) => boolean;
 }
 
-export class Keeper {
-  readonly #parts: KeeperParts;
+export class TemplateKeepalive {
+  readonly #parts: KeepaliveParts;
   #running = false;
   #session = 0;
   #sweepAt = Number.POSITIVE_INFINITY;
 
-  constructor(parts: KeeperParts) {
+  constructor(parts: KeepaliveParts) {
     this.#parts = parts;
   }
 

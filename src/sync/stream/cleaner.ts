@@ -4,7 +4,7 @@ import type { At } from '../../units/duration.ts';
 import type { EntryKey } from '../table/entry.ts';
 import type { Mirror } from '../table/mirror.ts';
 import { type Chore, Chores } from './chores.ts';
-import type { Injector } from './injector.ts';
+import type { InjectionQueue } from './injection-queue.ts';
 import type { Outbox } from './outbox.ts';
 import { expiring, REPLACE_AFTER_MS, type Replacements } from './replacement.ts';
 
@@ -13,7 +13,7 @@ const SLICE_ROWS = 2_000;
 export interface CleanerParts {
   readonly mirror: Mirror;
   readonly out: Outbox;
-  readonly injector: Injector;
+  readonly injections: InjectionQueue;
   readonly replacements: Replacements;
   /**
    * Entries that this router's own kernel has reported lately, though the VIPs are not here as far as is known: perhaps it is just taking
@@ -50,7 +50,7 @@ export class Cleaner {
   }
 
   wakeAt(now: At): number {
-    if (this.#chores.pending && !this.#parts.injector.full) return now;
+    if (this.#chores.pending && !this.#parts.injections.full) return now;
     return this.#next?.at ?? Number.POSITIVE_INFINITY;
   }
 
@@ -60,11 +60,11 @@ export class Cleaner {
       this.#next = null;
       this.#chores.add(this.#clean(kind));
     }
-    if (!this.#parts.injector.full) this.#chores.run(now);
+    if (!this.#parts.injections.full) this.#chores.run(now);
   }
 
   #clean(kind: 'connections' | 'templates'): Chore {
-    const { mirror, out, injector, replacements, toldHere } = this.#parts;
+    const { mirror, out, injections, replacements, toldHere } = this.#parts;
     const session = this.#session;
     const told = toldHere();
     const cursor = mirror.cursor(kind);
@@ -79,7 +79,7 @@ export class Cleaner {
       out.count('expired_extra', entries.length);
       if (kind === 'templates') for (const entry of entries) replacements.remove(entry, now);
       const last = cursor.done;
-      injector.push(kind === 'connections' ? entries.map(expiring) : [], (_ok, takenAt) => {
+      injections.push(kind === 'connections' ? entries.map(expiring) : [], (_ok, takenAt) => {
         if (last && session === this.#session) this.#cleaned(kind, expired > 0, takenAt);
       });
       return last;

@@ -19,7 +19,7 @@ import {
   readFrame,
   writeControl,
 } from './frame.ts';
-import { Injector } from './injector.ts';
+import { InjectionQueue } from './injection-queue.ts';
 import { Links } from './links.ts';
 import { Outbox } from './outbox.ts';
 import { Reads } from './reads.ts';
@@ -74,7 +74,7 @@ export class SyncMachine {
   readonly #out = new Outbox();
   readonly #links = new Links();
   readonly #chores = new Chores();
-  readonly #injector: Injector;
+  readonly #injections: InjectionQueue;
   readonly #replacements: Replacements;
   readonly #reads: Reads;
   readonly #source: Source;
@@ -110,18 +110,27 @@ export class SyncMachine {
     const out = this.#out;
     const links = this.#links;
     const scope = () => this.#scope;
-    this.#injector = new Injector(out);
-    this.#replacements = new Replacements(mirror, this.#injector, out);
+    this.#injections = new InjectionQueue(out);
+    this.#replacements = new Replacements(mirror, this.#injections, out);
     this.#reads = new Reads(out);
     const announce = (now: At) => this.#announceRole(now);
     this.#source = new Source({ instance: options.instance, mirror, links, out, announce });
-    const [injector, replacements, reads] = [this.#injector, this.#replacements, this.#reads];
-    this.#sink = new Sink({ mirror, links, out, injector, replacements, reads, scope, toldHere: () => this.#toldHere });
+    const [injections, replacements, reads] = [this.#injections, this.#replacements, this.#reads];
+    this.#sink = new Sink({
+      mirror,
+      links,
+      out,
+      injections,
+      replacements,
+      reads,
+      scope,
+      toldHere: () => this.#toldHere,
+    });
     const publish = (entries: readonly Entry[], now: At) => this.#publish(entries, now);
     const isReplacing = (key: EntryKey) => replacements.has(key);
     this.#keepalive = new TemplateKeepalive({
       mirror,
-      injector,
+      injections,
       out,
       chores: this.#chores,
       scope,
@@ -149,13 +158,13 @@ export class SyncMachine {
       ring: this.#source.unacknowledged,
       ringBytes: this.#source.ringBytes,
       reorder: this.#sink.buffered.frames,
-      backlog: this.#injector.backlog,
+      backlog: this.#injections.backlog,
     };
   }
 
   /** Something is on its way into the kernel, or waits for it. */
   get busy(): boolean {
-    return !this.#injector.idle || this.#chores.pending;
+    return !this.#injections.idle || this.#chores.pending;
   }
 
   /** Whether the entry is not in the kernel although it is acknowledged, since one with another real server has to go first. */
@@ -167,16 +176,16 @@ export class SyncMachine {
   step(input: SyncInput, now: At): SyncEffect[] {
     if (input.type !== 'refused') this.#out.settle();
     this.#take(input, now);
-    this.#injector.pump(now);
+    this.#injections.pump(now);
     if (input.type !== 'refused' && input.type !== 'frame') this.#housekeeping(now);
-    this.#injector.pump(now);
+    this.#injections.pump(now);
     this.#judgeWarm(now);
     return this.#out.take();
   }
 
   /** When the next tick is due at the latest. */
   wakeAt(now: At): At {
-    const backlogged = this.#injector.full;
+    const backlogged = this.#injections.full;
     const wishes = [
       now + (this.#stirring ? TICK_MS : IDLE_TICK_MS),
       this.#source.wakeAt(now),
@@ -206,7 +215,7 @@ export class SyncMachine {
 
   get #stirring(): boolean {
     return (
-      this.#replacements.size > 0 || !this.#injector.idle || this.#source.unacknowledged > 0 || this.#readAt !== null
+      this.#replacements.size > 0 || !this.#injections.idle || this.#source.unacknowledged > 0 || this.#readAt !== null
     );
   }
 
@@ -231,7 +240,7 @@ export class SyncMachine {
       case 'refused':
         return this.#takeRefusal(input.ticket, now);
       case 'injected':
-        return this.#expect(this.#injector.injected(input.id, input.dropped, now));
+        return this.#expect(this.#injections.injected(input.id, input.dropped, now));
       case 'table': {
         const entries = input.entries && [...input.entries, ...input.activeData];
         return this.#expect(this.#reads.answered(input.id, entries, now));
@@ -255,7 +264,7 @@ export class SyncMachine {
     this.mirror.sweep(now, SWEEP_ROWS);
     this.#replacements.tick(now);
     this.#keepalive.tick(now);
-    if (!this.#injector.full) this.#chores.run(now);
+    if (!this.#injections.full) this.#chores.run(now);
     this.#readIfDue(now);
     this.#source.tick(now);
     this.#sink.tick(now);
@@ -427,7 +436,7 @@ export class SyncMachine {
   #readIfDue(now: At): void {
     if (this.#readAt === null || this.#readAt > now || this.#reading || this.#role !== 'source') return;
     // What is on its way into the kernel would be taken for gone.
-    if (!this.#injector.idle || this.#replacements.size > 0 || this.#chores.pending) return;
+    if (!this.#injections.idle || this.#replacements.size > 0 || this.#chores.pending) return;
     this.#readAt = null;
     this.#reading = true;
     const session = this.#sourceSession;
@@ -458,7 +467,7 @@ export class SyncMachine {
   #restore(entries: readonly Entry[]): void {
     let at = 0;
     this.#chores.add(now => {
-      if (this.#injector.full) return false;
+      if (this.#injections.full) return false;
       const slice = entries.slice(at, at + SLICE_ROWS);
       at += slice.length;
       const taken = slice.filter(
@@ -467,7 +476,7 @@ export class SyncMachine {
           this.mirror.get(keyOf(entry), now) === undefined &&
           this.mirror.upsert(entry, now) !== 'full',
       );
-      this.#injector.push(taken);
+      this.#injections.push(taken);
       this.#publish(taken, now);
       return at >= entries.length;
     });

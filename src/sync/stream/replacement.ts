@@ -15,7 +15,7 @@ import {
   templateKeyOf,
 } from '../table/entry.ts';
 import type { Cursor, Mirror } from '../table/mirror.ts';
-import type { Injector } from './injector.ts';
+import type { InjectionQueue } from './injection-queue.ts';
 import type { Outbox } from './outbox.ts';
 
 /** From when the kernel has taken the time-out of one second until the entry is surely gone. */
@@ -58,7 +58,7 @@ export function mustReplace(old: Pick<Entry, 'server' | 'serverPort'>, entry: En
 
 export class Replacements {
   readonly #mirror: Mirror;
-  readonly #injector: Injector;
+  readonly #injections: InjectionQueue;
   readonly #out: Outbox;
   readonly #pending = new Map<EntryKey, Pending>();
   /** Templates whose connections are still to be looked for, and those for which that is going on. */
@@ -69,9 +69,9 @@ export class Replacements {
   #failed = false;
   #number = 0;
 
-  constructor(mirror: Mirror, injector: Injector, out: Outbox) {
+  constructor(mirror: Mirror, injections: InjectionQueue, out: Outbox) {
     this.#mirror = mirror;
-    this.#injector = injector;
+    this.#injections = injections;
     this.#out = out;
   }
 
@@ -96,7 +96,7 @@ export class Replacements {
 
   /** Whether there is a slice of work to be done at once. */
   get busy(): boolean {
-    return this.#looking !== null && !this.#injector.full;
+    return this.#looking !== null && !this.#injections.full;
   }
 
   has(key: EntryKey): boolean {
@@ -134,7 +134,7 @@ export class Replacements {
   remove(old: Entry, now: At): void {
     if (this.#pending.has(keyOf(old))) return;
     if (this.#pending.size >= PENDING_MAX) {
-      this.#injector.push([expiring(old)]);
+      this.#injections.push([expiring(old)]);
       return;
     }
     const pending = this.#add(old, null, now, false);
@@ -158,7 +158,7 @@ export class Replacements {
   settle(now: At): void {
     for (const pending of this.#pending.values()) {
       const { stage, entry, old, key } = pending;
-      if (stage === 'detaching') this.#injector.push(this.#attached(pending, true, now));
+      if (stage === 'detaching') this.#injections.push(this.#attached(pending, true, now));
       if (stage === 'detaching' && entry !== null) this.#expire(pending);
       if (stage === 'detaching' && entry === null) this.#mirror.upsertNative(old, now);
       if (entry === null) this.#pending.delete(key);
@@ -205,7 +205,7 @@ export class Replacements {
       this.#looking = { cursor: this.#mirror.cursor('connections'), templates: this.#wanted };
       this.#wanted = new Map();
     }
-    if (this.#looking === null || this.#injector.full) return;
+    if (this.#looking === null || this.#injections.full) return;
     const { cursor, templates } = this.#looking;
     const found: Entry[] = [];
     for (const row of cursor.next(SLICE_ROWS, now)) {
@@ -218,7 +218,7 @@ export class Replacements {
     }
     const last = cursor.done;
     if (last) this.#looking = null;
-    this.#injector.push(found, (_ok, takenAt) => {
+    this.#injections.push(found, (_ok, takenAt) => {
       if (!last) return;
       for (const pending of templates.values()) {
         pending.dueAt = pending.connections.length === 0 ? takenAt : takenAt + REPLACE_AFTER_MS;
@@ -242,7 +242,7 @@ export class Replacements {
   #expire(pending: Pending, again: readonly Entry[] = []): void {
     pending.stage = 'expiring';
     pending.dueAt = Number.POSITIVE_INFINITY;
-    this.#injector.push([...again, expiring(pending.old)], (ok, takenAt) => {
+    this.#injections.push([...again, expiring(pending.old)], (ok, takenAt) => {
       if (!ok) this.#failed = true;
       pending.dueAt = takenAt + REPLACE_AFTER_MS;
     });
@@ -253,7 +253,7 @@ export class Replacements {
     if (entry === null) return;
     const timeoutS = entry.timeoutS - Math.floor((now - toldAt) / 1_000);
     if (timeoutS <= 0) return;
-    this.#injector.push([{ ...entry, timeoutS }], ok => {
+    this.#injections.push([{ ...entry, timeoutS }], ok => {
       if (!ok) this.#failed = true;
     });
   }

@@ -17,7 +17,7 @@ import {
   readResyncEnd,
   writeControl,
 } from './frame.ts';
-import type { Injector } from './injector.ts';
+import type { InjectionQueue } from './injection-queue.ts';
 import type { Links } from './links.ts';
 import type { Outbox } from './outbox.ts';
 import { mustReplace, type Replacements } from './replacement.ts';
@@ -63,7 +63,7 @@ export interface SinkParts {
   readonly mirror: Mirror;
   readonly links: Links;
   readonly out: Outbox;
-  readonly injector: Injector;
+  readonly injections: InjectionQueue;
   readonly replacements: Replacements;
   readonly reads: VerifyReads;
   readonly scope: () => Scope | null;
@@ -233,7 +233,7 @@ export class Sink {
 
   wakeAt(now: At): number {
     if (this.#stream === null) return Number.POSITIVE_INFINITY;
-    if (!this.#parts.injector.full && this.#reorder.has(this.#next)) return now;
+    if (!this.#parts.injections.full && this.#reorder.has(this.#next)) return now;
     if (this.#verifyAfter !== null && this.#parts.replacements.isDone(this.#verifyAfter)) return now;
     const waiting = this.#known >= this.#next || this.#ackDue;
     const parts = Math.min(this.#cleaner.wakeAt(now), this.#verifier.wakeAt(now));
@@ -316,7 +316,7 @@ export class Sink {
 
   /** All that is next in order, as far as the kernel keeps up. */
   #apply(now: At): void {
-    for (let frames = 0; frames < APPLY_FRAMES_MAX && !this.#parts.injector.full; frames++) {
+    for (let frames = 0; frames < APPLY_FRAMES_MAX && !this.#parts.injections.full; frames++) {
       const frame = this.#reorder.get(this.#next);
       if (frame === undefined) break;
       this.#reorder.delete(frame.seq);
@@ -363,7 +363,7 @@ export class Sink {
   /** Gives the frame's entries to the kernel; once it has taken them, the frame is acknowledged. */
   #inject(seq: number, entries: readonly Entry[], then: (now: At) => void = () => {}): void {
     const session = this.#session;
-    this.#parts.injector.push(entries, (ok, now) => {
+    this.#parts.injections.push(entries, (ok, now) => {
       if (session !== this.#session) return;
       if (!ok) {
         this.#restart('the kernel did not take entries', now);

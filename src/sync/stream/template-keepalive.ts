@@ -14,7 +14,7 @@ import {
 import type { Cursor, Mirror, Row } from '../table/mirror.ts';
 import type { Scope } from '../table/scope.ts';
 import type { Chores } from './chores.ts';
-import type { Injector } from './injector.ts';
+import type { InjectionQueue } from './injection-queue.ts';
 import type { Outbox } from './outbox.ts';
 
 const SWEEP_EVERY_MAX_MS = ms(30_000);
@@ -25,7 +25,7 @@ const FRESH_SHARE = 2 / 3;
 
 export interface KeepaliveParts {
   readonly mirror: Mirror;
-  readonly injector: Injector;
+  readonly injections: InjectionQueue;
   readonly out: Outbox;
   readonly chores: Chores;
   readonly scope: () => Scope | null;
@@ -99,27 +99,27 @@ export class TemplateKeepalive {
 
   /** Goes through the table in slices; `full`: with the full persistence, else with what is left. */
   #walk(kinds: 'all' | 'templates', wanted: (row: Row, now: At) => boolean, full = true): void {
-    const { mirror, injector, chores } = this.#parts;
+    const { mirror, injections, chores } = this.#parts;
     const session = this.#session;
     const cursor: Cursor = mirror.cursor(kinds);
     chores.add(now => {
       if (session !== this.#session) return true;
-      if (injector.full) return false;
+      if (injections.full) return false;
       const rows = cursor.next(SLICE_ROWS, now).filter(row => wanted(row, now));
       if (full) this.#refresh(rows, now);
-      else injector.push(rows.map(row => mirror.entryOf(row, now)));
+      else injections.push(rows.map(row => mirror.entryOf(row, now)));
       if (cursor.done && full) this.#running = false;
       return cursor.done;
     });
   }
 
   #refresh(rows: readonly Row[], now: At): void {
-    const { mirror, injector, out, publish } = this.#parts;
+    const { mirror, injections, out, publish } = this.#parts;
     if (rows.length === 0) return;
     const entries = rows.map(row => templateOf(row, this.#fullS(row)));
     for (const entry of entries) mirror.upsert(entry, now);
     out.count('keepalive', entries.length);
-    injector.push(entries);
+    injections.push(entries);
     publish(entries, now);
   }
 

@@ -5,7 +5,7 @@ import type { ServerEntryCounts } from '../table/entry.ts';
 import { type Entry, type EntryKey, isInactive, isTemplate, keyOf, rawOf } from '../table/entry.ts';
 import type { Mirror, ServerRows } from '../table/mirror.ts';
 import { type Chore, Chores } from './chores.ts';
-import type { Injector } from './injector.ts';
+import type { InjectionQueue } from './injection-queue.ts';
 import type { Outbox } from './outbox.ts';
 import { mustReplace, REPLACE_AFTER_MS, type Replacements } from './replacement.ts';
 
@@ -29,7 +29,7 @@ export interface VerifyReads {
 export interface VerifierParts {
   readonly mirror: Mirror;
   readonly out: Outbox;
-  readonly injector: Injector;
+  readonly injections: InjectionQueue;
   readonly replacements: Replacements;
   readonly reads: VerifyReads;
   /** Entries that only the kernel has. */
@@ -88,13 +88,13 @@ export class Verifier {
   }
 
   wakeAt(now: At): number {
-    if (this.#chores.pending && !this.#parts.injector.full) return now;
+    if (this.#chores.pending && !this.#parts.injections.full) return now;
     return this.#startAt ?? Number.POSITIVE_INFINITY;
   }
 
   /** `audit`: nothing else is going on, so a comparison may be due by itself. */
   tick(now: At, audit: boolean): void {
-    if (!this.#parts.injector.full) this.#chores.run(now);
+    if (!this.#parts.injections.full) this.#chores.run(now);
     if (audit && !this.#running && now - this.#endedAt >= (this.#ok ? AUDIT_EVERY_MS : AGAIN_AFTER_MS)) {
       this.start(now);
       return;
@@ -157,17 +157,17 @@ export class Verifier {
     );
     this.repaired += missing.length + wrong;
     this.#parts.out.count('repaired', missing.length + wrong);
-    this.#parts.injector.push(missing);
+    this.#parts.injections.push(missing);
     this.#roundEnds(missing.length + wrong, wrong > 0, now);
   }
 
   /** More in the kernel than in the mirror is no harm to anybody who fails over; less is. */
   #byCounts(counts: readonly ServerEntryCounts[], versionBefore: number, now: At): void {
-    const { mirror, injector, replacements } = this.#parts;
+    const { mirror, injections, replacements } = this.#parts;
     const inKernel = new Map(counts.map(({ mark, server, ...rest }) => [`${mark} ${rawOf(server)}`, rest]));
     // What came, went or moved since the question, what may have ended in the kernel already, what has not got there yet.
     const unsettled = mirror.version - versionBefore + mirror.expiring(now, ENDING_S * 1_000);
-    const allowance = unsettled + injector.backlog + replacements.size;
+    const allowance = unsettled + injections.backlog + replacements.size;
     const short = mirror.serverRows().filter(rows => {
       const found = inKernel.get(`${rows.mark} ${rows.server}`);
       return (
@@ -183,7 +183,7 @@ export class Verifier {
     short: readonly ServerRows[],
     inKernel: ReadonlyMap<string, Pick<ServerEntryCounts, 'templates' | 'connections'>>,
   ): Chore {
-    const { mirror, injector, out, replacements } = this.#parts;
+    const { mirror, injections, out, replacements } = this.#parts;
     const missing = short.reduce((sum, rows) => {
       const found = inKernel.get(`${rows.mark} ${rows.server}`);
       return sum + Math.max(0, rows.templates + rows.connections - (found?.templates ?? 0) - (found?.connections ?? 0));
@@ -198,7 +198,7 @@ export class Verifier {
         .next(SLICE_ROWS, now)
         .filter(row => servers.has(`${row.mark} ${row.server}`) && !replacements.has(row.key));
       const last = cursor.done;
-      injector.push(
+      injections.push(
         rows.map(row => mirror.entryOf(row, now)),
         (_ok, takenAt) => {
           if (last && session === this.#session) this.#roundEnds(missing, false, takenAt);
@@ -215,7 +215,7 @@ export class Verifier {
       return;
     }
     const session = this.#session;
-    this.#parts.injector.push([], (_ok, takenAt) => {
+    this.#parts.injections.push([], (_ok, takenAt) => {
       // What was replaced is away for a moment.
       if (session === this.#session) this.#startAt = takenAt + (replaced ? 3 * REPLACE_AFTER_MS : 0);
     });

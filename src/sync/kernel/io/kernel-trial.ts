@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Entry, type RawAddress, templateOf } from '../../table/entry.ts';
-import type { Injector } from './injection.ts';
+import type { KernelInjector } from './kernel-injector.ts';
 
 export interface Trial {
   /** By name, for the log and the status. */
@@ -34,7 +34,7 @@ const POLL_MS = 20;
 const GONE_MS_MAX = 10_000;
 
 /** `entries`: about how many the kernel has. Never rejects. */
-export async function tryKernel(injector: Injector, messageBytes: number, entries: number): Promise<Trial> {
+export async function tryKernel(injector: KernelInjector, messageBytes: number, entries: number): Promise<Trial> {
   const found: Record<string, string> = {
     kernel: release(),
     message: `${messageBytes} bytes`,
@@ -87,7 +87,7 @@ function judge(
   };
 }
 
-async function injectAndSee(injector: Injector): Promise<Record<(typeof FAMILIES)[number], boolean>> {
+async function injectAndSee(injector: KernelInjector): Promise<Record<(typeof FAMILIES)[number], boolean>> {
   // One message each: a kernel that refuses IPv6 refuses the whole message.
   for (const family of FAMILIES) await injector.inject([trialEntry(family, SHOWN_S)]);
   const end = performance.now() + SHOWN_MS_MAX;
@@ -100,7 +100,7 @@ async function injectAndSee(injector: Injector): Promise<Record<(typeof FAMILIES
   }
 }
 
-async function goWhenTold(injector: Injector): Promise<boolean> {
+async function goWhenTold(injector: KernelInjector): Promise<boolean> {
   for (const family of FAMILIES) await injector.inject([trialEntry(family, GONE_S)]);
   const end = performance.now() + GONE_MS_MAX;
   for (;;) {

@@ -13,7 +13,7 @@ import type { EnsureResult, SyncKernel, SyncKernelListener } from '../sync-kerne
 import { readActiveData, readConnectionTable } from './connection-table.ts';
 import { type EventSocket, openEventSocket } from './event-socket.ts';
 import { createFlowWatch, type FlowWatch } from './flow-watch.ts';
-import { createInjector, type Injector } from './injection.ts';
+import { createKernelInjector, type KernelInjector } from './kernel-injector.ts';
 import { TRIAL_ENTRIES_MAX, type Trial, tryKernel } from './kernel-trial.ts';
 import { ensureLink, type LinkState, planInterface } from './private-interface.ts';
 import { sendsFrom } from './udp-socket-table.ts';
@@ -43,7 +43,7 @@ class Kernel implements SyncKernel {
   readonly #listener: SyncKernelListener;
   readonly #run: Run;
   readonly #ipvsadm: Ipvsadm;
-  readonly #injector: Injector = createInjector();
+  readonly #injector: KernelInjector = createKernelInjector();
   readonly #flows: FlowWatch;
   readonly #counters = Object.fromEntries(Object.keys(SYNC_KERNEL_COUNTERS).map(name => [name, 0])) as Record<
     KernelCounter,

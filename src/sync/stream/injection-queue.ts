@@ -25,7 +25,7 @@ interface Batch {
   attempts: number;
 }
 
-export class Injector {
+export class InjectionQueue {
   readonly #out: Outbox;
   #queue: Job[] = [];
   #queued = 0;

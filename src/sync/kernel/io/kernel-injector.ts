@@ -10,7 +10,7 @@ import { INJECTION_BYTES_MAX, SYNC_ID } from '../daemon-plan.ts';
 import { encodeMessages } from '../wire.ts';
 import { readUdpSocket } from './udp-socket-table.ts';
 
-export interface Injector {
+export interface KernelInjector {
   /** Resolves when the kernel has read them all. Calls are served one after the other. Rejects when the socket fails. */
   inject(entries: readonly Entry[]): Promise<{ readonly dropped: number }>;
   close(): void;
@@ -32,7 +32,7 @@ const ATTEMPTS_MAX = 4;
 /** Entries made into messages at a time, so that the loop is never blocked for long. */
 const SLICE_ENTRIES = 255 * BURST_MESSAGES;
 
-export function createInjector(): Injector {
+export function createKernelInjector(): KernelInjector {
   let socket: Promise<Socket> | undefined;
   let last: Promise<unknown> = Promise.resolve();
   const open = () => {

@@ -13,9 +13,9 @@ import type { PeerLinks, PeerLinksListener } from './link/peer-links.ts';
 import { type Standing, standingOf } from './role.ts';
 import { readStore, restoredFields } from './store/io/restoring.ts';
 import { createSessionSaver, type SessionSaver } from './store/io/session-saver.ts';
+import { type SavedRow, sealKey } from './store/saved-sessions.ts';
 import { mayPersist } from './store/session-saver.ts';
-import { type SnapshotRow, snapshotKey } from './store/snapshot.ts';
-import type { SnapshotStore } from './store/snapshot-store.ts';
+import type { SessionStore } from './store/session-store.ts';
 import type { SyncEffect, SyncFields, SyncInput } from './stream/effect.ts';
 import type { Id } from './stream/frame.ts';
 import { SyncMachine } from './stream/machine.ts';
@@ -38,7 +38,7 @@ export interface SyncParts {
   readonly keys: readonly Buffer[];
   openKernel(scope: () => Scope, listener: SyncKernelListener): SyncKernel;
   openLinks(listener: PeerLinksListener): PeerLinks & { counters?(): Readonly<Record<string, number>> };
-  openStore(): SnapshotStore | undefined;
+  openStore(): SessionStore | undefined;
   onEvent(code: EventCode, fields: Fields): void;
   /** Monotonic. */
   now(): At;
@@ -62,7 +62,7 @@ export class SyncLoop {
   readonly #parts: SyncParts;
   readonly #machine: SyncMachine;
   readonly #kernel: SyncKernel;
-  readonly #store: SnapshotStore | undefined;
+  readonly #store: SessionStore | undefined;
   readonly #saver: SessionSaver | undefined;
   #links: ReturnType<SyncParts['openLinks']> | undefined;
   #config: Config;
@@ -93,12 +93,12 @@ export class SyncLoop {
     this.#step({ type: 'scope', scope: this.#scope });
   }
 
-  #createSaver(store: SnapshotStore): SessionSaver {
+  #createSaver(store: SessionStore): SessionSaver {
     const { parts, machine } = { parts: this.#parts, machine: this.#machine };
     return createSessionSaver({
       store,
       schedule: this.#config.sync.store.schedule,
-      key: () => snapshotKey(parts.keys[0] as Buffer),
+      key: () => sealKey(parts.keys[0] as Buffer),
       about: () => ({
         pair: this.#config.pair,
         node: parts.nodeName,
@@ -157,7 +157,7 @@ export class SyncLoop {
       const { keys, onEvent, wallMs } = this.#parts;
       const { pair, sync } = this.#config;
       const read = await readStore(
-        { store, pair, keys: keys.map(snapshotKey), onEvent },
+        { store, pair, keys: keys.map(sealKey), onEvent },
         {
           nowMs: wallMs(),
           maxAge: sync.store.max_age,
@@ -373,7 +373,7 @@ export class SyncLoop {
 }
 
 /** The table as it is now, templates first, with what is left of each lifetime. */
-function* rowsOf(machine: SyncMachine, now: () => At, connections: boolean): Generator<SnapshotRow> {
+function* rowsOf(machine: SyncMachine, now: () => At, connections: boolean): Generator<SavedRow> {
   const { mirror } = machine;
   const cursor: Cursor = mirror.cursor(connections ? 'all' : 'templates');
   while (!cursor.done) {

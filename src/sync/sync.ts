@@ -16,7 +16,7 @@ import { createSyncKernel } from './kernel/io/sync-kernel.ts';
 import type { EnsureResult } from './kernel/sync-kernel.ts';
 import { createPeerLinks } from './link/io/peer-links.ts';
 import { type DrainingServers, SyncLoop, type SyncParts } from './loop.ts';
-import { createStore } from './store/io/snapshot-store.ts';
+import { createStore } from './store/io/session-store.ts';
 import type { Id } from './stream/frame.ts';
 
 export type { EnsureResult } from './kernel/sync-kernel.ts';

@@ -4,7 +4,7 @@
 import { type Ms, ms } from '../../units/duration.ts';
 import { compareEpochs } from '../../units/epoch.ts';
 import { type Entry, isTemplate, type RawAddress } from '../table/entry.ts';
-import type { DecodedSnapshot, SnapshotFault, SnapshotHeader } from './snapshot.ts';
+import type { SavedFault, SavedHeader, SavedSessions } from './saved-sessions.ts';
 
 /** The clock may have been set meanwhile by as much; beyond that the age of a snapshot means nothing. */
 export const CLOCK_AHEAD_MAX: Ms = ms(60_000);
@@ -12,13 +12,13 @@ export const CLOCK_AHEAD_MAX: Ms = ms(60_000);
 const LEFT_S_MIN = 1;
 const ROWS_PER_STEP = 500;
 
-export type RestoreRefusal = SnapshotFault | 'too-old' | 'from-the-future';
+export type RestoreRefusal = SavedFault | 'too-old' | 'from-the-future';
 
 export interface Refused {
   /** Its place in the list that was given. */
   readonly index: number;
   readonly why: RestoreRefusal;
-  readonly header: SnapshotHeader | undefined;
+  readonly header: SavedHeader | undefined;
   /** A sentence. */
   readonly problem: string;
 }
@@ -36,7 +36,7 @@ export interface RestoreSkips {
 
 export interface Restore {
   /** The snapshot that is used; undefined: none can be. */
-  readonly from: { readonly index: number; readonly header: SnapshotHeader; readonly ageMs: Ms } | undefined;
+  readonly from: { readonly index: number; readonly header: SavedHeader; readonly ageMs: Ms } | undefined;
   /** Templates first; `timeoutS` is what is left. */
   readonly entries: readonly Entry[];
   readonly templates: number;
@@ -58,7 +58,7 @@ export interface RestoreRules {
 const NO_SKIPS: RestoreSkips = { expired: 0, outOfScope: 0, serverDown: 0, connections: 0 };
 
 /** Decides what to bring back; each step is well below a millisecond. */
-export function* restoreSteps(snapshots: readonly DecodedSnapshot[], rules: RestoreRules): Generator<void, Restore> {
+export function* restoreSteps(snapshots: readonly SavedSessions[], rules: RestoreRules): Generator<void, Restore> {
   const refused = snapshots.flatMap((snapshot, index) => refusalOf(snapshot, index, rules));
   const usable = snapshots
     .map((snapshot, index) => ({ snapshot, index }))
@@ -74,12 +74,12 @@ export function* restoreSteps(snapshots: readonly DecodedSnapshot[], rules: Rest
 }
 
 /** Newest first: by the term of ownership, since the routers' clocks may differ, then by time. */
-function compareAge(a: DecodedSnapshot, b: DecodedSnapshot): number {
+function compareAge(a: SavedSessions, b: SavedSessions): number {
   if (!a.ok || !b.ok) return 0;
   return compareEpochs(b.header.epoch, a.header.epoch) || b.header.savedAtMs - a.header.savedAtMs;
 }
 
-function refusalOf(snapshot: DecodedSnapshot, index: number, { nowMs, maxAge }: RestoreRules): Refused[] {
+function refusalOf(snapshot: SavedSessions, index: number, { nowMs, maxAge }: RestoreRules): Refused[] {
   const { header } = snapshot;
   if (!snapshot.ok) return [{ index, why: snapshot.why, header, problem: FAULTS[snapshot.why] }];
   const ageMs = nowMs - snapshot.header.savedAtMs;
@@ -94,7 +94,7 @@ function refusalOf(snapshot: DecodedSnapshot, index: number, { nowMs, maxAge }: 
   return [];
 }
 
-const FAULTS: Readonly<Record<SnapshotFault, string>> = {
+const FAULTS: Readonly<Record<SavedFault, string>> = {
   'not-a-snapshot': 'it does not begin as a snapshot of Tandem does',
   truncated: 'its end is missing',
   damaged: 'its checksum does not fit its content',

@@ -1,7 +1,7 @@
 // Entries for tests of the sync's store: as many as are wanted, IPv4 and IPv6, all different.
 
 import type { RedisConfig } from '../../../src/config/schema.ts';
-import type { SnapshotHeader, SnapshotRow } from '../../../src/sync/store/snapshot.ts';
+import type { SavedHeader, SavedRow } from '../../../src/sync/store/saved-sessions.ts';
 import { type Entry, FLAG, type RawAddress, rawOf, templateOf } from '../../../src/sync/table/entry.ts';
 import type { Address } from '../../../src/units/address.ts';
 import { ms } from '../../../src/units/duration.ts';
@@ -15,7 +15,7 @@ export const MARK = 21;
 
 export const KEY = Buffer.alloc(32, 7);
 
-export const HEADER: SnapshotHeader = {
+export const HEADER: SavedHeader = {
   pair: 'ftp-pair',
   node: 'router-a',
   nodeId: 1,
@@ -53,7 +53,7 @@ export function template(n: number): Entry {
 }
 
 /** Connections and templates in turn, each with 300 s left. */
-export function* rowsOf(count: number): Generator<SnapshotRow> {
+export function* rowsOf(count: number): Generator<SavedRow> {
   for (let n = 0; n < count; n++) yield { entry: n % 2 === 0 ? connection(n) : template(n), remainingS: 300 };
 }
 

@@ -19,8 +19,8 @@ import { promisify } from 'node:util';
 import test from 'ava';
 import type { Config } from '../../../src/config/schema.ts';
 import { createFileStore } from '../../../src/sync/store/io/file-store.ts';
-import { createStore } from '../../../src/sync/store/io/snapshot-store.ts';
-import { decodeSteps, encodeSteps, runSteps, SNAPSHOT_BYTES_MAX } from '../../../src/sync/store/snapshot.ts';
+import { createStore } from '../../../src/sync/store/io/session-store.ts';
+import { decodeSteps, encodeSteps, runSteps, SAVED_BYTES_MAX } from '../../../src/sync/store/saved-sessions.ts';
 import { HEADER, KEY, redisConfig, rowsOf } from './entries.ts';
 
 const CHILD = fileURLToPath(new URL('store-child.js', import.meta.url));
@@ -137,7 +137,7 @@ test('what is no file of ours is refused with words; a good one behind it is sti
 
 test('nothing larger than the bound is written', async t => {
   const store = createFileStore(freshPath());
-  await t.throwsAsync(store.save(Buffer.alloc(SNAPSHOT_BYTES_MAX + 1)), { message: /more than a snapshot may have/ });
+  await t.throwsAsync(store.save(Buffer.alloc(SAVED_BYTES_MAX + 1)), { message: /more than a snapshot may have/ });
   t.deepEqual(await store.load(), []);
 });
 

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import type { RedisConfig } from '../../../src/config/schema.ts';
 import { createRedisStore } from '../../../src/sync/store/io/redis-store.ts';
-import { decodeSteps, encodeSteps, runSteps, type SnapshotHeader } from '../../../src/sync/store/snapshot.ts';
+import { decodeSteps, encodeSteps, runSteps, type SavedHeader } from '../../../src/sync/store/saved-sessions.ts';
 import { ms } from '../../../src/units/duration.ts';
 import { eventually, freePort, type RedisServer, startRedis } from '../../redis/redis-server.ts';
 import { HEADER, KEY, redisConfig, rowsOf } from './entries.ts';
@@ -34,7 +34,7 @@ const storeOf = (config: Partial<RedisConfig>, pair = HEADER.pair) =>
 
 /** About 38 bytes a row: 30,000 are five chunks. */
 const LARGE = 30_000;
-const snapshotOf = (n: number, rows = 10, header: Partial<SnapshotHeader> = {}) =>
+const snapshotOf = (n: number, rows = 10, header: Partial<SavedHeader> = {}) =>
   runSteps(encodeSteps({ ...HEADER, savedAtMs: n, ...header }, rowsOf(rows), KEY)).buffer;
 
 /** The numbers that snapshots were made with, or why one is none. */

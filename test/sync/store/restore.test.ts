@@ -2,13 +2,13 @@
 import test from 'ava';
 import { type RestoreRules, restoreSteps } from '../../../src/sync/store/restore.ts';
 import {
-  type DecodedSnapshot,
   decodeSteps,
   encodeSteps,
   runSteps,
-  type SnapshotHeader,
-  type SnapshotRow,
-} from '../../../src/sync/store/snapshot.ts';
+  type SavedHeader,
+  type SavedRow,
+  type SavedSessions,
+} from '../../../src/sync/store/saved-sessions.ts';
 import type { Entry } from '../../../src/sync/table/entry.ts';
 import { isTemplate } from '../../../src/sync/table/entry.ts';
 import { ms } from '../../../src/units/duration.ts';
@@ -24,12 +24,12 @@ const RULES: RestoreRules = {
   isDown: () => false,
 };
 
-function snapshot(rows: Iterable<SnapshotRow>, header: Partial<SnapshotHeader> = {}): DecodedSnapshot {
+function snapshot(rows: Iterable<SavedRow>, header: Partial<SavedHeader> = {}): SavedSessions {
   const { buffer } = runSteps(encodeSteps({ ...HEADER, ...header }, rows, KEY));
   return runSteps(decodeSteps(buffer, { pair: HEADER.pair, keys: [KEY] }));
 }
-const damaged: DecodedSnapshot = { ok: false, why: 'damaged', header: HEADER };
-const restore = (snapshots: readonly DecodedSnapshot[], rules: Partial<RestoreRules> = {}) =>
+const damaged: SavedSessions = { ok: false, why: 'damaged', header: HEADER };
+const restore = (snapshots: readonly SavedSessions[], rules: Partial<RestoreRules> = {}) =>
   runSteps(restoreSteps(snapshots, { ...RULES, ...rules }));
 
 test('templates come before connections, each with what is left of its lifetime', t => {

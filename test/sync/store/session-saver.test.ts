@@ -4,9 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { readStore, restoredFields } from '../../../src/sync/store/io/restoring.ts';
 import { createSessionSaver, type SessionSaver } from '../../../src/sync/store/io/session-saver.ts';
+import { decodeSteps, encodeSteps, runSteps, type SavedHeader } from '../../../src/sync/store/saved-sessions.ts';
 import { begun, dueAt, ended, mayPersist, retryMs, saverFrom, ticked } from '../../../src/sync/store/session-saver.ts';
-import { decodeSteps, encodeSteps, runSteps, type SnapshotHeader } from '../../../src/sync/store/snapshot.ts';
-import type { SnapshotStore } from '../../../src/sync/store/snapshot-store.ts';
+import type { SessionStore } from '../../../src/sync/store/session-store.ts';
 import { StoreError } from '../../../src/sync/store/store-error.ts';
 import { type At, ms } from '../../../src/units/duration.ts';
 import { HEADER, KEY, rowsOf } from './entries.ts';
@@ -79,7 +79,7 @@ interface Rig {
 function rigOf(): Rig {
   const rig = { saves: [], events: [], now: 1_000, version: 1, may: true, closed: false } as unknown as Rig;
   rig.onSave = async () => undefined;
-  const store: SnapshotStore = {
+  const store: SessionStore = {
     type: 'redis',
     save: async snapshot => {
       await rig.onSave();
@@ -270,7 +270,7 @@ test('a header that does not fit is a problem like any other, not the end of the
   await bad.close();
 });
 
-function storeWith(snapshots: readonly Buffer[] | Error, aside: string[]): SnapshotStore {
+function storeWith(snapshots: readonly Buffer[] | Error, aside: string[]): SessionStore {
   return {
     type: 'file',
     save: async () => undefined,
@@ -285,7 +285,7 @@ function storeWith(snapshots: readonly Buffer[] | Error, aside: string[]): Snaps
     close: async () => undefined,
   };
 }
-const encoded = (header: Partial<SnapshotHeader> = {}) =>
+const encoded = (header: Partial<SavedHeader> = {}) =>
   runSteps(encodeSteps({ ...HEADER, ...header }, rowsOf(4), KEY)).buffer;
 const RULES = {
   nowMs: HEADER.savedAtMs,

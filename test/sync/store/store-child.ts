@@ -2,22 +2,22 @@
 import { argv, stdout } from 'node:process';
 import { createFileStore } from '../../../src/sync/store/io/file-store.ts';
 import { createRedisStore } from '../../../src/sync/store/io/redis-store.ts';
-import { encodeSteps, runSteps } from '../../../src/sync/store/snapshot.ts';
-import type { SnapshotStore } from '../../../src/sync/store/snapshot-store.ts';
+import { encodeSteps, runSteps } from '../../../src/sync/store/saved-sessions.ts';
+import type { SessionStore } from '../../../src/sync/store/session-store.ts';
 import { HEADER, KEY, redisConfig, rowsOf } from './entries.ts';
 
 const snapshotOf = (n: number, rows: number) =>
   runSteps(encodeSteps({ ...HEADER, savedAtMs: n }, rowsOf(rows), KEY)).buffer;
 
 /** Saves numbers `from`, `from` + 1 … and writes each to stdout once it is safe. */
-async function saveForEver(store: SnapshotStore, from: number, rows: number): Promise<never> {
+async function saveForEver(store: SessionStore, from: number, rows: number): Promise<never> {
   for (let n = from; ; n++) {
     await store.save(snapshotOf(n, rows));
     stdout.write(`${n}\n`);
   }
 }
 
-async function saveOnce(store: SnapshotStore, rows: number): Promise<void> {
+async function saveOnce(store: SessionStore, rows: number): Promise<void> {
   try {
     await store.save(snapshotOf(1, rows));
     stdout.write('saved\n');

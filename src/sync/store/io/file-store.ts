@@ -3,8 +3,8 @@
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { SNAPSHOT_BYTES_MAX } from '../snapshot.ts';
-import type { SnapshotStore } from '../snapshot-store.ts';
+import { SAVED_BYTES_MAX } from '../saved-sessions.ts';
+import type { SessionStore } from '../session-store.ts';
 import { StoreError } from '../store-error.ts';
 
 const MODE = 0o600;
@@ -13,11 +13,11 @@ const PIECE_BYTES = 1_048_576;
 const SET_ASIDE_MAX = 3;
 
 /** The store in `path`; its directory is made when it is not there. */
-export function createFileStore(path: string, now: () => number = Date.now): SnapshotStore {
+export function createFileStore(path: string, now: () => number = Date.now): SessionStore {
   return new FileStore(path, now);
 }
 
-class FileStore implements SnapshotStore {
+class FileStore implements SessionStore {
   readonly type = 'file';
   readonly #path: string;
   readonly #now: () => number;
@@ -39,7 +39,7 @@ class FileStore implements SnapshotStore {
   }
 
   async #write(snapshot: Buffer): Promise<void> {
-    if (snapshot.length > SNAPSHOT_BYTES_MAX) throw tooLarge(this.#path, snapshot.length);
+    if (snapshot.length > SAVED_BYTES_MAX) throw tooLarge(this.#path, snapshot.length);
     const temporary = `${this.#path}.new`;
     try {
       await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
@@ -137,7 +137,7 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** The file, at most SNAPSHOT_BYTES_MAX; undefined when there is none. */
+/** The file, at most SAVED_BYTES_MAX; undefined when there is none. */
 async function readBounded(path: string): Promise<Buffer | undefined> {
   let file: FileHandle;
   try {
@@ -165,15 +165,12 @@ async function readBounded(path: string): Promise<Buffer | undefined> {
 async function regularFile(file: FileHandle, path: string): Promise<{ size: number }> {
   const stats = await file.stat();
   if (!stats.isFile()) throw new StoreError('unreadable', `${path} is not a regular file; remove it`);
-  if (stats.size > SNAPSHOT_BYTES_MAX) throw tooLarge(path, stats.size);
+  if (stats.size > SAVED_BYTES_MAX) throw tooLarge(path, stats.size);
   return stats;
 }
 
 function tooLarge(path: string, bytes: number): StoreError {
-  return new StoreError(
-    'too-large',
-    `${path}: ${bytes} bytes are more than a snapshot may have (${SNAPSHOT_BYTES_MAX})`,
-  );
+  return new StoreError('too-large', `${path}: ${bytes} bytes are more than a snapshot may have (${SAVED_BYTES_MAX})`);
 }
 
 const REMEDIES: Readonly<Record<string, string>> = {

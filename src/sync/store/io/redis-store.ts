@@ -7,13 +7,13 @@ import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { RedisConfig } from '../../../config/schema.ts';
 import { placeOf } from '../../../redis/problem.ts';
-import { readHeader, SNAPSHOT_BYTES_MAX } from '../snapshot.ts';
-import type { SnapshotStore } from '../snapshot-store.ts';
+import { readHeader, SAVED_BYTES_MAX } from '../saved-sessions.ts';
+import type { SessionStore } from '../session-store.ts';
 import { StoreError } from '../store-error.ts';
 import { withRedis } from './redis-client.ts';
 
 const CHUNK_BYTES = 262_144;
-const CHUNKS_MAX = Math.ceil(SNAPSHOT_BYTES_MAX / CHUNK_BYTES);
+const CHUNKS_MAX = Math.ceil(SAVED_BYTES_MAX / CHUNK_BYTES);
 /** Chunks on their way at once: back-pressure, since each must be answered before the next ones are sent. */
 const IN_FLIGHT_MAX = 4;
 /** Keys outlive max_age by this much, so that a snapshot that is too old is refused by name rather than missing. */
@@ -63,7 +63,7 @@ export interface RedisStoreOptions {
   readonly maxAgeMs: number;
 }
 
-export function createRedisStore(options: RedisStoreOptions): SnapshotStore {
+export function createRedisStore(options: RedisStoreOptions): SessionStore {
   return new RedisStore(options);
 }
 
@@ -74,7 +74,7 @@ interface Named {
   readonly bytes: number;
 }
 
-class RedisStore implements SnapshotStore {
+class RedisStore implements SessionStore {
   readonly type = 'redis';
   readonly #config: RedisConfig;
   readonly #base: string;
@@ -106,8 +106,8 @@ class RedisStore implements SnapshotStore {
   async #write(client: Redis, snapshot: Buffer): Promise<void> {
     const header = readHeader(snapshot);
     if (!header) throw new RangeError('not a snapshot');
-    if (snapshot.length > SNAPSHOT_BYTES_MAX) {
-      const problem = `${snapshot.length} bytes are more than a snapshot may have (${SNAPSHOT_BYTES_MAX})`;
+    if (snapshot.length > SAVED_BYTES_MAX) {
+      const problem = `${snapshot.length} bytes are more than a snapshot may have (${SAVED_BYTES_MAX})`;
       throw new StoreError('too-large', problem);
     }
     const named: Named = {
@@ -226,6 +226,6 @@ function namedOf(id: string | undefined, chunks: string | undefined, bytes: stri
     named.chunks <= CHUNKS_MAX &&
     Number.isInteger(named.bytes) &&
     named.bytes >= 0 &&
-    named.bytes <= SNAPSHOT_BYTES_MAX;
+    named.bytes <= SAVED_BYTES_MAX;
   return sound ? named : undefined;
 }

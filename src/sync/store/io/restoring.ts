@@ -3,14 +3,14 @@
 import type { EventCode } from '../../../log/catalogue.ts';
 import type { Fields } from '../../../log/event.ts';
 import { type Refused, type Restore, type RestoreRules, restoreSteps } from '../restore.ts';
-import { type DecodedSnapshot, decodeSteps, type SnapshotFault } from '../snapshot.ts';
-import type { SnapshotStore } from '../snapshot-store.ts';
+import { decodeSteps, type SavedFault, type SavedSessions } from '../saved-sessions.ts';
+import type { SessionStore } from '../session-store.ts';
 import { runPaced } from './steps.ts';
 
 export interface RestoringPorts {
-  readonly store: SnapshotStore;
+  readonly store: SessionStore;
   readonly pair: string;
-  /** snapshotKey() of each key of the pair. */
+  /** sealKey() of each key of the pair. */
   readonly keys: readonly Buffer[];
   readonly onEvent: (code: EventCode, fields: Fields) => void;
 }
@@ -21,14 +21,14 @@ export type Restoring =
   /** The store does not answer; worth another try. */
   | { readonly ok: false; readonly problem: string };
 
-const DAMAGE: ReadonlySet<string> = new Set<SnapshotFault>(['not-a-snapshot', 'truncated', 'damaged']);
+const DAMAGE: ReadonlySet<string> = new Set<SavedFault>(['not-a-snapshot', 'truncated', 'damaged']);
 
 /** Never rejects. */
 export async function readStore(ports: RestoringPorts, rules: RestoreRules): Promise<Restoring> {
   const { store, pair, keys, onEvent } = ports;
   try {
     const snapshots = await store.load();
-    const decoded: DecodedSnapshot[] = [];
+    const decoded: SavedSessions[] = [];
     for (const snapshot of snapshots) decoded.push(await runPaced(decodeSteps(snapshot, { pair, keys })));
     const restore = await runPaced(restoreSteps(decoded, rules));
     for (const refused of restore.refused) await tell(ports, refused, snapshots, restore);
@@ -59,7 +59,7 @@ async function tell(
 
 /** The fields of STORE_RESTORED. */
 export function restoredFields(
-  store: SnapshotStore['type'],
+  store: SessionStore['type'],
   { from, templates, connections, skipped }: Restore,
 ): Fields {
   const { expired, outOfScope, serverDown } = skipped;

@@ -6,9 +6,9 @@ import { startSchedule } from '../../../schedule/io/run.ts';
 import type { StoreStatus } from '../../../status/sync-status.ts';
 import type { At } from '../../../units/duration.ts';
 import type { Schedule } from '../../../units/schedule.ts';
+import { type EncodedSessions, encodeSteps, type SavedHeader, type SavedRow } from '../saved-sessions.ts';
 import { begun, dueAt, ended, FINAL_SAVE, retryMs, type SaverState, saverFrom, ticked } from '../session-saver.ts';
-import { type EncodedSnapshot, encodeSteps, type SnapshotHeader, type SnapshotRow } from '../snapshot.ts';
-import type { SnapshotStore } from '../snapshot-store.ts';
+import type { SessionStore } from '../session-store.ts';
 import { StoreError } from '../store-error.ts';
 import { runPaced } from './steps.ts';
 
@@ -16,15 +16,15 @@ import { runPaced } from './steps.ts';
 const LOOK_MS = 250;
 
 export interface SaverPorts {
-  readonly store: SnapshotStore;
+  readonly store: SessionStore;
   /** sync.store.schedule. */
   readonly schedule: Schedule;
-  /** Seals snapshots: snapshotKey() of the key that signs. */
+  /** Seals snapshots: sealKey() of the key that signs. */
   readonly key: () => Buffer;
   /** What the header says besides the time. */
-  readonly about: () => Omit<SnapshotHeader, 'savedAtMs'>;
+  readonly about: () => Omit<SavedHeader, 'savedAtMs'>;
   /** Goes through the table; it may change meanwhile. Templates first, so that they are kept when there are too many rows. */
-  readonly rows: () => Iterable<SnapshotRow>;
+  readonly rows: () => Iterable<SavedRow>;
   /** Grows whenever an entry comes, goes or gets another server. */
   readonly version: () => number;
   /** Whether this router is the one to save now: mayPersist() of ../session-saver.ts. */
@@ -111,7 +111,7 @@ class Saver implements SessionSaver {
   }
 
   #succeeded(
-    { templates, connections, buffer, omitted }: EncodedSnapshot,
+    { templates, connections, buffer, omitted }: EncodedSessions,
     { savedAtMs, tookMs, reason }: { readonly savedAtMs: number; readonly tookMs: number; readonly reason: string },
   ): void {
     const { store, onEvent } = this.#ports;

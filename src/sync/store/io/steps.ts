@@ -1,4 +1,4 @@
-// Runs the steps of pure generators (snapshot.ts, restore.ts) between other work: a few milliseconds at a time, then whatever else
+// Runs the steps of pure generators (saved-sessions.ts, restore.ts) between other work: a few milliseconds at a time, then whatever else
 // waits. Not pure: reads the clock.
 import { setImmediate as othersFirst } from 'node:timers/promises';
 

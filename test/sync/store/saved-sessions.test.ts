@@ -3,24 +3,24 @@ import { performance } from 'node:perf_hooks';
 import test from 'ava';
 import fc from 'fast-check';
 import {
-  type DecodedSnapshot,
   decodeSteps,
   encodeSteps,
   readHeader,
   runSteps,
-  SNAPSHOT_ROWS_MAX,
-  type SnapshotRow,
-  snapshotKey,
-} from '../../../src/sync/store/snapshot.ts';
+  SAVED_ROWS_MAX,
+  type SavedRow,
+  type SavedSessions,
+  sealKey,
+} from '../../../src/sync/store/saved-sessions.ts';
 import type { Entry, RawAddress } from '../../../src/sync/table/entry.ts';
 import { connection, connection6, HEADER, KEY, rowsOf, template } from './entries.ts';
 
-const encode = (rows: Iterable<SnapshotRow>, header = HEADER) => runSteps(encodeSteps(header, rows, KEY)).buffer;
-const decode = (buffer: Buffer, pair = HEADER.pair, keys: readonly Buffer[] = [KEY]): DecodedSnapshot =>
+const encode = (rows: Iterable<SavedRow>, header = HEADER) => runSteps(encodeSteps(header, rows, KEY)).buffer;
+const decode = (buffer: Buffer, pair = HEADER.pair, keys: readonly Buffer[] = [KEY]): SavedSessions =>
   runSteps(decodeSteps(buffer, { pair, keys }));
-const whyOf = (decoded: DecodedSnapshot) => (decoded.ok ? 'ok' : decoded.why);
+const whyOf = (decoded: SavedSessions) => (decoded.ok ? 'ok' : decoded.why);
 
-const FEW: readonly SnapshotRow[] = [
+const FEW: readonly SavedRow[] = [
   { entry: template(1), remainingS: 300 },
   { entry: connection(1), remainingS: 7_000 },
   { entry: connection6(1), remainingS: 1 },
@@ -115,8 +115,8 @@ test('of another pair, key or version: refused with that word, and its header is
 
 test('the key of snapshots is not the key of the pair', t => {
   const pairKey = Buffer.alloc(32, 1);
-  t.false(snapshotKey(pairKey).equals(pairKey));
-  t.true(snapshotKey(pairKey).equals(snapshotKey(pairKey)));
+  t.false(sealKey(pairKey).equals(pairKey));
+  t.true(sealKey(pairKey).equals(sealKey(pairKey)));
 });
 
 test('names and instances that do not fit are a fault of ours', t => {
@@ -153,10 +153,10 @@ test('a large table is encoded and decoded in many short steps, so that the even
 
 test('rows beyond the bound are left out and counted', t => {
   const one = { entry: connection(1), remainingS: 5 };
-  const endless = function* (): Generator<SnapshotRow> {
-    for (let n = 0; n < SNAPSHOT_ROWS_MAX + 7; n++) yield one;
+  const endless = function* (): Generator<SavedRow> {
+    for (let n = 0; n < SAVED_ROWS_MAX + 7; n++) yield one;
   };
   const { connections, omitted, buffer } = runSteps(encodeSteps(HEADER, endless(), KEY));
-  t.deepEqual([connections, omitted], [SNAPSHOT_ROWS_MAX, 7]);
+  t.deepEqual([connections, omitted], [SAVED_ROWS_MAX, 7]);
   t.is(whyOf(decode(buffer)), 'ok');
 });

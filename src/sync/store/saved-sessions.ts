@@ -1,14 +1,16 @@
-// The snapshot format of the store: who saved it and when, then one row for each entry with the rest of its lifetime, then counts,
-// a SHA-256 over all of it (damage) and an HMAC of that with a key made from the pair's (a store that others can write to must
-// not feed the kernel). Written and read in steps, so that a million rows never block the event loop. Pure; the format is ours.
+// Saved sessions: the format of a snapshot of the table in the store. Who saved it and when, then one
+// row for each entry with the rest of its lifetime, then counts, a SHA-256 over all of it (damage) and
+// an HMAC of that with a key made from the pair's (a store that others can write to must not feed the
+// kernel). Written and read in steps, so that a million rows never block the event loop. Pure; the
+// format is ours.
 import { createHash, createHmac, type Hash, timingSafeEqual } from 'node:crypto';
 import type { Epoch } from '../../units/epoch.ts';
 import { type Entry, isTemplate, type RawAddress } from '../table/entry.ts';
 
 /** Most rows of a snapshot; what the mirror has beyond them is left out and counted. */
-export const SNAPSHOT_ROWS_MAX = 1_500_000;
+export const SAVED_ROWS_MAX = 1_500_000;
 /** Largest snapshot that is read or written, in bytes: above the most rows of IPv6. */
-export const SNAPSHOT_BYTES_MAX = 128 * 1_048_576;
+export const SAVED_BYTES_MAX = 128 * 1_048_576;
 
 const MAGIC = Buffer.from('TNDMSNAP');
 const END_MAGIC = Buffer.from('TNDMEND\n');
@@ -29,7 +31,7 @@ const LIFETIME_S_MAX = 0xffff_ffff;
 const ROWS_PER_STEP = 500;
 const SEGMENT_BYTES = 262_144;
 
-export interface SnapshotHeader {
+export interface SavedHeader {
   /** Name of the pair. */
   readonly pair: string;
   /** The router that saved it. */
@@ -43,42 +45,42 @@ export interface SnapshotHeader {
   readonly instance: string;
 }
 
-export interface SnapshotRow {
+export interface SavedRow {
   readonly entry: Entry;
   /** Seconds it had left when it was saved. */
   readonly remainingS: number;
 }
 
-export interface SnapshotCounts {
+export interface SavedCounts {
   readonly templates: number;
   readonly connections: number;
 }
 
-export interface EncodedSnapshot extends SnapshotCounts {
+export interface EncodedSessions extends SavedCounts {
   readonly buffer: Buffer;
-  /** Rows left out because there were more than SNAPSHOT_ROWS_MAX. */
+  /** Rows left out because there were more than SAVED_ROWS_MAX. */
   readonly omitted: number;
 }
 
 /** Why a snapshot cannot be used. The first three mean damage: set it aside. */
-export type SnapshotFault = 'not-a-snapshot' | 'truncated' | 'damaged' | 'version' | 'foreign-pair' | 'foreign-key';
+export type SavedFault = 'not-a-snapshot' | 'truncated' | 'damaged' | 'version' | 'foreign-pair' | 'foreign-key';
 
-export type DecodedSnapshot =
+export type SavedSessions =
   | {
       readonly ok: true;
-      readonly header: SnapshotHeader;
-      readonly counts: SnapshotCounts;
+      readonly header: SavedHeader;
+      readonly counts: SavedCounts;
       /** Reads the rows anew at every call, one by one: a million of them need no memory. */
-      rows(): Iterable<SnapshotRow>;
+      rows(): Iterable<SavedRow>;
     }
   | {
       readonly ok: false;
-      readonly why: SnapshotFault /** As far as it could be read. */;
-      readonly header: SnapshotHeader | undefined;
+      readonly why: SavedFault /** As far as it could be read. */;
+      readonly header: SavedHeader | undefined;
     };
 
 /** The key that seals snapshots, made from a key of the pair. */
-export function snapshotKey(pairKey: Buffer): Buffer {
+export function sealKey(pairKey: Buffer): Buffer {
   return createHmac('sha256', pairKey).update('tandem snapshot 1').digest();
 }
 
@@ -95,17 +97,17 @@ export function runSteps<T>(steps: Generator<void, T>): T {
  * RangeError for names and numbers that do not fit.
  */
 export function* encodeSteps(
-  header: SnapshotHeader,
-  rows: Iterable<SnapshotRow>,
+  header: SavedHeader,
+  rows: Iterable<SavedRow>,
   key: Buffer,
-): Generator<void, EncodedSnapshot> {
+): Generator<void, EncodedSessions> {
   const hash = createHash('sha256');
   const segments = new Segments(hash);
   writeHeader(segments.reserve(HEADER_BYTES), header);
   let [templates, connections, omitted] = [0, 0, 0];
   for (const row of rows) {
     const count = templates + connections;
-    if (count >= SNAPSHOT_ROWS_MAX) {
+    if (count >= SAVED_ROWS_MAX) {
       omitted++;
       if (omitted % ROWS_PER_STEP === 0) yield;
       continue;
@@ -164,7 +166,7 @@ class Segments {
   }
 }
 
-function writeHeader(out: Buffer, header: SnapshotHeader): void {
+function writeHeader(out: Buffer, header: SavedHeader): void {
   out.fill(0);
   MAGIC.copy(out);
   out.writeUInt16BE(VERSION, 8);
@@ -191,7 +193,7 @@ function readName(buffer: Buffer, at: number): string {
 }
 
 /** What the header says, whether or not the rest is sound; undefined when this is no snapshot of our version. */
-export function readHeader(buffer: Buffer): SnapshotHeader | undefined {
+export function readHeader(buffer: Buffer): SavedHeader | undefined {
   if (buffer.length < HEADER_BYTES || !buffer.subarray(0, MAGIC.length).equals(MAGIC)) return undefined;
   if (buffer.readUInt16BE(8) !== VERSION) return undefined;
   return {
@@ -208,7 +210,7 @@ function familyOf(entry: Entry): 4 | 6 {
   return entry.client.length === 2 * ADDRESS_BYTES[4] ? 4 : 6;
 }
 
-function writeRow(out: Buffer, { entry, remainingS }: SnapshotRow): void {
+function writeRow(out: Buffer, { entry, remainingS }: SavedRow): void {
   const family = familyOf(entry);
   out.writeUInt8(family, 0);
   out.writeUInt8(entry.protocol, 1);
@@ -240,11 +242,11 @@ function writeAddress(out: Buffer, at: number, bytes: number, address: RawAddres
 export function* decodeSteps(
   buffer: Buffer,
   { pair, keys }: { readonly pair: string; readonly keys: readonly Buffer[] },
-): Generator<void, DecodedSnapshot> {
-  const bad = (why: SnapshotFault): DecodedSnapshot => ({ ok: false, why, header: readHeader(buffer) });
+): Generator<void, SavedSessions> {
+  const bad = (why: SavedFault): SavedSessions => ({ ok: false, why, header: readHeader(buffer) });
   if (buffer.length < HEADER_BYTES + TRAILER_BYTES) return bad('truncated');
   if (!buffer.subarray(0, MAGIC.length).equals(MAGIC)) return bad('not-a-snapshot');
-  if (buffer.length > SNAPSHOT_BYTES_MAX) return bad('damaged');
+  if (buffer.length > SAVED_BYTES_MAX) return bad('damaged');
   // Before the end mark: another version may end otherwise.
   const header = readHeader(buffer);
   if (!header) return bad('version');
@@ -276,9 +278,9 @@ function* digestSteps(bytes: Buffer): Generator<void, Buffer> {
 }
 
 /** Walks the rows once without reading them: only the first byte of each says how long it is. */
-function* rowsFit(body: Buffer, counts: SnapshotCounts): Generator<void, boolean> {
+function* rowsFit(body: Buffer, counts: SavedCounts): Generator<void, boolean> {
   const wanted = counts.templates + counts.connections;
-  if (wanted > SNAPSHOT_ROWS_MAX) return false;
+  if (wanted > SAVED_ROWS_MAX) return false;
   let at = 0;
   let rows = 0;
   while (at < body.length) {
@@ -291,7 +293,7 @@ function* rowsFit(body: Buffer, counts: SnapshotCounts): Generator<void, boolean
   return at === body.length && rows === wanted;
 }
 
-function* readRows(body: Buffer): Generator<SnapshotRow, void> {
+function* readRows(body: Buffer): Generator<SavedRow, void> {
   const known = new Map<number, RawAddress>();
   for (let at = 0; at < body.length; ) {
     const family = body[at] === 4 ? 4 : 6;
@@ -300,7 +302,7 @@ function* readRows(body: Buffer): Generator<SnapshotRow, void> {
   }
 }
 
-function readRow(body: Buffer, at: number, family: 4 | 6, known: Map<number, RawAddress>): SnapshotRow {
+function readRow(body: Buffer, at: number, family: 4 | 6, known: Map<number, RawAddress>): SavedRow {
   const bytes = ADDRESS_BYTES[family];
   const addressAt = (index: number): RawAddress => {
     const from = at + ROW_FIXED_BYTES + index * bytes;

@@ -2,7 +2,7 @@
 // Pure (types).
 
 /** Where snapshots are kept. Never blocks the caller's loop; one save at a time. */
-export interface SnapshotStore {
+export interface SessionStore {
   readonly type: 'file' | 'redis';
   /** Rejects with a sentence that says what is wrong; the snapshot before it stays whole. */
   save(snapshot: Buffer): Promise<void>;

@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { createFlowParser } from '../../src/sync/kernel/conntrack-events.ts';
 import { createTableParser } from '../../src/sync/kernel/proc-table.ts';
 import { decodeMessage, encodeMessages, usable } from '../../src/sync/kernel/wire.ts';
-import { framed, frameReader } from '../../src/sync/link/framing.ts';
+import { framed, frameReader } from '../../src/sync/link/length-prefix.ts';
 import { addressOfRaw, type Entry, FLAG, TCP_STATES } from '../../src/sync/table/entry.ts';
 import { CONNECTION, CONNECTION6, scope, TEMPLATE, TEMPLATE6 } from './samples.ts';
 

@@ -83,17 +83,17 @@ export function decodeMessage(message: Buffer): DecodeResult {
   let at = HEADER_BYTES;
   let end = at;
   for (let left = message.readUInt8(4); left > 0; left--) {
-    const frame = frameAt(message, at);
-    if (typeof frame === 'string') return { ok: false, refusal: frame };
-    end = at + frame.bytes;
+    const place = placeAt(message, at);
+    if (typeof place === 'string') return { ok: false, refusal: place };
+    end = at + place.bytes;
     // Aligned to 4 bytes, except that nothing follows the last one.
     at = (end + 3) & ~3;
-    if (isForeign(message, frame)) {
+    if (isForeign(message, place)) {
       ignored++;
       continue;
     }
-    const entry = entryAt(message, frame);
-    if (frame.optionsFit && usable(entry)) entries.push(entry);
+    const entry = entryAt(message, place);
+    if (place.optionsFit && usable(entry)) entries.push(entry);
     else skipped++;
   }
   if (message.length !== end && message.length !== at) return { ok: false, refusal: 'trailing' };
@@ -109,7 +109,7 @@ function refusalOfHeader(message: Buffer): Refusal | undefined {
   return undefined;
 }
 
-interface Frame {
+interface Place {
   readonly at: number;
   readonly bytes: number;
   readonly addressBytes: number;
@@ -117,7 +117,7 @@ interface Frame {
 }
 
 /** Where an entry lies, its options walked through. */
-function frameAt(message: Buffer, at: number): Frame | Refusal {
+function placeAt(message: Buffer, at: number): Place | Refusal {
   if (at + FIXED_BYTES > message.length) return 'cut';
   const type = message.readUInt8(at);
   if (type !== TYPE[4] && type !== TYPE[6]) return 'entry-type';
@@ -154,14 +154,14 @@ function optionsFit(message: Buffer, at: number, end: number): boolean {
 }
 
 /** Entries of other people's services, and templates the kernel gave up: none of ours, and none of our concern. */
-function isForeign(message: Buffer, { at }: Frame): boolean {
+function isForeign(message: Buffer, { at }: Place): boolean {
   const protocol = message.readUInt8(at + 1);
   const template = (message.readUInt32BE(at + 4) & FLAG.template) !== 0;
   if (template && message.readUInt16BE(at + 12) === INVALID_TEMPLATE_PORT) return true;
   return protocol !== PROTOCOL_TCP && !(template && protocol === PROTOCOL_MARK);
 }
 
-function entryAt(message: Buffer, { at, addressBytes }: Frame): Entry {
+function entryAt(message: Buffer, { at, addressBytes }: Place): Entry {
   const address = (index: number): RawAddress => {
     const from = at + FIXED_BYTES + index * addressBytes;
     return message.toString('hex', from, from + addressBytes) as RawAddress;

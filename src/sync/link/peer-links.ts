@@ -15,6 +15,6 @@ export interface PeerLinks {
 export interface PeerLinksListener {
   up(index: number): void;
   down(index: number, why: string): void;
-  /** One whole frame, at most FRAME_BYTES_MAX. */
+  /** One whole frame, at most LINK_FRAME_BYTES_MAX. */
   frame(index: number, frame: Buffer): void;
 }

@@ -20,13 +20,13 @@ import {
   writeControl,
 } from './frame.ts';
 import { InjectionQueue } from './injection-queue.ts';
-import { Links } from './links.ts';
 import { Outbox } from './outbox.ts';
 import { Reads } from './reads.ts';
 import { reconcile } from './reconcile.ts';
 import { mustReplace, Replacements } from './replacement.ts';
 import { Sink } from './sink.ts';
 import { Source } from './source.ts';
+import { SyncLinks } from './sync-links.ts';
 import { TemplateKeepalive } from './template-keepalive.ts';
 
 const PING_EVERY_MS = ms(500);
@@ -72,7 +72,7 @@ export class SyncMachine {
   readonly mirror: Mirror;
   readonly #options: SyncMachineOptions;
   readonly #out = new Outbox();
-  readonly #links = new Links();
+  readonly #links = new SyncLinks();
   readonly #chores = new Chores();
   readonly #injections: InjectionQueue;
   readonly #replacements: Replacements;

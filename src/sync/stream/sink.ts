@@ -18,9 +18,9 @@ import {
   writeControl,
 } from './frame.ts';
 import type { InjectionQueue } from './injection-queue.ts';
-import type { Links } from './links.ts';
 import type { Outbox } from './outbox.ts';
 import { mustReplace, type Replacements } from './replacement.ts';
+import type { SyncLinks } from './sync-links.ts';
 import { Verifier, type VerifyReads } from './verify.ts';
 
 export const REORDER_FRAMES_MAX = 4_096;
@@ -61,7 +61,7 @@ interface Bulk {
 
 export interface SinkParts {
   readonly mirror: Mirror;
-  readonly links: Links;
+  readonly links: SyncLinks;
   readonly out: Outbox;
   readonly injections: InjectionQueue;
   readonly replacements: Replacements;

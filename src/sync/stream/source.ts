@@ -14,8 +14,8 @@ import {
   writeResyncBegin,
   writeResyncEnd,
 } from './frame.ts';
-import type { Links } from './links.ts';
 import type { Outbox } from './outbox.ts';
+import type { SyncLinks } from './sync-links.ts';
 
 export const LIVE_ENTRIES_MAX = 200;
 /** What comes within this time goes together; the first after a pause goes at once. */
@@ -65,7 +65,7 @@ export interface Resync {
 export interface SourceParts {
   readonly instance: Id;
   readonly mirror: Mirror;
-  readonly links: Links;
+  readonly links: SyncLinks;
   readonly out: Outbox;
   /** The stream's id has changed: the peer is to be told. */
   readonly announce: (now: At) => void;

@@ -7,7 +7,7 @@ import { insist, type Target } from '../target.ts';
 export const syncTarget: Target = {
   name: 'sync',
   says: 'IPVS sync messages, kernel tables, conntrack events, frames: nothing that may not reach a kernel (test/sync/fuzz.ts)',
-  files: ['kernel/wire', 'kernel/proc-table', 'kernel/conntrack-events', 'link/framing', 'table/entry'].map(
+  files: ['kernel/wire', 'kernel/proc-table', 'kernel/conntrack-events', 'link/length-prefix', 'table/entry'].map(
     name => `src/sync/${name}.ts`,
   ),
   bytesMax: 8,

@@ -6,7 +6,7 @@ import { LINK_SETTINGS, type LinkPlan, type LinkSetting, parseInterfaces, planLi
 
 const SETTINGS_DIR = '/proc/sys/net';
 
-export interface LinkState {
+export interface PrivateLinkState {
   readonly masterAddress: string;
   readonly listenerAddress: string;
   /** What was done just now, each a clause. */
@@ -27,7 +27,7 @@ export async function planInterface(runCommand: Run): Promise<LinkPlan> {
  * daemon bound to what is no more: whatever becomes of us meanwhile, the next look finds it missing and starts it. Rejects with a
  * sentence that says what to do.
  */
-export async function ensureLink(runCommand: Run, stopMaster: () => Promise<void>): Promise<LinkState> {
+export async function ensureLink(runCommand: Run, stopMaster: () => Promise<void>): Promise<PrivateLinkState> {
   const plan = await planInterface(runCommand);
   if (plan.renewsMaster) await stopMaster();
   await batch(runCommand, plan.create);

@@ -15,7 +15,7 @@ import { type EventSocket, openEventSocket } from './event-socket.ts';
 import { createFlowWatch, type FlowWatch } from './flow-watch.ts';
 import { createKernelInjector, type KernelInjector } from './kernel-injector.ts';
 import { TRIAL_ENTRIES_MAX, type Trial, tryKernel } from './kernel-trial.ts';
-import { ensureLink, type LinkState, planInterface } from './private-interface.ts';
+import { ensureLink, type PrivateLinkState, planInterface } from './private-interface.ts';
 import { sendsFrom } from './udp-socket-table.ts';
 
 export interface SyncKernelOptions {
@@ -158,7 +158,7 @@ class Kernel implements SyncKernel {
   }
 
   /** True when what is sent on the link arrives here. */
-  async #ensureEvents(link: LinkState, problems: string[]): Promise<boolean> {
+  async #ensureEvents(link: PrivateLinkState, problems: string[]): Promise<boolean> {
     const { masterAddress, listenerAddress } = link;
     const stale = this.#events?.masterAddress !== masterAddress || this.#events.listenerAddress !== listenerAddress;
     if (stale || link.changes.length > 0) {

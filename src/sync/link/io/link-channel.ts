@@ -1,6 +1,6 @@
 // One authenticated connection to the peer's director: frames in and out, bounded, and watched for silence. Not pure.
 import type { TLSSocket } from 'node:tls';
-import { FRAME_BYTES_MAX, FRAME_HEADER_BYTES, framed, frameReader } from '../framing.ts';
+import { framed, frameReader, LENGTH_BYTES, LINK_FRAME_BYTES_MAX } from '../length-prefix.ts';
 import type { CountLink, LinkLimits } from '../link-limits.ts';
 
 /** A loop that was itself late finds its timer before the bytes that came meanwhile: they get this long to be seen. */
@@ -47,7 +47,7 @@ export function openChannel(
     heard();
     if (reader.push(chunk, take) || !open) return;
     count('badFrames');
-    close(`a frame of impossible length came (1 to ${FRAME_BYTES_MAX} bytes are possible)`);
+    close(`a frame of impossible length came (1 to ${LINK_FRAME_BYTES_MAX} bytes are possible)`);
   });
   socket.on('error', error => close(error.message));
   socket.on('end', () => close('the peer closed it'));
@@ -55,7 +55,7 @@ export function openChannel(
 
   const send = (frame: Buffer): boolean => {
     if (!open || !socket.writable) return false;
-    if (socket.writableLength + FRAME_HEADER_BYTES + frame.length > limits.queuedBytesMax) {
+    if (socket.writableLength + LENGTH_BYTES + frame.length > limits.queuedBytesMax) {
       count('queueFull');
       return false;
     }

@@ -21,7 +21,7 @@ export interface PeerLinksOptions {
   readonly limits?: Partial<LinkLimits>;
 }
 
-export interface LinkState {
+export interface PeerLinkState {
   readonly lan: string;
   readonly connected: boolean;
   readonly queuedBytes: number;
@@ -30,7 +30,7 @@ export interface LinkState {
 }
 
 export interface TlsPeerLinks extends PeerLinks {
-  states(): readonly LinkState[];
+  states(): readonly PeerLinkState[];
   /** Since the start; the names are those of SYNC_LINK_COUNTERS. */
   counters(): Readonly<Record<LinkCounter, number>>;
 }

@@ -9,7 +9,7 @@ const CONGESTED_MS = 20;
 /** An old round-trip time counts this much against a new one. */
 const RTT_SMOOTHING = 0.75;
 
-export interface Link {
+export interface SyncLink {
   connected: boolean;
   /** Instance of the director that said hello on it since it is up. */
   instance: Id | null;
@@ -20,13 +20,13 @@ export interface Link {
   congestedUntil: number;
 }
 
-export class Links {
-  readonly all: Link[] = [];
+export class SyncLinks {
+  readonly all: SyncLink[] = [];
   /** The peer's director that counts: links to a former one are not used. */
   peer: Id | null = null;
 
   /** Undefined when the index is out of bounds. */
-  at(index: number): Link | undefined {
+  at(index: number): SyncLink | undefined {
     if (!Number.isInteger(index) || index < 0 || index >= LINKS_MAX) return undefined;
     while (this.all.length <= index) {
       this.all.push({
@@ -78,8 +78,8 @@ export class Links {
   /** Usable links that take frames now, the fastest first, but for those in the bit set `not`. */
   ready(now: At, not = 0): number[] {
     return this.usableOnes
-      .filter(index => (this.all[index] as Link).congestedUntil <= now && (not & (1 << index)) === 0)
-      .sort((a, b) => compareMs((this.all[a] as Link).smoothedMs, (this.all[b] as Link).smoothedMs) || a - b);
+      .filter(index => (this.all[index] as SyncLink).congestedUntil <= now && (not & (1 << index)) === 0)
+      .sort((a, b) => compareMs((this.all[a] as SyncLink).smoothedMs, (this.all[b] as SyncLink).smoothedMs) || a - b);
   }
 
   best(now: At, not = 0): number | undefined {

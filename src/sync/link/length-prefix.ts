@@ -2,17 +2,17 @@
 // arrives, however it is cut: a byte is copied once, and a length is refused before anything is kept for it.
 
 /** A frame of entries is at most 64 KiB; the rest is for what the layer above puts around them. */
-export const FRAME_BYTES_MAX = 65_536 + 1_024;
-export const FRAME_HEADER_BYTES = 4;
+export const LINK_FRAME_BYTES_MAX = 65_536 + 1_024;
+export const LENGTH_BYTES = 4;
 
 /** A frame as it goes on the wire. Throws a RangeError for a length that the other side would refuse. */
-export function framed(frame: Buffer, bytesMax: number = FRAME_BYTES_MAX): Buffer {
+export function framed(frame: Buffer, bytesMax: number = LINK_FRAME_BYTES_MAX): Buffer {
   if (frame.length === 0 || frame.length > bytesMax) {
     throw new RangeError(`a frame of ${frame.length} bytes cannot be sent: 1 to ${bytesMax} are possible`);
   }
-  const bytes = Buffer.allocUnsafe(FRAME_HEADER_BYTES + frame.length);
+  const bytes = Buffer.allocUnsafe(LENGTH_BYTES + frame.length);
   bytes.writeUInt32BE(frame.length, 0);
-  frame.copy(bytes, FRAME_HEADER_BYTES);
+  frame.copy(bytes, LENGTH_BYTES);
   return bytes;
 }
 
@@ -24,8 +24,8 @@ export interface FrameReader {
   push(chunk: Buffer, take: (frame: Buffer) => void): boolean;
 }
 
-export function frameReader(bytesMax: number = FRAME_BYTES_MAX): FrameReader {
-  const header = Buffer.alloc(FRAME_HEADER_BYTES);
+export function frameReader(bytesMax: number = LINK_FRAME_BYTES_MAX): FrameReader {
+  const header = Buffer.alloc(LENGTH_BYTES);
   let headerBytes = 0;
   let body: Buffer | undefined;
   let bodyBytes = 0;
@@ -38,7 +38,7 @@ export function frameReader(bytesMax: number = FRAME_BYTES_MAX): FrameReader {
         const copied = chunk.copy(header, headerBytes, at);
         at += copied;
         headerBytes += copied;
-        if (headerBytes < FRAME_HEADER_BYTES) break;
+        if (headerBytes < LENGTH_BYTES) break;
         const length = header.readUInt32BE(0);
         broken = length === 0 || length > bytesMax;
         if (!broken) body = Buffer.allocUnsafe(length);

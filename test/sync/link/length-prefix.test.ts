@@ -1,7 +1,7 @@
 // Frames on a byte stream, whole, cut and hostile.
 import test from 'ava';
 import fc from 'fast-check';
-import { FRAME_BYTES_MAX, framed, frameReader } from '../../../src/sync/link/framing.ts';
+import { framed, frameReader, LINK_FRAME_BYTES_MAX } from '../../../src/sync/link/length-prefix.ts';
 import { hex, inPieces } from '../samples.ts';
 
 function read(pieces: readonly Buffer[], bytesMax?: number): { frames: Buffer[]; ok: boolean } {
@@ -30,14 +30,14 @@ test('an impossible length ends the stream for good, also for what follows', t =
       ok: false,
     });
   }
-  t.is(FRAME_BYTES_MAX, 0x10400);
-  t.true(read([hex('00010400'), Buffer.alloc(FRAME_BYTES_MAX)]).ok);
+  t.is(LINK_FRAME_BYTES_MAX, 0x10400);
+  t.true(read([hex('00010400'), Buffer.alloc(LINK_FRAME_BYTES_MAX)]).ok);
 });
 
 test('frames that the other side would refuse cannot be sent', t => {
   t.throws(() => framed(Buffer.alloc(0)), { instanceOf: RangeError });
-  t.throws(() => framed(Buffer.alloc(FRAME_BYTES_MAX + 1)), { instanceOf: RangeError });
-  t.is(framed(Buffer.alloc(FRAME_BYTES_MAX)).length, FRAME_BYTES_MAX + 4);
+  t.throws(() => framed(Buffer.alloc(LINK_FRAME_BYTES_MAX + 1)), { instanceOf: RangeError });
+  t.is(framed(Buffer.alloc(LINK_FRAME_BYTES_MAX)).length, LINK_FRAME_BYTES_MAX + 4);
 });
 
 test('a frame is a copy: the piece it came in may be used again', t => {

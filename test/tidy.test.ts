@@ -153,7 +153,7 @@ test('pulse: every floor has files, and the floor of types has nothing but types
 
 /**
  * The rooms of src/sync, lowest first, and what each may import of the others. `door` is what stands in
- * no room: sync.ts, its loop and its role.
+ * no room: sync.ts, its loop and its standing.
  */
 const SYNC_ROOMS: Readonly<Record<string, readonly string[]>> = {
   table: [],

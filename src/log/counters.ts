@@ -17,7 +17,7 @@ export const PULSE_COUNTERS = {
 
 export type PulseCounter = keyof typeof PULSE_COUNTERS;
 
-/** Of the connection sync's machine (src/sync/stream/machine.ts), since the director's start. */
+/** Of the connection sync's machine (src/sync/stream/sync-machine.ts), since the director's start. */
 export const SYNC_MACHINE_COUNTERS = {
   native_entries: "entries that this router's kernel or conntrack reported",
   native_ignored: 'of these, those reported while the peer owned the VIPs: not used',

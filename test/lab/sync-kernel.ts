@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { encodeMessages } from '../../src/sync/kernel/wire.ts';
-import { type Entry, FLAG, isTemplate, keyOf, rawOf, TCP_STATES, templateOf } from '../../src/sync/table/entry.ts';
+import { type Entry, entryKeyOf, FLAG, isTemplate, rawOf, TCP_STATES, templateOf } from '../../src/sync/table/entry.ts';
 import type { Address } from '../../src/units/address.ts';
 import { TIMES_ARE_EXACT } from './config.ts';
 import type { Lab, Scenario } from './scenario.ts';
@@ -156,10 +156,10 @@ async function takesEntries(lab: Lab): Promise<void> {
     connection('2001:db8:1::40', 4_000, SERVER6),
   ];
   assert.equal((await rig.inject(sent)).dropped, 0);
-  const table = new Map((await rig.readTable()).map(entry => [keyOf(entry), entry]));
+  const table = new Map((await rig.readTable()).map(entry => [entryKeyOf(entry), entry]));
   for (const entry of sent) {
-    const there = table.get(keyOf(entry));
-    assert.ok(there, `${keyOf(entry)} is not in the kernel: ${[...table.keys()].join('; ')}`);
+    const there = table.get(entryKeyOf(entry));
+    assert.ok(there, `${entryKeyOf(entry)} is not in the kernel: ${[...table.keys()].join('; ')}`);
     assert.deepEqual({ ...there, timeoutS: 0 }, { ...entry, timeoutS: 0 });
     assert.ok(Math.abs(there.timeoutS - entry.timeoutS) <= 5, `${there.timeoutS} s left of ${entry.timeoutS}`);
   }
@@ -174,7 +174,8 @@ async function takesEntries(lab: Lab): Promise<void> {
   );
 
   // A template's server is not changed by a second one; it is deleted by a time-out of 1 s.
-  const serverOf = async (entry: Entry) => (await rig.readTable()).find(e => keyOf(e) === keyOf(entry))?.server;
+  const serverOf = async (entry: Entry) =>
+    (await rig.readTable()).find(e => entryKeyOf(e) === entryKeyOf(entry))?.server;
   const alone = template('192.0.2.41', fs1);
   await rig.inject([alone]);
   await rig.inject([template('192.0.2.41', fs2)]);

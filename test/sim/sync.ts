@@ -4,15 +4,15 @@
 import type { SyncRole } from '../../src/status/sync-status.ts';
 import type { SyncEffect, SyncInput } from '../../src/sync/stream/effect.ts';
 import { type Id, type Numbered, readEntries, readFrame } from '../../src/sync/stream/frame.ts';
-import { SyncMachine } from '../../src/sync/stream/machine.ts';
+import { SyncMachine } from '../../src/sync/stream/sync-machine.ts';
 import type { ServerEntryCounts } from '../../src/sync/table/entry.ts';
 import {
   type Entry,
   type EntryKey,
+  entryKeyOf,
   FLAG,
   isInactive,
   isTemplate,
-  keyOf,
   PROTOCOL_TCP,
   type RawAddress,
   TCP_STATES,
@@ -105,7 +105,7 @@ export class KernelModel {
   }
 
   #injectOne(entry: Entry, now: number): void {
-    const key = keyOf(entry);
+    const key = entryKeyOf(entry);
     this.takenAt.set(key, now);
     if (entry.timeoutS === 1) this.expiredAt.set(key, now);
     const expiresAt = now + entry.timeoutS * 1_000;
@@ -535,7 +535,7 @@ export class SyncPair {
       if (frame === undefined || frame === 'checked') return;
       this.#frames.set(name, 'checked');
       for (const entry of frame.entries) {
-        const key = keyOf(entry);
+        const key = entryKeyOf(entry);
         const takenAt = from.kernel.takenAt.get(key) ?? 0;
         // What is being replaced is not yet there, and no acknowledgement waits for it.
         const replacing =
@@ -765,7 +765,7 @@ export class SyncPair {
     }
     template.expiresAt = this.now + template.entry.timeoutS * 1_000;
     const entry = connectionOf(client, template.entry.server, this.#ports++);
-    kernel.rows.set(keyOf(entry), { entry, expiresAt: this.now + 900_000, since: this.now, native: true });
+    kernel.rows.set(entryKeyOf(entry), { entry, expiresAt: this.now + 900_000, since: this.now, native: true });
     this.#report(router, [entry, template.entry]);
   }
 
@@ -776,7 +776,7 @@ export class SyncPair {
     const connection = connectionOf(client, server, 1_024 + (n % 60_000));
     for (const entry of [template, connection]) {
       const expiresAt = this.now + entry.timeoutS * 1_000;
-      this.owner.kernel.rows.set(keyOf(entry), { entry, expiresAt, since: this.now, native: false });
+      this.owner.kernel.rows.set(entryKeyOf(entry), { entry, expiresAt, since: this.now, native: false });
     }
   }
 
@@ -837,7 +837,7 @@ export class SyncPair {
     return [...kernel.rows.values()]
       .filter(({ entry, expiresAt }) => !isTemplate(entry) && !isInactive(entry) && expiresAt > this.now)
       .filter(({ entry }) => kernel.get(templateKeyOf(entry), this.now) === undefined)
-      .map(({ entry }) => `${keyOf(entry)} has no template`);
+      .map(({ entry }) => `${entryKeyOf(entry)} has no template`);
   }
 }
 

@@ -40,7 +40,7 @@ export interface LinkPlan {
 }
 
 /** Reads `ip -j -d address show`; throws a SyntaxError when it is not what ip writes. */
-export function parseInterfaces(json: string): readonly InterfaceLine[] {
+export function parseInterfaceLines(json: string): readonly InterfaceLine[] {
   const list: unknown = JSON.parse(json === '' ? '[]' : json);
   if (!Array.isArray(list)) throw new SyntaxError('ip -j address show wrote no list');
   return list.filter(isRecord).map(line => ({

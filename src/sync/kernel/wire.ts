@@ -49,17 +49,15 @@ const OPTION_BYTES_MAX: Readonly<Record<number, number>> = {
 };
 
 /** Why a whole message is refused. Stable: it names a counter. */
-export const REFUSALS = [
-  'too-short',
-  'too-long',
-  'size',
-  'version',
-  'cut',
-  'entry-version',
-  'entry-type',
-  'trailing',
-] as const;
-export type Refusal = (typeof REFUSALS)[number];
+export type MessageRefusal =
+  | 'too-short'
+  | 'too-long'
+  | 'size'
+  | 'version'
+  | 'cut'
+  | 'entry-version'
+  | 'entry-type'
+  | 'trailing';
 
 export type DecodeResult =
   | {
@@ -71,7 +69,7 @@ export type DecodeResult =
       /** Other protocols than TCP, and templates that the kernel has made invalid: nothing is wrong with them. */
       readonly ignored: number;
     }
-  | { readonly ok: false; readonly refusal: Refusal };
+  | { readonly ok: false; readonly refusal: MessageRefusal };
 
 /** Reads one datagram. Never throws; the work is bounded by its length. One broken entry's size makes all that follows unreadable. */
 export function decodeMessage(message: Buffer): DecodeResult {
@@ -100,7 +98,7 @@ export function decodeMessage(message: Buffer): DecodeResult {
   return { ok: true, syncId: message.readUInt8(1), entries, skipped, ignored };
 }
 
-function refusalOfHeader(message: Buffer): Refusal | undefined {
+function refusalOfHeader(message: Buffer): MessageRefusal | undefined {
   if (message.length < HEADER_BYTES) return 'too-short';
   if (message.length > 0xffff) return 'too-long';
   if (message.readUInt16BE(2) !== message.length) return 'size';
@@ -117,7 +115,7 @@ interface Place {
 }
 
 /** Where an entry lies, its options walked through. */
-function placeAt(message: Buffer, at: number): Place | Refusal {
+function placeAt(message: Buffer, at: number): Place | MessageRefusal {
   if (at + FIXED_BYTES > message.length) return 'cut';
   const type = message.readUInt8(at);
   if (type !== TYPE[4] && type !== TYPE[6]) return 'entry-type';

@@ -14,7 +14,7 @@ const ROWS_PER_STEP = 500;
 
 export type RestoreRefusal = SavedFault | 'too-old' | 'from-the-future';
 
-export interface Refused {
+export interface RefusedSessions {
   /** Its place in the list that was given. */
   readonly index: number;
   readonly why: RestoreRefusal;
@@ -42,7 +42,7 @@ export interface Restore {
   readonly templates: number;
   readonly connections: number;
   readonly skipped: RestoreSkips;
-  readonly refused: readonly Refused[];
+  readonly refused: readonly RefusedSessions[];
 }
 
 export interface RestoreRules {
@@ -79,7 +79,7 @@ function compareAge(a: SavedSessions, b: SavedSessions): number {
   return compareEpochs(b.header.epoch, a.header.epoch) || b.header.savedAtMs - a.header.savedAtMs;
 }
 
-function refusalOf(snapshot: SavedSessions, index: number, { nowMs, maxAge }: RestoreRules): Refused[] {
+function refusalOf(snapshot: SavedSessions, index: number, { nowMs, maxAge }: RestoreRules): RefusedSessions[] {
   const { header } = snapshot;
   if (!snapshot.ok) return [{ index, why: snapshot.why, header, problem: FAULTS[snapshot.why] }];
   const ageMs = nowMs - snapshot.header.savedAtMs;

@@ -8,8 +8,8 @@ import { z } from 'zod';
 import { SYNC_ROLES } from '../../status/sync-status.ts';
 import type { Epoch } from '../../units/epoch.ts';
 import { decodeMessage, encodeMessages } from '../kernel/wire.ts';
-import type { Digest } from '../table/digest.ts';
 import type { Entry } from '../table/entry.ts';
+import type { Digest } from '../table/entry-digest.ts';
 
 export const FRAME_VERSION = 1;
 export const FRAME_BYTES_MAX = 65_536;

@@ -1,7 +1,7 @@
 // Brings the owner's mirror in line with its kernel's table, in slices: at the start, after a takeover before it was warm, and after
 // events were lost. What differs is published, so that the stream to the peer goes on without a resync. Deterministic.
 import type { At } from '../../units/duration.ts';
-import { type Entry, type EntryKey, isInactive, isTemplate, keyOf } from '../table/entry.ts';
+import { type Entry, type EntryKey, entryKeyOf, isInactive, isTemplate } from '../table/entry.ts';
 import type { Mirror } from '../table/mirror.ts';
 import type { Chore } from './chores.ts';
 
@@ -33,8 +33,8 @@ export function reconcile(
     const slice = entries.slice(at, at + SLICE_ROWS);
     at += slice.length;
     const news = slice.filter(entry => {
-      inKernel.add(keyOf(entry));
-      return !told.has(keyOf(entry)) && isNews(mirror, entry, now);
+      inKernel.add(entryKeyOf(entry));
+      return !told.has(entryKeyOf(entry)) && isNews(mirror, entry, now);
     });
     for (const entry of news) mirror.upsertNative(entry, now);
     changed += news.length;
@@ -57,7 +57,7 @@ export function reconcile(
 
 /** Whether the kernel's word says more than the mirror, which knows full time-outs. */
 function isNews(mirror: Mirror, entry: Entry, now: At): boolean {
-  const row = mirror.get(keyOf(entry), now);
+  const row = mirror.get(entryKeyOf(entry), now);
   if (row === undefined) return true;
   if (row.server !== entry.server || row.serverPort !== entry.serverPort) return true;
   if (!isTemplate(entry) && isInactive(entry) !== isInactive(row)) return true;

@@ -7,10 +7,10 @@ import { type At, ms } from '../../units/duration.ts';
 import {
   type Entry,
   type EntryKey,
+  entryKeyOf,
   FLAG,
   isInactive,
   isTemplate,
-  keyOf,
   TCP_STATES,
   templateKeyOf,
 } from '../table/entry.ts';
@@ -105,7 +105,7 @@ export class Replacements {
 
   /** Newer word of an entry that is being replaced, which is in the mirror already; false when it is not. */
   update(entry: Entry, now: At): boolean {
-    const key = keyOf(entry);
+    const key = entryKeyOf(entry);
     const pending = this.#pending.get(key);
     if (pending === undefined) return this.#away.has(key);
     pending.entry = entry;
@@ -132,7 +132,7 @@ export class Replacements {
 
   /** Makes it expire. */
   remove(old: Entry, now: At): void {
-    if (this.#pending.has(keyOf(old))) return;
+    if (this.#pending.has(entryKeyOf(old))) return;
     if (this.#pending.size >= PENDING_MAX) {
       this.#injections.push([expiring(old)]);
       return;
@@ -181,7 +181,7 @@ export class Replacements {
   }
 
   #add(old: Entry, entry: Entry | null, now: At, stubborn: boolean): Pending {
-    const key = keyOf(old);
+    const key = entryKeyOf(old);
     const dueAt = Number.POSITIVE_INFINITY;
     const number = ++this.#number;
     const pending: Pending = {

@@ -1,8 +1,8 @@
 // The receiving side of the stream: puts frames in order, gives their entries to the kernel, acknowledges what the kernel has taken, and
 // says whether this router is warm. How the kernel is compared with the mirror is in verify.ts. Deterministic.
 import { type At, ms } from '../../units/duration.ts';
-import { EntryDigest } from '../table/digest.ts';
-import { type Entry, type EntryKey, keyOf } from '../table/entry.ts';
+import { type Entry, type EntryKey, entryKeyOf } from '../table/entry.ts';
+import { EntryDigest } from '../table/entry-digest.ts';
 import type { Mirror } from '../table/mirror.ts';
 import type { Scope } from '../table/scope.ts';
 import { Cleaner } from './cleaner.ts';
@@ -387,7 +387,7 @@ export class Sink {
         out.count('entries_out_of_scope');
         continue;
       }
-      const key = keyOf(entry);
+      const key = entryKeyOf(entry);
       const row = mirror.get(key, now);
       const old = row && mustReplace(row, entry) ? mirror.entryOf(row, now) : undefined;
       if (mirror.upsert(entry, now) === 'full') {

@@ -2,8 +2,8 @@
 // link, and brings a peer that has nothing the whole table. Deterministic: time is an argument, frames to send are effects.
 import { type At, ms } from '../../units/duration.ts';
 import { usable } from '../kernel/wire.ts';
-import { EntryDigest } from '../table/digest.ts';
-import { type Entry, type EntryKey, keyOf } from '../table/entry.ts';
+import { type Entry, type EntryKey, entryKeyOf } from '../table/entry.ts';
+import { EntryDigest } from '../table/entry-digest.ts';
 import type { Cursor, Mirror } from '../table/mirror.ts';
 import {
   type ControlOf,
@@ -168,7 +168,7 @@ export class Source {
     for (const entry of entries) {
       if (!usable(entry)) continue;
       out.count('published');
-      this.#pending.set(keyOf(entry), entry);
+      this.#pending.set(entryKeyOf(entry), entry);
     }
     this.#flushIfDue(now);
   }

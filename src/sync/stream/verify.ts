@@ -2,7 +2,7 @@
 // takes a time that grows with its square). What is missing is put in again, what is too much is made to expire. Deterministic.
 import { type At, ms } from '../../units/duration.ts';
 import type { ServerEntryCounts } from '../table/entry.ts';
-import { type Entry, type EntryKey, isInactive, isTemplate, keyOf, rawOf } from '../table/entry.ts';
+import { type Entry, type EntryKey, entryKeyOf, isInactive, isTemplate, rawOf } from '../table/entry.ts';
 import type { Mirror, ServerRows } from '../table/mirror.ts';
 import { type Chore, Chores } from './chores.ts';
 import type { InjectionQueue } from './injection-queue.ts';
@@ -133,7 +133,7 @@ export class Verifier {
 
   #byEntries(entries: readonly Entry[], now: At): void {
     const { mirror, replacements } = this.#parts;
-    const inKernel = new Map<EntryKey, Entry>(entries.map(entry => [keyOf(entry), entry]));
+    const inKernel = new Map<EntryKey, Entry>(entries.map(entry => [entryKeyOf(entry), entry]));
     const missing: Entry[] = [];
     let wrong = 0;
     for (const cursor = mirror.cursor(); !cursor.done; ) {
@@ -152,7 +152,7 @@ export class Verifier {
     }
     // Also what ends soon: until then a connection holds on to its template.
     this.#parts.extra(
-      [...inKernel.values()].filter(entry => !replacements.has(keyOf(entry))),
+      [...inKernel.values()].filter(entry => !replacements.has(entryKeyOf(entry))),
       now,
     );
     this.repaired += missing.length + wrong;

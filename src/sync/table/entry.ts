@@ -79,7 +79,7 @@ export function isInactive(entry: Pick<Entry, 'flags'>): boolean {
   return (entry.flags & FLAG.inactive) !== 0;
 }
 
-export function keyOf(entry: Entry): EntryKey {
+export function entryKeyOf(entry: Entry): EntryKey {
   return `${isTemplate(entry) ? 't' : 'c'}${entry.protocol} ${entry.client} ${entry.clientPort} ${entry.virtual} ${entry.virtualPort}` as EntryKey;
 }
 

@@ -1,7 +1,15 @@
 // The kernel's connection table as user space knows it: what was last told of each entry, and until when it lives. Made for a million
 // rows: one object a row, no work that grows with the table in any single call. Deterministic: time is an argument.
 import type { At } from '../../units/duration.ts';
-import { type Entry, type EntryKey, isInactive, isTemplate, keyOf, type RawAddress, templateKeyOf } from './entry.ts';
+import {
+  type Entry,
+  type EntryKey,
+  entryKeyOf,
+  isInactive,
+  isTemplate,
+  type RawAddress,
+  templateKeyOf,
+} from './entry.ts';
 
 export const MIRROR_ROWS_MAX = 1_500_000;
 /**
@@ -137,7 +145,7 @@ export class Mirror {
   upsertNative(entry: Entry, now: At): Upserted {
     const upserted = this.upsert(entry, now);
     if (upserted === 'full') return upserted;
-    const key = keyOf(entry);
+    const key = entryKeyOf(entry);
     (this.#rows(key).get(key) as MirrorRow).native = true;
     this.#hadNative = true;
     return upserted;
@@ -146,7 +154,7 @@ export class Mirror {
   /** Takes over an entry of this router's own kernel that the source has not named: it is stale from the beginning. */
   upsertStale(entry: Entry, now: At): void {
     if (this.upsertNative(entry, now) === 'full') return;
-    const key = keyOf(entry);
+    const key = entryKeyOf(entry);
     (this.#rows(key).get(key) as MirrorRow).generation = this.#generation - 1;
   }
 
@@ -158,7 +166,7 @@ export class Mirror {
   /** Takes over what is told of an entry. */
   upsert(entry: Entry, now: At): Upserted {
     this.#sweptS ??= toS(now);
-    const key = keyOf(entry);
+    const key = entryKeyOf(entry);
     const row = this.#rows(key).get(key);
     if (row === undefined) return this.#insert(key, entry, now);
     if (row.expiresDs <= toDs(now)) {

@@ -3,7 +3,7 @@ import test from 'ava';
 import type { KernelDaemon } from '../../../src/ipvs/sync-daemon.ts';
 import { isRunning, planDaemons, SYNC_ID, WANTED_DAEMONS } from '../../../src/sync/kernel/daemon-plan.ts';
 import { questionsOf } from '../../../src/sync/kernel/io/flow-watch.ts';
-import { parseInterfaces, planLink } from '../../../src/sync/kernel/private-link.ts';
+import { parseInterfaceLines, planLink } from '../../../src/sync/kernel/private-link.ts';
 import { sendersTo, socketsAt } from '../../../src/sync/kernel/udp-table.ts';
 import { rawOf } from '../../../src/sync/table/entry.ts';
 import { scopeOf } from '../../../src/sync/table/scope.ts';
@@ -21,7 +21,7 @@ const lineOf = (name: string, peer: string, addresses: readonly string[], up = t
     { family: 'inet6', local: 'fe80::1', prefixlen: 64 },
   ],
 });
-const planOf = (...lines: readonly object[]) => planLink(parseInterfaces(JSON.stringify(lines)));
+const planOf = (...lines: readonly object[]) => planLink(parseInterfaceLines(JSON.stringify(lines)));
 const ETH = lineOf('eth0', '', ['192.0.2.2'], true, '');
 const PAIR = [
   lineOf('tandem-sync0', 'tandem-sync1', ['169.254.84.80']),

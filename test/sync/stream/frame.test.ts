@@ -14,8 +14,8 @@ import {
   writeResyncBegin,
   writeResyncEnd,
 } from '../../../src/sync/stream/frame.ts';
-import type { Digest } from '../../../src/sync/table/digest.ts';
 import type { RawAddress } from '../../../src/sync/table/entry.ts';
+import type { Digest } from '../../../src/sync/table/entry-digest.ts';
 import { clientOf, connection, template } from './sync-entries.ts';
 
 const STREAM = '0123456789abcdef' as Id;

@@ -1,7 +1,7 @@
 // Entries for tests, and a machine whose effects are easy to look at.
 import type { SyncEffect, SyncInput } from '../../../src/sync/stream/effect.ts';
 import { type Control, type Id, readFrame } from '../../../src/sync/stream/frame.ts';
-import { SyncMachine } from '../../../src/sync/stream/machine.ts';
+import { SyncMachine } from '../../../src/sync/stream/sync-machine.ts';
 import {
   type Entry,
   FLAG,

@@ -1,6 +1,6 @@
 import test from 'ava';
-import { EntryDigest } from '../../../src/sync/table/digest.ts';
-import { keyOf } from '../../../src/sync/table/entry.ts';
+import { entryKeyOf } from '../../../src/sync/table/entry.ts';
+import { EntryDigest } from '../../../src/sync/table/entry-digest.ts';
 import { Mirror } from '../../../src/sync/table/mirror.ts';
 import {
   at,
@@ -19,15 +19,15 @@ test('an entry lives for its time-out from the last word of it, and a little lon
   const entry = connection({ timeoutS: 10 });
   mirror.upsert(entry, at(0));
   mirror.upsert(entry, at(5_000));
-  t.truthy(mirror.get(keyOf(entry), at(14_900)));
-  t.truthy(mirror.get(keyOf(entry), at(16_000)));
-  t.is(mirror.get(keyOf(entry), at(17_100)), undefined);
+  t.truthy(mirror.get(entryKeyOf(entry), at(14_900)));
+  t.truthy(mirror.get(entryKeyOf(entry), at(16_000)));
+  t.is(mirror.get(entryKeyOf(entry), at(17_100)), undefined);
 });
 
 test('what is left of a time-out shrinks to one second and no further', t => {
   const mirror = new Mirror();
   mirror.upsert(connection({ timeoutS: 100 }), at(0));
-  const row = mirror.get(keyOf(connection()), at(0));
+  const row = mirror.get(entryKeyOf(connection()), at(0));
   t.truthy(row);
   for (const [ms, left] of [
     [0, 100],
@@ -77,7 +77,7 @@ test('the version grows when entries come, go or move, not when they are refresh
   after(() => mirror.upsert(closing(), at(1_000)));
   after(() => mirror.upsert(connection(), at(1_000)));
   after(() => mirror.upsert(template({ server: OTHER_SERVER }), at(2_000)));
-  after(() => mirror.remove(keyOf(connection())));
+  after(() => mirror.remove(entryKeyOf(connection())));
   t.deepEqual(seen, [1, 0, 1, 0, 1, 1]);
 });
 
@@ -88,7 +88,7 @@ test('connections are counted for their template, established ones apart', t => 
   mirror.upsert(closing({ clientPort: 2 }), at(0));
   mirror.upsert(connection({ client: clientOf(1) }), at(0));
   t.deepEqual(mirror.liveOf({ client: CLIENT, mark: MARK }), { established: 1, all: 2 });
-  mirror.remove(keyOf(connection({ clientPort: 1 })));
+  mirror.remove(entryKeyOf(connection({ clientPort: 1 })));
   mirror.sweep(at(200_000), 1_000);
   t.deepEqual(mirror.liveOf({ client: CLIENT, mark: MARK }), { established: 0, all: 0 });
 });
@@ -119,13 +119,13 @@ test('a walk sees templates first, and all that is there from its beginning to i
   const seen: string[] = [];
   for (let step = 0; !cursor.done; step++) {
     for (const row of cursor.next(7, at(0))) seen.push(row.key);
-    mirror.remove(keyOf(template({ client: clientOf(99 - step) })));
+    mirror.remove(entryKeyOf(template({ client: clientOf(99 - step) })));
     mirror.upsert(template({ client: clientOf(1_000 + step) }), at(0));
   }
   const lastTemplate = seen.findLastIndex(key => key.startsWith('t'));
   t.true(seen.slice(0, lastTemplate + 1).every(key => key.startsWith('t')));
   t.is(new Set(seen).size, seen.length);
-  for (let i = 0; i < 50; i++) t.true(seen.includes(keyOf(template({ client: clientOf(i) }))));
+  for (let i = 0; i < 50; i++) t.true(seen.includes(entryKeyOf(template({ client: clientOf(i) }))));
   t.is(seen.filter(key => key.startsWith('c')).length, 100);
 });
 
@@ -137,7 +137,7 @@ test('a full table refuses what is new, unless something else is about to end', 
   mirror.upsert(template({ client: clientOf(2), timeoutS: 5 }), at(1_000));
   t.is(mirror.upsert(template({ client: clientOf(9) }), at(1_000)), 'new');
   t.is(mirror.size, 3);
-  t.is(mirror.get(keyOf(template({ client: clientOf(2) })), at(1_000)), undefined);
+  t.is(mirror.get(entryKeyOf(template({ client: clientOf(2) })), at(1_000)), undefined);
   t.is(mirror.refused, 2);
 });
 

@@ -2,7 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Run } from '../../../command/io/run.ts';
-import { LINK_SETTINGS, type LinkPlan, type LinkSetting, parseInterfaces, planLink } from '../private-link.ts';
+import { LINK_SETTINGS, type LinkPlan, type LinkSetting, parseInterfaceLines, planLink } from '../private-link.ts';
 
 const SETTINGS_DIR = '/proc/sys/net';
 
@@ -17,7 +17,7 @@ export interface PrivateLinkState {
 export async function planInterface(runCommand: Run): Promise<LinkPlan> {
   const { status, stdout, stderr } = await runCommand('ip', ['-j', '-d', 'address', 'show']);
   if (status !== 0) throw new Error(`the interfaces cannot be listed: ${stderr.trim().slice(0, 300)}`);
-  const plan = planLink(parseInterfaces(stdout));
+  const plan = planLink(parseInterfaceLines(stdout));
   if (typeof plan === 'string') throw new Error(plan);
   return plan;
 }

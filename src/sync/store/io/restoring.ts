@@ -2,7 +2,7 @@
 // every refusal is told with its reason. In steps: the loop goes on. Not pure: the store.
 import type { EventCode } from '../../../log/catalogue.ts';
 import type { Fields } from '../../../log/event.ts';
-import { type Refused, type Restore, type RestoreRules, restoreSteps } from '../restore.ts';
+import { type RefusedSessions, type Restore, type RestoreRules, restoreSteps } from '../restore.ts';
 import { decodeSteps, type SavedFault, type SavedSessions } from '../saved-sessions.ts';
 import type { SessionStore } from '../session-store.ts';
 import { runPaced } from './steps.ts';
@@ -42,7 +42,7 @@ export async function readStore(ports: RestoringPorts, rules: RestoreRules): Pro
 
 async function tell(
   { store, onEvent }: RestoringPorts,
-  { index, why, header, problem }: Refused,
+  { index, why, header, problem }: RefusedSessions,
   snapshots: readonly Buffer[],
   restore: Restore,
 ): Promise<void> {

@@ -1,6 +1,6 @@
 // A digest of a set of entries that does not depend on their order: two routers that sent and received the same (key, server) pairs
 // have the same one. Against mistakes, not against forgery: the links are authenticated. Pure.
-import { type Entry, keyOf } from './entry.ts';
+import { type Entry, entryKeyOf } from './entry.ts';
 
 /** 16 hex digits. */
 export type Digest = string & { readonly __unit: 'digest' };
@@ -12,7 +12,7 @@ export class EntryDigest {
   count = 0;
 
   add(entry: Entry): void {
-    const text = `${keyOf(entry)} ${entry.server} ${entry.serverPort}`;
+    const text = `${entryKeyOf(entry)} ${entry.server} ${entry.serverPort}`;
     let high = 0x9e3779b9;
     let low = 0x85ebca6b;
     for (let i = 0; i < text.length; i++) {

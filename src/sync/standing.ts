@@ -4,7 +4,7 @@ import { isOwning, owns } from '../feed/owns.ts';
 import type { SyncRole } from '../status/sync-status.ts';
 import { EPOCH_NONE, type Epoch, parseEpoch } from '../units/epoch.ts';
 
-export interface Standing {
+export interface SyncStanding {
   readonly role: SyncRole;
   readonly epoch: Epoch;
   /** The peer is heard and owns the VIPs. */
@@ -14,7 +14,7 @@ export interface Standing {
 }
 
 /** Without pulse (null) nothing is known: neither end, and what is there stays. */
-export function standingOf(snapshot: Snapshot | null): Standing {
+export function standingOf(snapshot: Snapshot | null): SyncStanding {
   if (!snapshot) return { role: 'idle', epoch: EPOCH_NONE, peerServing: false, alone: false };
   const peer = snapshot.peer && !snapshot.peer.silent ? snapshot.peer : null;
   const peerServing = peer !== null && (peer.serving || isOwning(peer.role));

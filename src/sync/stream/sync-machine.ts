@@ -5,7 +5,7 @@
 import type { ResyncStatus, SyncPhase, SyncRole, SyncStatus } from '../../status/sync-status.ts';
 import { type At, ms } from '../../units/duration.ts';
 import { compareEpochs, EPOCH_NONE, type Epoch, formatEpoch } from '../../units/epoch.ts';
-import { type Entry, type EntryKey, isInactive, isTemplate, keyOf, rawOf } from '../table/entry.ts';
+import { type Entry, type EntryKey, entryKeyOf, isInactive, isTemplate, rawOf } from '../table/entry.ts';
 import { MIRROR_ROWS_MAX, Mirror } from '../table/mirror.ts';
 import type { Scope } from '../table/scope.ts';
 import { Chores } from './chores.ts';
@@ -379,7 +379,7 @@ export class SyncMachine {
 
   /** The end of a connection that another one with the same key has replaced is no news of the new one; the kernel goes by that too. */
   #upsertNative(entry: Entry, now: At): boolean {
-    const key = keyOf(entry);
+    const key = entryKeyOf(entry);
     if (this.#reading) this.#told?.add(key);
     this.#replacements.overruled(key);
     const row = this.mirror.get(key, now);
@@ -391,7 +391,7 @@ export class SyncMachine {
   }
 
   get #toldHere(): ReadonlySet<EntryKey> {
-    return new Set(this.#early.flatMap(({ entries }) => entries.map(keyOf)));
+    return new Set(this.#early.flatMap(({ entries }) => entries.map(entryKeyOf)));
   }
 
   /** Pulse's word that the VIPs are here may come after the first packets. */
@@ -411,7 +411,7 @@ export class SyncMachine {
     if (this.#role !== 'sink') return;
     for (const entry of entries) {
       if (!isTemplate(entry)) continue;
-      const row = this.mirror.get(keyOf(entry), now);
+      const row = this.mirror.get(entryKeyOf(entry), now);
       if (row === undefined || row.server === entry.server || this.#replacements.has(row.key)) continue;
       this.#replacements.start(entry, this.mirror.entryOf(row, now), now, true);
     }
@@ -473,7 +473,7 @@ export class SyncMachine {
       const taken = slice.filter(
         entry =>
           this.#scope?.inScope(entry) === true &&
-          this.mirror.get(keyOf(entry), now) === undefined &&
+          this.mirror.get(entryKeyOf(entry), now) === undefined &&
           this.mirror.upsert(entry, now) !== 'full',
       );
       this.#injections.push(taken);

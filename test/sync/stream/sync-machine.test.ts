@@ -13,8 +13,8 @@ import {
   writeResyncBegin,
   writeResyncEnd,
 } from '../../../src/sync/stream/frame.ts';
-import { EntryDigest } from '../../../src/sync/table/digest.ts';
-import { type Entry, FLAG, isTemplate, keyOf } from '../../../src/sync/table/entry.ts';
+import { type Entry, entryKeyOf, FLAG, isTemplate } from '../../../src/sync/table/entry.ts';
+import { EntryDigest } from '../../../src/sync/table/entry-digest.ts';
 import {
   Bench,
   clientOf,
@@ -291,7 +291,7 @@ test('after lost events the table is read, and what is new in it is published in
   t.deepEqual(eventsOf(lost), ['SYNC_EVENTS_LOST']);
   const frames = numberedOf([...answerTable(bench, [template(), connection()]), ...bench.wait(100)]);
   t.is(frames.length, 1);
-  t.deepEqual(readEntries(frames[0]?.payload ?? Buffer.alloc(0))?.entries.map(keyOf), [keyOf(connection())]);
+  t.deepEqual(readEntries(frames[0]?.payload ?? Buffer.alloc(0))?.entries.map(entryKeyOf), [entryKeyOf(connection())]);
   t.is(bench.machine.status(bench.now as never, String).counters.streams, 1);
 });
 
@@ -314,7 +314,7 @@ test('a source keeps the template of a client with a connection alive, and no ot
   bench.wait(100_000);
   t.deepEqual(bench.injected, []);
   const effects = bench.wait(60_000);
-  t.deepEqual(bench.injected.map(keyOf), [keyOf(template())], 'after a third of the persistence');
+  t.deepEqual(bench.injected.map(entryKeyOf), [entryKeyOf(template())], 'after a third of the persistence');
   t.true(numberedOf(effects).length > 0, 'and the peer hears of it');
 });
 
@@ -323,8 +323,8 @@ test('a template that the kernel uses with a short time-out gets its full one ba
   bench.input({ type: 'entries', entries: [connection(), template({ timeoutS: 20 })] });
   bench.wait(10);
   t.deepEqual(
-    bench.injected.map(entry => [keyOf(entry), entry.timeoutS]),
-    [[keyOf(template()), PERSISTENCE_S]],
+    bench.injected.map(entry => [entryKeyOf(entry), entry.timeoutS]),
+    [[entryKeyOf(template()), PERSISTENCE_S]],
   );
 });
 
@@ -351,7 +351,7 @@ test('restored entries go into mirror and kernel, but not over what is known alr
   const restored = [template(), template({ client: clientOf(1) }), connection({ client: clientOf(1) })];
   const foreign = template({ client: clientOf(2), server: '0a0000ff' as never });
   const effects = bench.input({ type: 'restored', entries: [...restored, foreign] });
-  t.deepEqual(bench.injected.map(keyOf), restored.slice(1).map(keyOf));
+  t.deepEqual(bench.injected.map(entryKeyOf), restored.slice(1).map(entryKeyOf));
   t.is(readEntries(numberedOf([...effects, ...bench.wait(50)])[0]?.payload ?? Buffer.alloc(0))?.entries.length, 2);
 });
 
@@ -563,7 +563,7 @@ test('a template with another server replaces the old one in two steps, seconds 
     bench.injected.map(entry => [entry.server, entry.timeoutS]),
     [[SERVER, 1]],
   );
-  t.true(bench.machine.isReplacing(keyOf(template())));
+  t.true(bench.machine.isReplacing(entryKeyOf(template())));
   bench.wait(300);
   t.deepEqual(
     bench.injected.slice(1).map(entry => entry.server),
@@ -608,9 +608,9 @@ test('what a former source has and the new one does not name is made to expire, 
   bench.injected.length = 0;
   peer.resync([]);
   bench.wait(1_000);
-  t.deepEqual(bench.injected.map(keyOf), [keyOf(connection())]);
+  t.deepEqual(bench.injected.map(entryKeyOf), [entryKeyOf(connection())]);
   bench.wait(2_000);
-  t.deepEqual(bench.injected.map(keyOf), [keyOf(connection()), keyOf(template())]);
+  t.deepEqual(bench.injected.map(entryKeyOf), [entryKeyOf(connection()), entryKeyOf(template())]);
   t.true(bench.injected.every(entry => entry.timeoutS === 1));
   t.is(bench.machine.mirror.size, 0);
 });
@@ -679,8 +679,8 @@ test('events that were lost just before pulse told of the takeover make it read 
 test('a client with a connection but without a template gets one, to the server of its connection', t => {
   const { bench } = attached([connection(), closing({ client: clientOf(1) })]);
   t.deepEqual(
-    bench.injected.map(entry => [keyOf(entry), entry.server, entry.timeoutS]),
-    [[keyOf(template()), SERVER, PERSISTENCE_S]],
+    bench.injected.map(entry => [entryKeyOf(entry), entry.server, entry.timeoutS]),
+    [[entryKeyOf(template()), SERVER, PERSISTENCE_S]],
   );
 });
 

@@ -9,7 +9,7 @@ const LINE_LENGTH_MAX = 16_384;
 const RESERVED: ReadonlySet<string> = new Set(['ts', 'severity', 'code', 'process', 'node', 'says', 'remedy', 'level']);
 
 /** A line before it is text. */
-export interface Entry {
+export interface LogEntry {
   /** Wall time, ISO 8601. */
   readonly ts: string;
   readonly severity: Severity;
@@ -27,7 +27,7 @@ export function priorityPrefix(severity: Severity): string {
 }
 
 /** The entry as one line with its line feed. */
-export function formatLine(entry: Entry, prefixed: boolean): string {
+export function formatLine(entry: LogEntry, prefixed: boolean): string {
   const { fields, ...base } = entry;
   const prefix = prefixed ? priorityPrefix(entry.severity) : '';
   const line = JSON.stringify({ ...base, ...boundedFields(fields, entry.node) });
@@ -41,7 +41,7 @@ export function entryOf(
   about: EventEntry,
   fields: Fields,
   origin: { readonly ts: string; readonly process: string; readonly node: string | null },
-): Entry {
+): LogEntry {
   const { ts, process, node } = origin;
   return { ts, severity: about.severity, code, process, node, says: about.says, remedy: about.remedy, fields };
 }

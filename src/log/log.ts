@@ -5,8 +5,8 @@ import { Writable } from 'node:stream';
 import winston from 'winston';
 import { EVENTS, type EventCode } from './catalogue.ts';
 import { type EventEntry, type Fields, SEVERITIES } from './event.ts';
-import { createSink, type Sink } from './io/sink.ts';
-import { type Entry, entryOf, formatLine } from './line.ts';
+import { createLogSink, type LogSink } from './io/log-sink.ts';
+import { entryOf, formatLine, type LogEntry } from './line.ts';
 import { admit, createRate, flushRate, keyOf, type Rate, type RateLimits, type Summary, sweep } from './rate.ts';
 
 export interface Log {
@@ -42,14 +42,14 @@ const MESSAGE = Symbol.for('message');
 interface State {
   readonly options: LogOptions;
   readonly rate: Rate;
-  readonly sink: Sink;
+  readonly sink: LogSink;
   readonly logger: winston.Logger;
   readonly now: () => number;
   readonly monotonicNow: () => number;
 }
 
 export function createLog(options: LogOptions): ClosableLog {
-  const sink = createSink(options.stream ?? (options.process === 'cli' ? process.stderr : process.stdout));
+  const sink = createLogSink(options.stream ?? (options.process === 'cli' ? process.stderr : process.stdout));
   const prefixed = options.prefixed ?? isJournalStream(options.process === 'cli' ? 2 : 1);
   const state: State = {
     options,
@@ -91,9 +91,9 @@ function isJournalStream(descriptor: number): boolean {
   }
 }
 
-function createLogger(sink: Sink, prefixed: boolean): winston.Logger {
+function createLogger(sink: LogSink, prefixed: boolean): winston.Logger {
   const levels = Object.fromEntries(SEVERITIES.map((severity, number) => [severity, number]));
-  const format = winston.format.printf(info => formatLine(info.entry as Entry, prefixed));
+  const format = winston.format.printf(info => formatLine(info.entry as LogEntry, prefixed));
   // winston's console transport would queue without a bound; this stream hands over to the sink and never waits.
   const stream = new Writable({
     objectMode: true,
@@ -135,6 +135,6 @@ function emit(state: State, code: EventCode, fields: Fields): void {
     process: state.options.process,
     node: state.options.node ?? null,
   };
-  const entry: Entry = entryOf(code, about, fields, origin);
+  const entry: LogEntry = entryOf(code, about, fields, origin);
   state.logger.log({ level: about.severity, message: code, entry });
 }

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { EVENTS } from '../../src/log/catalogue.ts';
 import { type EventEntry, SEVERITIES } from '../../src/log/event.ts';
-import { createSink, QUEUE_BYTES_MAX } from '../../src/log/io/sink.ts';
+import { createLogSink, QUEUE_BYTES_MAX } from '../../src/log/io/log-sink.ts';
 import { createLog } from '../../src/log/log.ts';
 
 const CHILD = fileURLToPath(new URL('./flooding-child.js', import.meta.url));
@@ -117,7 +117,7 @@ test('a sink that was full starts again and says how much it dropped', t => {
       release = next;
     },
   });
-  const sink = createSink(stream);
+  const sink = createLogSink(stream);
   const line = 'x'.repeat(1_024);
   const accepted = Array.from({ length: 400 }, () => sink.write(line)).filter(taken => taken).length;
   t.is(accepted, QUEUE_BYTES_MAX / 1_024);
@@ -136,7 +136,7 @@ test('when the line that tells of drops is lost too, the count is not', t => {
     if (full) throw new Error('ENOSPC: no space left on device');
     return true;
   };
-  const sink = createSink(stream);
+  const sink = createLogSink(stream);
   sink.write('abc');
   t.deepEqual(sink.takeDropped(), { lines: 1, bytes: 3 });
   sink.write('told');

@@ -13,7 +13,7 @@ export interface Dropped {
   readonly bytes: number;
 }
 
-export interface Sink {
+export interface LogSink {
   /** Takes the line, or drops it: false. Never throws, never waits. */
   write(line: string): boolean;
   /** What has been dropped since the last call; undefined while there is nothing to say or nobody who could read it. */
@@ -24,7 +24,7 @@ export interface Sink {
 }
 
 /** A sink on `stream`. Its errors (EPIPE, ENOSPC…) are swallowed here: a log that cannot be written must not stop a router. */
-export function createSink(stream: Writable): Sink {
+export function createLogSink(stream: Writable): LogSink {
   let lines = 0;
   let bytes = 0;
   // What the last takeDropped told, until a line got through: the line that was to tell it may be lost too.

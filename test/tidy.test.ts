@@ -44,7 +44,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   feed: ['units'],
   redis: ['units', 'config'],
   witness: ['units', 'config', 'socket', 'redis'],
-  vip: ['units', 'config'],
+  vip: ['units', 'config', 'socket'],
   pulse: ['units', 'config', 'feed', 'log', 'socket', 'vip', 'witness', 'command', 'firewall'],
   schedule: ['units'],
   nanny: ['units', 'config', 'log'],

@@ -1,7 +1,7 @@
 // The witness process, a child of pulse: Redis, TLS, name look-ups and reconnecting have no place in the heartbeat's event loop, nor in
 // its real-time class. Reads a setup and then asks on stdin, one at a time; answers each on stdout in time. Ends when stdin closes.
 import { readFileSync } from 'node:fs';
-import { NO_LINES, splitLines } from '../socket/lines.ts';
+import { lineReader } from '../socket/lines.ts';
 import { monotonicNow } from '../units/io/clocks.ts';
 import { openConnection, type WitnessConnection } from './io/connection.ts';
 import { answerText, HELLO_LINE, parseAsk, parseSetup, WITNESS_LINE_BYTES_MAX, type WitnessSetup } from './line.ts';
@@ -19,18 +19,16 @@ function main(): void {
       'it runs in the real-time class of pulse; install chrt (util-linux), and let the unit allow sched_setscheduler',
     );
   }
-  let lines = NO_LINES;
+  const lines = lineReader({ bytesMax: WITNESS_LINE_BYTES_MAX, tooLong: 'end' });
   let serving: ((line: string) => void) | undefined;
   process.stdout.on('error', () => process.exit(EXIT.ok));
   process.stdin.on('error', () => process.exit(EXIT.ok));
   process.stdin.on('data', (chunk: Buffer) => {
-    const split = splitLines(lines, chunk, WITNESS_LINE_BYTES_MAX);
-    if (!split.ok) return end(EXIT.data, 'a line on stdin is too long');
-    lines = split.rest;
-    for (const line of split.lines) {
+    const read = lines.push(chunk, line => {
       if (serving) serving(line);
       else serving = start(line);
-    }
+    });
+    if (!read) end(EXIT.data, 'a line on stdin is too long');
   });
   process.stdin.on('end', () => {
     if (!serving) process.exit(EXIT.ok);

@@ -16,6 +16,7 @@ import {
   snapshotSchema,
 } from '../../feed/message.ts';
 import { firstUsable } from '../../socket/io/unix.ts';
+import { lineReader } from '../../socket/lines.ts';
 import { CliError, EXIT } from '../exit.ts';
 import { type SocketName, unreachable } from '../reach.ts';
 import { printable } from '../words.ts';
@@ -115,13 +116,13 @@ export async function snapshot(runDir: string): Promise<Snapshot> {
 /** Whole lines of a socket, without their ends; destroys it with ETIMEDOUT after `forMs`. */
 async function* lines(socket: Socket, forMs: number): AsyncGenerator<string> {
   const timer = setTimeout(() => socket.destroy(timedOut()), forMs);
-  let rest = '';
+  const reader = lineReader({ bytesMax: LINE_BYTES_MAX, tooLong: 'end' });
   try {
-    for await (const chunk of socket.setEncoding('utf8')) {
-      const parts = `${rest}${String(chunk)}`.split('\n');
-      rest = parts.pop() ?? '';
-      if (rest.length > LINE_BYTES_MAX) throw new Error(`a line is longer than ${LINE_BYTES_MAX} bytes`);
-      yield* parts.filter(part => part !== '');
+    for await (const chunk of socket) {
+      const whole: string[] = [];
+      const read = reader.push(chunk as Buffer, line => whole.push(line));
+      if (!read) throw new Error(`a line is longer than ${LINE_BYTES_MAX} bytes`);
+      yield* whole.filter(line => line !== '');
     }
   } finally {
     clearTimeout(timer);

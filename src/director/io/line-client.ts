@@ -2,7 +2,7 @@
 // feed (listens) and pulse's control socket (writes, one reply a line).
 import { connect, type Socket } from 'node:net';
 import { LINE_BYTES_MAX } from '../../feed/message.ts';
-import { NO_LINES, splitLines } from '../../socket/lines.ts';
+import { lineReader } from '../../socket/lines.ts';
 
 export interface LineClientOptions {
   /** Asked before each attempt. */
@@ -35,7 +35,7 @@ export function createLineClient(options: LineClientOptions): LineClient {
   let timer: NodeJS.Timeout | undefined;
 
   const open = () => {
-    let splitter = NO_LINES;
+    const lines = lineReader({ bytesMax: LINE_BYTES_MAX, tooLong: 'end' });
     const own = connect(options.path());
     let problem = 'the other side closed the connection';
     socket = own;
@@ -48,13 +48,7 @@ export function createLineClient(options: LineClientOptions): LineClient {
     own.on('data', chunk => {
       // Only what speaks resets the back-off: a listener that hangs up at once must not be hammered.
       backoffMs = BACKOFF_FIRST_MS;
-      const split = splitLines(splitter, chunk, LINE_BYTES_MAX);
-      if (!split.ok) {
-        own.destroy(new Error(`a line of more than ${LINE_BYTES_MAX} bytes`));
-        return;
-      }
-      splitter = split.rest;
-      for (const line of split.lines) options.onLine(line);
+      if (!lines.push(chunk, options.onLine)) own.destroy(new Error(`a line of more than ${LINE_BYTES_MAX} bytes`));
     });
     own.on('error', error => {
       problem = error.message;

@@ -3,7 +3,7 @@
 // listens: what happened before that, nobody heard.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { areSubscribed } from '../../command/io/netlink-sockets.ts';
-import { textLines } from '../../socket/text-lines.ts';
+import { lineReader } from '../../socket/lines.ts';
 import { nftEventOf } from '../nft-events.ts';
 
 export interface NftWatch {
@@ -86,7 +86,7 @@ class Watch implements NftWatch {
   }
 
   #hear(child: ChildProcess): () => string {
-    const lines = textLines(LINE_BYTES_MAX);
+    const lines = lineReader({ bytesMax: LINE_BYTES_MAX, tooLong: 'skip', encoding: 'latin1' });
     child.stdout?.on('data', (chunk: Buffer) => {
       if (this.#closed) return;
       const seen = new Set<string>();

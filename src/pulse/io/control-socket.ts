@@ -3,7 +3,7 @@ import { createServer, type Socket } from 'node:net';
 import { z } from 'zod';
 import { type ControlReply, type ControlRequest, controlRequestSchema, LINE_BYTES_MAX } from '../../feed/message.ts';
 import { listenOn, removeStaleSocket } from '../../socket/io/unix.ts';
-import { NO_LINES, splitLines } from '../../socket/lines.ts';
+import { lineReader } from '../../socket/lines.ts';
 
 const CLIENTS_MAX = 16;
 const UNREAD_BYTES_MAX = 65_536;
@@ -15,17 +15,12 @@ export async function serveControl(
   const clients = new Set<Socket>();
   const server = createServer(socket => {
     clients.add(socket);
-    let splitter = NO_LINES;
+    const lines = lineReader({ bytesMax: LINE_BYTES_MAX, tooLong: 'end' });
     socket.on('error', () => socket.destroy());
     socket.on('close', () => clients.delete(socket));
     socket.on('data', chunk => {
-      const split = splitLines(splitter, chunk, LINE_BYTES_MAX);
-      if (!split.ok || socket.writableLength > UNREAD_BYTES_MAX) {
-        socket.destroy();
-        return;
-      }
-      splitter = split.rest;
-      for (const line of split.lines) socket.write(`${JSON.stringify(answer(line, obey))}\n`);
+      const reply = (line: string) => socket.write(`${JSON.stringify(answer(line, obey))}\n`);
+      if (socket.writableLength > UNREAD_BYTES_MAX || !lines.push(chunk, reply)) socket.destroy();
     });
   });
   server.maxConnections = CLIENTS_MAX;

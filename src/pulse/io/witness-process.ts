@@ -3,7 +3,7 @@
 // stuck is replaced, with pauses that grow; words of an earlier one are not passed on. Not pure.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { NO_LINES, splitLines } from '../../socket/lines.ts';
+import { lineReader } from '../../socket/lines.ts';
 import {
   askText,
   HELLO_LINE,
@@ -161,13 +161,11 @@ class Supervisor implements Witness {
   }
 
   #read(child: ChildProcess): void {
-    let lines = NO_LINES;
+    const lines = lineReader({ bytesMax: WITNESS_LINE_BYTES_MAX, tooLong: 'end' });
     child.stdout?.on('data', (chunk: Buffer) => {
       if (this.#child !== child || this.#closed) return;
-      const split = splitLines(lines, chunk, WITNESS_LINE_BYTES_MAX);
-      if (!split.ok) return this.#replace(child, 'it says a line that is too long');
-      lines = split.rest;
-      for (const line of split.lines) this.#hear(child, line);
+      const heard = lines.push(chunk, line => this.#hear(child, line));
+      if (!heard) this.#replace(child, 'it says a line that is too long');
     });
   }
 

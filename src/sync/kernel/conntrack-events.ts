@@ -2,7 +2,7 @@
 // it means for IPVS's table: conntrack tells of a connection at once, the kernel's sync master up to 2 s later, and the data
 // connections of active mode are in no IPVS table at all. Pure.
 
-import { textLines } from '../../socket/text-lines.ts';
+import { lineReader } from '../../socket/lines.ts';
 import {
   type Entry,
   FLAG,
@@ -64,7 +64,7 @@ export interface FlowParser {
 /** `currentScope` is asked for every line: after a reload the next line is judged by the new config. */
 export function createFlowParser(currentScope: () => Scope): FlowParser {
   const counts = { used: 0, foreign: 0, unknown: 0 };
-  const lines = textLines(LINE_BYTES_MAX);
+  const lines = lineReader({ bytesMax: LINE_BYTES_MAX, tooLong: 'skip', encoding: 'latin1' });
 
   const take = (line: string, entries: Entry[]): void => {
     const flow = flowOfLine(line);

@@ -2,7 +2,7 @@
 // full time-outs, which come from the scope. Pure. Source: ip_vs_conn_seq_show in net/netfilter/ipvs/ip_vs_conn.c (the same in
 // 6.1 and 6.12): "%-3s %08X %04X %08X %04X %08X %04X %-11s %7u" and for IPv6 addresses "%pI6", eight groups of four digits.
 
-import { textLines } from '../../socket/text-lines.ts';
+import { lineReader } from '../../socket/lines.ts';
 import { type Entry, FLAG, PROTOCOL_MARK, PROTOCOL_TCP, type RawAddress, TCP_STATES } from '../table/entry.ts';
 import type { Scope, ServiceScope } from '../table/scope.ts';
 import { INVALID_TEMPLATE_PORT, TIMEOUT_S_MAX } from './wire.ts';
@@ -45,7 +45,7 @@ export interface TableParser {
 
 export function createTableParser(scope: Scope): TableParser {
   const counts = { entries: 0, foreign: 0, invalidated: 0, unknown: 0 };
-  const lines = textLines(LINE_BYTES_MAX);
+  const lines = lineReader({ bytesMax: LINE_BYTES_MAX, tooLong: 'skip', encoding: 'latin1' });
 
   const take = (line: string, entries: Entry[]): void => {
     if (line.startsWith(HEAD)) return;

@@ -2,6 +2,7 @@
 // earlier one are not passed on. Nothing here waits: commands are written without back-pressure, bounded by the respawn.
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { FixedAddress, Link, Target, VirtualAddress } from '../../config/node.ts';
+import { lineReader } from '../../socket/lines.ts';
 import { parseVipdLine, VIPD_LINE_BYTES_MAX, type VipdMessage } from '../protocol.ts';
 
 /** Unread commands beyond this mean that vipd is stuck; more are not queued (pulse replaces it soon). */
@@ -116,14 +117,9 @@ export function startVipd(options: VipdOptions): Vipd {
   };
 }
 
-/** Calls back for each complete line; a line that is too long is cut, the rest of it dropped. */
+/** Calls back for each complete line; one that is too long is dropped. */
 function readLines(child: ChildProcess, onLine: (line: string) => void): void {
-  let pending = '';
-  child.stdout?.setEncoding('utf8');
+  const lines = lineReader({ bytesMax: VIPD_LINE_BYTES_MAX, tooLong: 'skip' });
   child.stdout?.on('error', () => {});
-  child.stdout?.on('data', (text: string) => {
-    const lines = (pending + text).split('\n');
-    pending = (lines.pop() ?? '').slice(0, VIPD_LINE_BYTES_MAX);
-    for (const line of lines) onLine(line);
-  });
+  child.stdout?.on('data', (chunk: Buffer) => lines.push(chunk, onLine));
 }

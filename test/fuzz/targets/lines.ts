@@ -33,26 +33,23 @@ const SPLIT_BYTES_MAX = 64;
 
 export const splitterTarget: Target = {
   name: 'splitter',
-  says: 'a byte stream cut anywhere: the same lines as uncut, none longer than allowed',
+  says: 'a byte stream cut anywhere: the same lines as uncut, none longer than allowed; too long a line ends it, or goes alone',
   files: ['src/socket/lines.ts'],
   words: ['\n', '\r\n', 'x'.repeat(SPLIT_BYTES_MAX), 'ü'],
   bytesMax: 1_000,
   async load() {
-    const { NO_LINES, splitLines } = await import('../../../src/socket/lines.ts');
+    const { lineReader } = await import('../../../src/socket/lines.ts');
     /** The lines, and whether a line was too long; `cuts`: lengths of the pieces, used in turn. */
-    const split = (bytes: Buffer, cuts: Buffer) => {
+    const split = (bytes: Buffer, cuts: Buffer, tooLong: 'end' | 'skip') => {
       const lines: string[] = [];
-      let splitter = NO_LINES;
+      const reader = lineReader({ bytesMax: SPLIT_BYTES_MAX, tooLong });
       for (let at = 0, i = 0; at < bytes.length; i++) {
         const length = 1 + ((cuts[i % Math.max(1, cuts.length)] ?? 255) & 0x3f);
-        const result = splitLines(splitter, bytes.subarray(at, at + length), SPLIT_BYTES_MAX);
-        if (!result.ok) return { lines, ok: false };
-        lines.push(...result.lines);
-        splitter = result.rest;
-        insist(splitter.pending.length <= SPLIT_BYTES_MAX, `${splitter.pending.length} bytes are kept`);
+        if (!reader.push(bytes.subarray(at, at + length), line => lines.push(line))) return { lines, ok: false };
+        insist(reader.pendingBytes() <= SPLIT_BYTES_MAX, `${reader.pendingBytes()} bytes are kept`);
         at += length;
       }
-      return { lines, ok: true };
+      return { lines, ok: true, dropped: reader.dropped() };
     };
     return {
       seeds: ['abc\ndef\n', 'a\n\nb', `${'x'.repeat(SPLIT_BYTES_MAX)}\ny\n`].map(text =>
@@ -60,13 +57,18 @@ export const splitterTarget: Target = {
       ),
       run(input) {
         const bytes = input.subarray(3);
-        const cut = split(bytes, input.subarray(0, 3));
+        const cut = split(bytes, input.subarray(0, 3), 'end');
         const want = bytes.toString('latin1').split('\n');
         const tooLong = want.findIndex(line => line.length > SPLIT_BYTES_MAX);
         insist(cut.ok === tooLong < 0, 'an overlong line was not noticed, or a good one refused');
         const good = tooLong < 0 ? want.slice(0, -1) : want.slice(0, cut.lines.length);
         const decoded = good.map(line => Buffer.from(line, 'latin1').toString('utf8'));
         insist(JSON.stringify(cut.lines) === JSON.stringify(decoded), 'the lines depend on how they were cut');
+        const skipped = split(bytes, input.subarray(0, 3), 'skip');
+        const whole = want.slice(0, -1).filter(line => line.length <= SPLIT_BYTES_MAX);
+        const left = whole.map(line => Buffer.from(line, 'latin1').toString('utf8'));
+        insist(JSON.stringify(skipped.lines) === JSON.stringify(left), 'a line too long took others with it');
+        insist(skipped.dropped === want.length - 1 - whole.length, `${skipped.dropped} lines were counted as dropped`);
       },
     };
   },

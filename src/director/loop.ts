@@ -87,7 +87,6 @@ export interface Director {
   /** Takes notice of what pulse says. */
   pulseSays(snapshot: Snapshot): void;
   verdictChanged(): void;
-  owned(): Owned;
   config(): Config;
   reportForPulse(): DirectorReport;
   report(): StatusReport;
@@ -227,17 +226,11 @@ class Loop implements Director {
    * After the rules: a synced connection is bound to its real server when it arrives, so the servers must be there. It may try
    * things out for seconds, and repairs of the rules do not wait for that.
    */
-  async #ensureSync(): Promise<EnsureResult> {
+  #ensureSync(): Promise<EnsureResult> {
     this.#ensuring = true;
-    const sync = await this.#ports.sync.ensure().finally(() => {
+    return this.#ports.sync.ensure().finally(() => {
       this.#ensuring = false;
     });
-    // Daemons of Tandem 0.1: gone once the sync had nothing to complain of.
-    if (sync.problems.length === 0 && this.#owned.sync !== null) {
-      this.#owned = { ...this.#owned, sync: null };
-      await this.#ports.saveOwned(this.#owned);
-    }
-    return sync;
   }
 
   #noteRepair(reason: string): void {
@@ -467,10 +460,6 @@ class Loop implements Director {
     this.#ports.sync.verdicts(this.#ports.verdicts());
     void this.audit('verdict');
     this.changed('verdict');
-  }
-
-  owned(): Owned {
-    return this.#owned;
   }
 
   config(): Config {

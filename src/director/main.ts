@@ -105,7 +105,6 @@ async function assemble(options: DirectorOptions, loaded: Loaded, log: Log, noti
     node,
     stateDir: options.stateDir,
     log,
-    old: () => (late.director?.owned() ?? owned).sync,
     now: systemClock.now,
   });
   const watch = createNftWatch(what => late.director?.nftChanged(what));

@@ -36,8 +36,8 @@ export const ownedSchema = z.strictObject({
     )
     .max(LEAVING_MAX)
     .optional(),
-  /** The kernel's sync daemons that Tandem 0.1 started, to be stopped. */
-  sync: z.strictObject({ interface: z.string().max(15), syncId: z.int().min(0).max(255) }).nullable(),
+  /** Of no use any more, but part of the file since 0.3.0 and before: what is there is not looked at. */
+  sync: z.null().catch(null),
   /** Kernel settings that were changed, as they were before the first change and as they were set. */
   sysctls: z
     .array(z.strictObject({ name: z.string().max(128), before: z.string().max(128), set: z.string().max(128) }))

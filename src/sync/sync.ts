@@ -11,7 +11,6 @@ import type { Log } from '../log/log.ts';
 import type { Verdict } from '../nanny/verdict.ts';
 import { STATUS_OFF, type SyncStatus } from '../status/sync-status.ts';
 import type { At } from '../units/duration.ts';
-import type { OldTarget } from './kernel/daemon-plan.ts';
 import { createSyncKernel } from './kernel/io/sync-kernel.ts';
 import type { EnsureResult } from './kernel/sync-kernel.ts';
 import { createPeerLinks } from './link/io/peer-links.ts';
@@ -50,8 +49,6 @@ export interface ConnectionSyncOptions {
   readonly node: string;
   readonly stateDir: string;
   readonly log: Log;
-  /** Sync daemons that an earlier Tandem left. */
-  readonly old: () => OldTarget | null;
   /** Monotonic. */
   readonly now: () => At;
 }
@@ -92,7 +89,7 @@ class Sync implements ConnectionSync {
   }
 
   #parts(): SyncParts {
-    const { node, log, now, old } = this.#options;
+    const { node, log, now } = this.#options;
     const config = this.#config;
     const view = nodeView(config, node);
     const keys = loadKeys(config.heartbeat.key_file);
@@ -103,7 +100,7 @@ class Sync implements ConnectionSync {
       instance: this.#instance,
       kernelRelease: release(),
       keys: keys.accept,
-      openKernel: (scope, listener) => createSyncKernel({ scope, old }, listener),
+      openKernel: (scope, listener) => createSyncKernel({ scope }, listener),
       openLinks: listener => createPeerLinks({ pair: config.pair, view, port: config.sync.port, keys }, listener),
       openStore: () => createStore(config, this.#options.stateDir),
       onEvent: (code, fields) => log.event(code, fields),

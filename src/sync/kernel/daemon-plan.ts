@@ -20,12 +20,6 @@ export const WANTED_DAEMONS: readonly KernelDaemon[] = [
   { state: 'master', interface: MASTER_END, syncId: SYNC_ID, group: SYNC_GROUP, port: EVENT_PORT, lengthMax: 1_472 },
 ];
 
-/** What an earlier Tandem had the kernel's daemons on. */
-export interface OldTarget {
-  readonly interface: string;
-  readonly syncId: number;
-}
-
 export interface DaemonPlan {
   readonly stop: readonly KernelDaemon[];
   readonly start: readonly KernelDaemon[];
@@ -36,7 +30,7 @@ export interface DaemonPlan {
 }
 
 /** Daemons of others stay, and are in the way: that is for a person to decide. */
-export function planDaemons(running: readonly KernelDaemon[], old: OldTarget | null): DaemonPlan {
+export function planDaemons(running: readonly KernelDaemon[]): DaemonPlan {
   const stop: KernelDaemon[] = [];
   const start: KernelDaemon[] = [];
   const right: KernelDaemon[] = [];
@@ -44,18 +38,13 @@ export function planDaemons(running: readonly KernelDaemon[], old: OldTarget | n
   for (const wanted of WANTED_DAEMONS) {
     const present = running.find(daemon => daemon.state === wanted.state);
     if (present !== undefined && fits(present, wanted)) right.push(present);
-    else if (present !== undefined && !isOurs(present, wanted, old)) problems.push(inTheWay(present));
+    else if (present !== undefined && !isOurs(present, wanted)) problems.push(inTheWay(present));
     else {
       if (present !== undefined) stop.push(present);
       start.push(wanted);
     }
   }
   return { stop, start, right, problems };
-}
-
-/** The daemons of an earlier Tandem, when nothing is wanted any more. */
-export function oldDaemons(running: readonly KernelDaemon[], old: OldTarget | null): readonly KernelDaemon[] {
-  return running.filter(daemon => daemon.interface === old?.interface && daemon.syncId === old.syncId);
 }
 
 function fits(present: KernelDaemon, wanted: KernelDaemon): boolean {
@@ -68,9 +57,8 @@ function fits(present: KernelDaemon, wanted: KernelDaemon): boolean {
   );
 }
 
-function isOurs(present: KernelDaemon, wanted: KernelDaemon, old: OldTarget | null): boolean {
-  if (present.interface === wanted.interface && (wanted.state === 'master' || present.syncId === SYNC_ID)) return true;
-  return oldDaemons([present], old).length > 0;
+function isOurs(present: KernelDaemon, wanted: KernelDaemon): boolean {
+  return present.interface === wanted.interface && (wanted.state === 'master' || present.syncId === SYNC_ID);
 }
 
 function inTheWay({ state, interface: name, syncId }: KernelDaemon): string {

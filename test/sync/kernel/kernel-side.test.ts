@@ -71,34 +71,23 @@ test('all addresses taken, or an interface of that name that is not ours: a sent
 });
 
 const [BACKUP, MASTER] = WANTED_DAEMONS as [KernelDaemon, KernelDaemon];
-const OLD = { interface: 'x0', syncId: 21 };
-const oldDaemon = (state: KernelDaemon['state']): KernelDaemon => ({
+const foreignDaemon = (state: KernelDaemon['state']): KernelDaemon => ({
   ...{ state, interface: 'x0', syncId: 21, group: '224.0.0.81', port: 8848 },
   lengthMax: state === 'master' ? 1472 : 65507,
 });
 
-for (const { title, running, old, stop, start, problems } of [
-  { title: 'none runs', running: [], old: null, stop: [], start: [BACKUP, MASTER], problems: [] },
+for (const { title, running, stop, start, problems } of [
+  { title: 'none runs', running: [], stop: [], start: [BACKUP, MASTER], problems: [] },
   {
     title: 'both run',
     running: [MASTER, { ...BACKUP, lengthMax: 65_507 }],
-    old: OLD,
     stop: [],
     start: [],
     problems: [],
   },
   {
-    title: "an earlier Tandem's run",
-    running: [oldDaemon('master'), oldDaemon('backup')],
-    old: OLD,
-    stop: [oldDaemon('backup'), oldDaemon('master')],
-    start: [BACKUP, MASTER],
-    problems: [],
-  },
-  {
     title: "somebody else's master runs",
-    running: [oldDaemon('master'), BACKUP],
-    old: null,
+    running: [foreignDaemon('master'), BACKUP],
     stop: [],
     start: [],
     problems: [/somebody else's master sync daemon runs on x0 \(sync id 21\)/],
@@ -106,7 +95,6 @@ for (const { title, running, old, stop, start, problems } of [
   {
     title: 'a backup of ours takes short messages only',
     running: [MASTER, { ...BACKUP, lengthMax: 1472 }],
-    old: null,
     stop: [{ ...BACKUP, lengthMax: 1472 }],
     start: [BACKUP],
     problems: [],
@@ -114,14 +102,13 @@ for (const { title, running, old, stop, start, problems } of [
   {
     title: "somebody else's backup hears lo under another id",
     running: [MASTER, { ...BACKUP, syncId: SYNC_ID + 1 }],
-    old: null,
     stop: [],
     start: [],
     problems: [/somebody else's backup sync daemon runs on lo/],
   },
 ] as const) {
   test(`sync daemons: ${title}`, t => {
-    const plan = planDaemons(running, old);
+    const plan = planDaemons(running);
     t.deepEqual([plan.stop, plan.start], [stop, start] as never);
     t.is(plan.problems.length, problems.length);
     for (const [index, problem] of problems.entries()) t.regex(plan.problems[index] as string, problem);

@@ -7,7 +7,7 @@ import type { KernelDaemon } from '../../../ipvs/sync-daemon.ts';
 import { SYNC_KERNEL_COUNTERS } from '../../../log/counters.ts';
 import type { ServerEntryCounts } from '../../table/entry.ts';
 import type { Scope } from '../../table/scope.ts';
-import { describeDaemon, isRunning, type OldTarget, oldDaemons, planDaemons } from '../daemon-plan.ts';
+import { describeDaemon, isRunning, planDaemons } from '../daemon-plan.ts';
 import { MASTER_END } from '../private-link.ts';
 import type { EnsureResult, SyncKernel, SyncKernelListener } from '../sync-kernel.ts';
 import { readActiveData, readConnectionTable } from './connection-table.ts';
@@ -21,8 +21,6 @@ import { sendsFrom } from './udp-socket-table.ts';
 export interface SyncKernelOptions {
   /** Asked anew each time: a reload changes it. */
   readonly scope: () => Scope;
-  /** Sync daemons that an earlier Tandem left, to be stopped; null: none. */
-  readonly old?: () => OldTarget | null;
   readonly runCommand?: Run;
   readonly ipvsadm?: Ipvsadm;
 }
@@ -68,10 +66,6 @@ class Kernel implements SyncKernel {
     this.#counters[name] += by;
   };
 
-  #old(): OldTarget | null {
-    return this.#options.old?.() ?? null;
-  }
-
   ensure(): Promise<EnsureResult> {
     const done = this.#last.then(() => this.#ensureNow());
     this.#last = done;
@@ -90,7 +84,6 @@ class Kernel implements SyncKernel {
       }
     };
     if (this.#closed || this.#options.scope().services.length === 0) {
-      await attempt(() => this.#stopOld(changes));
       return { running: false, changes, problems, found: {} };
     }
     const link = await attempt(() => ensureLink(this.#run, () => this.#stopMaster()));
@@ -113,14 +106,6 @@ class Kernel implements SyncKernel {
     return { running, changes, problems, found: this.#trial?.found ?? {} };
   }
 
-  async #stopOld(changes: string[]): Promise<void> {
-    if (this.#old() === null) return;
-    for (const daemon of oldDaemons(await this.#ipvsadm.listDaemons(), this.#old())) {
-      await this.#ipvsadm.stopDaemon(daemon);
-      changes.push(`stop ${describeDaemon(daemon)}`);
-    }
-  }
-
   /** Ours only. */
   async #stopMaster(): Promise<void> {
     const running = await this.#ipvsadm.listDaemons();
@@ -134,7 +119,7 @@ class Kernel implements SyncKernel {
     changes: string[],
     problems: string[],
   ): Promise<{ readonly master?: KernelDaemon; readonly backup?: KernelDaemon }> {
-    const plan = planDaemons(await this.#ipvsadm.listDaemons(), this.#old());
+    const plan = planDaemons(await this.#ipvsadm.listDaemons());
     problems.push(...plan.problems);
     for (const daemon of plan.stop) {
       await this.#ipvsadm.stopDaemon(daemon);
@@ -144,7 +129,7 @@ class Kernel implements SyncKernel {
       await this.#ipvsadm.startDaemon(daemon);
       changes.push(`start ${describeDaemon(daemon)}`);
     }
-    const { right } = plan.start.length === 0 ? plan : planDaemons(await this.#ipvsadm.listDaemons(), this.#old());
+    const { right } = plan.start.length === 0 ? plan : planDaemons(await this.#ipvsadm.listDaemons());
     const dead = plan.start.filter(daemon => !right.some(({ state }) => state === daemon.state));
     for (const daemon of dead) problems.push(`${describeDaemon(daemon)} was started and does not run`);
     const [master, backup] = (['master', 'backup'] as const).map(state => right.find(d => d.state === state));
@@ -197,7 +182,7 @@ class Kernel implements SyncKernel {
   async preview(): Promise<readonly string[]> {
     if (this.#options.scope().services.length === 0) return [];
     const link = await planInterface(this.#run).then(plan => plan.changes);
-    const daemons = planDaemons(await this.#ipvsadm.listDaemons(), this.#old());
+    const daemons = planDaemons(await this.#ipvsadm.listDaemons());
     return [
       ...link,
       ...daemons.stop.map(daemon => `stop ${describeDaemon(daemon)}`),

@@ -102,8 +102,9 @@ export const SYNC_COUNTERS: Readonly<Record<string, string>> = {
   ...prefixed('store', SYNC_STORE_COUNTERS),
 };
 
-function prefixed(prefix: string, counters: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(counters).map(([name, meaning]) => [`${prefix}_${name}`, meaning]));
+/** The same with the names as they are shown: "kernel" and "injected" make "kernel_injected". */
+export function prefixed<T>(prefix: string, counters: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(Object.entries(counters).map(([name, value]) => [`${prefix}_${name}`, value]));
 }
 
 /** Those that grow only when something was lost on the way, even if it was repaired since. */

@@ -3,6 +3,7 @@
 import type { Config } from '../config/schema.ts';
 import type { Snapshot } from '../feed/message.ts';
 import type { EventCode } from '../log/catalogue.ts';
+import { prefixed } from '../log/counters.ts';
 import type { Fields } from '../log/event.ts';
 import type { Verdict } from '../nanny/verdict.ts';
 import type { StoreStatus, SyncStatus } from '../status/sync-status.ts';
@@ -335,9 +336,9 @@ export class SyncLoop {
       })),
       counters: {
         ...prefixed('kernel', this.#kernel.counters()),
-        ...prefixed('link', this.#links?.counters?.()),
+        ...prefixed('link', this.#links?.counters?.() ?? {}),
         ...machine.counters,
-        ...prefixed('store', this.#saver && { saved: this.#saver.saved, failed: this.#saver.failed }),
+        ...prefixed('store', this.#saver ? { saved: this.#saver.saved, failed: this.#saver.failed } : {}),
       },
       store: this.#storeStatus(),
     };
@@ -380,10 +381,6 @@ function* rowsOf(machine: SyncMachine, now: () => At, connections: boolean): Gen
     const at = now();
     for (const row of cursor.next(ROWS_PER_READ, at)) yield { entry: row, remainingS: mirror.remainingS(row, at) };
   }
-}
-
-function prefixed(prefix: string, counters: Readonly<Record<string, number>> = {}): Record<string, number> {
-  return Object.fromEntries(Object.entries(counters).map(([name, value]) => [`${prefix}_${name}`, value]));
 }
 
 function pause(ms: number): Promise<void> {

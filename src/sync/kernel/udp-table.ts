@@ -17,7 +17,7 @@ const LINE =
 
 /** The sockets bound to `port` of the IPv4 address `address`. Lines of another shape are passed over. */
 export function socketsAt(table: string, address: string, port: number): readonly UdpSocket[] {
-  const wanted = hexOf(address);
+  const wanted = procHexOf(address);
   const found: UdpSocket[] = [];
   for (const line of table.split('\n')) {
     // Most lines are other people's: the cheap test comes first.
@@ -36,14 +36,14 @@ export function socketsAt(table: string, address: string, port: number): readonl
 
 /** Local addresses, dotted, of the sockets that are connected to `port` of `address`. */
 export function sendersTo(table: string, address: string, port: number): readonly string[] {
-  const remote = `${hexOf(address)}:${port.toString(16).padStart(4, '0').toUpperCase()}`;
+  const remote = `${procHexOf(address)}:${port.toString(16).padStart(4, '0').toUpperCase()}`;
   return [...table.matchAll(/^ *\d+: ([0-9A-F]{8}):[0-9A-F]{4} (\S+) /gm)]
     .filter(([, , to]) => to === remote)
     .map(([, local]) => [...Buffer.from(local as string, 'hex')].reverse().join('.'));
 }
 
 /** Little-endian machines only, which all are that run Tandem. */
-function hexOf(address: string): string {
+function procHexOf(address: string): string {
   const octets = address.split('.').map(Number);
   return octets
     .reverse()

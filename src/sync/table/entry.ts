@@ -2,7 +2,7 @@
 // hex of their network byte order: the kernel's formats (sync messages, /proc/net/ip_vs_conn) are read and written without any
 // conversion, and a table of a million entries stays small. Source: include/net/ip_vs.h, net/netfilter/ipvs/ip_vs_sync.c.
 import ipaddr from 'ipaddr.js';
-import type { Address } from '../../units/address.ts';
+import { type Address, hexOf } from '../../units/address.ts';
 
 /** Network byte order in lower-case hex: 8 digits (IPv4) or 32 (IPv6). */
 export type RawAddress = string & { readonly __unit: 'raw address' };
@@ -115,7 +115,7 @@ export function templateOf(
 }
 
 export function rawOf(address: Address): RawAddress {
-  return Buffer.from(ipaddr.parse(address).toByteArray()).toString('hex') as RawAddress;
+  return hexOf(address) as RawAddress;
 }
 
 /** For people: the address in its usual spelling. */

@@ -3,6 +3,7 @@
 // asked later must not stand in line behind it. Not pure.
 import { Redis } from 'ioredis';
 import type { RedisConfig } from '../../config/schema.ts';
+import { withDeadline } from '../../redis/io/deadline.ts';
 import { CONNECT_TIMEOUTS, clientOptions } from '../../redis/io/options.ts';
 import { placeOf, problemOf } from '../../redis/problem.ts';
 import { type Ms, ms } from '../../units/duration.ts';
@@ -36,6 +37,7 @@ export function openConnection(options: ConnectionOptions): WitnessConnection {
 class LateError extends Error {
   override readonly name = 'LateError';
 }
+const tooLate = (message: string) => new LateError(message);
 
 class Connection implements WitnessConnection {
   readonly #options: ConnectionOptions;
@@ -60,9 +62,10 @@ class Connection implements WitnessConnection {
     if (!client) return failed(ask.seq, this.#problem);
     const { key, timeoutMs, redis } = this.#options;
     try {
-      const reply = await within(
+      const reply = await withDeadline(
         client.eval(WITNESS_SCRIPT, 1, key, ...scriptArguments(ask, this.#options)),
         timeoutMs,
+        tooLate,
       );
       const answer = readReply(ask.seq, reply, placeOf(redis));
       // With Sentinels, another one is the master now.
@@ -104,7 +107,7 @@ class Connection implements WitnessConnection {
         if (!hint || !/is closed|ETIMEDOUT/.test(error.message)) hint = error;
       });
       opening.on('end', () => this.#lost(opening, this.#sentence(new Error('Connection is closed.'), hint ?? first)));
-      await within(opening.connect(), CONNECT_TIMEOUTS * redis.timeout);
+      await withDeadline(opening.connect(), CONNECT_TIMEOUTS * redis.timeout, tooLate);
       // The number of the database may have been refused: ioredis goes on, in database 0.
       if (first !== undefined) throw first;
       if (this.#opening !== opening) return;
@@ -131,17 +134,5 @@ class Connection implements WitnessConnection {
     const config = this.#options.redis;
     const late = error instanceof LateError;
     return problemOf({ config, error, before, late, timeoutMs, rights: WITNESS_RIGHTS }).sentence;
-  }
-}
-
-async function within<T>(work: Promise<T>, deadlineMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new LateError(`not done within ${deadlineMs} ms`)), deadlineMs);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

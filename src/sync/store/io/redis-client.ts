@@ -3,6 +3,7 @@
 // its errand cannot go stale after a failover, cannot collect commands for a stopped server, and cannot reconnect in a loop. Not pure.
 import { Redis } from 'ioredis';
 import type { RedisConfig } from '../../../config/schema.ts';
+import { withDeadline } from '../../../redis/io/deadline.ts';
 import { CONNECT_TIMEOUTS, clientOptions } from '../../../redis/io/options.ts';
 import { problemOf } from '../../../redis/problem.ts';
 import { StoreError } from '../store-error.ts';
@@ -28,10 +29,10 @@ export async function withRedis<T>({ config, deadlineMs, run }: Errand<T>): Prom
     if (!hint || !/is closed|ETIMEDOUT/.test(error.message)) hint = error;
   });
   try {
-    await within(client.connect(), CONNECT_TIMEOUTS * config.timeout);
+    await withDeadline(client.connect(), CONNECT_TIMEOUTS * config.timeout, tooLate);
     // The number of the database may have been refused: ioredis goes on, in database 0.
     if (first !== undefined) throw first;
-    return await within(run(client), deadlineMs);
+    return await withDeadline(run(client), deadlineMs, tooLate);
   } catch (error) {
     throw explain(config, error as Error, hint ?? first);
   } finally {
@@ -39,17 +40,7 @@ export async function withRedis<T>({ config, deadlineMs, run }: Errand<T>): Prom
   }
 }
 
-async function within<T>(work: Promise<T>, deadlineMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new StoreError('timeout', `not done within ${deadlineMs} ms`)), deadlineMs);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
+const tooLate = (message: string) => new StoreError('timeout', message);
 
 /** What the user of the store must be allowed. */
 const RIGHTS =

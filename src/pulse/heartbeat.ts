@@ -1,5 +1,5 @@
 // The heartbeat's wire format, in its two versions: encoder, decoder, signature. Binary,
-// big-endian, at most 256 bytes, HMAC-SHA256 over all of it (docs/ARCHITECTURE.md "Heartbeat" has
+// big-endian, at most 256 bytes, HMAC-SHA256 over all of it (docs/internals/heartbeat.md has
 // the table). The last will shares its first 46 bytes. Pure.
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { VIRTUAL_LANS_MAX } from '../config/lan-id.ts';

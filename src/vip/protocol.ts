@@ -1,4 +1,4 @@
-// vipd's language: command lines out, answer lines in (docs/ARCHITECTURE.md "vipd's protocol"). Pure.
+// vipd's language: command lines out, answer lines in (docs/internals/vipd.md). Pure.
 
 import type { At } from '../units/duration.ts';
 import { type Epoch, formatEpoch, parseEpoch } from '../units/epoch.ts';

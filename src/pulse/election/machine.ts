@@ -34,7 +34,7 @@ export interface Settings {
   readonly nodeId: 1 | 2;
   readonly bootId: string;
   readonly priority: number;
-  /** H, L, D of DESIGN.md. */
+  /** H, L, D: see docs/glossary.md. */
   readonly intervalMs: Ms;
   readonly leaseMs: Ms;
   readonly deadMs: Ms;

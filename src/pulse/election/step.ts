@@ -1,6 +1,6 @@
 // The election: one router of the pair is active, and everything that changes that. step() is a
 // function from machine, event and time to machine and effects; main.ts and loop.ts run the
-// effects. DESIGN.md "What must always hold". Pure.
+// effects. Rules: docs/invariants.md. Pure.
 import { type At, after } from '../../units/duration.ts';
 import type { VipdMessage } from '../../vip/protocol.ts';
 import { cutOffWishes } from './beliefs/cut-off.ts';

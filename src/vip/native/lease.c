@@ -1,7 +1,7 @@
 /*
  * The lease: who may hold the addresses and until when. Claim, renewal, release; the end of the lease and of the pipe;
  * removal, confirmed by the kernel address by address, and only then the last will; repair of what others take away.
- * Rules: DESIGN.md, "What must always hold", 1, 2, 6, 7 and 9.
+ * Rules: R1, R2, R6, R7, R9 (docs/invariants.md).
  */
 #include "vipd.h"
 

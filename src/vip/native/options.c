@@ -33,7 +33,7 @@ static const char usage[] =
 	"  --version        the version\n"
 	"\n"
 	"Exit: 0 done, 64 usage, 69 --try-gate: it cannot, 71 the kernel refused, 77 not permitted (needs CAP_NET_ADMIN and CAP_NET_RAW).\n"
-	"Protocol: docs/ARCHITECTURE.md.\n";
+	"Protocol: docs/internals/vipd.md.\n";
 
 struct iface *iface_named(const char *name)
 {

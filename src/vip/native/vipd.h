@@ -5,7 +5,7 @@
  * keeper.c refreshes kernel lifetimes from a thread of its own, netlink.c speaks rtnetlink, packet.c and frame.c speak
  * ARP, ND and ICMP, gate.c renews the packet lease, targets.c samples reachability, fixed.c watches the routers' own addresses,
  * place.c whether the kernel would take the virtual ones,
- * will.c sends the last will, state.c keeps the state file. The protocol is in docs/ARCHITECTURE.md.
+ * will.c sends the last will, state.c keeps the state file. The protocol is in docs/internals/vipd.md.
  */
 #ifndef VIPD_H
 #define VIPD_H

@@ -1,7 +1,7 @@
 // Whether each LAN is alive, judged from several signs: carrier, targets that answer us, heartbeats
 // on it that echo ours, any frame that came in. A LAN dies at once (vipd has waited for its window)
 // and is alive again only after a while: a flapping cable must not move the VIPs to and fro.
-// DESIGN.md invariants 4 and 10. Pure.
+// Keeps R4, R10 (docs/invariants.md). Pure.
 import { type At, after, between, type Ms } from '../../../units/duration.ts';
 import { echoLasts, HEAL_MS, oneWayAfter, slowerInterval } from '../../timing.ts';
 import type { LanHealth } from '../known.ts';

@@ -1,5 +1,5 @@
 // What a standby concludes: the peer serves, or is to be probed, or its place is to be taken now.
-// DESIGN.md invariants 1 to 4 and 10. Pure.
+// Keeps R1 to R4, R10 (docs/invariants.md). Pure.
 import type { Fields } from '../../../log/event.ts';
 import { type At, after, between, type Ms } from '../../../units/duration.ts';
 import { compareEpochs, type Epoch, newerEpoch } from '../../../units/epoch.ts';

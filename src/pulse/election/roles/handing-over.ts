@@ -1,6 +1,6 @@
 // A planned handover from the giver's side: flush, offer, let go once the peer serves, or take
 // back. Make-before-break: the giver keeps its addresses until it hears the taker serve; its lease,
-// not renewed since the offer, bounds the overlap. DESIGN.md invariant 8. Pure.
+// not renewed since the offer, bounds the overlap. Keeps R8 (docs/invariants.md). Pure.
 import { after, between, ms } from '../../../units/duration.ts';
 import { compareEpochs, type Epoch, formatEpoch } from '../../../units/epoch.ts';
 import { offerLasts } from '../../timing.ts';

@@ -1,7 +1,7 @@
 // When an owner hands over by itself: a LAN of the addresses is lost here and not at the peer, the
 // peer can hold more of them or is fitter, automatic failback. Fitness ranks, it does not veto.
 // Repeated changes wait longer each time, save for an escape from what is beyond doubt: what would
-// be waited for is known to be of no use to anybody. DESIGN.md invariant 10. Pure.
+// be waited for is known to be of no use to anybody. Keeps R10 (docs/invariants.md). Pure.
 import { type At, between, ms } from '../../../units/duration.ts';
 import { COLD_PATIENCE_MS, FAILBACK_MS, HOLD_DOWN_MS, wishLasts, witnessedAfter } from '../../timing.ts';
 import { saidTimes } from '../beliefs/changing-times.ts';

@@ -1,7 +1,7 @@
 // Whether the probe can see the owner at all: a standby asks in calm weather, while heartbeats say
 // that the peer serves, and remembers for which addresses neither an echo nor the other vipd's word
 // comes. Such a probe is blind: it is shown, and its silence proves no death and bars no takeover.
-// DESIGN.md invariant 4. Pure.
+// Keeps R4 (docs/invariants.md). Pure.
 import { type At, after, between, type Ms, ms } from '../../../units/duration.ts';
 import { calmProbeAgainAfter, calmProbeEvery, overdueAfter } from '../../timing.ts';
 import { isBlind, MISSES } from '../beliefs/blind-probe.ts';

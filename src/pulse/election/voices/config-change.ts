@@ -1,6 +1,6 @@
 // A new config while pulse runs: what it takes at once, and how new times come into force without a
 // moment in which the two routers reckon with different ones. Either router may reload at any time,
-// or never. DESIGN.md invariants 1 to 4. Pure.
+// or never. Keeps R1 to R4 (docs/invariants.md). Pure.
 import { type At, after, between } from '../../../units/duration.ts';
 import { oldLeaseLasts } from '../../timing.ts';
 import { careful, saidOf, sameTimes, timesOf } from '../beliefs/changing-times.ts';

@@ -1,6 +1,6 @@
 // A virtual address that somebody else claims too: a third machine is defended against or stood
 // down for, by policy; with the peer, whose heartbeats are lost while its claims are heard, the
-// lower ranked lets go. DESIGN.md invariants 4 and 6. Pure.
+// lower ranked lets go. Keeps R4, R6 (docs/invariants.md). Pure.
 import { between } from '../../../units/duration.ts';
 import type { VipdMessage } from '../../../vip/protocol.ts';
 import { deadMs, rivalDueAt, suspectAt } from '../beliefs/deadlines.ts';

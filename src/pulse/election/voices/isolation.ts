@@ -1,5 +1,5 @@
 // What a router concludes from hearing nothing: its LANs die and return, it is isolated; an owner
-// that is cut off lets go before the peer may take over. DESIGN.md invariants 4 and 5. Pure.
+// that is cut off lets go before the peer may take over. Keeps R4, R5 (docs/invariants.md). Pure.
 import { goneAfter } from '../../timing.ts';
 import { isIsolated, whyCutOff } from '../beliefs/cut-off.ts';
 import { deadMs } from '../beliefs/deadlines.ts';

@@ -1,7 +1,7 @@
 // A peer whose heartbeats were never heard in this life of ours (filtered, or signed with another
 // key) still has addresses that the config names: they are asked for on the LANs of the virtual
 // ones, so that its claims are not taken for a third machine's. A MAC is the peer's if it alone
-// answered, twice in a row, and is no target's. DESIGN.md invariant 4. Pure.
+// answered, twice in a row, and is no target's. Keeps R4 (docs/invariants.md). Pure.
 import { after } from '../../../units/duration.ts';
 import type { VipdMessage } from '../../../vip/protocol.ts';
 import { askEvery } from '../../timing.ts';

@@ -1,7 +1,7 @@
 // The witness in the election: asked at a steady pace, never waited for. While the peer is heard it
 // changes nothing. After silence it is the third voice: a takeover needs its grant, and an owner
-// cut off from both lets go before its lease there ends. DESIGN.md invariant 5;
-// docs/ARCHITECTURE.md "Witness". Pure.
+// cut off from both lets go before its lease there ends. Keeps R5 (docs/invariants.md);
+// docs/internals/witness.md. Pure.
 import { type At, after, between, type Ms } from '../../../units/duration.ts';
 import { compareEpochs, EPOCH_NONE, formatEpoch, newerEpoch } from '../../../units/epoch.ts';
 import type { WitnessAnswer, WitnessAsk, WitnessVerb } from '../../../witness/witness.ts';

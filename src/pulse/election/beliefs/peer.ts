@@ -1,5 +1,5 @@
 // What is known of the peer, and how well: which of its datagrams count, which links live, when it
-// was last heard at all and when it was last heard serving. Keeps R3, R6, R7 (docs/invariants.md). Pure.
+// was last heard at all and when it was last heard serving. R3, R6, R7 (docs/invariants.md). Pure.
 import type { At } from '../../../units/duration.ts';
 import { compareEpochs, EPOCH_NONE, newerEpoch } from '../../../units/epoch.ts';
 import { BOOT_NONE, type Heartbeat, type Message, type Will, type WireVersion } from '../../heartbeat.ts';

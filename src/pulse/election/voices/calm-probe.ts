@@ -41,7 +41,8 @@ function paceMs(machine: Machine): Ms {
 export function noteProof(turn: Turn, id: number, address: number, answered: boolean): void {
   const { proof, peer } = turn.machine;
   const before = proof.misses[address];
-  // Which of them a peer lacks that cannot hold all is not known here. Where no answer can come, none is missing.
+  // Which of them a peer lacks that cannot hold all is not known here. Where no answer can come,
+  // none is missing.
   if (!answered && (peerLacksUnits(turn.machine) || !answerIsDue(turn.machine, address))) return;
   if (before === undefined || (!answered && (id !== proof.id || !isServing(peer) || !lately(turn)))) return;
   const count = answered ? 0 : Math.min(MISSES, before + 1);

@@ -1,5 +1,5 @@
 // vipd's words on the lease: acknowledgements keep us serving, an expiry or refusal ends it, a
-// silent vipd is replaced, a new one learns what we hold. Keeps R1 to R3 (docs/invariants.md). Pure.
+// silent vipd is replaced, a new one learns what we hold. R1 to R3 (docs/invariants.md). Pure.
 import { type At, between } from '../../../units/duration.ts';
 import { compareEpochs, type Epoch, formatEpoch } from '../../../units/epoch.ts';
 import type { VipdMessage } from '../../../vip/protocol.ts';

@@ -135,7 +135,7 @@ function portOf(text: string | undefined): number | undefined {
 }
 
 /** What a flow means for the table of the peer, templates before connections; [] when it is none of ours or says nothing new. */
-export function entriesOfFlow(flow: Flow, scope: Scope): readonly Entry[] {
+function entriesOfFlow(flow: Flow, scope: Scope): readonly Entry[] {
   const { original, reply } = flow;
   // Answers go back where the connection came from, whatever was translated: else it is not one of ours.
   const toVip = scope.ofVirtual(original.destination, original.destinationPort);

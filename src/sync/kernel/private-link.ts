@@ -3,7 +3,7 @@
 
 /** The end that the kernel's master daemon sends on, and the end that the director hears. */
 export const MASTER_END = 'tandem-sync0';
-export const LISTENER_END = 'tandem-sync1';
+const LISTENER_END = 'tandem-sync1';
 
 /**
  * Pairs of link-local addresses (RFC 3927) to choose from: the first that nobody here has. As /32, so that they are no route to

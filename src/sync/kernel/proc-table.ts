@@ -71,7 +71,7 @@ export function createTableParser(scope: Scope): TableParser {
 type Unwanted = 'foreign' | 'invalidated' | 'unknown';
 
 /** The entry of one line (without its newline), or why there is none. */
-export function entryOfLine(line: string, scope: Scope): Entry | Unwanted {
+function entryOfLine(line: string, scope: Scope): Entry | Unwanted {
   const match = LINE.exec(line);
   if (match === null) return 'unknown';
   const [, protocol, client, clientPort, virtual, virtualPort, server, serverPort, state, expires] =

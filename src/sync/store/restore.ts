@@ -7,7 +7,7 @@ import { type Entry, isTemplate, type RawAddress } from '../table/entry.ts';
 import type { SavedFault, SavedHeader, SavedSessions } from './saved-sessions.ts';
 
 /** The clock may have been set meanwhile by as much; beyond that the age of a snapshot means nothing. */
-export const CLOCK_AHEAD_MAX: Ms = ms(60_000);
+const CLOCK_AHEAD_MAX: Ms = ms(60_000);
 /** An entry with less left is not worth injecting: it would be gone before its client comes. */
 const LEFT_S_MIN = 1;
 const ROWS_PER_STEP = 500;

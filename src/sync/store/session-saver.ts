@@ -5,11 +5,11 @@ import type { StoreStatus, SyncRole } from '../../status/sync-status.ts';
 import { type At, after, between, type Ms, ms } from '../../units/duration.ts';
 
 /** Between the end of a save and the next one, at least. */
-export const SAVE_GAP: Ms = ms(2_000);
+const SAVE_GAP: Ms = ms(2_000);
 /** A save that a change asks for waits this many times as long as the last one took. */
-export const SAVE_GAP_FACTOR = 20;
+const SAVE_GAP_FACTOR = 20;
 /** Failures in a row double the wait up to this. */
-export const RETRY_MAX: Ms = ms(60_000);
+const RETRY_MAX: Ms = ms(60_000);
 /** The last save, when the director stops. */
 export const FINAL_SAVE: Ms = ms(3_000);
 

@@ -38,7 +38,7 @@ const seq = z.int().min(0).max(SEQ_MAX);
 const clock = z.number().min(0).max(Number.MAX_SAFE_INTEGER);
 const epoch = z.strictObject({ counter: count, node: z.int().min(0).max(2) }).transform(value => value as Epoch);
 
-export const controlSchema = z.discriminatedUnion('type', [
+const controlSchema = z.discriminatedUnion('type', [
   /** First on every link, in both directions. */
   z.strictObject({
     type: z.literal('hello'),
@@ -79,7 +79,7 @@ export const controlSchema = z.discriminatedUnion('type', [
 export type Control = z.output<typeof controlSchema>;
 export type ControlOf<T extends Control['type']> = Extract<Control, { type: T }>;
 
-export const NUMBERED_KINDS = ['live', 'bulk', 'resync-begin', 'resync-end'] as const;
+const NUMBERED_KINDS = ['live', 'bulk', 'resync-begin', 'resync-end'] as const;
 export type NumberedKind = (typeof NUMBERED_KINDS)[number];
 
 export interface Numbered {

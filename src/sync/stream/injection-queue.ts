@@ -8,7 +8,7 @@ import type { Outbox } from './outbox.ts';
 const BATCH_ENTRIES_MAX = 2_000;
 const ATTEMPTS_MAX = 10;
 /** Above this, whoever has more to do waits. The queue stays bounded by what came before: a frame, a slice. */
-export const BACKLOG_MAX = 8_000;
+const BACKLOG_MAX = 8_000;
 
 /** `ok` false: the kernel did not take it, however often it was given. */
 export type Taken = (ok: boolean, now: At) => void;

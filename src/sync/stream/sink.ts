@@ -23,8 +23,8 @@ import { mustReplace, type Replacements } from './replacement.ts';
 import type { SyncLinks } from './sync-links.ts';
 import { Verifier, type VerifyReads } from './verify.ts';
 
-export const REORDER_FRAMES_MAX = 4_096;
-export const REORDER_BYTES_MAX = 32 * 1_048_576;
+const REORDER_FRAMES_MAX = 4_096;
+const REORDER_BYTES_MAX = 32 * 1_048_576;
 /** Frames put into mirror and injection queue in one step: some ten milliseconds of work. */
 const APPLY_FRAMES_MAX = 4;
 const NEED_AFTER_MS = ms(100);
@@ -33,7 +33,7 @@ const NEED_FRAMES_MAX = 256;
 /** A hole that is still there after this, with a link up all the time, is not going to be repaired. */
 const HOLE_MAX_MS = ms(5_000);
 /** Without word of the source, or behind it, for longer than this: cold. */
-export const STALE_AFTER_MS = ms(5_000);
+const STALE_AFTER_MS = ms(5_000);
 const REQUEST_EVERY_MS = ms(1_000);
 const RESTART_EVERY_MS = ms(5_000);
 const ACK_EVERY_MS = ms(50);

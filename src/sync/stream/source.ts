@@ -17,14 +17,14 @@ import {
 import type { Outbox } from './outbox.ts';
 import type { SyncLinks } from './sync-links.ts';
 
-export const LIVE_ENTRIES_MAX = 200;
+const LIVE_ENTRIES_MAX = 200;
 /** What comes within this time goes together; the first after a pause goes at once. */
 const COALESCE_MS = ms(10);
 /** A minute and more of a busy site's changes: longer, and the table itself is sent sooner than all that happened to it. */
-export const RING_FRAMES_MAX = 8_192;
-export const RING_BYTES_MAX = 32 * 1_048_576;
+const RING_FRAMES_MAX = 8_192;
+const RING_BYTES_MAX = 32 * 1_048_576;
 /** Frames of a resync that the peer's kernel has not taken yet: 32,000 entries. */
-export const WINDOW_FRAMES = 64;
+const WINDOW_FRAMES = 64;
 const RETRANSMIT_MS = ms(300);
 const RETRANSMIT_EVERY_MS = ms(50);
 /** Frames given to links, and frames of the resync made, in one step. */

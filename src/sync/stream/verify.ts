@@ -10,7 +10,7 @@ import type { Outbox } from './outbox.ts';
 import { mustReplace, REPLACE_AFTER_MS, type Replacements } from './replacement.ts';
 
 /** Tables up to this size are compared entry by entry. */
-export const VERIFY_ENTRIES_MAX = 20_000;
+const VERIFY_ENTRIES_MAX = 20_000;
 const ROUNDS_MAX = 3;
 /** What ends within this time may be gone on one side and not on the other. */
 const ENDING_S = 5;

@@ -8,7 +8,7 @@ import { type Entry, isTemplate, markAddress, PROTOCOL_MARK, PROTOCOL_TCP, type 
 export const FTP_DATA_PORT = 20;
 
 /** Forwarding methods as the lowest three flag bits of an entry (IP_VS_CONN_F_FWD_MASK). */
-export const FORWARDING_MASK = 0x7;
+const FORWARDING_MASK = 0x7;
 const FORWARDING = { nat: 0 } as const satisfies Record<ServiceConfig['forwarding'], number>;
 
 /** One service of the config, as the sync needs it. */

@@ -19,7 +19,7 @@ const TELL_AGAIN_MS = 60_000;
 const WALL_MS_MAX = 8.64e15;
 
 const stateSchema = z.object({
-  version: z.union([z.literal(1), z.literal(2)]),
+  version: z.literal(2),
   /** Epoch counters up to here may have been used. */
   ceiling: z
     .int()
@@ -29,7 +29,6 @@ const stateSchema = z.object({
   hold: z.object({ on: z.boolean(), until: z.number().max(WALL_MS_MAX).nullable() }),
   decisions: z.array(decisionSchema).max(64),
 });
-/** Version 1 had no checksum and no copy. */
 export type PulseState = Omit<z.output<typeof stateSchema>, 'version'>;
 
 export const NO_STATE: PulseState = { ceiling: 0, hold: { on: false, until: null }, decisions: [] };
@@ -135,10 +134,9 @@ export function parseState(bytes: Buffer): PulseState {
   const text = bytes.toString('latin1');
   const sum = SUM.exec(text);
   if (sum && sumOf(bytes.subarray(0, sum.index)) !== sum[1]) throw new Error('its checksum is wrong');
-  const { version, ...state } = stateSchema.parse(JSON.parse(bytes.toString('utf8')));
-  // A damaged file must not pass for one of the time before checksums.
-  if (!sum && (version !== 1 || text.includes('"sum"'))) throw new Error('its checksum is missing');
-  return state;
+  const { ceiling, hold, decisions } = stateSchema.parse(JSON.parse(bytes.toString('utf8')));
+  if (!sum) throw new Error('its checksum is missing');
+  return { ceiling, hold, decisions };
 }
 
 function setAside(path: string): void {

@@ -118,7 +118,7 @@ export const stateFileTarget: Target = {
   name: 'state-file',
   says: "pulse's state file: read as it was written, or an error; the ceiling can be counted on from",
   files: ['src/pulse/io/state-file.ts'],
-  words: ['"ceiling":', '"version":1', '"version":2', '"sum":"', '9007199254740991', 'null', '"until":8.64e15'],
+  words: ['"ceiling":', '"version":2', '"sum":"', '9007199254740991', 'null', '"until":8.64e15'],
   bytesMax: 4_000,
   async load() {
     const { beginWith, NO_STATE, parseState, readState, renderState } = await import(
@@ -151,7 +151,7 @@ export const stateFileTarget: Target = {
         withKind(0, renderState(state)),
         withKind(1, renderState(state)),
         withKind(2, renderState(state)),
-        withKind(0, JSON.stringify({ version: 1, ...state })),
+        withKind(0, JSON.stringify({ version: 2, ...state })),
       ],
       run(input) {
         const bytes = (input[0] ?? 0) & 1 ? summed(input.subarray(1)) : input.subarray(1);

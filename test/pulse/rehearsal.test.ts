@@ -1,14 +1,12 @@
 // The rehearsal plays what it says: else it would warm the wrong code, or none.
 import { randomBytes } from 'node:crypto';
 import test from 'ava';
-import type { Settings } from '../../src/pulse/election/machine.ts';
 import { pairIdOf } from '../../src/pulse/heartbeat.ts';
 import { rehearse } from '../../src/pulse/rehearsal.ts';
 import { ms } from '../../src/units/duration.ts';
+import { settingsFor } from '../settings-for.ts';
 
-const SETTINGS: Settings = {
-  node: 'r1',
-  nodeId: 1,
+const SETTINGS = settingsFor({
   bootId: '00112233445566aa',
   priority: 110,
   intervalMs: ms(10),
@@ -17,17 +15,12 @@ const SETTINGS: Settings = {
   aloneKeepMs: ms(3_000),
   autoFailback: true,
   keepsSessions: true,
-  configDigest: '0011223344556677',
-  links: 2,
   addressLans: [0],
   units: [[0]],
   lans: [{ name: 'clients', id: 1001, interface: 'c0', vips: true, targets: [0], links: [0] }],
-  fixed: [],
-  onIsolation: 'release',
-  onConflict: 'defend',
   witness: { leaseMs: ms(5_000) },
   noticeMs: ms(0),
-};
+});
 const signing = { pairId: pairIdOf('lab'), key: randomBytes(32) };
 
 for (const nodeId of [1, 2] as const) {

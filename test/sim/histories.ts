@@ -2,6 +2,7 @@
 // plan of schedule.ts; histories.test.ts runs them.
 import type { Settings } from '../../src/pulse/election/machine.ts';
 import { ms } from '../../src/units/duration.ts';
+import { settingsFor } from '../settings-for.ts';
 import type { Fault } from './fault.ts';
 import { fixedOf, lansOf, type Plan } from './schedule.ts';
 import type { RouterOptions, WorldOptions } from './world.ts';
@@ -60,7 +61,7 @@ export function planOfHistory(history: History, say?: WorldOptions['say']): Plan
 function settingsOf(history: History, index: 0 | 1): Omit<Settings, 'bootId'> {
   const { times, keepMs, linkLans, witness } = history;
   const { priority, autoFailback } = history.routers[index];
-  return {
+  return settingsFor({
     node: `r${index + 1}`,
     nodeId: (index + 1) as 1 | 2,
     priority,
@@ -69,18 +70,11 @@ function settingsOf(history: History, index: 0 | 1): Omit<Settings, 'bootId'> {
     deadMs: ms(times[2]),
     aloneKeepMs: ms(keepMs),
     autoFailback,
-    keepsSessions: false,
-    configDigest: '0011223344556677',
     links: linkLans.length,
-    addressLans: [0, 1],
-    units: [[0, 1]],
     lans: lansOf(history),
-    onIsolation: 'release',
-    onConflict: 'defend',
     witness: witness && { leaseMs: ms(witness.leaseMs) },
-    noticeMs: ms(2_000),
     fixed: fixedOf(history),
-  };
+  });
 }
 
 export const HISTORIES: readonly History[] = [

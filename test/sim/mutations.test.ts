@@ -22,6 +22,7 @@ async function mutant(patches: readonly Patch[]): Promise<string> {
   await mkdir(join(copy, 'dist/test'), { recursive: true });
   await cp(join(ROOT, 'dist/src'), join(copy, 'dist/src'), { recursive: true });
   await cp(join(ROOT, 'dist/test/sim'), join(copy, 'dist/test/sim'), { recursive: true });
+  await cp(join(ROOT, 'dist/test/settings-for.js'), join(copy, 'dist/test/settings-for.js'));
   await cp(join(ROOT, 'package.json'), join(copy, 'package.json'));
   await symlink(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
   for (const patch of patches) await put(copy, patch);

@@ -7,8 +7,9 @@ import { newMachine } from '../../src/pulse/election/start.ts';
 import { nextWake, step } from '../../src/pulse/election/step.ts';
 import { decode, encode, pairIdOf } from '../../src/pulse/heartbeat.ts';
 import { heartbeatFor, willFor } from '../../src/pulse/own-heartbeat.ts';
-import { type At, ms } from '../../src/units/duration.ts';
+import type { At } from '../../src/units/duration.ts';
 import { compareEpochs, EPOCH_NONE, type Epoch, formatEpoch } from '../../src/units/epoch.ts';
+import { settingsFor } from '../settings-for.ts';
 
 const PAIR = pairIdOf('sim');
 const KEY = Buffer.alloc(32, 7);
@@ -90,32 +91,19 @@ export class Pair {
   #boot(name: string, ceiling: number): Router {
     const index = name === 'r1' ? 0 : 1;
     this.#boots += 1;
-    const settings: Settings = {
+    const settings = settingsFor({
       node: name,
       nodeId: index === 0 ? 1 : 2,
       bootId: Buffer.from(`boot${String(this.#boots).padStart(4, '0')}`).toString('hex'),
       priority: this.#options.priorities?.[index] ?? 100,
-      intervalMs: ms(100),
-      leaseMs: ms(220),
-      deadMs: ms(300),
-      aloneKeepMs: ms(5_000),
-      autoFailback: false,
       keepsSessions: true,
-      configDigest: '0011223344556677',
       links: this.#options.links ?? 2,
-      addressLans: [0, 1],
-      units: [[0, 1]],
       lans: [
         { name: 'clients', id: 1001, interface: 'c0', vips: true, targets: [], links: [0] },
         { name: 'servers', id: 1002, interface: 's0', vips: true, targets: [], links: [1] },
       ],
-      fixed: [],
-      onIsolation: 'release',
-      onConflict: 'defend',
-      witness: undefined,
-      noticeMs: ms(2_000),
       ...this.#options.settings,
-    };
+    });
     const start = { settings, now: this.now as At, ceiling, hold: { on: false, until: undefined }, rulesIn: true };
     const vipd: Vipd = { stopped: false, held: false, epoch: EPOCH_NONE, leaseEnd: 0, mode: 'armed', will: undefined };
     const report = { rulesIn: true, healthyServers: null, flushMs: 0, warm: true };

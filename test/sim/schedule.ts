@@ -2,6 +2,7 @@
 // that kind of schedule. The same seed gives the same plan.
 import type { FixedSettings, Settings } from '../../src/pulse/election/machine.ts';
 import { ms } from '../../src/units/duration.ts';
+import { settingsFor } from '../settings-for.ts';
 import { type Fault, FOREVER, type Who } from './fault.ts';
 import { LAN_SINGLES, withLanFaults } from './lan-faults.ts';
 import { CLIENTS, R1, R2 } from './network.ts';
@@ -177,7 +178,7 @@ function witnessOf(random: Random, leaseMs: number, intervalMs: number): WorldOp
 
 function routerOptions(random: Random, index: 0 | 1, common: Common): RouterOptions {
   const [h, l, d] = common.times[index] as readonly [number, number, number];
-  const settings: Omit<Settings, 'bootId'> = {
+  const settings: Omit<Settings, 'bootId'> = settingsFor({
     node: `r${index + 1}`,
     nodeId: (index + 1) as 1 | 2,
     priority: random.pick([100, 100, 150]),
@@ -189,15 +190,11 @@ function routerOptions(random: Random, index: 0 | 1, common: Common): RouterOpti
     keepsSessions: common.directors,
     configDigest: random.chance(0.95) ? '0011223344556677' : `00112233445566${index}8`,
     links: common.linkLans.length,
-    addressLans: [0, 1],
-    units: [[0, 1]],
     lans: lansOf(common),
     fixed: fixedOf(common),
     onIsolation: common.onIsolation,
-    onConflict: 'defend',
     witness: common.witness && { leaseMs: ms(common.witness.leaseMs) },
-    noticeMs: ms(2_000),
-  };
+  });
   return {
     settings,
     clockRate: 1 + random.between(-500e-6, 500e-6),

@@ -1,7 +1,8 @@
 // The whole of pulse's decisions under a peer that signs nonsense, a vipd that talks it, and commands: whatever comes, there is a
 // heartbeat that can be sent, a snapshot that readers understand, and an instant to wake at.
-import type { Effect, Machine, PulseEvent, Settings } from '../../../src/pulse/election/machine.ts';
+import type { Effect, Machine, PulseEvent } from '../../../src/pulse/election/machine.ts';
 import { type At, ms } from '../../../src/units/duration.ts';
+import { settingsFor } from '../../settings-for.ts';
 import { aHeartbeat, aSecond, aWill, OWN_BOOT } from '../samples.ts';
 import { insist, type Target } from '../target.ts';
 import { KEY, PAIR_NAME, signed } from './heartbeat.ts';
@@ -13,21 +14,12 @@ const TICKS_MAX = 8;
 const PEER_BOOT_AT = 24;
 const NODE_AT = 6;
 
-const SETTINGS: Settings = {
-  node: 'r1',
-  nodeId: 1,
+const SETTINGS = settingsFor({
   bootId: OWN_BOOT,
   priority: 110,
-  intervalMs: ms(100),
-  leaseMs: ms(220),
-  deadMs: ms(300),
-  aloneKeepMs: ms(5_000),
   autoFailback: true,
   keepsSessions: true,
   configDigest: 'aabbccddeeff0011',
-  links: 2,
-  addressLans: [0, 1],
-  units: [[0, 1]],
   lans: [
     { name: 'client', id: 1001, interface: 'c0', vips: true, targets: [0], links: [0] },
     { name: 'servers', id: 1002, interface: 's0', vips: true, targets: [1, 2], links: [] },
@@ -37,11 +29,9 @@ const SETTINGS: Settings = {
     { address: '203.0.113.1', lan: 0, family: 4, side: 'own', link: 1, serves: false },
     { address: '192.0.2.3', lan: 0, family: 4, side: 'peer', link: undefined, serves: true },
   ],
-  onIsolation: 'release',
   onConflict: 'stand-down',
-  witness: undefined,
   noticeMs: ms(6_000),
-};
+});
 
 const VIEW = {
   node: 'r1',

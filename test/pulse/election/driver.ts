@@ -10,6 +10,7 @@ import { type At, ms } from '../../../src/units/duration.ts';
 import type { Epoch } from '../../../src/units/epoch.ts';
 import type { VipdMessage } from '../../../src/vip/protocol.ts';
 import type { WitnessAnswer, WitnessAsk } from '../../../src/witness/witness.ts';
+import { settingsFor } from '../../settings-for.ts';
 
 const OWN_BOOT = '0101010101010101';
 const PEER_BOOT = '0202020202020202';
@@ -20,32 +21,7 @@ const ECHO_MS = 0.5;
 export const PEER_MAC = '02:00:00:00:02:01';
 export const THIRD_MAC = '02:00:00:00:09:01';
 
-export const SETTINGS: Settings = {
-  node: 'r1',
-  nodeId: 1,
-  bootId: OWN_BOOT,
-  priority: 100,
-  intervalMs: ms(100),
-  leaseMs: ms(220),
-  deadMs: ms(300),
-  aloneKeepMs: ms(5_000),
-  autoFailback: false,
-  keepsSessions: false,
-  configDigest: '0011223344556677',
-  links: 2,
-  addressLans: [0, 1],
-  units: [[0, 1]],
-  lans: [
-    { name: 'clients', id: 1001, interface: 'c0', vips: true, targets: [0], links: [0] },
-    { name: 'servers', id: 1002, interface: 's0', vips: true, targets: [1], links: [] },
-    { name: 'cross', id: 1003, interface: 'x0', vips: false, targets: [], links: [1] },
-  ],
-  fixed: [],
-  onIsolation: 'release',
-  onConflict: 'defend',
-  witness: undefined,
-  noticeMs: ms(2_000),
-};
+export const SETTINGS: Settings = settingsFor({ bootId: OWN_BOOT });
 
 const BEAT: Heartbeat = {
   kind: 'heartbeat',

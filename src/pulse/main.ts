@@ -34,7 +34,7 @@ import { createLoop, type Loop } from './loop.ts';
 import { rehearse } from './rehearsal.ts';
 import { reloadableOf, settingsOf } from './settings.ts';
 
-export interface PulseOptions {
+interface PulseOptions {
   readonly configFile: string;
   readonly node: string;
   readonly runDir: string;

@@ -379,7 +379,7 @@ export interface Times extends HeartbeatTimes {
 }
 
 /** New times on their way into force; those of the settings are the careful ones until then. */
-export interface TimesChange {
+interface TimesChange {
   readonly wanted: Times;
   /** What heartbeats say meanwhile. */
   readonly said: Times;

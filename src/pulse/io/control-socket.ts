@@ -1,4 +1,5 @@
-// pulse's root-only control socket: one JSON request a line, one JSON reply a line. It works with the director dead.
+// pulse's root-only control socket: one JSON request a line, one JSON reply a line. It works with
+// the director dead.
 import { createServer, type Socket } from 'node:net';
 import { z } from 'zod';
 import { type ControlReply, type ControlRequest, controlRequestSchema, LINE_BYTES_MAX } from '../../feed/message.ts';

@@ -1,6 +1,7 @@
-// Runs the witness process as a child of pulse. An ask never waits and never throws: it is written to a pipe, if there is room and a
-// process that has said hello; else, and when no answer comes in time, it is answered `failed` from here. A process that ended or got
-// stuck is replaced, with pauses that grow; words of an earlier one are not passed on. Not pure.
+// Runs the witness process as a child of pulse. An ask never waits and never throws: it is written
+// to a pipe, if there is room and a process that has said hello; else, and when no answer comes in
+// time, it is answered `failed` from here. A process that ended or got stuck is replaced, with
+// pauses that grow; words of an earlier one are not passed on. Not pure.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { lineReader } from '../../socket/lines.ts';
@@ -22,7 +23,10 @@ const SLACK_MS = 50;
 const START_MS_MAX = 20_000;
 /** Silent for this long with an ask before it: stuck, and replaced. */
 const STUCK_MS = 5_000;
-/** Starting a process costs the event loop some milliseconds, so it is not done often: pauses double from the first to the last. */
+/**
+ * Starting a process costs the event loop some milliseconds, so it is not done often: pauses double
+ * from the first to the last.
+ */
 const PAUSE_MS_MIN = 500;
 const PAUSE_MS_MAX = 30_000;
 /** A process that has lived for this long was a good one. */
@@ -42,9 +46,14 @@ export interface WitnessOptions {
 }
 
 export interface Witness {
-  /** Exactly one answer comes for each ask, at most `timeoutMs` and a little later. One at a time. */
+  /**
+   * Exactly one answer comes for each ask, at most `timeoutMs` and a little later. One at a time.
+   */
   ask(ask: WitnessAsk): void;
-  /** Closes the pipe: the process ends after the ask that is under way. No answers come from here on. */
+  /**
+   * Closes the pipe: the process ends after the ask that is under way. No answers come from here
+   * on.
+   */
   close(): void;
   readonly pid: number | undefined;
 }
@@ -90,7 +99,8 @@ class Supervisor implements Witness {
     }
     const pipe = this.#child?.stdin;
     if (!this.#greeted || !pipe?.writable) return this.#refuse(ask, this.#problem);
-    // What a stopped process has not read is bounded: one ask at a time, and it is replaced after STUCK_MS.
+    // What a stopped process has not read is bounded: one ask at a time, and it is replaced after
+    // STUCK_MS.
     if (pipe.writableLength > WITNESS_LINE_BYTES_MAX) return this.#refuse(ask, 'the witness process does not read');
     const timer = setTimeout(() => this.#late(), this.#options.setup.timeoutMs + SLACK_MS);
     this.#pending = { ask, timer };
@@ -119,7 +129,8 @@ class Supervisor implements Witness {
 
   #late(): void {
     const pending = this.#pending;
-    // Node runs timers before it reads pipes: after a stall of our own the answer may be there, unread.
+    // Node runs timers before it reads pipes: after a stall of our own the answer may be there,
+    // unread.
     setImmediate(() => {
       if (!pending || this.#pending !== pending) return;
       this.#pending = undefined;
@@ -142,7 +153,8 @@ class Supervisor implements Witness {
     this.#startedAt = performance.now();
     let child: ChildProcess;
     try {
-      // detached: a signal to pulse's process group (Ctrl-C) is not its business; the pipe tells it when to end.
+      // detached: a signal to pulse's process group (Ctrl-C) is not its business; the pipe tells it
+      // when to end.
       child = spawn(command as string, rest, { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
     } catch (error) {
       // Out of memory, for instance.
@@ -185,7 +197,10 @@ class Supervisor implements Witness {
     this.#tell(answer);
   }
 
-  /** The present process is of no use; the next one starts after a pause. Of one that was given up before, nothing is heard. */
+  /**
+   * The present process is of no use; the next one starts after a pause. Of one that was given up
+   * before, nothing is heard.
+   */
   #replace(child: ChildProcess, how: string): void {
     if (this.#child !== child) return;
     this.#child = undefined;

@@ -22,6 +22,7 @@ import type { WitnessAnswer } from '../witness/witness.ts';
 import type { Machine, Reloadable, Settings } from './election/machine.ts';
 import { newMachine } from './election/start.ts';
 import { pairIdOf } from './heartbeat.ts';
+import { withBridgePort } from './io/bridge-port.ts';
 import { openReload, type Reload } from './io/config-reader.ts';
 import { serveControl } from './io/control-socket.ts';
 import { serveFeed } from './io/feed.ts';
@@ -203,7 +204,8 @@ function openVipd({ options, config, view }: Prepared, { gate, loop, links }: Vi
     fixed: view.fixed,
     port: config.heartbeat.port,
     gate: gate.installed,
-    onMessage: message => {
+    onMessage: told => {
+      const message = withBridgePort(told);
       gate.hear(message, line => vipd.send(line));
       loop.dispatch({ type: 'vipd', message });
       // At each: the first vipd may have died before it could pass it on, and systemd would stop a

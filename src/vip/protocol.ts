@@ -63,8 +63,18 @@ export type VipdMessage =
     }
   /** Neither an echo nor the other vipd's word came within the probe's window, and nothing that came in is unread. */
   | { readonly type: 'silent'; readonly id: number; readonly index: number }
-  /** port: where it was heard, the interface or a bridge's port; empty when unknown. */
-  | { readonly type: 'conflict'; readonly index: number; readonly mac: string; readonly port: string }
+  /**
+   * Somebody else claims an address that we hold. port: where it was heard, the interface or a
+   * bridge's port; empty when unknown. from: who sent the frame there, by which a bridge knows its
+   * port; a vipd of 0.3.0 does not say it, and has looked the port up itself.
+   */
+  | {
+      readonly type: 'conflict';
+      readonly index: number;
+      readonly mac: string;
+      readonly port: string;
+      readonly from?: string;
+    }
   /** As a conflict, while we do not hold the address. */
   | { readonly type: 'claimed'; readonly index: number; readonly mac: string }
   /**
@@ -170,7 +180,13 @@ export function parseVipdLine(line: string): VipdMessage | undefined {
       return { type: 'silent', id: Number(first), index: Number(second) };
     case 'conflict':
       if (!isCount(first) || !isMac(second)) return undefined;
-      return { type: 'conflict', index: Number(first), mac: second, port: third };
+      return {
+        type: 'conflict',
+        index: Number(first),
+        mac: second,
+        port: third,
+        ...(isMac(fourth) && { from: fourth }),
+      };
     case 'claimed':
       if (!isCount(first) || !isMac(second)) return undefined;
       return { type: 'claimed', index: Number(first), mac: second };

@@ -14,6 +14,7 @@ export function vipdLines(): string[] {
     'reply 3 0 echo 02:00:00:00:00:02',
     'silent 3 1',
     'conflict 0 02:00:00:00:00:03 br0/port1',
+    'conflict 0 02:00:00:00:00:03 br0 02:00:00:00:00:04',
     'target 0 up',
     'traffic c0 silent',
     'error cannot open a packet socket',

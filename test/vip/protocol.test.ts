@@ -27,6 +27,11 @@ for (const [line, message] of [
   ['place 3 no-ipv6', { type: 'place', index: 3, state: 'no-ipv6' }],
   ['place 3 elsewhere', undefined],
   ['place x here', undefined],
+  ['conflict 3 02:00:00:00:00:03 br0/a', { type: 'conflict', index: 3, mac: '02:00:00:00:00:03', port: 'br0/a' }],
+  [
+    'conflict 3 02:00:00:00:00:03 br0 02:00:00:00:00:04',
+    { type: 'conflict', index: 3, mac: '02:00:00:00:00:03', port: 'br0', from: '02:00:00:00:00:04' },
+  ],
   ['added', undefined],
   ['denied -1 no', undefined],
 ] as const)

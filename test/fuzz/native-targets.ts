@@ -39,6 +39,16 @@ const ECHO6 = hex(
   '4e'.repeat(24),
 );
 
+/** One vipd asks the other whether it serves the address. */
+const HELPER = hex(
+  'ffffffffffff',
+  OTHER_MAC,
+  '88b6 544e4450 01 04 c0000264',
+  '00'.repeat(12),
+  '4e'.repeat(8),
+  '00'.repeat(16),
+);
+
 /** An rtnetlink message, little-endian as on every machine this runs on. */
 function netlink(type: number, body: Buffer, ...attributes: [type: number, value: Buffer][]): Buffer {
   const pad = (bytes: Buffer) => Buffer.concat([bytes, Buffer.alloc((4 - (bytes.length % 4)) % 4)]);
@@ -180,9 +190,9 @@ export const NATIVE_TARGETS: readonly NativeTarget[] = [
     binary: 'frame',
     says: 'frames from the wire, each in a buffer of exactly its size',
     files: ['frame.c'],
-    words: ['\x08\x06', '\x08\x00', '\x86\xdd', '\x88', '\x81', '\x74\x70'],
+    words: ['\x08\x06', '\x08\x00', '\x86\xdd', '\x88\xb6', 'TNDP', '\x88', '\x81', '\x74\x70'],
     bytesMax: 256,
-    seeds: [ARP, ECHO, ECHO6, ADVERTISEMENT],
+    seeds: [ARP, ECHO, ECHO6, ADVERTISEMENT, HELPER],
   },
   {
     name: 'vipd-state',

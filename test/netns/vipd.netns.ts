@@ -13,7 +13,6 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 export const VIPD = join(ROOT, 'dist/vipd-asan');
 export const VIPD_PLAIN = join(ROOT, 'dist/vipd');
 const WIRE = join(ROOT, `dist/vipd-wire-${process.pid}`);
-export const FUZZ = join(ROOT, `dist/vipd-fuzz-${process.pid}`);
 
 export const PORT = 694;
 /** The virtual addresses of every test, by index: client LAN, then the servers' floating gateway. */
@@ -25,13 +24,10 @@ export async function buildAll(): Promise<void> {
   await run(join(ROOT, 'scripts/build-vipd'), []);
   const strict = ['-std=c17', '-D_GNU_SOURCE', '-O1', '-g', '-Wall', '-Wextra', '-Werror'];
   await run('cc', [...strict, '-o', WIRE, join(ROOT, 'test/netns/wire.c')]);
-  const fuzzed = [join(ROOT, 'test/vip/frame-fuzz.c'), join(ROOT, 'src/vip/native/frame.c')];
-  await run('cc', [...strict, '-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-o', FUZZ, ...fuzzed]);
 }
 
 export async function removeBuilt(): Promise<void> {
   await rm(WIRE, { force: true });
-  await rm(FUZZ, { force: true });
 }
 
 /** CLOCK_MONOTONIC in microseconds, as vipd counts. */

@@ -1,6 +1,6 @@
 // The rules of the packet lease: a netdev-ingress gate that lets packets, ARP requests and neighbour solicitations for the VIPs in
 // only while one element of a timed set lives. vipd renews it with frames on lo, so that no process is needed to end it. Pure:
-// addresses and times in, text for nft out. The frames are src/vip/native/gate.c's; kinds and destinations are the same there.
+// addresses and times in, text for nft out. The frames are src/vip/native/hold/gate-frame.c's; kinds and destinations are the same there.
 // Source: nft(8) "dynset" statements; seen on kernel 6.18: an expired element is not matched any more, by the kernel's own jiffies.
 import { type Address, familyOf, hexOf } from '../units/address.ts';
 
@@ -28,7 +28,7 @@ export interface GatePlan {
   readonly chains: readonly string[];
 }
 
-/** Renewals are in sixteenths of L: one that comes late opens the gate for what is left. The same in gate.c. */
+/** Renewals are in sixteenths of L: one that comes late opens the gate for what is left. The same in gate-frame.h. */
 const STEPS = 16;
 /**
  * The kernel rounds a time down to whole ticks (4 ms at 250 Hz, Debian's) and counts the one under way as whole: without one more, a
@@ -79,7 +79,7 @@ export function gateRules(plan: GatePlan): string {
   ]);
 }
 
-/** A table of its own that answers to `vipd --try-gate`: the live one, and a lease that runs there, are not touched. */
+/** A table of its own that answers to packet-lease-trial: the live one, and a lease that runs there, are not touched. */
 export function trialRules(): string {
   return lines([...removalOf(TRIAL), ...frame(TRIAL, { leaseMs: TRIAL_MS, keepMs: 0, askMs: TRIAL_MS })]);
 }
@@ -124,7 +124,7 @@ function frame(listener: Listener, { leaseMs, keepMs, askMs }: Times): string[] 
     ...['asked', 'lease'].map(set),
     ...baseChain(listener, 'renew', 'lo', [
       `meta protocol != ${ETHER_TYPE} accept`,
-      // Each ask has its own mark: see next_mark() in gate.c.
+      // Each ask has its own mark: see next_mark() in packet-lease.c.
       `${to(listener, 'ask')} update @asked { meta mark timeout ${askMs}ms } drop`,
       `${to(listener, 'close')} delete @lease { ${KEY} } drop`,
       // Comes back while the gate is open: for the trial.

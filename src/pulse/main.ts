@@ -49,6 +49,7 @@ interface PulseOptions {
  * sanitizers).
  */
 const VIPD = process.env.TANDEM_VIPD ?? fileURLToPath(new URL('../../vipd', import.meta.url));
+const PACKET_LEASE_TRIAL = fileURLToPath(new URL('../../packet-lease-trial', import.meta.url));
 const STATE_FLUSH_MS = 500;
 
 /**
@@ -183,7 +184,7 @@ function openGate({ options, config, view, log }: Prepared): Promise<PacketLease
     leaseMs: config.heartbeat.lease,
     keepMs: config.heartbeat.alone_keep,
     runDir: options.runDir,
-    vipd: VIPD,
+    trialProgram: PACKET_LEASE_TRIAL,
     log,
   });
 }

@@ -101,11 +101,11 @@ export type VipdMessage =
 export function leaseLine(verb: 'claim' | 'renew', request: LeaseRequest): string {
   const { seq, epoch, at, leaseMs, mode, keepMs, addresses } = request;
   const atUs = Math.floor(at * 1000);
-  return `${verb} ${seq} ${formatEpoch(epoch)} ${atUs} ${Math.round(leaseMs)} ${mode} ${Math.round(keepMs)} ${maskText(addresses)}`;
+  return `${verb} ${seq} ${formatEpoch(epoch)} ${atUs} ${Math.round(leaseMs)} ${mode} ${Math.round(keepMs)} ${formatMask(addresses)}`;
 }
 
 /** One bit for each address, as hexadecimal digits. */
-function maskText(addresses: readonly number[]): string {
+function formatMask(addresses: readonly number[]): string {
   return addresses.reduce((mask, index) => mask | (1n << BigInt(index)), 0n).toString(16);
 }
 
@@ -117,7 +117,7 @@ export function releaseLine(seq: number, epoch: Epoch, will: boolean): string {
   return `release ${seq} ${formatEpoch(epoch)} ${will ? 'will' : 'quiet'}`;
 }
 
-/** The longest that vipd takes (native/command.c); a longer one is refused as a bad command. */
+/** The longest that vipd takes (native/pipe/command.c); a longer one is refused as a bad command. */
 export const PROBE_WINDOW_MS_MAX = 1_000;
 
 /** `windowMs`: how long vipd waits for an echo before it tells the silence. */

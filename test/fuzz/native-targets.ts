@@ -78,10 +78,9 @@ const LINK = netlink(16, Buffer.concat([Buffer.alloc(4), Buffer.from([2, 0, 0, 0
 const UNPADDED = Buffer.from(LINK.subarray(0, -1));
 UNPADDED.writeUInt32LE(UNPADDED.length, 0);
 
-/** ARP reply of the first target; counters; the forwarding table of a bridge, where the rival is at port 1. */
+/** ARP reply of the first target; counters. */
 const TARGET = hex(OWN_MAC, OTHER_MAC, '0806 0001 0800 06 04 0002', OTHER_MAC, 'c0000201', OWN_MAC, 'c0000202');
 const NET_DEV = '  c0: 95000 1007 0\n  s0: 90000 1000 0\n';
-const BRIDGE = hex(OTHER_MAC, '01 00 00000000 00 000000');
 
 /** Records of the daemon's script: see kernel.c. */
 const KINDS = ['stdin', 'time', 'stop', 'frame', 'event', 'interface', 'refuse', 'deaf', 'taken', 'proc'] as const;
@@ -138,7 +137,7 @@ const DAEMON_SEEDS = [
   ],
   [claim('alone'), record('stdin', `renew 2 5.1 ${NOW} 220 armed 1000 3\nrelease 3 5.1 will\n`), time(100), time(100)],
   [claim('armed'), ...Array.from({ length: 12 }, () => record('stop', [255, 255]))],
-  [claim('armed'), record('proc', BRIDGE), frame(0, ARP), time(10), record('stdin', 'gate\n'), time(200)],
+  [claim('armed'), frame(0, ARP), time(10), record('stdin', 'gate\n'), time(200)],
 ].map(records => Buffer.concat(records));
 
 const COMMANDS = [
@@ -189,7 +188,7 @@ export const NATIVE_TARGETS: readonly NativeTarget[] = [
     name: 'vipd-frame',
     binary: 'frame',
     says: 'frames from the wire, each in a buffer of exactly its size',
-    files: ['frame.c'],
+    files: ['frame.c', 'heard.c'],
     words: ['\x08\x06', '\x08\x00', '\x86\xdd', '\x88\xb6', 'TNDP', '\x88', '\x81', '\x74\x70'],
     bytesMax: 256,
     seeds: [ARP, ECHO, ECHO6, ADVERTISEMENT, HELPER],
@@ -230,7 +229,7 @@ export const NATIVE_TARGETS: readonly NativeTarget[] = [
     name: 'vipd-options',
     binary: 'options',
     says: "vipd's command line",
-    files: ['options.c', 'text.c'],
+    files: ['options.c', 'tables.c', 'text.c'],
     words: [
       '--state\n',
       '--address\n',

@@ -14,7 +14,7 @@ import {
   withoutElements,
 } from '../../src/firewall/gate.ts';
 import { gatedVipd, installGate, KEEP_MS, LEASE_MS, nft, Prober, pings, resolves, SLACK_MS } from './gate.netns.ts';
-import { buildAll, Pair, removeBuilt, sleep, VIPD, VIPD_PLAIN, VIPS } from './vipd.netns.ts';
+import { buildAll, Pair, removeBuilt, sleep, TRIAL, TRIAL_PLAIN, VIPS } from './vipd.netns.ts';
 
 const run = promisify(execFile);
 
@@ -129,9 +129,9 @@ pairTest('a user without privileges cannot renew the lease', async (t, pair) => 
   await vipd.claim('7.1', LEASE_MS, 'alone', KEEP_MS);
   await nft(pair.a, ['-f', '-'], trialRules());
   // From a place that everybody may read.
-  const copy = join(await mkdtemp(join('/tmp', 'tandem-gate-')), 'vipd');
+  const copy = join(await mkdtemp(join('/tmp', 'tandem-gate-')), 'trial');
   t.teardown(() => rm(dirname(copy), { recursive: true }));
-  await copyFile(VIPD_PLAIN, copy);
+  await copyFile(TRIAL_PLAIN, copy);
   await chmod(dirname(copy), 0o755);
   const nobody = [
     'setpriv',
@@ -141,7 +141,7 @@ pairTest('a user without privileges cannot renew the lease', async (t, pair) => 
     '--inh-caps=-all',
     '--bounding-set=-all',
   ];
-  const attempt = await t.throwsAsync(run('ip', ['netns', 'exec', pair.a, ...nobody, copy, '--try-gate', '40']));
+  const attempt = await t.throwsAsync(run('ip', ['netns', 'exec', pair.a, ...nobody, copy, '40']));
   t.regex(String(attempt), /not permitted to open a packet socket on lo/);
 });
 
@@ -244,7 +244,7 @@ pairTest('an interface that is made anew is told, and gated again by the repair'
 pairTest(
   'the trial finds a kernel that can, and says what is missing when the rules are not there',
   async (t, pair) => {
-    const good = async () => await run('ip', ['netns', 'exec', pair.a, VIPD, '--try-gate', String(TRIAL_MS)]);
+    const good = async () => await run('ip', ['netns', 'exec', pair.a, TRIAL, String(TRIAL_MS)]);
     await nft(pair.a, ['-f', '-'], trialRules());
     await t.notThrowsAsync(good);
     t.regex(await nft(pair.a, ['list', 'tables']), new RegExp(GATE_TRIAL_TABLE));

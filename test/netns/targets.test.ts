@@ -1,9 +1,12 @@
 // Reachability as vipd samples it, on real interfaces in network namespaces: targets that answer or not, one-way loss, traffic, and
 // the port of the switch a foreign claim comes from. Needs root and nft.
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { nft } from './gate.netns.ts';
 import { buildAll, Pair, removeBuilt, sleep, type Vipd } from './vipd.netns.ts';
 
+const run = promisify(execFile);
 const [EVERY_MS, WINDOW_MS] = [25, 200];
 /** Until a change is told: the window, one sample, and a busy machine. */
 const TOLD_MS = WINDOW_MS + EVERY_MS + 400;
@@ -163,6 +166,19 @@ pairTest('a target that changes its MAC is found again by the broadcasts in betw
   );
 });
 
+/** What pulse on router a makes of a conflict. It gives up after some milliseconds, which a loaded machine may take: tried again. */
+async function portAsPulseSees(pair: Pair, line: string): Promise<string> {
+  const script = `
+    import { withBridgePort } from '${new URL('../../src/pulse/io/bridge-port.js', import.meta.url)}';
+    import { parseVipdLine } from '${new URL('../../src/vip/protocol.js', import.meta.url)}';
+    const look = () => withBridgePort(parseVipdLine('${line}')).port;
+    const looks = Array.from({ length: 20 }, look);
+    console.log(looks.find(port => port.includes('/')) ?? looks[0]);`;
+  const node = [process.execPath, '--input-type=module', '-e', script];
+  const { stdout } = await run('ip', ['netns', 'exec', pair.a, ...node]);
+  return stdout.trim();
+}
+
 pairTest('a claim on a bridge is told with the port it came in by', async (t, pair) => {
   await pair.batch(pair.a, [
     'link add br0 type bridge',
@@ -179,9 +195,12 @@ pairTest('a claim on a bridge is told with the port it came in by', async (t, pa
     '',
   );
   const frame = Buffer.from(claim.padEnd(120, '0'), 'hex');
+  const told = 'conflict 0 02:00:00:00:00:42 br0 02:00:00:00:00:42';
   await sleep(100);
   await pair.inject('lan0', frame);
-  t.is(await vipd.line(/^conflict/), 'conflict 0 02:00:00:00:00:42 br0/lan0');
+  t.is(await vipd.line(/^conflict/), told);
+  t.is(await portAsPulseSees(pair, told), 'br0/lan0');
   await sleep(1_100);
-  t.is(await next(vipd, /^conflict/, () => pair.inject('lan1', frame)), 'conflict 0 02:00:00:00:00:42 br0/lan1');
+  t.is(await next(vipd, /^conflict/, () => pair.inject('lan1', frame)), told);
+  t.is(await portAsPulseSees(pair, told), 'br0/lan1');
 });

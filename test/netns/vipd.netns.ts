@@ -12,6 +12,8 @@ const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 export const VIPD = join(ROOT, 'dist/vipd-asan');
 export const VIPD_PLAIN = join(ROOT, 'dist/vipd');
+export const TRIAL = join(ROOT, 'dist/packet-lease-trial-asan');
+export const TRIAL_PLAIN = join(ROOT, 'dist/packet-lease-trial');
 const WIRE = join(ROOT, `dist/vipd-wire-${process.pid}`);
 
 export const PORT = 694;

@@ -500,8 +500,8 @@ pairTest('two holders both see the conflict, with the MAC of the other', async (
   await other.claim('7.2', 10_000);
   const macs = { a: await pair.mac(pair.a, 'lan0'), b: await pair.mac(pair.b, 'lan0') };
   for (const index of [0, 1]) {
-    t.is(await one.line(new RegExp(`^conflict ${index} `)), `conflict ${index} ${macs.b} ${lanOf(index)}`);
-    t.is(await other.line(new RegExp(`^conflict ${index} `)), `conflict ${index} ${macs.a} ${lanOf(index)}`);
+    t.is(await one.line(new RegExp(`^conflict ${index} `)), `conflict ${index} ${macs.b} ${lanOf(index)} ${macs.b}`);
+    t.is(await other.line(new RegExp(`^conflict ${index} `)), `conflict ${index} ${macs.a} ${lanOf(index)} ${macs.a}`);
   }
   for (let i = 0; i < 50; i++) other.send('announce');
   await sleep(300);
@@ -518,7 +518,7 @@ pairTest('claims from hostile frames are bounded, malformed frames are ignored',
   const arp = (mac: string) =>
     Buffer.from(`ffffffffffff${mac}08060001080006040002${mac}c0000264${'ff'.repeat(6)}c0000264`, 'hex');
   await pair.inject('lan0', arp('020000000001'));
-  t.is(await vipd.line(/^conflict/), 'conflict 0 02:00:00:00:00:01 lan0');
+  t.is(await vipd.line(/^conflict/), 'conflict 0 02:00:00:00:00:01 lan0 02:00:00:00:00:01');
   const from = vipd.lines.length;
   for (let cut = 14; cut < 41; cut++) await pair.inject('lan0', arp('020000000002').subarray(0, cut));
   await sleep(100);

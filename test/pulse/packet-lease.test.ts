@@ -26,7 +26,7 @@ async function rigFor(t: ExecutionContext): Promise<Rig> {
   const runDir = await mkdtemp(join(tmpdir(), 'tandem-gate-'));
   t.teardown(() => rm(runDir, { recursive: true }));
   const runCommand: Run = async (program, args, options) => {
-    const words = `${program.endsWith('vipd') ? 'vipd' : program} ${args.join(' ')} ${options?.input ?? ''}`;
+    const words = `${program} ${args.join(' ')} ${options?.input ?? ''}`;
     rig.ran.push(words);
     t.true((options?.timeoutMs ?? Infinity) <= 2_000, 'every command is bounded');
     if (rig.failing?.test(words)) throw new CommandError(program, 'missing', `${program} is not installed`);
@@ -45,7 +45,7 @@ async function rigFor(t: ExecutionContext): Promise<Rig> {
         leaseMs: 220,
         keepMs: 5_000,
         runDir,
-        vipd: '/vipd',
+        trialProgram: '/packet-lease-trial',
         log: { event: (code, fields = {}) => void rig.events.push({ code, fields }) },
         runCommand,
       }),
@@ -66,7 +66,7 @@ test('the trial comes first, then the rules, and the director finds what was put
   t.true(gate.installed);
   const order = [
     'tandem_gate_trial renew',
-    'vipd --try-gate 40',
+    '/packet-lease-trial 40',
     'delete table netdev tandem_gate_trial',
     'tandem_gate renew',
   ];
@@ -81,7 +81,7 @@ test('the trial comes first, then the rules, and the director finds what was put
 
 for (const [what, failing] of [
   ['nft is missing', /^nft/],
-  ['the kernel does not pass the trial', /^vipd/],
+  ['the kernel does not pass the trial', /^\/packet-lease-trial/],
   ['the rules are refused', /tandem_gate renew/],
 ] as const) {
   test(`${what}: no table is left, the event says why, vipd is not told to watch`, async t => {
@@ -133,7 +133,7 @@ test('lost rules are put in again and vipd is told to renew; a repair that fails
   lose('table');
   await until(() => codes(rig).length === 2);
   t.deepEqual(told, ['gate']);
-  rig.failing = /^vipd/;
+  rig.failing = /^\/packet-lease-trial/;
   lose('shut');
   await until(() => codes(rig).length === 3);
   t.is(removals(), 1);

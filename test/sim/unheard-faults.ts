@@ -9,7 +9,7 @@ import { bySilence, type Single } from './singles.ts';
 
 /** Share of schedules with such a pair. */
 const SHARE = 0.04;
-/** src/vip/native/announce.c. */
+/** src/vip/native/hold/announce.c. */
 const ANNOUNCED_EVERY_MS = 30_000;
 
 const deaf = (probesToo: boolean): Fault => ({ type: 'heartbeats-dropped', probesToo, atMs: 0, forMs: FOREVER });

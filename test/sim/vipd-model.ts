@@ -1,4 +1,4 @@
-// A model of vipd: src/vip/native/lease.c, keeper.c, will.c, announce.c and the probes of packet.c, as far as they decide anything.
+// A model of vipd: src/vip/native/hold/lease.c, lifetimes.c, will.c, announce.c and watch/probe.c, as far as they decide anything.
 // It reads its pipe in order, looks at the lease after every wait and before every command, and can be stopped, killed or late.
 import { compareEpochs, type Epoch } from '../../src/units/epoch.ts';
 import type { FixedState, LeaseRequest, PlaceState, VipdMessage, VipdMode } from '../../src/vip/protocol.ts';
@@ -341,7 +341,7 @@ export class VipdModel {
     this.#ensure(this.#coming);
   }
 
-  /** As keeper.c, but at once. */
+  /** As lifetimes.c, but at once. */
   #ensure(addresses: Iterable<number>): void {
     const { kernel, clock } = this.#host;
     this.#repairAt = NEVER;
@@ -379,7 +379,7 @@ export class VipdModel {
     this.#host.say(this, { type: 'held', seq: lease.seq, epoch: lease.epoch, announcedAfterUs: undefined });
   }
 
-  /** As gate.c: to the end of the lease, never beyond; what is left of it in sixteenths. */
+  /** As packet-lease.c: to the end of the lease, never beyond; what is left of it in sixteenths. */
   #renewGate(): void {
     const { clock, kernel, mutation } = this.#host;
     const { deadline, mode, keepMs, leaseMs } = this.#terms;
@@ -390,7 +390,7 @@ export class VipdModel {
     kernel.openGate(mutation === 'gate-never-closes' ? NEVER : mode === 'alone' ? aloneMs : armedMs);
   }
 
-  /** As keeper.c: whole seconds, rounded up, so that a lifetime never ends before the lease. */
+  /** As terms.c: whole seconds, rounded up, so that a lifetime never ends before the lease. */
   #validSeconds(): number {
     const now = this.#host.clock.now();
     const { mode, leaseMs } = this.#terms;

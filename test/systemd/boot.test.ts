@@ -3,7 +3,7 @@
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { builtTree, emptyDirectory, REPOSITORY, run, runScript } from './install.ts';
+import { builtTree, emptyDirectory, HELPERS, REPOSITORY, run, runScript } from './install.ts';
 
 const CONFIG = `
 pair: units
@@ -22,11 +22,9 @@ witness:
 /** CAP_NET_BIND_SERVICE (10), CAP_NET_ADMIN (12), CAP_NET_RAW (13), CAP_SYS_NICE (23). */
 const PULSE_CAPABILITIES = '0000000000803400';
 
-const VIPD = join(REPOSITORY, 'dist/vipd');
-
 async function boot(directory: string): Promise<Map<string, string>> {
   const tree = await builtTree();
-  await cp(VIPD, join(tree, 'dist/vipd'));
+  for (const helper of HELPERS) await cp(join(REPOSITORY, helper), join(tree, helper));
   const stage = join(directory, 'stage');
   await runScript(tree, 'install', { DESTDIR: stage });
   await rm(tree, { recursive: true });

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { access, copyFile, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { builtTree, emptyDirectory, filesBelow, REPOSITORY, run, runScript } from './install.ts';
+import { builtTree, emptyDirectory, filesBelow, HELPERS, REPOSITORY, run, runScript } from './install.ts';
 
 const VERSIONS = 'usr/local/lib/tandem';
 const CONFIG = 'etc/tandem/tandem.yaml';
@@ -65,7 +65,7 @@ test.serial('what is installed is the program with its production packages, not 
     t.false(files.includes(`${LIB}/node_modules/${name}/package.json`), name);
   }
   t.false(files.some(file => file.startsWith(`${LIB}/dist/test`)));
-  t.is((await stat(join(root, LIB, 'dist/vipd'))).mode & 0o777, 0o755);
+  for (const helper of HELPERS) t.is((await stat(join(root, LIB, helper))).mode & 0o777, 0o755, helper);
   t.is(await readFile(join(root, 'usr/local/bin/tandem'), 'utf8').then(text => text.split('\n')[0]), '#!/bin/sh');
   for (const file of files.filter(candidate => candidate.includes('/systemd/system/'))) {
     t.notRegex(await readFile(join(root, file), 'utf8'), /@[A-Z]+@/, `${file} has all paths filled in`);
@@ -118,9 +118,11 @@ test.serial('mistakes are refused before anything is written', async t => {
     const error = await t.throwsAsync(runScript(tree, 'install', environment));
     t.regex((error as Error & { stderr: string }).stderr, stderr);
   }
-  await rm(join(tree, 'dist/vipd'));
-  const error = await t.throwsAsync(runScript(tree, 'install', { DESTDIR: root }));
-  t.regex((error as Error & { stderr: string }).stderr, /dist\/vipd is missing; run scripts\/build/);
+  for (const helper of HELPERS.toReversed()) {
+    await rm(join(tree, helper));
+    const error = await t.throwsAsync(runScript(tree, 'install', { DESTDIR: root }));
+    t.true((error as Error & { stderr: string }).stderr.includes(`${helper} is missing; run scripts/build`));
+  }
   t.deepEqual(await filesBelow(root), ['node']);
 });
 

@@ -1,5 +1,5 @@
-// Installs into a temporary place, from a copy of the tree's parts that scripts/install reads. The copy has a stand-in for vipd,
-// which install only copies; the program is the compiled one. Used by the tests of scripts/ and systemd/.
+// Installs into a temporary place, from a copy of the tree's parts that scripts/install reads. The copy has stand-ins for vipd
+// and the trial of the packet lease, which install only copies; the program is the compiled one. Used by the tests of scripts/ and systemd/.
 import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,6 +12,9 @@ export const run = promisify(execFile);
 /** The repository: compiled tests live in dist/test/systemd/. */
 export const REPOSITORY = fileURLToPath(new URL('../../../', import.meta.url));
 
+/** The compiled C. */
+export const HELPERS = ['dist/vipd', 'dist/packet-lease-trial'] as const;
+
 /** A source tree that has been built, as far as scripts/install can tell. */
 export async function builtTree(): Promise<string> {
   const tree = await mkdtemp(join(tmpdir(), 'tandem-tree-'));
@@ -19,7 +22,7 @@ export async function builtTree(): Promise<string> {
     await cp(join(REPOSITORY, part), join(tree, part), { recursive: true });
   }
   await symlink(join(REPOSITORY, 'node_modules'), join(tree, 'node_modules'));
-  await writeFile(join(tree, 'dist/vipd'), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
+  for (const helper of HELPERS) await writeFile(join(tree, helper), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
   return tree;
 }
 

@@ -14,7 +14,7 @@ import { interfaceOf, ownAddresses } from '../node.ts';
 import type { Config, LanConfig } from '../schema.ts';
 import { error, type Finding, type Path, unknownName, warning } from './finding.ts';
 
-/** Most virtual addresses (VIPs and gateways) of a pair: what vipd can hold (VIP_MAX in vipd.h). */
+/** Most virtual addresses (VIPs and gateways) of a pair: what vipd can hold (VIP_MAX in native/base/tables.h). */
 export const VIRTUAL_ADDRESSES_MAX = 64;
 
 export function networkRules(config: Config): Finding[] {

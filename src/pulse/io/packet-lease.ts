@@ -43,8 +43,8 @@ interface PacketLeaseOptions {
   readonly keepMs: number;
   /** Where the director reads what was put in. */
   readonly runDir: string;
-  /** Path of vipd, which sends the trial's frames. */
-  readonly vipd: string;
+  /** Path of the program that sends the trial's frames. */
+  readonly trialProgram: string;
   readonly log: Log;
   readonly runCommand?: Run;
 }
@@ -206,7 +206,7 @@ function timeLeft(): TimeLeft {
   return (floor = 1) => Math.max(floor, Math.ceil(end - performance.now()));
 }
 
-function shellOf({ addresses, lans, keepMs, runDir, vipd, runCommand = run, ...options }: PacketLeaseOptions): Shell {
+function shellOf({ addresses, lans, keepMs, runDir, trialProgram, runCommand = run, ...options }: PacketLeaseOptions): Shell {
   const nft = async (args: readonly string[], timeoutMs: number, input?: string): Promise<string> => {
     const result = await runCommand('nft', args, { timeoutMs, ...(input !== undefined && { input }) });
     if (result.status === 0) return result.stdout;
@@ -260,10 +260,10 @@ function shellOf({ addresses, lans, keepMs, runDir, vipd, runCommand = run, ...o
         await apply(trialRules(), left());
         // On a busy machine a trial of some milliseconds may fail by its own lateness.
         for (let tries = 1; ; tries++) {
-          const { status, stderr } = await runCommand(vipd, ['--try-gate', String(TRIAL_MS)], { timeoutMs: left() });
+          const { status, stderr } = await runCommand(trialProgram, [String(TRIAL_MS)], { timeoutMs: left() });
           if (status === 0) break;
           if (tries === TRIES_MAX)
-            throw new Error(stderr.trim().slice(0, 300) || `${vipd} --try-gate ended with ${status}`);
+            throw new Error(stderr.trim().slice(0, 300) || `${trialProgram} ended with ${status}`);
         }
       } finally {
         await apply(gateRemoval(GATE_TRIAL_TABLE), left(REMOVE_MS_MIN)).catch(() => undefined);

@@ -1,12 +1,10 @@
 /*
- * vipd: start, poll loop and clean-up. What it decides is in lease.c; this file waits, and sees to it that the lease is
- * looked at before anything that was queued meanwhile.
+ * vipd: start and clean-up. In between the loop runs (loop.c), and what is decided is decided in hold/lease.c.
  */
 #include "vipd.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,106 +13,28 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
-#define POLL_FIXED 5
-#define POLL_MAX (POLL_FIXED + IFACE_MAX * PACKET_SOCKETS)
+#include "base/output.h"
+#include "base/tables.h"
+#include "hold/lease.h"
+#include "hold/lifetimes.h"
+#include "hold/netlink.h"
+#include "hold/packet-lease.h"
+#include "hold/state.h"
+#include "hold/will.h"
+#include "loop.h"
+#include "pipe/options.h"
+#include "watch/fixed.h"
+#include "watch/iface.h"
+#include "watch/packet.h"
+#include "watch/place.h"
+
 #define CLEANUP_TRIES 50
 #define CLEANUP_WAIT_US 20000
 
-struct vip vips[VIP_MAX];
-unsigned vip_count;
-struct iface ifaces[IFACE_MAX];
-unsigned iface_count;
-struct link links[LINK_MAX];
-unsigned link_count;
-struct state state;
-
 static struct netlink requests;
-static int events_fd = -1;
-static bool pipe_open = true;
 static struct places found_places[FIXED_MAX];
-
-/* One read each time round: whoever writes without end must not keep us from the lease. */
-static void read_commands(void)
-{
-	char bytes[4096];
-	ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes));
-
-	if (n > 0)
-		command_bytes(bytes, (size_t)n);
-	else if (n == 0 || (errno != EINTR && errno != EAGAIN))
-		pipe_open = false;
-	if (!pipe_open)
-		lease_pipe_closed(clock_now());
-}
-
-static nfds_t poll_set(struct pollfd *set, us_t now)
-{
-	nfds_t n = 0;
-
-	/* A negative descriptor is skipped by poll(2). */
-	set[n++] = (struct pollfd){ .fd = pipe_open ? STDIN_FILENO : -1, .events = POLLIN };
-	set[n++] = (struct pollfd){ .fd = output_pending() ? STDOUT_FILENO : -1, .events = POLLOUT };
-	set[n++] = (struct pollfd){ .fd = events_fd, .events = POLLIN };
-	set[n++] = (struct pollfd){ .fd = keeper_fd(), .events = POLLIN };
-	set[n++] = (struct pollfd){ .fd = gate_fd(), .events = POLLIN };
-	for (unsigned i = 0; i < iface_count; i++)
-		for (int j = 0; j < PACKET_SOCKETS; j++)
-			set[n++] = (struct pollfd){ .fd = now < ifaces[i].rest_until[j] ? -1 : ifaces[i].fd[j],
-						    .events = POLLIN };
-	return n;
-}
-
-static int wait_until(us_t at, struct pollfd *set, nfds_t n)
-{
-	us_t left = at == NEVER ? NEVER : at - clock_now();
-	struct timespec timeout = { .tv_sec = left / US_PER_S, .tv_nsec = left % US_PER_S * 1000 };
-
-	if (left < 0)
-		timeout = (struct timespec){ 0 };
-	return ppoll(set, n, left == NEVER ? NULL : &timeout, NULL);
-}
-
-static void serve_ready(const struct pollfd *set)
-{
-	if (set[0].revents)
-		read_commands();
-	if (set[1].revents)
-		output_flush();
-	if (set[3].revents)
-		keeper_told(clock_now());
-	if (set[4].revents)
-		gate_read(clock_now());
-	for (unsigned i = 0; i < iface_count; i++)
-		for (unsigned j = 0; j < PACKET_SOCKETS; j++)
-			if (set[POLL_FIXED + i * PACKET_SOCKETS + j].revents)
-				packet_read(&ifaces[i], j, clock_now());
-	if (set[2].revents && !events_read(events_fd))
-		look_anew();
-}
-
-static void serve(void)
-{
-	struct pollfd set[POLL_MAX];
-
-	while (pipe_open || !lease_idle() || will_next() != NEVER) {
-		lease_check(clock_now());
-		lease_timers(clock_now());
-		if (!pipe_open && lease_idle() && will_next() == NEVER)
-			break;
-		us_t now = clock_now(), next = lease_next(), rest = packet_rest(now);
-		nfds_t n = poll_set(set, now);
-		int ready = wait_until(rest < next ? rest : next, set, n);
-
-		/* We may have been stopped for long: first the lease, then what was queued. */
-		lease_check(clock_now());
-		if (ready > 0)
-			serve_ready(set);
-	}
-	output_flush();
-}
 
 static int failed(const char *what)
 {
@@ -183,7 +103,7 @@ static void lock_memory(void)
 static void greet(uint64_t found, uint64_t foreign, bool state_ok, const char *state_path)
 {
 	say("hello " VIPD_VERSION " %llu.%u %s %d", (unsigned long long)state.epoch.counter, state.epoch.node,
-	    mode_text(state.mode), __builtin_popcountll(found));
+	    format_mode(state.mode), __builtin_popcountll(found));
 	if (!state_ok)
 		say_error("the state file %s is damaged: epoch and last will are lost, started without", state_path);
 	for (unsigned i = 0; i < vip_count; i++)
@@ -207,7 +127,8 @@ static int serve_mode(const struct options *options)
 	if (code != EX_OK)
 		return code;
 	prepare_process();
-	events_fd = events_open();
+	int events_fd = events_open();
+
 	if (events_fd < 0 || !netlink_open(&requests))
 		return failed("cannot open rtnetlink");
 	for (unsigned i = 0; i < iface_count; i++) {
@@ -217,16 +138,17 @@ static int serve_mode(const struct options *options)
 	errno = netlink_find(&requests, &found, &foreign, found_places);
 	if (errno)
 		return failed("cannot list addresses");
-	if (!keeper_start())
+	if (!lifetimes_start())
 		return failed("cannot start the keeper thread");
 	will_open();
-	lease_start(options->state_path, &requests, events_fd, found);
+	loop_open(events_fd);
+	lease_start(options->state_path, &requests, found, loop_events);
 	greet(found, foreign, state_ok, options->state_path);
-	gate_open(options->gate);
+	packet_lease_open(options->packet_lease);
 	for (unsigned i = 0; i < iface_count; i++)
 		packet_open(&ifaces[i]);
 	lock_memory();
-	serve();
+	loop_run();
 	return EX_OK;
 }
 
@@ -258,8 +180,8 @@ static int cleanup_mode(const struct options *options)
 		return failed("cannot open rtnetlink");
 	for (unsigned i = 0; i < iface_count; i++)
 		iface_read(&ifaces[i]);
-	gate_open(false);
-	gate_close();
+	packet_lease_open(false);
+	packet_lease_close();
 	if (!remove_all())
 		return failed("cannot remove all addresses, no last will sent");
 	if (state.mode != MODE_ARMED)
@@ -276,16 +198,6 @@ static int cleanup_mode(const struct options *options)
 	return EX_OK;
 }
 
-static int trial_mode(const struct options *options)
-{
-	const char *problem = gate_trial(options->trial_ms);
-
-	if (!problem)
-		return EX_OK;
-	fprintf(stderr, "vipd: the packet lease does not work here: %s\n", problem);
-	return EX_UNAVAILABLE;
-}
-
 int main(int argc, char **argv)
 {
 	struct options options = { 0 };
@@ -293,8 +205,6 @@ int main(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
-	if (options.trial_ms > 0)
-		return trial_mode(&options);
 	if (options.cleanup)
 		return cleanup_mode(&options);
 	if (fcntl(STDIN_FILENO, F_GETFD) < 0 || fcntl(STDOUT_FILENO, F_GETFD) < 0) {

@@ -5,7 +5,9 @@
 #ifndef HARNESS_H
 #define HARNESS_H
 
-#include "../../../src/vip/native/vipd.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 /* Provided by each target. */
 void target_run(const uint8_t *bytes, size_t size);

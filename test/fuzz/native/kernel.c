@@ -7,7 +7,6 @@
  */
 #include "harness.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>
@@ -24,6 +23,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
+
+#include "base/output.h"
+#include "base/tables.h"
+#include "hold/lease.h"
+#include "hold/state.h"
 
 #define FD_FIRST 1000
 #define FD_MAX 512
@@ -75,10 +79,9 @@ static uint8_t state_file[FILE_BYTES_MAX], new_file[FILE_BYTES_MAX];
 static size_t state_bytes, new_bytes, read_at;
 static bool state_there, new_there;
 
-/* What every file below /proc and /sys holds, and how far it has been read; a directory there has one entry. */
+/* What every file below /proc and /sys holds, and how far it has been read. */
 static const uint8_t *proc_file;
 static size_t proc_bytes, proc_at;
-static bool entry_left;
 static const char NET_DEV[] = "Inter-|   Receive\n face |bytes\n    c0:  90000    1000    0\n    s0:  90000    1000    0\n";
 
 static void *(*thread)(void *);
@@ -412,7 +415,7 @@ static int answer(const uint8_t *message, size_t size)
 	return change_address(&header, &body, message + NLMSG_LENGTH(sizeof(body)) + RTA_LENGTH(0));
 }
 
-/* The packet lease's frames: gate.c has their form. */
+/* The packet lease's frames: hold/gate-frame.c has their form. */
 static void hear_gate(const uint8_t *frame, size_t size)
 {
 	enum { GRANT = 2, ALONE, CLOSE };
@@ -547,29 +550,6 @@ ssize_t fake_read(int fd, void *into, size_t room)
 	memcpy(into, state_file + read_at, size);
 	read_at += size;
 	return (ssize_t)size;
-}
-
-DIR *fake_opendir(const char *path)
-{
-	(void)path;
-	entry_left = true;
-	return (DIR *)&entry_left;
-}
-
-struct dirent *fake_readdir(DIR *directory)
-{
-	static struct dirent entry = { .d_name = "port1" };
-	bool there = entry_left;
-
-	(void)directory;
-	entry_left = false;
-	return there ? &entry : NULL;
-}
-
-int fake_closedir(DIR *directory)
-{
-	(void)directory;
-	return 0;
 }
 
 /* pulse's side of the pipe: lines of printable ASCII, none longer than pulse reads. */
@@ -733,7 +713,7 @@ int fake_ppoll(struct pollfd *set, nfds_t n, const struct timespec *timeout, con
 	INSIST(!lease_idle() || kernel_addresses() == 0 || state.mode == MODE_ALONE, "idle, and an address is left");
 	INSIST(!lease_idle() || !gate_open_now || state.mode == MODE_ALONE, "idle, and the packet lease is open");
 	/* Looked at by the daemon since it last woke: what it still holds now, it holds without a lease. */
-	INSIST(kernel_addresses() == 0 || clock_us - commanded_at <= TERM_US_MAX + US_PER_S || !holding(),
+	INSIST(kernel_addresses() == 0 || clock_us - commanded_at <= TERM_US_MAX + US_PER_S || wanted_vips() == 0,
 	       "an address outlives every lease");
 	for (nfds_t i = 0; i < n; i++)
 		set[i].revents = 0;

@@ -6,6 +6,8 @@
 
 #include <sysexits.h>
 
+#include "hold/state.h"
+
 void target_run(const uint8_t *bytes, size_t size)
 {
 	char *argv[] = { "vipd", "--state", STATE_FILE,

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/frame.h"
+#include "watch/heard.h"
+
 static void make_and_read(const uint8_t b[64])
 {
 	struct inet from = { .family = b[0] & 1 ? AF_INET6 : AF_INET }, to = from;

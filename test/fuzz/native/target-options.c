@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/tables.h"
+#include "pipe/options.h"
+
 #define ARGUMENTS_MAX 100
 
 void target_run(const uint8_t *bytes, size_t size)

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "hold/state.h"
+
 void target_run(const uint8_t *bytes, size_t size)
 {
 	char *argv[] = { "vipd", "--cleanup", "--state", STATE_FILE, NULL };

@@ -1,0 +1,72 @@
+/*
+ * Interfaces: index, carrier and MAC, told to pulse when they change.
+ */
+#include "watch/iface.h"
+
+#include <net/if_arp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/output.h"
+
+/*
+ * Index, carrier and MAC as they are now. By ioctl, which does not wait for the kernel's lock of all link changes: the
+ * loop that guards the lease calls this.
+ */
+void iface_read(struct iface *iface)
+{
+	struct ifreq request = { 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int index = atomic_load(&iface->index);
+
+	bool was_up = iface->up;
+
+	iface->up = iface->ethernet = false;
+	request.ifr_ifindex = index;
+	if (fd < 0 || index == 0 || ioctl(fd, SIOCGIFNAME, &request) < 0) {
+		memcpy(request.ifr_name, iface->name, sizeof(request.ifr_name));
+		index = fd >= 0 && ioctl(fd, SIOCGIFINDEX, &request) == 0 ? request.ifr_ifindex : 0;
+		/* Found by an alternative name: what /proc and /sys call it. */
+		if (index != 0)
+			ioctl(fd, SIOCGIFNAME, &request);
+	}
+	memcpy(iface->real, request.ifr_name, sizeof(iface->real));
+	atomic_store(&iface->index, index);
+	if (index != 0 && ioctl(fd, SIOCGIFFLAGS, &request) == 0)
+		iface->up = (request.ifr_flags & IFF_UP) && (request.ifr_flags & IFF_RUNNING);
+	if (iface->up && !was_up)
+		iface->up_since = clock_now();
+	if (index != 0 && ioctl(fd, SIOCGIFHWADDR, &request) == 0) {
+		iface->ethernet = request.ifr_hwaddr.sa_family == ARPHRD_ETHER;
+		memcpy(iface->mac, request.ifr_hwaddr.sa_data, sizeof(iface->mac));
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+void links_tell(const struct iface *iface)
+{
+	for (unsigned i = 0; i < vip_count; i++)
+		if (vips[i].iface == iface)
+			say("link %u %s " MAC_TEXT, i, iface->up ? "up" : "down", MAC_ARGS(iface->mac));
+}
+
+/* An event names this interface. What counts is how it is now, not what an event said that may be old. */
+struct link_change iface_reread(struct iface *iface)
+{
+	int index = atomic_load(&iface->index);
+	bool up = iface->up, ethernet = iface->ethernet;
+	uint8_t mac[6];
+
+	memcpy(mac, iface->mac, sizeof(mac));
+	iface_read(iface);
+	bool replaced = atomic_load(&iface->index) != index;
+
+	return (struct link_change){
+		.replaced = replaced,
+		.reopen = replaced || iface->ethernet != ethernet,
+		.news = replaced || iface->up != up || memcmp(iface->mac, mac, sizeof(mac)) != 0,
+	};
+}

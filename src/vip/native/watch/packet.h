@@ -1,0 +1,11 @@
+/*
+ * The packet sockets of an interface.
+ */
+#ifndef WATCH_PACKET_H
+#define WATCH_PACKET_H
+
+#include "base/tables.h"
+
+void packet_open(struct iface *iface); /* anew, as far as addresses and targets there need them */
+
+#endif

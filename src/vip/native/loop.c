@@ -1,6 +1,7 @@
 /*
- * The poll loop: waits, and sees to it that the lease is looked at before anything that was queued meanwhile. What happens is passed on
- * from here to those whom it concerns, so that they need not know each other.
+ * The poll loop: waits, and sees to it that the lease is looked at before anything that was queued
+ * meanwhile. What happens is passed on from here to those whom it concerns, so that they need not
+ * know each other.
  */
 #include "loop.h"
 
@@ -64,7 +65,10 @@ static void link_event(const struct event *event)
 	for (unsigned i = 0; i < iface_count; i++) {
 		int index = atomic_load(&ifaces[i].index);
 
-		/* A renamed interface keeps our addresses: it is followed by its index until that is gone. */
+		/*
+		 * A renamed interface keeps our addresses: it is followed by its index until that
+		 * is gone.
+		 */
 		if (index != 0 ? index != event->link : strcmp(ifaces[i].name, event->name) != 0)
 			continue;
 		link_changed(&ifaces[i]);

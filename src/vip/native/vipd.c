@@ -1,5 +1,6 @@
 /*
- * vipd: start and clean-up. In between the loop runs (loop.c), and what is decided is decided in hold/lease.c.
+ * vipd: start and clean-up. In between the loop runs (loop.c), and what is decided is decided in
+ * hold/lease.c.
  */
 #include "vipd.h"
 
@@ -64,8 +65,8 @@ static int check_permitted(void)
 }
 
 /*
- * One above pulse, where that is in a real-time class: V8's helper threads share pulse's priority, and a renewal must not wait
- * for their turn. Nice to have, too.
+ * One above pulse, where that is in a real-time class: V8's helper threads share pulse's priority,
+ * and a renewal must not wait for their turn. Nice to have, too.
  */
 static void go_first(void)
 {
@@ -83,7 +84,10 @@ static void prepare_process(void)
 {
 	static const int ignored[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE };
 
-	/* Only the pipe ends us: a service manager's signal to the whole group must not drop the addresses unconfirmed. */
+	/*
+	 * Only the pipe ends us: a service manager's signal to the whole group must not drop the
+	 * addresses unconfirmed.
+	 */
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		signal(ignored[i], SIG_IGN);
 	prctl(PR_SET_TIMERSLACK, 1);
@@ -91,7 +95,10 @@ static void prepare_process(void)
 	fcntl(STDOUT_FILENO, F_SETFL, fcntl(STDOUT_FILENO, F_GETFL) | O_NONBLOCK);
 }
 
-/* Nice to have; without the permission it goes on. The sanitizer's shadow memory is too big to lock. */
+/*
+ * Nice to have; without the permission it goes on. The sanitizer's shadow memory is too big to
+ * lock.
+ */
 static void lock_memory(void)
 {
 #ifndef __SANITIZE_ADDRESS__
@@ -168,7 +175,10 @@ static bool remove_all(void)
 	return gone;
 }
 
-/* Everything was killed. Alone: the kernel keeps the addresses until its lifetimes end. Else they go, then the will. */
+/*
+ * Everything was killed. Alone: the kernel keeps the addresses until its lifetimes end. Else they
+ * go, then the will.
+ */
 static int cleanup_mode(const struct options *options)
 {
 	if (!state_load(options->state_path, true))

@@ -1,7 +1,8 @@
 /*
- * A small coverage-guided fuzzer for machines without clang: gcc calls __sanitizer_cov_trace_pc() at every block, inputs that
- * reach a new block, or one more often than before, are kept and mutated. Understands the few options of libFuzzer that
- * run-native.ts uses, and prints its final figures in the same words.
+ * A small coverage-guided fuzzer for machines without clang: gcc calls __sanitizer_cov_trace_pc()
+ * at every block, inputs that reach a new block, or one more often than before, are kept and
+ * mutated. Understands the few options of libFuzzer that run-native.ts uses, and prints its final
+ * figures in the same words.
  */
 #include <dirent.h>
 #include <signal.h>
@@ -211,7 +212,10 @@ static void run_seed(void)
 }
 
 #ifdef REPLAY_ONLY
-/* For coverage by gcov: each input in a process of its own, for its counters are among the variables that are put back. */
+/*
+ * For coverage by gcov: each input in a process of its own, for its counters are among the
+ * variables that are put back.
+ */
 static void run_apart(void)
 {
 	pid_t child = fork();

@@ -1,5 +1,6 @@
 /*
- * What every target shares: vipd's variables put back before each input, and the entry that libFuzzer and driver.c call.
+ * What every target shares: vipd's variables put back before each input, and the entry that
+ * libFuzzer and driver.c call.
  */
 #include "harness.h"
 

@@ -1,6 +1,7 @@
 /*
- * Fuzzing vipd: its sources are linked whole, with every call to the kernel replaced by a fake (build redefines the symbols)
- * and all its variables in two sections that are put back before each input. One file a target, each with target_run().
+ * Fuzzing vipd: its sources are linked whole, with every call to the kernel replaced by a fake
+ * (build redefines the symbols) and all its variables in two sections that are put back before each
+ * input. One file a target, each with target_run().
  */
 #ifndef HARNESS_H
 #define HARNESS_H

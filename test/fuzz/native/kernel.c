@@ -1,9 +1,11 @@
 /*
- * The fake kernel under vipd: a clock that only the script moves, addresses with rtnetlink, two interfaces, packet sockets, a
- * state file in memory. What a call does not know it refuses; nothing of the machine is touched.
+ * The fake kernel under vipd: a clock that only the script moves, addresses with rtnetlink, two
+ * interfaces, packet sockets, a state file in memory. What a call does not know it refuses; nothing
+ * of the machine is touched.
  *
- * The script: records of a kind, a length and that many bytes; each is what one wait of the daemon (ppoll) brings. After the
- * last one its stdin ends, and from then on every wait lasts as long as it asked for.
+ * The script: records of a kind, a length and that many bytes; each is what one wait of the daemon
+ * (ppoll) brings. After the last one its stdin ends, and from then on every wait lasts as long as
+ * it asked for.
  */
 #include "harness.h"
 
@@ -340,7 +342,10 @@ unsigned fake_if_nametoindex(const char *name)
 	return strcmp(name, "lo") == 0 ? 1 : 0;
 }
 
-/* An interface changes: carrier, MAC, or it goes and comes back; what is gone takes its addresses along. */
+/*
+ * An interface changes: carrier, MAC, or it goes and comes back; what is gone takes its addresses
+ * along.
+ */
 static void nic_change(const uint8_t *bytes, size_t size)
 {
 	if (size < 2)
@@ -712,7 +717,10 @@ int fake_ppoll(struct pollfd *set, nfds_t n, const struct timespec *timeout, con
 	INSIST(++waits < WAITS_MAX, "vipd does not come to an end");
 	INSIST(!lease_idle() || kernel_addresses() == 0 || state.mode == MODE_ALONE, "idle, and an address is left");
 	INSIST(!lease_idle() || !gate_open_now || state.mode == MODE_ALONE, "idle, and the packet lease is open");
-	/* Looked at by the daemon since it last woke: what it still holds now, it holds without a lease. */
+	/*
+	 * Looked at by the daemon since it last woke: what it still holds now, it holds without a
+	 * lease.
+	 */
 	INSIST(kernel_addresses() == 0 || clock_us - commanded_at <= TERM_US_MAX + US_PER_S || wanted_vips() == 0,
 	       "an address outlives every lease");
 	for (nfds_t i = 0; i < n; i++)

@@ -1,6 +1,6 @@
 /*
- * All of vipd: commands in any pieces, time, frames, rtnetlink events, interfaces that change, a kernel that refuses. When it
- * has ended, no address is left, unless it was told to keep them.
+ * All of vipd: commands in any pieces, time, frames, rtnetlink events, interfaces that change, a
+ * kernel that refuses. When it has ended, no address is left, unless it was told to keep them.
  */
 #include "harness.h"
 

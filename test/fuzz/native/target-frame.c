@@ -1,5 +1,6 @@
 /*
- * Frames as they come from the wire, in a buffer of exactly their size; and frames that vipd makes of the same bytes, read.
+ * Frames as they come from the wire, in a buffer of exactly their size; and frames that vipd makes
+ * of the same bytes, read.
  */
 #include "harness.h"
 

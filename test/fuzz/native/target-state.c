@@ -1,5 +1,6 @@
 /*
- * The state file: read as a respawned vipd does, written again and read again; then all of --cleanup with it.
+ * The state file: read as a respawned vipd does, written again and read again; then all of
+ * --cleanup with it.
  */
 #include "harness.h"
 

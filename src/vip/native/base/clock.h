@@ -1,5 +1,6 @@
 /*
- * Time: CLOCK_MONOTONIC in microseconds, and a token bucket for what may be said or done only so often.
+ * Time: CLOCK_MONOTONIC in microseconds, and a token bucket for what may be said or done only so
+ * often.
  */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H

@@ -72,7 +72,9 @@ size_t frame_arp(uint8_t *out, uint16_t op, const uint8_t own[6], const uint8_t 
 	return FRAME_BYTES_MIN;
 }
 
-/* Fills in the IPv6 header and the checksum of an ICMPv6 message that stands at its place in `out`. */
+/*
+ * Fills in the IPv6 header and the checksum of an ICMPv6 message that stands at its place in `out`.
+ */
 static size_t icmp6(uint8_t *out, const uint8_t from[16], const uint8_t to[16], uint8_t hops, size_t size)
 {
 	uint8_t *ip = out + ETH_BYTES, *message = ip + IP6_BYTES;
@@ -113,8 +115,9 @@ size_t frame_advertisement(uint8_t *out, const uint8_t own[6], const struct inet
 }
 
 /*
- * `from` of family AF_UNSPEC: from the unspecified address, as duplicate address detection asks. With `to_mac` straight to
- * the target (RFC 4861, 7.2.5: neighbour unreachability detection), else to its group.
+ * `from` of family AF_UNSPEC: from the unspecified address, as duplicate address detection asks.
+ * With `to_mac` straight to the target (RFC 4861, 7.2.5: neighbour unreachability detection), else
+ * to its group.
  */
 size_t frame_solicitation(uint8_t *out, const uint8_t own[6], const uint8_t *to_mac, const struct inet *from,
 			  const struct inet *target)
@@ -136,8 +139,8 @@ size_t frame_solicitation(uint8_t *out, const uint8_t own[6], const uint8_t *to_
 }
 
 /*
- * An echo request with a nonce. TTL 1: a router that does not hold the address must not forward it to one that does and
- * so seem to answer.
+ * An echo request with a nonce. TTL 1: a router that does not hold the address must not forward it
+ * to one that does and so seem to answer.
  */
 size_t frame_echo(uint8_t *out, const uint8_t own[6], const uint8_t to_mac[6], const struct inet *from,
 		  const struct inet *to, uint64_t nonce)
@@ -163,8 +166,8 @@ size_t frame_echo(uint8_t *out, const uint8_t own[6], const uint8_t to_mac[6], c
 }
 
 /*
- * Do you serve this address? And the other vipd's word that it does, with the nonce of the question. "TNDP", 1 or 2, family 4 or
- * 6, address in 16 bytes, nonce.
+ * Do you serve this address? And the other vipd's word that it does, with the nonce of the
+ * question. "TNDP", 1 or 2, family 4 or 6, address in 16 bytes, nonce.
  */
 size_t frame_helper(uint8_t *out, bool word, const uint8_t own[6], const uint8_t to_mac[6], const struct inet *address,
 		    uint64_t nonce)

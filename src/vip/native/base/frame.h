@@ -1,6 +1,7 @@
 /*
- * Ethernet frames: where their fields are, and those that vipd sends. ARP (RFC 826, 5227), neighbour discovery (RFC 4861), ICMP echo
- * (RFC 792, 4443), and what one vipd asks the other. What a frame that came in says: watch/heard.c.
+ * Ethernet frames: where their fields are, and those that vipd sends. ARP (RFC 826, 5227),
+ * neighbour discovery (RFC 4861), ICMP echo (RFC 792, 4443), and what one vipd asks the other. What
+ * a frame that came in says: watch/heard.c.
  */
 #ifndef BASE_FRAME_H
 #define BASE_FRAME_H

@@ -1,6 +1,6 @@
 /*
- * Lines to pulse on stdout. A pulse that does not read must never stop the lease: what does not fit into
- * the buffer is dropped whole lines at a time, counted, and told once there is room again.
+ * Lines to pulse on stdout. A pulse that does not read must never stop the lease: what does not fit
+ * into the buffer is dropped whole lines at a time, counted, and told once there is room again.
  */
 #include "base/output.h"
 

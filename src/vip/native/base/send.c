@@ -9,7 +9,10 @@
 
 #include "base/frame.h"
 
-/* A frame that does not go out (no carrier, full queue) is not missed: announcements and probes are repeated. */
+/*
+ * A frame that does not go out (no carrier, full queue) is not missed: announcements and probes are
+ * repeated.
+ */
 void frame_send(const struct iface *iface, enum packet_socket which, const uint8_t *frame, size_t size)
 {
 	if (iface->fd[which] >= 0)

@@ -1,5 +1,6 @@
 /*
- * The tables, and the values of the command line that fill them. The state file names addresses and links in the same words.
+ * The tables, and the values of the command line that fill them. The state file names addresses and
+ * links in the same words.
  */
 #include "base/tables.h"
 

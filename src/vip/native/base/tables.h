@@ -1,6 +1,7 @@
 /*
- * What vipd was started with, and what is known of it: virtual addresses, interfaces, links, targets, fixed addresses. Commands and
- * answers name an entry by its position. A field belongs to the file that is named beside it; the rest is set once, at the start.
+ * What vipd was started with, and what is known of it: virtual addresses, interfaces, links,
+ * targets, fixed addresses. Commands and answers name an entry by its position. A field belongs to
+ * the file that is named beside it; the rest is set once, at the start.
  */
 #ifndef BASE_TABLES_H
 #define BASE_TABLES_H

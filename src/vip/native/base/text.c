@@ -1,5 +1,6 @@
 /*
- * Small values as text: numbers, epochs, addresses, MACs, hex. Strict: no blanks, no signs, no leftovers. Pure.
+ * Small values as text: numbers, epochs, addresses, MACs, hex. Strict: no blanks, no signs, no
+ * leftovers. Pure.
  */
 #include "base/text.h"
 

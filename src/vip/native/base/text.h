@@ -26,7 +26,10 @@ struct inet {
 	uint8_t bytes[16];
 };
 
-/* Armed: the addresses go when the lease ends. Alone: they stay for a while, as no peer can take them. */
+/*
+ * Armed: the addresses go when the lease ends. Alone: they stay for a while, as no peer can take
+ * them.
+ */
 enum mode { MODE_NONE, MODE_ARMED, MODE_ALONE };
 
 /* False: not exactly such a value; what was written to is undefined then. */

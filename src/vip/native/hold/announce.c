@@ -1,6 +1,6 @@
 /*
- * When each address is announced: several times at first (a switch may lose one, a host may be busy), then at a low rate
- * for as long as it is held.
+ * When each address is announced: several times at first (a switch may lose one, a host may be
+ * busy), then at a low rate for as long as it is held.
  */
 #include "hold/announce.h"
 
@@ -18,7 +18,10 @@ static const us_t announce_after[] = { 0,		 20 * US_PER_MS,   100 * US_PER_MS, 5
 #define EVERY_US (30 * US_PER_S)
 #define SERVED_WAIT_US (20 * US_PER_MS)
 
-/* An advertisement without the router flag would take a gateway out of its hosts' router lists: say what the kernel says. */
+/*
+ * An advertisement without the router flag would take a gateway out of its hosts' router lists: say
+ * what the kernel says.
+ */
 static bool forwards(const struct iface *iface)
 {
 	char path[80], value = '0';
@@ -35,8 +38,8 @@ static bool forwards(const struct iface *iface)
 }
 
 /*
- * Gratuitous ARP in both forms. Linux takes a reply as gratuitous only with our own MAC as its target too (arp_is_garp in
- * net/ipv4/arp.c); other systems want the request.
+ * Gratuitous ARP in both forms. Linux takes a reply as gratuitous only with our own MAC as its
+ * target too (arp_is_garp in net/ipv4/arp.c); other systems want the request.
  */
 static void announce(const struct vip *vip)
 {
@@ -55,9 +58,10 @@ static void announce(const struct vip *vip)
 }
 
 /*
- * Starts the schedule of one address anew, with an announcement at the next announce_due(). An IPv6 address is served only
- * some milliseconds after the kernel confirmed it (its DAD worker installs the route even with NODAD; seen: 2 to 15 ms):
- * announced before that, it would draw packets that nobody takes. lease_served() starts it again then.
+ * Starts the schedule of one address anew, with an announcement at the next announce_due(). An IPv6
+ * address is served only some milliseconds after the kernel confirmed it (its DAD worker installs
+ * the route even with NODAD; seen: 2 to 15 ms): announced before that, it would draw packets that
+ * nobody takes. lease_served() starts it again then.
  */
 void announce_start(struct vip *vip, us_t now)
 {
@@ -104,7 +108,10 @@ void announce_due(us_t now)
 			continue;
 		announce(vip);
 		vip->announce_step++;
-		/* From now, not from when it was due: after a stop of the process, missed ones are not made up for. */
+		/*
+		 * From now, not from when it was due: after a stop of the process, missed ones are
+		 * not made up for.
+		 */
 		vip->announce_at = now + (vip->announce_step < STEPS ? announce_after[vip->announce_step] -
 									       announce_after[vip->announce_step - 1]
 								     : EVERY_US);

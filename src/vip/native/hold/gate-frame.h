@@ -1,6 +1,7 @@
 /*
- * Frames on `lo` that the rules of the packet lease understand (src/firewall/gate.ts): kinds, destination and ether type are the same
- * there. Two tables listen: the live one, and the one that lives while it is tried out.
+ * Frames on `lo` that the rules of the packet lease understand (src/firewall/gate.ts): kinds,
+ * destination and ether type are the same there. Two tables listen: the live one, and the one that
+ * lives while it is tried out.
  */
 #ifndef HOLD_GATE_FRAME_H
 #define HOLD_GATE_FRAME_H

@@ -1,7 +1,7 @@
 /*
- * The lease: who may hold the addresses and until when. Claim, renewal, release; the end of the lease and of the pipe;
- * removal, confirmed by the kernel address by address, and only then the last will; repair of what others take away.
- * Rules: R1, R2, R6, R7, R9 (docs/invariants.md).
+ * The lease: who may hold the addresses and until when. Claim, renewal, release; the end of the
+ * lease and of the pipe; removal, confirmed by the kernel address by address, and only then the
+ * last will; repair of what others take away. Rules: R1, R2, R6, R7, R9 (docs/invariants.md).
  */
 #include "hold/lease.h"
 
@@ -71,7 +71,9 @@ static void removal_done(us_t now)
 	phase = IDLE;
 	removal_at = NEVER;
 	found_at_start = 0;
-	/* The events of our own removals must not look like somebody else's after the next claim. */
+	/*
+	 * The events of our own removals must not look like somebody else's after the next claim.
+	 */
 	take_events();
 	state.mode = MODE_NONE;
 	bool will = ending_will && state.will_bytes > 0;
@@ -122,7 +124,10 @@ static void removal_begin(enum ending why, uint64_t seq, bool will, us_t now)
 	removal_try(now);
 }
 
-/* Must be called after every wait and before every command: a lease that is over ends before anything else happens. */
+/*
+ * Must be called after every wait and before every command: a lease that is over ends before
+ * anything else happens.
+ */
 void lease_check(us_t now)
 {
 	if (phase == HOLDING && now >= terms_end(&terms))
@@ -176,7 +181,9 @@ static void claim_held(uint64_t seq, const struct epoch *epoch, us_t asked_at, b
 	    (long long)after);
 }
 
-/* The lease is in force in every thread. A change of mode changes the kernel's lifetimes at once. */
+/*
+ * The lease is in force in every thread. A change of mode changes the kernel's lifetimes at once.
+ */
 static void grant(const struct epoch *epoch, const struct terms *granted)
 {
 	bool mode_changed = state.mode != granted->mode;
@@ -198,8 +205,8 @@ static void grant(const struct epoch *epoch, const struct terms *granted)
 }
 
 /*
- * Another set of addresses within the term: what is new comes in by the keeper, and what is not wanted any more goes by it, so that
- * neither delays the renewal that brings it.
+ * Another set of addresses within the term: what is new comes in by the keeper, and what is not
+ * wanted any more goes by it, so that neither delays the renewal that brings it.
  */
 static void want(uint64_t mask)
 {
@@ -246,7 +253,10 @@ static bool add_all(us_t now)
 
 static void claim_anew(uint64_t seq, const struct epoch *epoch, const struct terms *granted, uint64_t mask, us_t now)
 {
-	/* Of an earlier life, of this term with other addresses, or of one whose removal is under way. */
+	/*
+	 * Of an earlier life, of this term with other addresses, or of one whose removal is under
+	 * way.
+	 */
 	uint64_t others = (found_at_start | wanted_vips() | (phase == REMOVING ? left : 0)) & ~mask;
 
 	if (phase == REMOVING && ending == RELEASED)
@@ -254,7 +264,10 @@ static void claim_anew(uint64_t seq, const struct epoch *epoch, const struct ter
 	lifetimes_stop();
 	removal_at = NEVER;
 	coming = missing = asked = failing = 0;
-	/* Known on disk before it is in the kernel; the keeper is not told of the terms before all addresses are in. */
+	/*
+	 * Known on disk before it is in the kernel; the keeper is not told of the terms before all
+	 * addresses are in.
+	 */
 	terms = *granted;
 	state.epoch = *epoch;
 	state.mode = granted->mode;
@@ -288,14 +301,20 @@ void serve_announce(void)
 		(void)announce_all(wanted, clock_now());
 }
 
-/* The packet lease's table was put in anew, or a grant has not come back: nothing gets in before this. */
+/*
+ * The packet lease's table was put in anew, or a grant has not come back: nothing gets in before
+ * this.
+ */
 void serve_packet_lease(void)
 {
 	if (phase == HOLDING)
 		packet_lease_renew(&terms);
 }
 
-/* False when the lease would be over already. A clock that runs ahead of ours cannot stretch a lease. */
+/*
+ * False when the lease would be over already. A clock that runs ahead of ours cannot stretch a
+ * lease.
+ */
 static bool in_time(struct terms *asked_terms, us_t now)
 {
 	if (asked_terms->at > now)
@@ -429,7 +448,9 @@ void lease_results(us_t now)
 	for (unsigned i = 0; i < vip_count; i++) {
 		if (!(failed & ~failing & UINT64_C(1) << i))
 			continue;
-		/* Too busy to answer is no refusal: what was there stays until its lifetime ends. */
+		/*
+		 * Too busy to answer is no refusal: what was there stays until its lifetime ends.
+		 */
 		if (errors[i] == ETIMEDOUT)
 			say_error("the kernel does not answer for address %u; trying again", i);
 		else

@@ -1,5 +1,6 @@
 /*
- * The lease: who may hold the addresses and until when. What pulse asks for, what the kernel says, what time does.
+ * The lease: who may hold the addresses and until when. What pulse asks for, what the kernel says,
+ * what time does.
  */
 #ifndef HOLD_LEASE_H
 #define HOLD_LEASE_H
@@ -13,7 +14,10 @@
 #include "hold/netlink.h"
 #include "hold/terms.h"
 
-/* `take_events`: acts on what the kernel has told so far, as the loop does; called where older events must not be mistaken for news. */
+/*
+ * `take_events`: acts on what the kernel has told so far, as the loop does; called where older
+ * events must not be mistaken for news.
+ */
 void lease_start(const char *state_path, struct netlink *nl, uint64_t found, void (*take_events)(void));
 
 /* What pulse asks for. */

@@ -1,7 +1,8 @@
 /*
- * Lifetimes: a thread, the keeper, puts addresses into the kernel and refreshes their lifetimes, so that a refresh that waits
- * behind other link changes (seen: 94 ms) never delays a renewal of the lease. It adds only while the lease runs; before
- * anything is removed, lifetimes_stop() makes sure that it adds nothing afterwards.
+ * Lifetimes: a thread, the keeper, puts addresses into the kernel and refreshes their lifetimes, so
+ * that a refresh that waits behind other link changes (seen: 94 ms) never delays a renewal of the
+ * lease. It adds only while the lease runs; before anything is removed, lifetimes_stop() makes sure
+ * that it adds nothing afterwards.
  */
 #include "hold/lifetimes.h"
 
@@ -46,7 +47,10 @@ static void report(unsigned index, int error, bool created)
 		return; /* the counter is full: the loop is being woken already */
 }
 
-/* One address. The lease is looked at after `kernel` is ours: what was removed meanwhile stays removed. */
+/*
+ * One address. The lease is looked at after `kernel` is ours: what was removed meanwhile stays
+ * removed.
+ */
 static void ensure_next(void)
 {
 	bool created = false, permitted;
@@ -74,7 +78,10 @@ static void ensure_next(void)
 	pthread_mutex_unlock(&kernel);
 }
 
-/* One address that is not wanted any more. Should that fail, its lifetime ends it: nobody refreshes that now. */
+/*
+ * One address that is not wanted any more. Should that fail, its lifetime ends it: nobody refreshes
+ * that now.
+ */
 static void drop_next(void)
 {
 	pthread_mutex_lock(&kernel);
@@ -159,7 +166,9 @@ void lifetimes_terms(const struct terms *terms)
 	pthread_mutex_unlock(&lock);
 }
 
-/* Returns once nothing is under way; from then on the keeper adds nothing until lifetimes_terms(). */
+/*
+ * Returns once nothing is under way; from then on the keeper adds nothing until lifetimes_terms().
+ */
 void lifetimes_stop(void)
 {
 	pthread_mutex_lock(&lock);

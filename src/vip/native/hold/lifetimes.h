@@ -1,5 +1,6 @@
 /*
- * Addresses in the kernel and their lifetimes, kept by a thread of their own. What it has done is read when its descriptor is ready.
+ * Addresses in the kernel and their lifetimes, kept by a thread of their own. What it has done is
+ * read when its descriptor is ready.
  */
 #ifndef HOLD_LIFETIMES_H
 #define HOLD_LIFETIMES_H

@@ -1,9 +1,11 @@
 /*
- * rtnetlink(7): addresses added with a kernel lifetime and removed, each confirmed by the kernel's acknowledgement;
- * changes of addresses and links by others. Every call is bounded in time and in what it reads.
+ * rtnetlink(7): addresses added with a kernel lifetime and removed, each confirmed by the kernel's
+ * acknowledgement; changes of addresses and links by others. Every call is bounded in time and in
+ * what it reads.
  *
- * Lengths that NLMSG_NEXT() and RTA_NEXT() count down are rounded up first, as these do: the last message may lack its
- * padding, and an unsigned rest would then run below zero and the loop out of the buffer.
+ * Lengths that NLMSG_NEXT() and RTA_NEXT() count down are rounded up first, as these do: the last
+ * message may lack its padding, and an unsigned rest would then run below zero and the loop out of
+ * the buffer.
  */
 #include "hold/netlink.h"
 
@@ -62,7 +64,10 @@ static void attribute(struct request *request, unsigned short type, const void *
 	request->header.nlmsg_len = (uint32_t)(at + RTA_SPACE(size));
 }
 
-/* Reads until the acknowledgement of `seq`; 0 or an errno. Answers to earlier requests that timed out are skipped. */
+/*
+ * Reads until the acknowledgement of `seq`; 0 or an errno. Answers to earlier requests that timed
+ * out are skipped.
+ */
 static int acknowledgement(struct netlink *nl, uint32_t seq)
 {
 	_Alignas(struct nlmsghdr) char buffer[4096];
@@ -117,7 +122,10 @@ static struct request address_request(unsigned short type, unsigned short flags,
 static int add(struct netlink *nl, const struct vip *vip, uint32_t valid_s, unsigned short how)
 {
 	struct request request = address_request(RTM_NEWADDR, (unsigned short)(NLM_F_CREATE | how), vip);
-	/* A preferred lifetime of 0 keeps an IPv6 VIP from being chosen as a source address; NODAD lets it serve at once. */
+	/*
+	 * A preferred lifetime of 0 keeps an IPv6 VIP from being chosen as a source address; NODAD
+	 * lets it serve at once.
+	 */
 	struct ifa_cacheinfo lifetime = { .ifa_prefered = vip->address.family == AF_INET6 ? 0 : valid_s,
 					  .ifa_valid = valid_s };
 
@@ -132,8 +140,8 @@ static int add(struct netlink *nl, const struct vip *vip, uint32_t valid_s, unsi
 }
 
 /*
- * The address is there with this lifetime. Creating and refreshing are two requests, so that an address that somebody
- * took away is noticed even when the event of it was lost.
+ * The address is there with this lifetime. Creating and refreshing are two requests, so that an
+ * address that somebody took away is noticed even when the event of it was lost.
  */
 int netlink_ensure(struct netlink *nl, unsigned index, uint32_t valid_s, bool *created)
 {
@@ -150,7 +158,10 @@ int netlink_ensure(struct netlink *nl, unsigned index, uint32_t valid_s, bool *c
 	return error;
 }
 
-/* 0: the kernel says that the address is not there (any more). An interface that is gone took its addresses along. */
+/*
+ * 0: the kernel says that the address is not there (any more). An interface that is gone took its
+ * addresses along.
+ */
 int netlink_remove(struct netlink *nl, unsigned index)
 {
 	if (atomic_load(&vips[index].iface->index) == 0)
@@ -175,7 +186,10 @@ static bool address_of(const struct nlmsghdr *h, struct ifaddrmsg *body, struct 
 	for (const struct rtattr *a = IFA_RTA(NLMSG_DATA(h)); RTA_OK(a, left); a = RTA_NEXT(a, left)) {
 		if (a->rta_type == IFA_FLAGS && RTA_PAYLOAD(a) == sizeof(*flags))
 			memcpy(flags, RTA_DATA(a), sizeof(*flags));
-		/* IPv4 has the address in IFA_LOCAL (IFA_ADDRESS may be a peer's), IPv6 in IFA_ADDRESS. */
+		/*
+		 * IPv4 has the address in IFA_LOCAL (IFA_ADDRESS may be a peer's), IPv6 in
+		 * IFA_ADDRESS.
+		 */
 		if (a->rta_type != (body->ifa_family == AF_INET ? IFA_LOCAL : IFA_ADDRESS))
 			continue;
 		address->family = body->ifa_family;
@@ -228,8 +242,8 @@ static void note_fixed(struct places *into, const struct inet *address, const st
 }
 
 /*
- * Which addresses the kernel has now. `foreign`: VIPs on another interface or with another prefix, so not put by us; `into`:
- * where the routers' fixed addresses are.
+ * Which addresses the kernel has now. `foreign`: VIPs on another interface or with another prefix,
+ * so not put by us; `into`: where the routers' fixed addresses are.
  */
 int netlink_find(struct netlink *nl, uint64_t *present, uint64_t *foreign, struct places *into)
 {
@@ -333,7 +347,8 @@ static enum event_kind read_event(const struct nlmsghdr *h, struct event *event)
 }
 
 /*
- * The next of what is queued; to be called until there is none, which comes after READS_MAX messages at the latest.
+ * The next of what is queued; to be called until there is none, which comes after READS_MAX
+ * messages at the latest.
  */
 enum event_kind events_next(int fd, struct event *event)
 {

@@ -14,7 +14,10 @@ struct netlink {
 	uint32_t seq;
 };
 
-/* LINK and ADDRESS have news; DONE: nothing more for now; LOST: the kernel had to drop events, look at everything anew. */
+/*
+ * LINK and ADDRESS have news; DONE: nothing more for now; LOST: the kernel had to drop events, look
+ * at everything anew.
+ */
 enum event_kind { EVENT_LINK, EVENT_ADDRESS, EVENTS_DONE, EVENTS_LOST };
 
 struct event {

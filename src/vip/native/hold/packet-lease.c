@@ -1,11 +1,13 @@
 /*
- * The packet lease: frames on `lo` that the rules of src/firewall/gate.ts turn into the life of one set element. While it
- * lives, packets, ARP and neighbour solicitations for the addresses get in; when nobody sends these frames any more, the
- * kernel's own clock ends it. The frames themselves: gate-frame.c.
+ * The packet lease: frames on `lo` that the rules of src/firewall/gate.ts turn into the life of one
+ * set element. While it lives, packets, ARP and neighbour solicitations for the addresses get in;
+ * when nobody sends these frames any more, the kernel's own clock ends it. The frames themselves:
+ * gate-frame.c.
  *
- * A grant counts only while the `ask` before it is fresh (some milliseconds): between the two we look at the lease. So a
- * process that was stopped after it had looked opens nothing when it wakes up. A grant that took effect is let through to
- * us; one that does not come back is repeated. Anything else that comes back met no rules at all.
+ * A grant counts only while the `ask` before it is fresh (some milliseconds): between the two we
+ * look at the lease. So a process that was stopped after it had looked opens nothing when it wakes
+ * up. A grant that took effect is let through to us; one that does not come back is repeated.
+ * Anything else that comes back met no rules at all.
  */
 #include "hold/packet-lease.h"
 
@@ -30,9 +32,10 @@ static us_t granted_at = NEVER, again_at = NEVER; /* the first grant that has no
 static us_t told_at;
 
 /*
- * Each ask has a mark of its own, which is its key in the set. With one key for all, each ask would leave one more element that
- * has run out in the same chain of the kernel's hash table; beyond 16 of them an insert wants the table rehashed first, and
- * fails until a kernel thread of normal priority has done so. Seen: renewals every 10 ms, gate shut for up to half a second.
+ * Each ask has a mark of its own, which is its key in the set. With one key for all, each ask would
+ * leave one more element that has run out in the same chain of the kernel's hash table; beyond 16
+ * of them an insert wants the table rehashed first, and fails until a kernel thread of normal
+ * priority has done so. Seen: renewals every 10 ms, gate shut for up to half a second.
  */
 static void next_mark(void)
 {
@@ -43,8 +46,8 @@ static void next_mark(void)
 }
 
 /*
- * Frames are sent in any case: a table that an earlier pulse left behind and nobody could remove must not shut out the
- * addresses that we hold. Only with `installed` is a missing one told.
+ * Frames are sent in any case: a table that an earlier pulse left behind and nobody could remove
+ * must not shut out the addresses that we hold. Only with `installed` is a missing one told.
  */
 void packet_lease_open(bool installed)
 {
@@ -74,7 +77,10 @@ void packet_lease_interface(const char *name)
 		say("gate lost %s", name);
 }
 
-/* What is left of the lease in sixteenths, rounded down, but for the moment that every request takes to get here. */
+/*
+ * What is left of the lease in sixteenths, rounded down, but for the moment that every request
+ * takes to get here.
+ */
 static unsigned steps_left(us_t left, us_t whole)
 {
 	us_t spare = whole / GATE_STEPS < 2 * US_PER_MS ? whole / GATE_STEPS : 2 * US_PER_MS;
@@ -83,7 +89,10 @@ static unsigned steps_left(us_t left, us_t whole)
 	return steps > GATE_STEPS ? GATE_STEPS : (unsigned)steps;
 }
 
-/* Renews the packet lease to the end of the lease, never beyond. To be called with the addresses in the kernel. */
+/*
+ * Renews the packet lease to the end of the lease, never beyond. To be called with the addresses in
+ * the kernel.
+ */
 void packet_lease_renew(const struct terms *terms)
 {
 	us_t whole = terms->lease_ms * US_PER_MS;
@@ -133,7 +142,10 @@ void packet_lease_read(us_t now)
 	}
 }
 
-/* True: the grant did not come back, renew again. After many of them the gate is shut although we hold the addresses. */
+/*
+ * True: the grant did not come back, renew again. After many of them the gate is shut although we
+ * hold the addresses.
+ */
 bool packet_lease_due(us_t now)
 {
 	if (fd < 0 || granted_at == NEVER || now < again_at)

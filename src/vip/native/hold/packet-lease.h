@@ -1,5 +1,6 @@
 /*
- * The packet lease: while it is renewed, packets for the addresses get in; the kernel's own clock ends it.
+ * The packet lease: while it is renewed, packets for the addresses get in; the kernel's own clock
+ * ends it.
  */
 #ifndef HOLD_PACKET_LEASE_H
 #define HOLD_PACKET_LEASE_H

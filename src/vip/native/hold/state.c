@@ -1,7 +1,8 @@
 /*
- * The state file: what a respawned vipd and --cleanup go by. Lines of "key value", written as a whole beside the file and
- * renamed into place, mode 0600, and only when something in it changed. It lives in the run directory (tmpfs) and is not
- * synced: it has to outlast a process, not the machine, and a claim never waits for a disk.
+ * The state file: what a respawned vipd and --cleanup go by. Lines of "key value", written as a
+ * whole beside the file and renamed into place, mode 0600, and only when something in it changed.
+ * It lives in the run directory (tmpfs) and is not synced: it has to outlast a process, not the
+ * machine, and a claim never waits for a disk.
  */
 #include "hold/state.h"
 
@@ -43,7 +44,10 @@ static bool read_field(const char *key, const char *value, struct state *into, b
 	return false;
 }
 
-/* `text` ends with a NUL and is cut up. True when every line was understood, the last one included ("end"). */
+/*
+ * `text` ends with a NUL and is cut up. True when every line was understood, the last one included
+ * ("end").
+ */
 static bool parse(char *text, struct state *into, bool with_addresses)
 {
 	char *rest = text, *line = strsep(&rest, "\n");

@@ -11,7 +11,10 @@ us_t terms_end(const struct terms *terms)
 	return terms->deadline + (terms->mode == MODE_ALONE ? terms->keep_ms * US_PER_MS : 0);
 }
 
-/* The kernel lifetime for a refresh at `now`: whole seconds, rounded up, so that it never ends before the lease. */
+/*
+ * The kernel lifetime for a refresh at `now`: whole seconds, rounded up, so that it never ends
+ * before the lease.
+ */
 uint32_t terms_valid_s(const struct terms *terms, us_t now)
 {
 	us_t left = terms->mode == MODE_ALONE ? terms_end(terms) - now

@@ -1,9 +1,11 @@
 /*
- * The last will: a datagram that pulse signed beforehand, sent to the peer on every link, three times. It is begun
- * only after the kernel confirmed every removal. TTL 1: it is for the neighbour, not for the world.
+ * The last will: a datagram that pulse signed beforehand, sent to the peer on every link, three
+ * times. It is begun only after the kernel confirmed every removal. TTL 1: it is for the neighbour,
+ * not for the world.
  *
- * It comes from the heartbeat's own port, since the peer's socket is connected to that and hears no other. pulse may still
- * have the port (stopped, or late), so it is a raw socket that makes its own UDP header (udp(7), raw(7)).
+ * It comes from the heartbeat's own port, since the peer's socket is connected to that and hears no
+ * other. pulse may still have the port (stopped, or late), so it is a raw socket that makes its own
+ * UDP header (udp(7), raw(7)).
  */
 #include "hold/will.h"
 
@@ -24,13 +26,19 @@ static const us_t copies_after[] = { 0, 5 * US_PER_MS, 20 * US_PER_MS };
 /* Offsets in the UDP header. */
 enum { UDP_AT_SOURCE = 0, UDP_AT_DESTINATION = 2, UDP_AT_LENGTH = 4, UDP_AT_CHECKSUM = 6, UDP_HEADER = 8 };
 
-/* A copy: pulse may set the next term's will while this one is still being repeated. The UDP header comes first. */
+/*
+ * A copy: pulse may set the next term's will while this one is still being repeated. The UDP header
+ * comes first.
+ */
 static uint8_t datagram[UDP_HEADER + WILL_BYTES_MAX];
 static size_t datagram_bytes;
 static us_t begun_at;
 static size_t sent = COPIES;
 
-/* The local address may not be there yet (an interface that comes up late): tried again when the will goes out. */
+/*
+ * The local address may not be there yet (an interface that comes up late): tried again when the
+ * will goes out.
+ */
 static void open_link(struct link *link)
 {
 	struct sockaddr_storage local;
@@ -43,7 +51,10 @@ static void open_link(struct link *link)
 
 	if (fd < 0)
 		return;
-	/* IPv6 wants a checksum (the kernel makes it); IPv4 takes 0 for none, and the will has a better one of its own. */
+	/*
+	 * IPv6 wants a checksum (the kernel makes it); IPv4 takes 0 for none, and the will has a
+	 * better one of its own.
+	 */
 	bool six = link->local.family == AF_INET6;
 	bool set = setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &deaf, sizeof(deaf)) == 0 &&
 		   (six ? setsockopt(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &one, sizeof(one)) == 0 &&

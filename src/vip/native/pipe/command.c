@@ -1,6 +1,7 @@
 /*
- * pulse's commands: lines of at most 1024 bytes with fields separated by one blank. What is not understood is counted
- * and told, never fatal. The table names each command with the number of its fields.
+ * pulse's commands: lines of at most 1024 bytes with fields separated by one blank. What is not
+ * understood is counted and told, never fatal. The table names each command with the number of its
+ * fields.
  */
 #include "pipe/command.h"
 
@@ -113,7 +114,9 @@ static bool do_probe(char **f)
 	return true;
 }
 
-/* sd_notify(3). pulse has no datagram socket of that kind, so vipd sends for it (NotifyAccess=all). */
+/*
+ * sd_notify(3). pulse has no datagram socket of that kind, so vipd sends for it (NotifyAccess=all).
+ */
 static bool do_notify(char **f)
 {
 	static int fd = -1;
@@ -203,7 +206,10 @@ static void complete_line(void)
 {
 	char copy[LINE_BYTES_MAX + 1];
 
-	/* Time passes while earlier commands are served: no command may act on a lease that is over. */
+	/*
+	 * Time passes while earlier commands are served: no command may act on a lease that is
+	 * over.
+	 */
 	lease_check(clock_now());
 	memcpy(copy, line, line_bytes);
 	copy[line_bytes] = '\0';

@@ -1,5 +1,6 @@
 /*
- * The command line: addresses, links, state file. Nothing else is configured; pulse has read the config.
+ * The command line: addresses, links, state file. Nothing else is configured; pulse has read the
+ * config.
  */
 #include "pipe/options.h"
 

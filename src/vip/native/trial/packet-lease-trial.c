@@ -1,6 +1,7 @@
 /*
- * packet-lease-trial: does this kernel do what the rules of the packet lease ask for? A program of its own, which pulse runs before it
- * starts vipd: it sends frames to a table of the trial's own, so the live one and a lease that runs there are not touched.
+ * packet-lease-trial: does this kernel do what the rules of the packet lease ask for? A program of
+ * its own, which pulse runs before it starts vipd: it sends frames to a table of the trial's own,
+ * so the live one and a lease that runs there are not touched.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -72,7 +73,10 @@ static bool grant_passes(bool ask, useconds_t pause_us)
 	return opened && (seen & 1u << GATE_GRANT);
 }
 
-/* NULL, or what the kernel does not do. The trial's table must be in, its lease and its ask at most `life_ms` long. */
+/*
+ * NULL, or what the kernel does not do. The trial's table must be in, its lease and its ask at most
+ * `life_ms` long.
+ */
 static const char *trial(unsigned life_ms)
 {
 	useconds_t life_us = life_ms * 1000 + 12000; /* and a jiffy at 100 Hz */

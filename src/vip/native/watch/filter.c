@@ -1,6 +1,6 @@
 /*
- * The filters: they pass only frames that speak for one of our addresses, of a target or of the peer, so floods of anything else cost
- * next to nothing. Pure.
+ * The filters: they pass only frames that speak for one of our addresses, of a target or of the
+ * peer, so floods of anything else cost next to nothing. Pure.
  */
 #include "watch/filter.h"
 
@@ -12,7 +12,10 @@
 
 #define DROP 0
 
-/* Where a frame has what is looked at. Of an IPv6 address only the last 32 bits are compared, and an IPv4 header has no options. */
+/*
+ * Where a frame has what is looked at. Of an IPv6 address only the last 32 bits are compared, and
+ * an IPv4 header has no options.
+ */
 enum {
 	LAST_BITS = 12,
 	HELPER_MAGIC_AT = ETH_BYTES,
@@ -40,7 +43,10 @@ static void load(struct filter *filter, unsigned size, uint32_t offset)
 	op(filter, BPF_LD | size | BPF_ABS, 0, 0, offset);
 }
 
-/* Jumps ahead over `skip` instructions and the address list when the loaded value is not `value`: to "drop". */
+/*
+ * Jumps ahead over `skip` instructions and the address list when the loaded value is not `value`:
+ * to "drop".
+ */
 static void expect(struct filter *filter, uint32_t value, unsigned skip, unsigned listed)
 {
 	op(filter, BPF_JMP | BPF_JEQ | BPF_K, 0, skip + listed, value);
@@ -75,9 +81,10 @@ static unsigned list_addresses(uint32_t *list, const struct iface *iface, int fa
 }
 
 /*
- * The last 32 bits of the address a frame speaks for must be those of one of ours, of a target or of the peer. ARP: sender;
- * of those two only replies, as a gateway may ask much. IPv4: source of an echo reply without options (Linux sends none). IPv6: target
- * of an advertisement, source of an echo reply. Helpers: the address that is asked for.
+ * The last 32 bits of the address a frame speaks for must be those of one of ours, of a target or
+ * of the peer. ARP: sender; of those two only replies, as a gateway may ask much. IPv4: source of
+ * an echo reply without options (Linux sends none). IPv6: target of an advertisement, source of an
+ * echo reply. Helpers: the address that is asked for.
  */
 void filter_for(struct filter *filter, const struct iface *iface, enum packet_socket which)
 {
@@ -97,7 +104,10 @@ void filter_for(struct filter *filter, const struct iface *iface, enum packet_so
 
 	filter->count = 0;
 	if (which == SOCKET_ARP) {
-		/* Jumps are counted to the end: the list, and two instructions between VIPs and targets. */
+		/*
+		 * Jumps are counted to the end: the list, and two instructions between VIPs and
+		 * targets.
+		 */
 		load(filter, BPF_W, ARP_SENDER_AT);
 		for (unsigned i = 0; i < ours; i++)
 			op(filter, BPF_JMP | BPF_JEQ | BPF_K, listed - i + 3, 0, list[i]);

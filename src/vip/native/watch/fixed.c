@@ -1,14 +1,17 @@
 /*
- * The fixed addresses of the two routers: which of them this host has. A router whose own addresses are gone can neither speak to
- * its peer nor answer a client, whatever its cables say; one that has its peer's is a copy of the wrong machine. Who answers for the
- * peer's on the wire, and which other vipd has our own as its own, is told when pulse asks. Facts only; what they mean is pulse's to decide.
+ * The fixed addresses of the two routers: which of them this host has. A router whose own addresses
+ * are gone can neither speak to its peer nor answer a client, whatever its cables say; one that has
+ * its peer's is a copy of the wrong machine. Who answers for the peer's on the wire, and which
+ * other vipd has our own as its own, is told when pulse asks. Facts only; what they mean is pulse's
+ * to decide.
  *
  * An address from which the kernel has no way to the peer's on the same LAN serves for no more than
  * one that is gone: a route that somebody took away, a rule that prohibits, another prefix length.
- * Routes change too often on some routers to follow their events: the way is looked up at each sample.
+ * Routes change too often on some routers to follow their events: the way is looked up at each
+ * sample.
  *
- * Every change is an event, so the list is kept by events. After lost events the keeper lists all addresses anew, as a
- * list may wait for the kernel's lock of link changes.
+ * Every change is an event, so the list is kept by events. After lost events the keeper lists all
+ * addresses anew, as a list may wait for the kernel's lock of link changes.
  */
 #include "watch/fixed.h"
 
@@ -25,7 +28,10 @@
 #include "hold/netlink.h"
 #include "watch/targets.h"
 
-/* An address that goes within this time of its carrier went with it; one that is not back so long after is gone by itself. */
+/*
+ * An address that goes within this time of its carrier went with it; one that is not back so long
+ * after is gone by itself.
+ */
 #define WITH_CARRIER_US US_PER_S
 #define ANSWERS_MAX 4 /* to one question: enough to see that two machines answer */
 #define DISCARD_PORT 9 /* nothing is ever sent there */
@@ -82,7 +88,10 @@ static bool speaks(const struct fixed *one)
 	return present(one) && !one->unrouted;
 }
 
-/* Whether this host can speak from an own address of that family on the interface, if it should have one there. */
+/*
+ * Whether this host can speak from an own address of that family on the interface, if it should
+ * have one there.
+ */
 bool fixed_speaks(const struct iface *iface, int family)
 {
 	bool meant = false;
@@ -117,7 +126,9 @@ static bool lately_down(const struct iface *iface, us_t now)
 	return iface && (!iface->up || now - iface->up_since < WITH_CARRIER_US);
 }
 
-/* The kernel's own word that nothing can be sent; whatever else goes wrong says nothing of the way. */
+/*
+ * The kernel's own word that nothing can be sent; whatever else goes wrong says nothing of the way.
+ */
 static bool no_way(int error)
 {
 	return error == ENETUNREACH || error == EHOSTUNREACH || error == EACCES || error == EINVAL;
@@ -140,7 +151,10 @@ static bool routed(const struct inet *own, const struct inet *peers)
 	return way;
 }
 
-/* Whether there is a way to any address of the peer's on the same LAN; with none there, nothing is known. */
+/*
+ * Whether there is a way to any address of the peer's on the same LAN; with none there, nothing is
+ * known.
+ */
 static bool any_way(const struct fixed *one)
 {
 	bool asked = false;
@@ -157,7 +171,10 @@ static bool any_way(const struct fixed *one)
 	return !asked;
 }
 
-/* Without its carrier an interface may have no routes, and gets them back with it: the cable tells that. */
+/*
+ * Without its carrier an interface may have no routes, and gets them back with it: the cable tells
+ * that.
+ */
 void fixed_look(us_t now)
 {
 	for (unsigned i = 0; i < fixed_count; i++) {
@@ -177,7 +194,10 @@ static enum told word_of(const struct fixed *one, us_t now)
 	return one->told != (int)GONE && lately_down(one->iface, now) ? DOWN : GONE;
 }
 
-/* Tells what has changed. An address that went while its carrier was there stays gone, whatever the carrier does. */
+/*
+ * Tells what has changed. An address that went while its carrier was there stays gone, whatever the
+ * carrier does.
+ */
 void fixed_tell(us_t now)
 {
 	for (unsigned i = 0; i < fixed_count; i++) {
@@ -216,7 +236,10 @@ static const struct inet *own_on(const struct iface *iface, int family)
 	return &none;
 }
 
-/* A copy of this router has a vipd, too, with the same own addresses; printers and proxies have none. */
+/*
+ * A copy of this router has a vipd, too, with the same own addresses; printers and proxies have
+ * none.
+ */
 static void ask_copies(struct fixed *one)
 {
 	uint8_t frame[FRAME_BYTES_MAX];

@@ -1,6 +1,6 @@
 /*
- * The one place where bytes from the network are received. A socket that is flooded rests for a moment, so that the loop gets to the
- * lease.
+ * The one place where bytes from the network are received. A socket that is flooded rests for a
+ * moment, so that the loop gets to the lease.
  */
 #include "watch/hear.h"
 
@@ -32,7 +32,10 @@ static void dispatch(struct iface *iface, const struct heard *heard, us_t now)
 	fixed_hear(iface, heard);
 }
 
-/* A flood that gets through the filter fills the socket's buffer and is dropped there while we rest. */
+/*
+ * A flood that gets through the filter fills the socket's buffer and is dropped there while we
+ * rest.
+ */
 void hear(struct iface *iface, enum packet_socket which, us_t now)
 {
 	uint8_t frame[FRAME_BYTES_MAX];
@@ -43,7 +46,9 @@ void hear(struct iface *iface, enum packet_socket which, us_t now)
 	for (int reads = 0; reads < READS_MAX; reads++) {
 		ssize_t n = recv(iface->fd[which], frame, sizeof(frame), MSG_DONTWAIT);
 
-		/* ENETDOWN is told once when the interface goes down; link events tell it better. */
+		/*
+		 * ENETDOWN is told once when the interface goes down; link events tell it better.
+		 */
 		if (n < 0)
 			return;
 		if (frame_read(frame, (size_t)n, &heard))

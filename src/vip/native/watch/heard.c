@@ -73,7 +73,10 @@ static bool read_ip4(const uint8_t *ip, size_t size, struct heard *heard)
 	return read_echo(ip + head, size - head, ECHO4_REPLY, heard);
 }
 
-/* RFC 4861, 7.1.2: what a valid advertisement must be. The link-layer option names the claimant if there is one. */
+/*
+ * RFC 4861, 7.1.2: what a valid advertisement must be. The link-layer option names the claimant if
+ * there is one.
+ */
 static bool read_advertisement(const uint8_t *ip, const uint8_t *message, size_t size, struct heard *heard)
 {
 	if (size < ND_AT_OPTIONS || ip[IP6_AT_HOPS] != HOPS_ON_LINK || message[ICMP_AT_CODE] != 0)

@@ -22,7 +22,10 @@ struct heard {
 	uint64_t nonce; /* ECHO, ASK, WORD */
 };
 
-/* Reads what is queued on a socket and acts on it: hear(). Given to those who judge silence, and must hear first. */
+/*
+ * Reads what is queued on a socket and acts on it: hear(). Given to those who judge silence, and
+ * must hear first.
+ */
 typedef void hear_function(struct iface *iface, enum packet_socket which, us_t now);
 
 bool frame_read(const uint8_t *frame, size_t size, struct heard *heard);

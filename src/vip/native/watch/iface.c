@@ -12,8 +12,8 @@
 #include "base/output.h"
 
 /*
- * Index, carrier and MAC as they are now. By ioctl, which does not wait for the kernel's lock of all link changes: the
- * loop that guards the lease calls this.
+ * Index, carrier and MAC as they are now. By ioctl, which does not wait for the kernel's lock of
+ * all link changes: the loop that guards the lease calls this.
  */
 void iface_read(struct iface *iface)
 {
@@ -53,7 +53,10 @@ void links_tell(const struct iface *iface)
 			say("link %u %s " MAC_TEXT, i, iface->up ? "up" : "down", MAC_ARGS(iface->mac));
 }
 
-/* An event names this interface. What counts is how it is now, not what an event said that may be old. */
+/*
+ * An event names this interface. What counts is how it is now, not what an event said that may be
+ * old.
+ */
 struct link_change iface_reread(struct iface *iface)
 {
 	int index = atomic_load(&iface->index);

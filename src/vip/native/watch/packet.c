@@ -1,5 +1,6 @@
 /*
- * Packet sockets, four for each interface (ARP, IPv4, IPv6, helpers), each with its filter. They are read by hear.c.
+ * Packet sockets, four for each interface (ARP, IPv4, IPv6, helpers), each with its filter. They
+ * are read by hear.c.
  */
 #include "watch/packet.h"
 

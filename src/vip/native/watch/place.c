@@ -1,7 +1,8 @@
 /*
- * Whether the kernel would take each virtual address: its interface is there, and IPv6 is not switched off on it. The switch has
- * no event of its own, but IPv6 addresses go or come with it, so every change of an address or a link asks for a look; without
- * any there is one a second. By /proc, which does not wait for the kernel's lock of link changes.
+ * Whether the kernel would take each virtual address: its interface is there, and IPv6 is not
+ * switched off on it. The switch has no event of its own, but IPv6 addresses go or come with it, so
+ * every change of an address or a link asks for a look; without any there is one a second. By
+ * /proc, which does not wait for the kernel's lock of link changes.
  */
 #include "watch/place.h"
 

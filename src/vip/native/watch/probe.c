@@ -1,6 +1,6 @@
 /*
- * Probes of virtual addresses: an echo, a question to the other vipd and one by ARP or neighbour solicitation, each with what comes
- * back, or that nothing did.
+ * Probes of virtual addresses: an echo, a question to the other vipd and one by ARP or neighbour
+ * solicitation, each with what comes back, or that nothing did.
  */
 #include "watch/probe.h"
 
@@ -41,9 +41,10 @@ static void send_echo(const struct vip *vip, const uint8_t mac[6], uint64_t nonc
 }
 
 /*
- * Sends the echo (to `mac`, or later to whoever answers), the question to the other vipd, which no filter of IP stops, and the
- * ARP probe. The oldest probe makes room. With neither an echo nor the other's word within `window` the silence is told: here and
- * not in pulse, for only we know when the probe went out and that nothing unread is left.
+ * Sends the echo (to `mac`, or later to whoever answers), the question to the other vipd, which no
+ * filter of IP stops, and the ARP probe. The oldest probe makes room. With neither an echo nor the
+ * other's word within `window` the silence is told: here and not in pulse, for only we know when
+ * the probe went out and that nothing unread is left.
  */
 void probe(const char *id, unsigned index, const uint8_t *mac, us_t window, us_t now)
 {
@@ -82,14 +83,20 @@ static void heard_echo(unsigned index, const struct heard *heard, us_t now)
 		    !inet_equal(&heard->to, &vips[index].own))
 			continue;
 		p->echo_answers++;
-		/* A third machine's answer is told, but it does not break the silence of the one that was asked. */
+		/*
+		 * A third machine's answer is told, but it does not break the silence of the one
+		 * that was asked.
+		 */
 		if (p->resolve || memcmp(p->mac, heard->mac, 6) == 0)
 			p->due = NEVER;
 		say("reply %s %u echo " MAC_TEXT, p->id, index, MAC_ARGS(heard->mac));
 	}
 }
 
-/* The other vipd says that it serves the address: only it could know the nonce, and it answers while its lease runs. */
+/*
+ * The other vipd says that it serves the address: only it could know the nonce, and it answers
+ * while its lease runs.
+ */
 static void heard_word(unsigned index, const struct heard *heard, us_t now)
 {
 	for (unsigned i = 0; i < PROBE_MAX; i++) {
@@ -158,7 +165,9 @@ void probe_hear(unsigned index, const struct heard *heard, us_t now)
 	}
 }
 
-/* Tells the silence of probes whose time is up, after reading what came in while we may have slept. */
+/*
+ * Tells the silence of probes whose time is up, after reading what came in while we may have slept.
+ */
 void probes_due(us_t now, hear_function *hear)
 {
 	for (unsigned i = 0; i < PROBE_MAX; i++) {

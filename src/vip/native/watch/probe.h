@@ -1,5 +1,6 @@
 /*
- * Probes: does anybody serve an address, and who? And the answer to the same question of the other vipd.
+ * Probes: does anybody serve an address, and who? And the answer to the same question of the other
+ * vipd.
  */
 #ifndef WATCH_PROBE_H
 #define WATCH_PROBE_H

@@ -1,10 +1,11 @@
 /*
- * Reachability, sampled all the time: do the targets (gateway, real servers) answer, do frames come in at all? So that a
- * router can tell a dead LAN of its own from a dead peer. Evidence only; what it means is pulse's to decide.
+ * Reachability, sampled all the time: do the targets (gateway, real servers) answer, do frames come
+ * in at all? So that a router can tell a dead LAN of its own from a dead peer. Evidence only; what
+ * it means is pulse's to decide.
  *
- * A target is asked every EVERY by ARP or neighbour solicitation, and silent when nothing came back for WINDOW. Only an
- * answer to us counts: a host that is heard, but does not hear us, is not reached. Time in which we did not run is
- * nobody's silence: it is taken off.
+ * A target is asked every EVERY by ARP or neighbour solicitation, and silent when nothing came back
+ * for WINDOW. Only an answer to us counts: a host that is heard, but does not hear us, is not
+ * reached. Time in which we did not run is nobody's silence: it is taken off.
  */
 #include "watch/targets.h"
 
@@ -100,7 +101,10 @@ static bool packets_in(const char *text, const char *name, uint64_t *packets)
 	return false;
 }
 
-/* /proc/net/dev is the one way that neither waits for the kernel's lock of link changes nor depends on what /sys shows. */
+/*
+ * /proc/net/dev is the one way that neither waits for the kernel's lock of link changes nor depends
+ * on what /sys shows.
+ */
 static const char *counters(void)
 {
 	static char text[COUNTERS_BYTES];
@@ -178,7 +182,10 @@ void sample(us_t new_every, us_t new_window, us_t now)
 	}
 }
 
-/* What came in while we may have slept is read first; then the silence is judged, then asked anew. True: it was time for that. */
+/*
+ * What came in while we may have slept is read first; then the silence is judged, then asked anew.
+ * True: it was time for that.
+ */
 bool sample_due(us_t now, hear_function *hear)
 {
 	if (now < due_at)

@@ -21,8 +21,8 @@ import { type AppliedRules, type Change, needsKernel, type QuietServer } from '.
 import { type DriftWatch, mayRepair, NO_DRIFT, pauseMs, repaired, settled } from './drift.ts';
 import { findings, type Knowledge, NOTHING_KNOWN } from './findings.ts';
 import { type AuditInput, audit, preview } from './io/converge.ts';
-import type { GateAudit, GateFinding } from './io/gate-audit.ts';
 import type { Kernel } from './io/kernel.ts';
+import type { GateAudit, GateFinding } from './io/packet-lease-audit.ts';
 import { isSame, type ServerInKernel, standOf } from './leaving.ts';
 import type { Owned } from './owned.ts';
 import { pulseReport, statusReport } from './report.ts';

@@ -1,6 +1,6 @@
 // Which of the lines that `nft monitor` prints are about our tables. Pure. What others do with theirs is no business of the
 // director's here, however much of it there is. Source: nft(8) MONITOR; the lines as printed by nft 1.0.6.
-import { GATE_FAMILY, GATE_TABLE } from './gate.ts';
+import { GATE_FAMILY, GATE_TABLE } from './packet-lease-rules.ts';
 import { TABLE_FAMILY, TABLE_NAME } from './ruleset.ts';
 
 const OURS = [`${TABLE_FAMILY} ${TABLE_NAME}`, `${GATE_FAMILY} ${GATE_TABLE}`];

@@ -1,7 +1,7 @@
 // Who may be dropping what the evidence says is lost: chains of others on the hooks in question that can drop at all. It only names
 // them, with the rule that is missing; whether something is lost is known already. Pure: `nft -j list ruleset` in, sentences out.
 import { HOOKS, type Loss, type Way } from './evidence.ts';
-import { GATE_TABLE } from './gate.ts';
+import { GATE_TABLE } from './packet-lease-rules.ts';
 import { TABLE_NAME } from './ruleset.ts';
 
 interface Chain {

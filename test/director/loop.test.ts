@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { Config } from '../../src/config/schema.ts';
-import type { GateFinding } from '../../src/director/io/gate-audit.ts';
+import type { GateFinding } from '../../src/director/io/packet-lease-audit.ts';
 import { createDirector, type Director } from '../../src/director/loop.ts';
 import { NOTHING_OWNED, type Owned } from '../../src/director/owned.ts';
 import type { Snapshot } from '../../src/feed/message.ts';

@@ -5,9 +5,9 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
-import { GATE_TABLE, gateRemoval, gateRules } from '../../src/firewall/gate.ts';
+import { GATE_TABLE, gateRemoval, gateRules } from '../../src/firewall/packet-lease-rules.ts';
 import type { Address } from '../../src/units/address.ts';
-import { KEEP_MS, nft } from './gate.netns.ts';
+import { KEEP_MS, nft } from './packet-lease.netns.ts';
 import { Pair, sleep, VIPD_PLAIN, type Vipd } from './vipd.netns.ts';
 
 const run = promisify(execFile);

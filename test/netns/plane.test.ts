@@ -2,7 +2,7 @@
 // owner and on the standby. Needs root and `scripts/setup`.
 import test, { type ExecutionContext } from 'ava';
 import { type Host, ROUTERS, type Router, VIP, wallNow } from '../lab/topology.ts';
-import { SLACK_MS } from './gate.netns.ts';
+import { SLACK_MS } from './packet-lease.netns.ts';
 import { eventsOf, startDirector, statusOf, tableOf } from './plane.netns.ts';
 import { buildRouters, groupPids, type PulseProcess, type Routers, signalAll } from './routers.ts';
 import { sleep } from './vipd.netns.ts';

@@ -123,7 +123,7 @@ test.serial(
     await takenOver(routers);
     const after = (routers.heldAt('r2', at) ?? Infinity) - at;
     t.true(after < 3_500, `VIP on r2 ${after.toFixed(0)} ms after the kill`);
-    // Both kernels have it for a moment, but r1's lets nothing in: gate-pair.test.ts looks at the packets.
+    // Both kernels have it for a moment, but r1's lets nothing in: packet-lease-pair.test.ts looks at the packets.
     await routers.until('only r2 has it', 2_500, () => routers.holders().join() === 'r2');
     t.log(
       `r1 without VIP after ${((routers.goneAt('r1', at) ?? NaN) - at).toFixed(0)} ms, r2 with it after ${after.toFixed(0)} ms`,

@@ -3,7 +3,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
-import { nft } from './gate.netns.ts';
+import { nft } from './packet-lease.netns.ts';
 import { buildAll, Pair, removeBuilt, sleep, type Vipd } from './vipd.netns.ts';
 
 const run = promisify(execFile);

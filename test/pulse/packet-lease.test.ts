@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { CommandError, type Run } from '../../src/command/io/run.ts';
-import { readGateRecord } from '../../src/firewall/io/gate-file.ts';
+import { readGateRecord } from '../../src/firewall/io/packet-lease-record.ts';
 import { openPacketLease } from '../../src/pulse/io/packet-lease.ts';
 import type { Address } from '../../src/units/address.ts';
 import { EPOCH_NONE } from '../../src/units/epoch.ts';

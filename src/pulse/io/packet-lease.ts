@@ -3,6 +3,9 @@
 // pure. Every step is bounded; nothing of it is waited for once the election runs. Without it the
 // router works as ever, and says so.
 import { type Run, run } from '../../command/io/run.ts';
+import { type LanInterface, realNames, relevantNames } from '../../firewall/interfaces.ts';
+import { interfaceNames, readInterfaces } from '../../firewall/io/interfaces.ts';
+import { removeGateRecord, writeGateRecord } from '../../firewall/io/packet-lease-record.ts';
 import {
   chainsIn,
   GATE_FAMILY,
@@ -16,10 +19,7 @@ import {
   TRIAL_MS,
   trialRules,
   withoutElements,
-} from '../../firewall/gate.ts';
-import { type LanInterface, realNames, relevantNames } from '../../firewall/interfaces.ts';
-import { removeGateRecord, writeGateRecord } from '../../firewall/io/gate-file.ts';
-import { interfaceNames, readInterfaces } from '../../firewall/io/interfaces.ts';
+} from '../../firewall/packet-lease-rules.ts';
 import type { Log } from '../../log/log.ts';
 import type { VipdMessage } from '../../vip/protocol.ts';
 

@@ -1,5 +1,5 @@
 /*
- * Frames on `lo` that the rules of the packet lease understand (src/firewall/gate.ts): kinds,
+ * Frames on `lo` that the rules of the packet lease understand (src/firewall/packet-lease-rules.ts): kinds,
  * destination and ether type are the same there. Two tables listen: the live one, and the one that
  * lives while it is tried out.
  */

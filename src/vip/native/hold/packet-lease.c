@@ -1,5 +1,5 @@
 /*
- * The packet lease: frames on `lo` that the rules of src/firewall/gate.ts turn into the life of one
+ * The packet lease: frames on `lo` that the rules of src/firewall/packet-lease-rules.ts turn into the life of one
  * set element. While it lives, packets, ARP and neighbour solicitations for the addresses get in;
  * when nobody sends these frames any more, the kernel's own clock ends it. The frames themselves:
  * gate-frame.c.

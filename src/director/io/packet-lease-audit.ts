@@ -2,9 +2,9 @@
 // directory. On the owner a table that is gone altogether is vipd's to notice, within one renewal, and pulse's to put back, because
 // it is shut until vipd has renewed it. A standby renews nothing and would notice when it claims: there it is put back here.
 import { type Run, run } from '../../command/io/run.ts';
-import { GATE_FAMILY, GATE_TABLE, gateRemoval, withoutElements } from '../../firewall/gate.ts';
-import { readGateRecord } from '../../firewall/io/gate-file.ts';
 import { interfaceNames } from '../../firewall/io/interfaces.ts';
+import { readGateRecord } from '../../firewall/io/packet-lease-record.ts';
+import { GATE_FAMILY, GATE_TABLE, gateRemoval, withoutElements } from '../../firewall/packet-lease-rules.ts';
 
 /** What an audit did: `change` was made, or `problem` kept it from that. */
 export interface GateFinding {

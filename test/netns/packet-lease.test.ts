@@ -12,8 +12,18 @@ import {
   TRIAL_MS,
   trialRules,
   withoutElements,
-} from '../../src/firewall/gate.ts';
-import { gatedVipd, installGate, KEEP_MS, LEASE_MS, nft, Prober, pings, resolves, SLACK_MS } from './gate.netns.ts';
+} from '../../src/firewall/packet-lease-rules.ts';
+import {
+  gatedVipd,
+  installGate,
+  KEEP_MS,
+  LEASE_MS,
+  nft,
+  Prober,
+  pings,
+  resolves,
+  SLACK_MS,
+} from './packet-lease.netns.ts';
 import { buildAll, Pair, removeBuilt, sleep, TRIAL, TRIAL_PLAIN, VIPS } from './vipd.netns.ts';
 
 const run = promisify(execFile);

@@ -1,5 +1,12 @@
 import test from 'ava';
-import { chainsIn, GATE_TABLE, gateRemoval, gateRules, trialRules, withoutElements } from '../../src/firewall/gate.ts';
+import {
+  chainsIn,
+  GATE_TABLE,
+  gateRemoval,
+  gateRules,
+  trialRules,
+  withoutElements,
+} from '../../src/firewall/packet-lease-rules.ts';
 import type { Address } from '../../src/units/address.ts';
 
 const on = (name: string, ...addresses: string[]) =>

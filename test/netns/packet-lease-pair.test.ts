@@ -4,9 +4,9 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { GATE_TABLE } from '../../src/firewall/gate.ts';
+import { GATE_TABLE } from '../../src/firewall/packet-lease-rules.ts';
 import { VIP } from '../lab/topology.ts';
-import { SLACK_MS } from './gate.netns.ts';
+import { SLACK_MS } from './packet-lease.netns.ts';
 import { buildRouters, groupPids, type RouterOptions, type Routers, signalAll } from './routers.ts';
 import { sleep, VIPD_PLAIN, Vipd } from './vipd.netns.ts';
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Run } from '../../src/command/io/run.ts';
-import { createGateAudit, type GateStanding } from '../../src/director/io/gate-audit.ts';
-import { removeGateRecord, writeGateRecord } from '../../src/firewall/io/gate-file.ts';
+import { createGateAudit, type GateStanding } from '../../src/director/io/packet-lease-audit.ts';
+import { removeGateRecord, writeGateRecord } from '../../src/firewall/io/packet-lease-record.ts';
 
 const GOOD = 'table netdev tandem_gate {\n\tset lease {\n\t}\n}\n';
 const WITH_ELEMENT = GOOD.replace('lease {\n', 'lease {\n\t\telements = { 0x0 timeout 220ms expires 9ms }\n');

@@ -1,4 +1,4 @@
-// What scripts/bench-failover measures and in which order: from its command line to a list of runs with names. Pure.
+// What scripts/bench failover measures and in which order: from its command line to a list of runs with names. Pure.
 import { parseArgs } from 'node:util';
 
 export const FAULTS = ['power', 'kill-main', 'kill-all', 'stop-all', 'graceful', 'carrier', 'handover'] as const;

@@ -1,4 +1,4 @@
-// Runs of scripts/bench-failover become figures by tool, fault and interval. Pure.
+// Runs of scripts/bench failover become figures by tool, fault and interval. Pure.
 import { FAULTS, type FaultName, type PlannedRun, TOOLS, type Tool } from './failover-plan.ts';
 import type { Figures, LoadFigures } from './failover-trace.ts';
 
@@ -119,7 +119,7 @@ function rowOf(results: readonly Result[], cell: Pick<Row, 'tool' | 'fault' | 'i
   ];
 }
 
-const BEGIN = '<!-- bench-failover: begin, written by scripts/bench-failover --report -->';
+const BEGIN = '<!-- bench-failover: begin, written by scripts/bench failover --report -->';
 const END = '<!-- bench-failover: end -->';
 
 /** The document with the part between the two marks replaced; throws when they are not there. */

@@ -1,4 +1,4 @@
-// The plot of scripts/bench-failover: for each fault and interval, the client's gap (median to maximum) and beneath it how long both
+// The plot of scripts/bench failover: for each fault and interval, the client's gap (median to maximum) and beneath it how long both
 // routers served, both on a logarithmic scale. Pure.
 import { FAULTS, TOOLS, type Tool } from './failover-plan.ts';
 import type { Row, Summary } from './failover-summary.ts';

@@ -1,4 +1,4 @@
-// The tables of scripts/bench-failover, as Markdown. Pure.
+// The tables of scripts/bench failover, as Markdown. Pure.
 import type { FaultName } from './failover-plan.ts';
 import type { CostRow, Row, Spread, Summary } from './failover-summary.ts';
 

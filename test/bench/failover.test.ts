@@ -1,4 +1,4 @@
-// scripts/bench-failover without its measuring: what a trace means, which runs are planned, what the report says. All on literal input.
+// scripts/bench failover without its measuring: what a trace means, which runs are planned, what the report says. All on literal input.
 import test from 'ava';
 import { parseOptions, planOf, remainingMs } from './failover-plan.ts';
 import { intoDocument, quantile, type Result, summaryOf } from './failover-summary.ts';
@@ -220,7 +220,7 @@ test('a plot of nothing is still a picture', t => {
 });
 
 test('the report replaces only what stands between its marks', t => {
-  const begin = '<!-- bench-failover: begin, written by scripts/bench-failover --report -->';
+  const begin = '<!-- bench-failover: begin, written by scripts/bench failover --report -->';
   const end = '<!-- bench-failover: end -->';
   t.is(intoDocument(`before\n${begin}\nold\n${end}\nafter\n`, 'new\n'), `before\n${begin}\nnew\n${end}\nafter\n`);
   t.throws(() => intoDocument('no marks', 'new'), { message: /lacks the lines/ });

@@ -1,4 +1,4 @@
-// Puts the parts of scripts/bench-sync or scripts/bench-lab together: `bench-report.js DIRECTORY [--json FILE]`. Tables on
+// Puts the parts of scripts/bench sync or scripts/bench lab together: `bench-report.js DIRECTORY [--json FILE]`. Tables on
 // stdout. Io.
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-// One part of scripts/bench-sync or scripts/bench-lab, run inside the lab: `bench-sync.js PART [--quick]`; its result, one JSON
+// One part of scripts/bench sync or scripts/bench lab, run inside the lab: `bench-sync.js PART [--quick]`; its result, one JSON
 // object, goes to LAB_RUN/results.json. Progress on stderr. Io.
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-// The tables of scripts/bench-sync, from what its parts measured. Pure.
+// The tables of scripts/bench sync, from what its parts measured. Pure.
 import type { RejoinResult, StallRound } from './contest.ts';
 
 export interface PartResult {

@@ -1,5 +1,5 @@
 // The same transfers and faults for Tandem and for keepalived: who survives, and how long clients stand still. Io; used by
-// scripts/bench-sync and scripts/bench-lab. Both run in the same topology with the same servers, clients, rules and heartbeat interval.
+// scripts/bench sync and scripts/bench lab. Both run in the same topology with the same servers, clients, rules and heartbeat interval.
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { labTimes, TIMES_ARE_EXACT, type Times } from './config.ts';

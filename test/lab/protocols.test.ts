@@ -1,11 +1,11 @@
-// The cells of scripts/bench-lab and its table.
+// The cells of scripts/bench lab and its table.
 import { spawnSync } from 'node:child_process';
 import test from 'ava';
 import { CUTS, type StallRow } from './contest.ts';
 import { cellOf, cutsOf, labTable } from './protocols.ts';
 
-test('every part that scripts/bench-lab lists is a cell with times of its own', t => {
-  const { stdout } = spawnSync('scripts/bench-lab', ['--list'], { encoding: 'utf8' });
+test('every part that scripts/bench lab lists is a cell with times of its own', t => {
+  const { stdout } = spawnSync('scripts/bench', ['lab', '--list'], { encoding: 'utf8' });
   const parts = stdout
     .trim()
     .split('\n')

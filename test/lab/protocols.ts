@@ -1,4 +1,4 @@
-// What scripts/bench-lab measures, cell by cell, and its table: a heartbeat interval, a round-trip
+// What scripts/bench lab measures, cell by cell, and its table: a heartbeat interval, a round-trip
 // time, who manages the pair. Pure.
 import type { PartResult } from './bench-tables.ts';
 import type { Times } from './config.ts';

@@ -1,5 +1,5 @@
 // Large tables: how long a standby that comes back takes to hold all of it, what that costs, whether anything is lost, and the same
-// for a snapshot and its way back. Io; used by scripts/bench-sync. The entries are put into the active router twice: into its
+// for a snapshot and its way back. Io; used by scripts/bench sync. The entries are put into the active router twice: into its
 // kernel, and as events into the private interface its director listens on, as if the kernel had told of them.
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';

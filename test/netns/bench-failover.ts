@@ -1,4 +1,4 @@
-// scripts/bench-failover: real keepalived and Tandem beside each other, fault by fault, as a client sees it. Io. Every finished run is
+// scripts/bench failover: real keepalived and Tandem beside each other, fault by fault, as a client sees it. Io. Every finished run is
 // a line of a state file at once, so that an interrupted measurement goes on where it was.
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -24,7 +24,7 @@ const EXIT_USAGE = 64;
 const EXIT_FAILED = 1;
 const EXIT_INTERRUPTED = 130;
 
-const say = (text: string): boolean => process.stderr.write(`bench-failover: ${text}\n`);
+const say = (text: string): boolean => process.stderr.write(`bench failover: ${text}\n`);
 
 function typicalMs(options: Options): (part: Part) => number {
   return part => (part === 'load' ? options.loadMinutes * 60_000 + 5_000 : part === 'idle' ? 14_000 : 4_500);
@@ -196,6 +196,6 @@ function tell(options: Options, results: readonly Result[]): void {
 }
 
 await main().catch((error: Error & { code?: string }) => {
-  process.stderr.write(`bench-failover: ${error.message}\n`);
+  process.stderr.write(`bench failover: ${error.message}\n`);
   process.exitCode = /^ERR_PARSE_ARGS|^--/.test(error.code ?? error.message) ? EXIT_USAGE : 70;
 });

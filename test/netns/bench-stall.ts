@@ -1,5 +1,5 @@
 // What a client feels of a power loss, by phase, on the host's own kernel: cut → decision → address → neighbours → first packet
-// forwarded → the TCP stream goes on. `scripts/bench-stall` runs it. Io. The host needs no IPVS: packets are routed through the VIP
+// forwarded → the TCP stream goes on. `scripts/bench stall` runs it. Io. The host needs no IPVS: packets are routed through the VIP
 // and the floating gateway, so the way of the packets is the pair's, only the address translation is missing.
 import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -182,6 +182,6 @@ async function main(): Promise<void> {
 }
 
 await main().catch((error: Error) => {
-  process.stderr.write(`bench-stall: ${error.message}\n`);
+  process.stderr.write(`bench stall: ${error.message}\n`);
   process.exitCode = 70;
 });

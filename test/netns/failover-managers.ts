@@ -1,4 +1,4 @@
-// The two contestants of scripts/bench-failover behind one interface: start on a router, wait until one serves and the other stands by,
+// The two contestants of scripts/bench failover behind one interface: start on a router, wait until one serves and the other stands by,
 // hand over. Both get the same interfaces and addresses, the same interval and real-time priority. Io.
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';

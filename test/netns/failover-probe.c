@@ -1,5 +1,5 @@
 /*
- * The client of scripts/bench-failover, in the client's namespace: each millisecond one echo request to the VIP the way any program's
+ * The client of scripts/bench failover, in the client's namespace: each millisecond one echo request to the VIP the way any program's
  * packets go (through the kernel's neighbour table), and one straight to each router's MAC, so that who serves is known on the packet
  * path. Beside it every announcement of the VIP on the LAN and every change of it in the routers' kernels. All times CLOCK_MONOTONIC
  * in microseconds; arrivals are stamped by the kernel. Nothing is written before the end: a full pipe must not delay a probe.

@@ -1,4 +1,4 @@
-// One run of scripts/bench-failover: a fresh pair, the prober in the client's namespace, one fault, and what came of it. Io.
+// One run of scripts/bench failover: a fresh pair, the prober in the client's namespace, one fault, and what came of it. Io.
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// scripts/bench-failover measures what it says: one power loss of Tandem, with its own prober, in namespaces. Needs root.
+// scripts/bench failover measures what it says: one power loss of Tandem, with its own prober, in namespaces. Needs root.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// One end of the traffic of scripts/bench-stall, in a namespace of its own: `server` sends without end to whoever connects (the link is what limits it: always a full window in flight) and
+// One end of the traffic of scripts/bench stall, in a namespace of its own: `server` sends without end to whoever connects (the link is what limits it: always a full window in flight) and
 // echoes datagrams; `client` reads the stream, sends a datagram every millisecond and tells every silence. Io. Events are JSON
 // lines on stdout, times wall ms with a fraction.
 //   stall-host server ADDRESS PORT     stall-host client LOCAL ADDRESS PORT     both end with their stdin

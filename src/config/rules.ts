@@ -1,30 +1,26 @@
-// All rules that need more than one field of the config, in the order of the file. Pure: a config in, findings out; the
-// cron grammar is node-cron's, because node-cron says when such a time has come (src/schedule).
-import { validate } from 'node-cron';
-import { addressRules } from './rules/addresses.ts';
-import type { Finding } from './rules/finding.ts';
-import { networkRules } from './rules/network.ts';
-import { serviceRules } from './rules/services.ts';
-import { syncRules } from './rules/sync.ts';
-import { timingRules } from './rules/timing.ts';
-import { witnessRules } from './rules/witness.ts';
+// All rules that need more than one field of the config, in the order of the file. Pure: a config in, findings out. The
+// list is the only one: `tandem check` and the daemons go by it, and docs/reference/CONFIG.md shows what each rule says.
+import { ADDRESS_RULES } from './rules/addresses.ts';
+import type { Finding, Rule } from './rules/finding.ts';
+import { NETWORK_RULES } from './rules/network.ts';
+import { REDIS_RULES } from './rules/redis.ts';
+import { SERVICE_RULES } from './rules/services.ts';
+import { SYNC_RULES } from './rules/sync.ts';
+import { TIMING_RULES } from './rules/timing.ts';
+import { WITNESS_RULES } from './rules/witness.ts';
 import type { Config } from './schema.ts';
 
-/** Longest cron expression that is looked at, in characters. */
-const CRON_LENGTH_MAX = 200;
+export const RULES: readonly Rule[] = [
+  ...ADDRESS_RULES,
+  ...NETWORK_RULES,
+  ...TIMING_RULES,
+  ...REDIS_RULES,
+  ...WITNESS_RULES,
+  ...SYNC_RULES,
+  ...SERVICE_RULES,
+];
 
 /** What is wrong, or probably not meant, in a config that fits the schema. */
 export function checkRules(config: Config): Finding[] {
-  return [
-    ...addressRules(config),
-    ...networkRules(config),
-    ...timingRules(config),
-    ...witnessRules(config),
-    ...syncRules(config, validCron),
-    ...serviceRules(config, validCron),
-  ];
-}
-
-function validCron(expression: string): boolean {
-  return expression.length <= CRON_LENGTH_MAX && validate(expression);
+  return RULES.flatMap(rule => rule.check(config));
 }

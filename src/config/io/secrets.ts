@@ -1,13 +1,19 @@
 // Files that the config names and `tandem check` can look at: those of the store's Redis and of the witness'. Only warnings, since the file may be checked
 // on another machine than the routers; the daemons themselves refuse a secret that others may read. Not pure: reads the files.
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import type { Finding, Path } from '../rules/finding.ts';
+import type { Finding, Path, Rule } from '../rules/finding.ts';
 import { warning } from '../rules/finding.ts';
 import type { Config, RedisConfig } from '../schema.ts';
 import { KeyFileError, readSecret } from './key.ts';
 
 const PUBLIC_FILE_BYTES_MAX = 1_048_576;
 const IF_MISSING = 'make it with mode 0600, or correct the path';
+
+/** The rule that only the machine itself can check; docs/reference/CONFIG.md shows it with the others. */
+export const SECRET_FILES: Rule = {
+  says: 'Warning: files of a `redis` section that are missing or open to others (`tandem check` looks at those of its own machine).',
+  check: secretFindings,
+};
 
 /** What is wrong with them, as warnings. */
 export function secretFindings(config: Config): Finding[] {

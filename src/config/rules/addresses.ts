@@ -2,7 +2,7 @@
 import { type Address, addressOf, type Cidr, ends, isLinkLocal, prefixOf, specialUse } from '../../units/address.ts';
 import { ownAddresses } from '../node.ts';
 import type { Config } from '../schema.ts';
-import { error, type Finding, type Path } from './finding.ts';
+import { error, type Finding, type Path, type Rule } from './finding.ts';
 
 interface Used {
   readonly address: Address;
@@ -12,9 +12,13 @@ interface Used {
   readonly networks: readonly Cidr[];
 }
 
-export function addressRules(config: Config): Finding[] {
-  return [...used(config).flatMap(hostAddress), ...linkLocalLinks(config)];
-}
+export const ADDRESS_RULES: readonly Rule[] = [
+  {
+    says: 'An address is that of one host: not unspecified, loopback, multicast, a broadcast address or the first of its network.',
+    check: config => used(config).flatMap(hostAddress),
+  },
+  { says: 'A heartbeat link has addresses that are not link-local.', check: linkLocalLinks },
+];
 
 function used(config: Config): Used[] {
   const onLans = Object.entries(config.lans).flatMap(([name, lan]): Used[] => {

@@ -1,7 +1,9 @@
 // What a cross-field rule says: where, how bad, what is wrong and what to write instead. `basis` names the other fields the
 // rule looked at, so that a finding is not shown when one of them is itself a mistake (see document.ts). Pure.
 import { closest, distance } from 'fastest-levenshtein';
+import { validate } from 'node-cron';
 import type { Schedule } from '../../units/schedule.ts';
+import type { Config } from '../schema.ts';
 
 export type Path = readonly (string | number)[];
 export type Severity = 'error' | 'warning';
@@ -16,6 +18,13 @@ export interface Finding {
   readonly problem: string;
   /** What to write instead, a clause without a full stop. */
   readonly remedy: string;
+}
+
+/** A rule that needs more than one field. */
+export interface Rule {
+  /** What it wants, in Markdown: docs/reference/CONFIG.md lists them. */
+  readonly says: string;
+  readonly check: (config: Config) => Finding[];
 }
 
 export function error(path: Path, problem: string, remedy: string, basis: readonly Path[] = []): Finding {
@@ -47,10 +56,18 @@ export function unknownName(path: Path, what: string, name: string, known: reado
   return error(path, `there is no ${what} "${name}"`, remedy, [[...basis, name]]);
 }
 
+/** Longest cron expression that is looked at, in characters. */
+const CRON_LENGTH_MAX = 200;
+
 /** A finding for a schedule that is neither a duration nor a cron expression. */
-export function scheduleProblem(path: Path, schedule: Schedule, validCron: (expression: string) => boolean): Finding[] {
+export function scheduleProblem(path: Path, schedule: Schedule): Finding[] {
   if (schedule.type === 'every' || validCron(schedule.expression)) return [];
   const remedy =
     'write a duration like 30s, or five or six fields like "0 30 3 * * *" (second, minute, hour, day, month, weekday)';
   return [error(path, `"${schedule.expression.slice(0, 60)}" is neither a duration nor a cron expression`, remedy)];
+}
+
+/** The grammar is node-cron's, because node-cron says when such a time has come (src/schedule). */
+function validCron(expression: string): boolean {
+  return expression.length <= CRON_LENGTH_MAX && validate(expression);
 }

@@ -12,26 +12,47 @@ import {
 import { lanId, VIRTUAL_LANS_MAX } from '../lan-id.ts';
 import { interfaceOf, ownAddresses } from '../node.ts';
 import type { Config, LanConfig } from '../schema.ts';
-import { error, type Finding, type Path, unknownName, warning } from './finding.ts';
+import { error, type Finding, type Path, type Rule, unknownName, warning } from './finding.ts';
 
 /** Most virtual addresses (VIPs and gateways) of a pair: what vipd can hold (VIP_MAX in native/base/tables.h). */
 export const VIRTUAL_ADDRESSES_MAX = 64;
 
-export function networkRules(config: Config): Finding[] {
-  return [
-    ...twoRouters(config),
-    ...Object.entries(config.lans).flatMap(([name, lan]) => [
-      ...routersOnLan(config, name, lan),
-      ...sameNetworks(config, name, lan),
-      ...virtualInside(config, name, lan),
-      ...targetsInside(config, name, lan),
-    ]),
-    ...ownAddressesOnce(config),
-    ...virtualOnce(config),
-    ...lansApart(config),
-    ...links(config),
-  ];
+/** A rule about each LAN. */
+function onEachLan(says: string, check: (config: Config, name: string, lan: LanConfig) => Finding[]): Rule {
+  return {
+    says,
+    check: config => Object.entries(config.lans).flatMap(([name, lan]) => check(config, name, lan)),
+  };
 }
+
+export const NETWORK_RULES: readonly Rule[] = [
+  { says: 'A pair has exactly two routers.', check: twoRouters },
+  onEachLan('Each router has an interface and an address on every LAN, and nobody else has.', routersOnLan),
+  onEachLan('Each address of a router on a LAN is in a network in which the other router has one too.', sameNetworks),
+  onEachLan(
+    'Gateways lie in a network of both routers on their LAN. Warning: a VIP outside wants a route to that LAN (a routed /32).',
+    virtualInside,
+  ),
+  onEachLan(
+    'Targets lie in a network of their LAN and are not addresses of the pair. Warning: a LAN with VIPs has neither targets nor real servers.',
+    targetsInside,
+  ),
+  { says: 'No two routers or LANs have the same own address.', check: ownAddressesOnce },
+  {
+    says: `A virtual address (VIP or gateway) is nowhere else in the file, and there are ${VIRTUAL_ADDRESSES_MAX} at most in all.`,
+    check: virtualOnce,
+  },
+  {
+    says: `At most ${VIRTUAL_LANS_MAX} LANs have virtual addresses, and the names of LANs differ in the short form that heartbeats carry.`,
+    check: lansApart,
+  },
+  {
+    says:
+      'Heartbeat links are LANs, each named once, where both routers have addresses of one family. Warnings: only one LAN or link; ' +
+      'no link on a LAN with VIPs; a LAN with VIPs that has neither a link nor two hosts that answer.',
+    check: links,
+  },
+];
 
 function twoRouters(config: Config): Finding[] {
   const names = Object.keys(config.routers);

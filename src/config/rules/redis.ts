@@ -1,12 +1,43 @@
 // Rules about a section that names a Redis, whoever uses it: the store and the witness. Pure.
 import { parseAddress } from '../../units/address.ts';
-import type { RedisConfig } from '../schema.ts';
-import { error, type Finding, type Path, warning } from './finding.ts';
+import type { Config, RedisConfig } from '../schema.ts';
+import { error, type Finding, type Path, type Rule, warning } from './finding.ts';
 
-/** `whatGoes`: what crosses the network, for the warning about a missing `tls`: "sessions and password go". */
-export function redisRules(redis: RedisConfig, section: Path, whatGoes: string): Finding[] {
-  return [...whichRedis(redis, section), ...redisCredentials(redis, section), ...unencrypted(redis, section, whatGoes)];
+/** A section that names a Redis. */
+interface Section {
+  readonly redis: RedisConfig;
+  readonly at: Path;
+  /** What crosses the network, for the warning about a missing `tls`: "sessions and password go". */
+  readonly whatGoes: string;
 }
+
+function sections({ witness, sync: { store } }: Config): Section[] {
+  return [
+    ...(witness
+      ? [{ redis: witness.redis, at: ['witness', 'redis'], whatGoes: 'the word of the witness and the password go' }]
+      : []),
+    ...(store.redis
+      ? [{ redis: store.redis, at: ['sync', 'store', 'redis'], whatGoes: 'sessions and password go' }]
+      : []),
+  ];
+}
+
+export const REDIS_RULES: readonly Rule[] = [
+  {
+    says: 'A `redis` section has either `host`, or `sentinels` with `master`.',
+    check: config => sections(config).flatMap(({ redis, at }) => whichRedis(redis, at)),
+  },
+  {
+    says:
+      'In a `redis` section `username` needs `password_file`, `sentinel_password_file` needs `sentinels`, ' +
+      'and `cert_file` and `key_file` of `tls` come together.',
+    check: config => sections(config).flatMap(({ redis, at }) => redisCredentials(redis, at)),
+  },
+  {
+    says: 'Warning: a Redis on another machine without `tls`.',
+    check: config => sections(config).flatMap(({ redis, at, whatGoes }) => unencrypted(redis, at, whatGoes)),
+  },
+];
 
 function whichRedis({ host, sentinels, master }: RedisConfig, section: Path): Finding[] {
   const at = (field: string): Path => [...section, field];

@@ -4,7 +4,7 @@ import { type Address, addressOf, contains, familyOf, prefixOf } from '../../uni
 import { formatDuration } from '../../units/duration.ts';
 import { ownAddresses } from '../node.ts';
 import type { Config, ServiceConfig } from '../schema.ts';
-import { choice, error, type Finding, type Path, scheduleProblem, unknownName, warning } from './finding.ts';
+import { choice, error, type Finding, type Path, type Rule, scheduleProblem, unknownName, warning } from './finding.ts';
 import { vipLists } from './network.ts';
 
 /** Ports that Linux uses for its own outgoing connections, unless told otherwise. */
@@ -16,33 +16,59 @@ const FTP_DATA_PORT = 20;
 
 type Named = readonly [name: string, service: ServiceConfig];
 
-export function serviceRules(config: Config, validCron: (expression: string) => boolean): Finding[] {
+/** A rule about each service. */
+function ofEach(says: string, check: (named: Named, config: Config) => Finding[]): Rule {
+  return { says, check: config => servicesOf(config).flatMap(named => check(named, config)) };
+}
+
+/** A rule about services beside each other. */
+function ofAll(says: string, check: (services: readonly Named[]) => Finding[]): Rule {
+  return { says, check: config => check(servicesOf(config)) };
+}
+
+/** All services; none when there are too many, which is told by a rule of its own. */
+function servicesOf(config: Config): Named[] {
   const services = Object.entries(config.services);
-  if (services.length > SERVICES_MAX) {
-    const problem = `${services.length} services, more than a pair can hold`;
-    return [error(['services'], problem, `write at most ${SERVICES_MAX}`)];
-  }
-  return [
-    ...services.flatMap(named => [
-      ...vipOfLan(config, named),
-      ...ports(named),
-      ...serverList(named),
-      ...serversOnLan(config, named),
-      ...natGateway(config, named),
-      ...oneLan(config, named),
-      ...checkUser(named),
-    ]),
-    ...marksOnce(services),
-    ...portsOfOneVip(services),
-    ...oneVipPerServer(services),
-    ...drainTime(config),
-    ...auditTimes(config, validCron),
-  ];
+  return services.length > SERVICES_MAX ? [] : services;
+}
+
+export const SERVICE_RULES: readonly Rule[] = [
+  { says: `There are at most ${SERVICES_MAX} services.`, check: tooMany },
+  ofEach('The `vip` of a service is one of the `vips` of a LAN.', vipOfLan),
+  ofEach(
+    '`control_port` is outside `passive_ports`, and is not 20 with `active: true`. Warning: `passive_ports` overlaps 32768-60999.',
+    ports,
+  ),
+  ofEach('A service has at least one real server, and no address twice.', serverList),
+  ofEach(
+    '`servers_lan` is a LAN, and every real server is inside one of its networks and of the family of the VIP.',
+    serversOnLan,
+  ),
+  ofEach('The LAN `servers_lan` has a gateway of the family of the VIP.', natGateway),
+  ofEach('Warning: VIP and real servers in one network.', oneLan),
+  ofEach('Warning: a check user other than `anonymous` without `password_file`.', checkUser),
+  ofAll('Every service has a `mark` of its own.', marksOnce),
+  ofAll('Ports of services on one VIP do not overlap (port 20 counts with `active: true`).', portsOfOneVip),
+  ofAll('The address of a real server serves one IPv4 VIP only.', oneVipPerServer),
+  {
+    says: 'Warning: `ipvs.drain` below `ipvs.tcp_timeout` may cut transfers of a server that leaves.',
+    check: config => (tooMany(config).length > 0 ? [] : drainTime(config)),
+  },
+  {
+    says: '`ipvs.audit` is a duration or a cron expression.',
+    check: config => (tooMany(config).length > 0 ? [] : scheduleProblem(['ipvs', 'audit'], config.ipvs.audit)),
+  },
+];
+
+function tooMany(config: Config): Finding[] {
+  const { length } = Object.keys(config.services);
+  if (length <= SERVICES_MAX) return [];
+  return [error(['services'], `${length} services, more than a pair can hold`, `write at most ${SERVICES_MAX}`)];
 }
 
 const at = (name: string, ...rest: Path): Path => ['services', name, ...rest];
 
-function vipOfLan(config: Config, [name, { vip }]: Named): Finding[] {
+function vipOfLan([name, { vip }]: Named, config: Config): Finding[] {
   const vips = Object.values(config.lans).flatMap(lan => lan.vips);
   if (vips.includes(vip)) return [];
   const remedy =
@@ -86,7 +112,7 @@ function serverList([name, { servers }]: Named): Finding[] {
   });
 }
 
-function serversOnLan(config: Config, [name, service]: Named): Finding[] {
+function serversOnLan([name, service]: Named, config: Config): Finding[] {
   const lan = config.lans[service.servers_lan];
   const lanPath = at(name, 'servers_lan');
   if (!lan) return [unknownName(lanPath, 'LAN', service.servers_lan, Object.keys(config.lans), ['lans'])];
@@ -106,7 +132,7 @@ function serversOnLan(config: Config, [name, service]: Named): Finding[] {
 }
 
 /** NAT needs the servers' answers to come back through the pair, so their default gateway must float with the VIP. */
-function natGateway(config: Config, [name, service]: Named): Finding[] {
+function natGateway([name, service]: Named, config: Config): Finding[] {
   const lan = config.lans[service.servers_lan];
   const family = familyOf(service.vip);
   if (!lan || lan.gateways.some(gateway => familyOf(gateway) === family)) return [];
@@ -117,7 +143,7 @@ function natGateway(config: Config, [name, service]: Named): Finding[] {
 }
 
 /** A client in the servers' own network is answered straight away, from the wrong address, past the pair. */
-function oneLan(config: Config, [name, service]: Named): Finding[] {
+function oneLan([name, service]: Named, config: Config): Finding[] {
   const { servers_lan: serversLan, vip } = service;
   const lan = config.lans[serversLan];
   if (!lan) return [];
@@ -217,8 +243,4 @@ function drainTime({ ipvs: { drain, tcp_timeout } }: Config): Finding[] {
   return [
     warning(['ipvs', 'drain'], problem, `write at least ${formatDuration(tcp_timeout)}`, [['ipvs', 'tcp_timeout']]),
   ];
-}
-
-function auditTimes(config: Config, validCron: (expression: string) => boolean): Finding[] {
-  return scheduleProblem(['ipvs', 'audit'], config.ipvs.audit, validCron);
 }

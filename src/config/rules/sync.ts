@@ -1,20 +1,21 @@
 // Rules about the connection sync and its store. Pure. What the fields mean: schema.ts; which files must be there: io/secrets.ts.
 import type { Config } from '../schema.ts';
-import { error, type Finding, type Path, scheduleProblem, warning } from './finding.ts';
-import { redisRules } from './redis.ts';
+import { error, type Finding, type Path, type Rule, scheduleProblem, warning } from './finding.ts';
 
 const STORE: Path = ['sync', 'store'];
 const REDIS: Path = [...STORE, 'redis'];
 
-export function syncRules(config: Config, validCron: (expression: string) => boolean): Finding[] {
-  const { store } = config.sync;
-  return [
-    ...switchedOff(config),
-    ...scheduleProblem([...STORE, 'schedule'], store.schedule, validCron),
-    ...storeType(config),
-    ...(store.redis ? redisRules(store.redis, REDIS, 'sessions and password go') : []),
-  ];
-}
+export const SYNC_RULES: readonly Rule[] = [
+  { says: 'Warning: services with `sync.enabled: false`.', check: switchedOff },
+  {
+    says: '`sync.store.schedule` is a duration or a cron expression.',
+    check: ({ sync }) => scheduleProblem([...STORE, 'schedule'], sync.store.schedule),
+  },
+  {
+    says: 'A `sync.store` of type `redis` has a `redis` section. Warnings: `redis` or `path` for another type.',
+    check: storeType,
+  },
+];
 
 function switchedOff(config: Config): Finding[] {
   if (config.sync.enabled || Object.keys(config.services).length === 0) return [];

@@ -3,7 +3,7 @@
 // router has lost its lease, and said so, before the standby may judge it dead.
 import { formatDuration, type Ms, ms } from '../../units/duration.ts';
 import { type Config, type ServiceConfig, STAGE_TIMEOUT_DEFAULT } from '../schema.ts';
-import { error, type Finding, type Path, warning } from './finding.ts';
+import { error, type Finding, type Path, type Rule, warning } from './finding.ts';
 
 const MARGIN_MS_MIN = 8;
 const REAL_TIME_BELOW_MS = 100;
@@ -20,9 +20,18 @@ export function deadFloor(lease: Ms, interval: Ms): Ms {
   return ms(lease + Math.max(interval / 2, MARGIN_MS_MIN));
 }
 
-export function timingRules(config: Config): Finding[] {
-  return [...heartbeatTimes(config.heartbeat), ...Object.entries(config.services).flatMap(checkTimes)];
-}
+export const TIMING_RULES: readonly Rule[] = [
+  {
+    says:
+      '`heartbeat.lease` >= 2 x `interval`; `heartbeat.dead` >= `lease` + the larger of `interval` / 2 and 8ms. ' +
+      'Warning: `dead` below 100ms wants real-time scheduling.',
+    check: ({ heartbeat }) => heartbeatTimes(heartbeat),
+  },
+  {
+    says: '`stage_timeout` of a check <= its `timeout` (the default of `stage_timeout` does not count).',
+    check: ({ services }) => Object.entries(services).flatMap(checkTimes),
+  },
+];
 
 function heartbeatTimes({ interval, lease, dead }: Config['heartbeat']): Finding[] {
   const [h, l, d] = [heartbeat('interval'), heartbeat('lease'), heartbeat('dead')] as const;

@@ -3,8 +3,8 @@ import { addressOf, parseAddress } from '../../units/address.ts';
 import { formatDuration, type Ms, ms } from '../../units/duration.ts';
 import { ownAddresses } from '../node.ts';
 import type { Config, WitnessConfig } from '../schema.ts';
-import { error, type Finding, type Path, warning } from './finding.ts';
-import { isLoopback, redisHosts, redisRules } from './redis.ts';
+import { error, type Finding, type Path, type Rule, warning } from './finding.ts';
+import { isLoopback, redisHosts } from './redis.ts';
 
 const WITNESS: Path = ['witness'];
 const REDIS: Path = [...WITNESS, 'redis'];
@@ -20,19 +20,19 @@ export function witnessLeaseFloor(lease: Ms, interval: Ms): Ms {
   return ms(lease + 3 * interval + MARGIN_MS);
 }
 
-export function witnessRules(config: Config): Finding[] {
-  const { witness } = config;
-  if (!witness) return [];
-  return [
-    ...redisRules(witness.redis, REDIS, 'the word of the witness and the password go'),
-    ...leaseOutlives(config, witness),
-    ...twoTries(witness),
-    ...onRouter(config, witness),
-    ...failsOver(witness),
-  ];
+/** A rule about the witness, where there is one. */
+function ofWitness(says: string, check: (witness: WitnessConfig, config: Config) => Finding[]): Rule {
+  return { says, check: config => (config.witness ? check(config.witness, config) : []) };
 }
 
-function leaseOutlives({ heartbeat }: Config, { lease }: WitnessConfig): Finding[] {
+export const WITNESS_RULES: readonly Rule[] = [
+  ofWitness(`\`witness.lease\` >= \`heartbeat.lease\` + 3 x \`heartbeat.interval\` + ${MARGIN_MS}ms.`, leaseOutlives),
+  ofWitness('`witness.timeout` <= `witness.lease` / 2: there is time for a second try.', twoTries),
+  ofWitness('Warning: a witness on one of the routers falls silent together with it.', onRouter),
+  ofWitness('Warning: a witness with `sentinels` is best effort, a cut between them can leave two masters.', failsOver),
+];
+
+function leaseOutlives({ lease }: WitnessConfig, { heartbeat }: Config): Finding[] {
   const floor = witnessLeaseFloor(heartbeat.lease, heartbeat.interval);
   if (lease >= floor) return [];
   const problem = `the lease of the witness, ${formatDuration(lease)}, leaves no margin after heartbeat.lease ${formatDuration(heartbeat.lease)}`;
@@ -53,7 +53,7 @@ function twoTries({ lease, timeout }: WitnessConfig): Finding[] {
 }
 
 /** A witness that dies or is cut off together with a router is none. */
-function onRouter(config: Config, { redis }: WitnessConfig): Finding[] {
+function onRouter({ redis }: WitnessConfig, config: Config): Finding[] {
   const own = new Map<string, string>();
   for (const lan of Object.values(config.lans)) {
     for (const router of Object.keys(config.routers)) {

@@ -1,5 +1,7 @@
 // docs/reference/CONFIG.md from the schema: every field with its type, default, bounds and sentence. Pure; written by scripts/docs.
-import { alternatives, configJsonSchema, type JsonSchema } from './json-schema.ts';
+import { SECRET_FILES } from '../../../src/config/io/secrets.ts';
+import { alternatives, configJsonSchema, type JsonSchema } from '../../../src/config/json-schema.ts';
+import { RULES } from '../../../src/config/rules.ts';
 
 interface Row {
   readonly field: string;
@@ -21,7 +23,7 @@ export function configReference(): string {
     'choose. A duration is a number with its unit, `ms`, `s`, `m`, `h` or `d`: `50ms`, `2s`, `10m`.',
     '',
     ...sections,
-    ...RULES,
+    ...rules(),
     '',
   ].join('\n');
 }
@@ -107,27 +109,13 @@ function cell(text: string): string {
   return text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 }
 
-/** The rules of src/config/rules/, in words. */
-const RULES: readonly string[] = [
-  '## Rules between fields',
-  '',
-  '`tandem check` tests them all; an error keeps the daemons from using the file, a warning does not.',
-  '',
-  '- Exactly two routers; each has an interface and an address on every LAN, in the same network as the other router.',
-  '- `lease` >= 2 x `interval`; `dead` >= `lease` + the larger of `interval` / 2 and 8ms. Warning: `dead` below 100ms wants',
-  '  real-time scheduling.',
-  '- Heartbeat links are LANs, each named once, with addresses of one family that are not link-local. Warnings: only one link; none on a LAN with VIPs.',
-  '- Gateways lie in a network of both routers on their LAN; a VIP may lie outside (a routed /32), with a warning. Virtual addresses are',
-  '  nowhere else in the file, and are 64 at most in all.',
-  '- No address is unspecified, loopback, multicast, a broadcast address or the first of its network.',
-  '- The VIP of a service is one of the `vips` of a LAN; `mark` is unique; ports of services on one VIP do not overlap (port 20',
-  '  counts with `active: true`); `control_port` is outside `passive_ports`. Warning: `passive_ports` overlaps 32768-60999.',
-  '- A service has at least one real server, no address twice, all inside `servers_lan` and of the family of the VIP; that LAN',
-  '  has a gateway of the family. A server address serves one IPv4 VIP only.',
-  '- `stage_timeout` <= `timeout` (its default does not count); `audit` is a duration or a cron expression. Warning: `ipvs.drain` below',
-  '  `tcp_timeout` may cut transfers of a server that leaves.',
-  '- `sync.store.schedule` is a duration or a cron expression. Type `redis` needs `redis`, and that either `host` or `sentinels` with `master`;',
-  '  `username` needs `password_file`; `cert_file` and `key_file` come together. Warnings: a Redis elsewhere without `tls`; `redis`',
-  '  or `path` for another type; files of `redis` that are missing or open to others (`tandem check` looks at those of this machine).',
-  '- Warnings: services with `sync.enabled: false`; a check user other than `anonymous` without `password_file`.',
-];
+/** Every rule in its own words, as src/config/rules/ has them. */
+function rules(): string[] {
+  return [
+    '## Rules between fields',
+    '',
+    '`tandem check` tests them all; an error keeps the daemons from using the file, a warning does not.',
+    '',
+    ...[...RULES, SECRET_FILES].map(({ says }) => `- ${says}`),
+  ];
+}

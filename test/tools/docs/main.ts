@@ -1,9 +1,9 @@
-// Writes the generated pages of docs/, or with --check says which are out of date. Run by scripts/docs, not by operators.
+// Writes the generated pages of docs/, or with --check says which are out of date. Run by scripts/docs.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { argv, exit, stderr, stdout } from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { generatedPages } from '../docs.ts';
+import { generatedPages } from './pages.ts';
 
 /** Paths of the pages under `root` that are missing or differ from what the code says. */
 export function outdatedPages(root: string): string[] {

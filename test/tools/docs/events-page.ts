@@ -1,6 +1,6 @@
 // docs/reference/EVENTS.md from the event catalogue. Pure; written by scripts/docs.
-import { PULSE_COUNTERS, SYNC_COUNTERS } from './counters.ts';
-import { type EventEntry, SEVERITIES } from './event.ts';
+import { PULSE_COUNTERS, SYNC_COUNTERS } from '../../../src/log/counters.ts';
+import { type EventEntry, SEVERITIES } from '../../../src/log/event.ts';
 
 /** The page of all events, in Markdown: a table by severity, then each event with its fields and what to do. */
 export function eventReference(events: Readonly<Record<string, EventEntry>>): string {

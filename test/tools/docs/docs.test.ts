@@ -1,11 +1,13 @@
 // The generated pages of docs/ say what the code does, and say all of it.
 import { readFileSync } from 'node:fs';
 import test from 'ava';
-import { generatedPages } from '../../src/cli/docs.ts';
-import { outdatedPages } from '../../src/cli/io/docs.ts';
-import { alternatives, configJsonSchema, fieldsAt, type JsonSchema, keysAt } from '../../src/config/json-schema.ts';
-import { EVENTS } from '../../src/log/catalogue.ts';
-import { eventReference } from '../../src/log/reference.ts';
+import { SECRET_FILES } from '../../../src/config/io/secrets.ts';
+import { alternatives, configJsonSchema, fieldsAt, type JsonSchema, keysAt } from '../../../src/config/json-schema.ts';
+import { RULES } from '../../../src/config/rules.ts';
+import { EVENTS } from '../../../src/log/catalogue.ts';
+import { eventReference } from './events-page.ts';
+import { outdatedPages } from './main.ts';
+import { generatedPages } from './pages.ts';
 
 test('the pages in docs/ are up to date', t => {
   t.deepEqual(outdatedPages('.'), [], 'run scripts/docs and commit what it writes');
@@ -34,6 +36,14 @@ test('the reference tells the bounds and defaults of the schema', t => {
   );
   t.regex(row('services.NAME.mark') ?? '', /\| whole number \| \*\*required\*\* \| 1 to 2147483647 \|/);
   t.regex(row('lans.NAME.vips') ?? '', /\| list of address \| `\[\]` \| 0 to 64 entries \|/);
+});
+
+test('the reference tells every rule between fields, each once, those of the witness too', t => {
+  const page = generatedPages()['docs/reference/CONFIG.md'] ?? '';
+  const told = [...page.matchAll(/^- (.*)$/gm)].map(([, says]) => says);
+  t.deepEqual(told, [...new Set([...RULES, SECRET_FILES].map(({ says }) => says))]);
+  t.is(told.length, RULES.length + 1);
+  t.regex(page, /^- `witness\.lease` >= /m);
 });
 
 test('the schema is found by path, through names, lists and alternatives', t => {

@@ -1,9 +1,9 @@
-// The generated pages of docs/, by path. Pure; written and compared by io/docs.ts.
-import { configJsonSchema } from '../config/json-schema.ts';
-import { configReference } from '../config/reference.ts';
-import { EVENTS } from '../log/catalogue.ts';
-import { eventReference } from '../log/reference.ts';
-import { statusJsonSchema } from '../status/json-schema.ts';
+// The generated pages of docs/, by path. Pure; written and compared by main.ts.
+import { configJsonSchema } from '../../../src/config/json-schema.ts';
+import { EVENTS } from '../../../src/log/catalogue.ts';
+import { configReference } from './config-page.ts';
+import { eventReference } from './events-page.ts';
+import { statusJsonSchema } from './status-schema.ts';
 
 /** Path in the repository → text. */
 export function generatedPages(): Readonly<Record<string, string>> {

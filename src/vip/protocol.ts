@@ -167,14 +167,7 @@ export function parseVipdLine(line: string): VipdMessage | undefined {
       if (!isCount(first) || (second !== 'up' && second !== 'down')) return undefined;
       return { type: 'link', index: Number(first), up: second === 'up', mac: isMac(third) ? third : '' };
     case 'reply':
-      if (
-        !isCount(first) ||
-        !isCount(second) ||
-        (third !== 'echo' && third !== 'word' && third !== 'arp') ||
-        !isMac(fourth)
-      )
-        return undefined;
-      return { type: 'reply', id: Number(first), index: Number(second), via: third, mac: fourth };
+      return parseReply(first, second, third, fourth);
     case 'silent':
       if (!isCount(first) || !isCount(second)) return undefined;
       return { type: 'silent', id: Number(first), index: Number(second) };
@@ -217,6 +210,12 @@ export function parseVipdLine(line: string): VipdMessage | undefined {
 
 function parseFixed(index: string, state: FixedState | undefined): VipdMessage | undefined {
   return state !== undefined && isCount(index) ? { type: 'fixed', index: Number(index), state } : undefined;
+}
+
+function parseReply(id: string, index: string, via: string, mac: string): VipdMessage | undefined {
+  if (!isCount(id) || !isCount(index) || !isMac(mac)) return undefined;
+  if (via !== 'echo' && via !== 'word' && via !== 'arp') return undefined;
+  return { type: 'reply', id: Number(id), index: Number(index), via, mac };
 }
 
 function parseHello(version: string, epochText: string, mode: string, held: string): VipdMessage | undefined {

@@ -1,6 +1,7 @@
-// Where a MAC was heard: the interface, or the port of it when it is a Linux bridge. From the bridge's forwarding table in
-// /sys/class/net (linux/if_bridge.h, struct __fdb_entry), which is read without the kernel's lock of link changes. Read at once,
-// so that what vipd says stays in order, and bounded: it is for people, and no heartbeat may be late for it.
+// Where a MAC was heard: the interface, or the port of it when it is a Linux bridge. From the
+// bridge's forwarding table in /sys/class/net (linux/if_bridge.h, struct __fdb_entry), which is
+// read without the kernel's lock of link changes. Read at once, so that what vipd says stays in
+// order, and bounded: it is for people, and no heartbeat may be late for it.
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import type { VipdMessage } from '../../vip/protocol.ts';

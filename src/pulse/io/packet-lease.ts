@@ -206,7 +206,15 @@ function timeLeft(): TimeLeft {
   return (floor = 1) => Math.max(floor, Math.ceil(end - performance.now()));
 }
 
-function shellOf({ addresses, lans, keepMs, runDir, trialProgram, runCommand = run, ...options }: PacketLeaseOptions): Shell {
+function shellOf({
+  addresses,
+  lans,
+  keepMs,
+  runDir,
+  trialProgram,
+  runCommand = run,
+  ...options
+}: PacketLeaseOptions): Shell {
   const nft = async (args: readonly string[], timeoutMs: number, input?: string): Promise<string> => {
     const result = await runCommand('nft', args, { timeoutMs, ...(input !== undefined && { input }) });
     if (result.status === 0) return result.stdout;

@@ -52,7 +52,6 @@ export function planOfHistory(history: History, say?: WorldOptions['say']): Plan
     older: undefined,
     witness,
     reloads: [],
-    mutation: undefined,
     say,
   };
   return { seed, kind: history.name, world, settled, secondStartMs, faults, expects: undefined };

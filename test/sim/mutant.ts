@@ -1,13 +1,11 @@
-// Runs schedules until one fails, and says on stdout which: `node mutant.js FROM SEEDS [KIND] [VIPD_MUTATION]`. It is started on a copy of
-// the compiled code from which one safeguard has been taken.
+// Runs schedules until one breaches an invariant, and says on stdout which: `node mutant.js FROM SEEDS INVARIANT [KIND]`. It is
+// started on a copy of the compiled code from which one safeguard has been taken; other breaches on the way do not count.
 import { runSeed } from './run.ts';
-import type { VipdMutation } from './vipd-model.ts';
 
-const [from = '1', seeds = '1000', kindWanted = '', mutation = ''] = process.argv.slice(2);
-const options = { kind: kindWanted || undefined, mutation: (mutation || undefined) as VipdMutation | undefined };
+const [from = '1', seeds = '1000', invariant = '', kindWanted = ''] = process.argv.slice(2);
 let found: unknown;
 for (let seed = Number(from); seed < Number(from) + Number(seeds) && found === undefined; seed += 1) {
-  const { kind, breach } = runSeed(seed, options);
-  if (breach) found = { seed, kind, invariant: breach.invariant, text: breach.text };
+  const { kind, breach } = runSeed(seed, { kind: kindWanted || undefined });
+  if (breach?.invariant === invariant) found = { seed, kind, text: breach.text };
 }
 process.stdout.write(`${JSON.stringify(found ?? null)}\n`);

@@ -185,6 +185,7 @@ export class PulseModel {
       case 'claim':
       case 'renew': {
         const { aloneKeepMs } = machine.settings;
+        // safeguard: lease-from-the-request
         return host.vipdCommand({ type: effect.type, lease: { ...effect.lease, keepMs: aloneKeepMs } });
       }
       case 'will':

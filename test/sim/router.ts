@@ -13,14 +13,7 @@ import { CLIENTS, type Network, SERVER, STRANGER } from './network.ts';
 import { type PulseHost, PulseModel } from './pulse-model.ts';
 import { type Sampling, Surroundings } from './surroundings.ts';
 import { HostClock } from './timeline.ts';
-import {
-  type Answer,
-  type RunState,
-  type VipdCommand,
-  type VipdHost,
-  VipdModel,
-  type VipdMutation,
-} from './vipd-model.ts';
+import { type Answer, type RunState, type VipdCommand, type VipdHost, VipdModel } from './vipd-model.ts';
 import type { RouterOptions, World } from './world.ts';
 
 const PIPE_MS = 0.03;
@@ -96,10 +89,6 @@ export class Router implements VipdHost, PulseHost {
     this.timerJitterMs = options.timerJitterMs;
     this.removalMs = options.removalMs;
     this.disk = { ceiling: options.ceiling };
-  }
-
-  get mutation(): VipdMutation | undefined {
-    return this.world.mutation;
   }
 
   get peer(): Router {

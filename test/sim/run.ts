@@ -3,7 +3,6 @@
 import { type Fault, FOREVER, inject } from './fault.ts';
 import type { Breach, Invariant } from './monitor.ts';
 import { type Plan, planOf } from './schedule.ts';
-import type { VipdMutation } from './vipd-model.ts';
 import { World } from './world.ts';
 
 /** Beyond this many steps something runs in circles. */
@@ -34,7 +33,6 @@ export interface Result {
 }
 
 export interface RunOptions {
-  readonly mutation?: VipdMutation | undefined;
   readonly kind?: string | undefined;
   readonly say?: ((at: number, who: string, text: string) => void) | undefined;
 }

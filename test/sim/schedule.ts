@@ -11,7 +11,6 @@ import { isReloadKind, withReloads } from './reload-faults.ts';
 import { OWN_SINGLES, SINGLES } from './singles.ts';
 import { UNHEARD_SINGLES, withUnheardFaults } from './unheard-faults.ts';
 import { isUnitKind, withUnitFaults } from './unit-faults.ts';
-import type { VipdMutation } from './vipd-model.ts';
 import type { RouterOptions, WorldOptions } from './world.ts';
 
 /** What one fault on a settled pair may cost. Undefined: nothing is said of it. */
@@ -47,13 +46,12 @@ const TIMES = [
 ] as const;
 
 export interface PlanOptions {
-  readonly mutation?: VipdMutation | undefined;
   readonly say?: WorldOptions['say'];
   /** Only this kind of single fault. */
   readonly kind?: string | undefined;
 }
 
-export function planOf(seed: number, { mutation, say, kind }: PlanOptions = {}): Plan {
+export function planOf(seed: number, { say, kind }: PlanOptions = {}): Plan {
   const random = new Random(seed);
   const base = random.pick(TIMES);
   const networks = random.chance(0.5) ? 3 : 4;
@@ -83,7 +81,6 @@ export function planOf(seed: number, { mutation, say, kind }: PlanOptions = {}):
     older: random.chance(0.1) ? (random.below(2) as 0 | 1) : undefined,
     witness,
     reloads: [],
-    mutation,
     say,
   };
   const maker = new FaultMaker(random, world, Math.max(...routers.map(r => r.settings.deadMs)));

@@ -37,23 +37,10 @@ export type VipdCommand =
       readonly windowMs: number;
     };
 
-/** Safeguards of vipd that a mutation run takes away. */
-export type VipdMutation =
-  | 'will-before-removal'
-  | 'lease-from-receipt'
-  | 'lease-never-ends'
-  | 'gate-never-closes'
-  | 'epochs-unchecked'
-  | 'anybody-breaks-silence'
-  | 'will-at-any-end'
-  | 'gives-no-word'
-  | 'keeps-what-is-not-wanted';
-
 export interface VipdHost {
   readonly clock: HostClock;
   readonly kernel: KernelModel;
   readonly runState: RunState;
-  readonly mutation: VipdMutation | undefined;
   readonly addresses: number;
   /** How long the kernel takes to remove the addresses. */
   removalMs: number;
@@ -181,9 +168,9 @@ export class VipdModel {
 
   /** Whether it gives its word for the addresses when the other vipd asks. */
   givesWord(index: number): boolean {
-    const { clock, mutation } = this.#host;
-    const runs = this.alive && !this.stopped && !clock.isPaused();
-    return runs && this.#serves(index) && mutation !== 'gives-no-word';
+    const runs = this.alive && !this.stopped && !this.#host.clock.isPaused();
+    // safeguard: vipd-gives-its-word
+    return runs && this.#serves(index);
   }
 
   #serves(index: number): boolean {
@@ -232,7 +219,7 @@ export class VipdModel {
 
   #termsEnd(): number {
     const { deadline, mode, keepMs } = this.#terms;
-    if (this.#host.mutation === 'lease-never-ends') return NEVER;
+    // safeguard: vipd-lease-ends
     return deadline + (mode === 'alone' ? keepMs : 0);
   }
 
@@ -272,17 +259,17 @@ export class VipdModel {
   /** The lease's end by the request's own time; undefined when that has passed. */
   #deadlineOf(lease: LeaseRequest): { at: number; deadline: number } | undefined {
     const now = this.#host.clock.now();
-    const at = this.#host.mutation === 'lease-from-receipt' ? now : Math.min(lease.at, now);
+    // safeguard: vipd-counts-from-the-request
+    const at = Math.min(lease.at, now);
     const deadline = at + lease.leaseMs;
     return deadline > now ? { at, deadline } : undefined;
   }
 
   #claim(lease: LeaseRequest): void {
-    const { runState, mutation } = this.#host;
+    const { runState } = this.#host;
     const order = compareEpochs(lease.epoch, runState.epoch);
     const deadline = this.#deadlineOf(lease);
-    if ((order < 0 || (order === 0 && runState.closed)) && mutation !== 'epochs-unchecked')
-      return this.#refuse(lease.seq, 'stale-epoch');
+    if (order < 0 || (order === 0 && runState.closed)) return this.#refuse(lease.seq, 'stale-epoch');
     if (!deadline) return this.#refuse(lease.seq, 'late');
     const broken = lease.addresses.some(index => this.#failing.has(index) || this.#coming.has(index));
     if (this.phase !== 'holding' || broken) {
@@ -311,7 +298,7 @@ export class VipdModel {
     const deadline = this.#deadlineOf(lease);
     if (this.phase !== 'holding') return this.#refuse(lease.seq, 'not-held');
     const older = compareEpochs(lease.epoch, epoch) !== 0 && lease.epoch.counter <= epoch.counter;
-    if (older && this.#host.mutation !== 'epochs-unchecked') return this.#refuse(lease.seq, 'stale-epoch');
+    if (older) return this.#refuse(lease.seq, 'stale-epoch');
     if (!deadline) return this.#refuse(lease.seq, 'late');
     this.#want(lease.addresses);
     this.#grant(lease, deadline, false);
@@ -326,8 +313,8 @@ export class VipdModel {
   }
 
   #dropOthers(): void {
-    const { kernel, mutation } = this.#host;
-    if (mutation === 'keeps-what-is-not-wanted') return;
+    const { kernel } = this.#host;
+    // safeguard: vipd-drops-what-is-not-wanted
     kernel.lose([...kernel.present].filter(index => !this.#wanted.includes(index)));
   }
 
@@ -381,13 +368,14 @@ export class VipdModel {
 
   /** As packet-lease.c: to the end of the lease, never beyond; what is left of it in sixteenths. */
   #renewGate(): void {
-    const { clock, kernel, mutation } = this.#host;
+    const { clock, kernel } = this.#host;
     const { deadline, mode, keepMs, leaseMs } = this.#terms;
     const leftMs = Math.max(0, deadline - clock.now());
     const spareMs = Math.min(leaseMs / 16, 2);
     const armedMs = (Math.min(16, Math.floor(((leftMs + spareMs) * 16) / leaseMs)) * kernel.gateLeaseMs) / 16;
     const aloneMs = kernel.gateLeaseMs + keepMs;
-    kernel.openGate(mutation === 'gate-never-closes' ? NEVER : mode === 'alone' ? aloneMs : armedMs);
+    // safeguard: packet-lease-ends
+    kernel.openGate(mode === 'alone' ? aloneMs : armedMs);
   }
 
   /** As terms.c: whole seconds, rounded up, so that a lifetime never ends before the lease. */
@@ -405,15 +393,16 @@ export class VipdModel {
   }
 
   #beginRemoval(why: Removal['why'], seq: number, epoch: Epoch, will: boolean): void {
-    const { kernel, clock, removalMs, mutation } = this.#host;
+    const { kernel, clock, removalMs } = this.#host;
     this.phase = 'removing';
     this.#refreshAt = this.#announceAt = this.#repairAt = NEVER;
     this.#wanted = [];
     this.#coming.clear();
     this.#failing.clear();
-    this.#ending = { why, seq, epoch, will: will || mutation === 'will-at-any-end' };
-    if (mutation !== 'gate-never-closes') kernel.closeGate();
-    if (mutation === 'will-before-removal' && will) this.#beginWill();
+    this.#ending = { why, seq, epoch, will };
+    // safeguard: packet-lease-closed
+    kernel.closeGate();
+    // safeguard: removal-before-the-will
     this.#removalAt = clock.now() + (kernel.held ? removalMs : 0);
     if (clock.now() >= this.#removalAt) this.#removed();
   }
@@ -493,7 +482,8 @@ export class VipdModel {
       const probe = this.#probes.find(one => one.id === id && one.index === index);
       if (!probe || now - probe.at >= PROBE_LIFE_MS) continue;
       // A third machine's answer does not break the silence of the one that was asked.
-      const asked = probe.mac === undefined || probe.mac === mac || this.#host.mutation === 'anybody-breaks-silence';
+      // safeguard: only-the-asked-breaks-silence
+      const asked = probe.mac === undefined || probe.mac === mac;
       if (asked && via !== 'arp') probe.due = NEVER;
       this.#host.say(this, { type: 'reply', id, index, via, mac });
     }

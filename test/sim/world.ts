@@ -10,7 +10,6 @@ import { CLIENTS, HOSTS, Network, R1, R2 } from './network.ts';
 import { Random } from './random.ts';
 import { Router } from './router.ts';
 import { Timeline } from './timeline.ts';
-import type { VipdMutation } from './vipd-model.ts';
 import { WitnessModel } from './witness-model.ts';
 
 interface OwnFault {
@@ -56,7 +55,6 @@ export interface WorldOptions {
   readonly witness: { readonly leaseMs: number; readonly timeoutMs: number } | undefined;
   /** What reloads may bring, beside what the routers are started with. */
   readonly reloads: readonly Omit<Times, 'priority'>[];
-  readonly mutation: VipdMutation | undefined;
   readonly say: ((at: number, who: string, text: string) => void) | undefined;
 }
 
@@ -71,7 +69,6 @@ export class World {
   readonly clients: readonly ClientModel[];
   readonly monitor: Monitor;
   readonly witness: WitnessModel | undefined;
-  readonly mutation: VipdMutation | undefined;
   /** The longer of the two routers' times. */
   readonly longest: {
     readonly intervalMs: number;
@@ -113,7 +110,6 @@ export class World {
   constructor(options: WorldOptions) {
     this.options = options;
     this.random = new Random(options.seed ^ 0x5eed);
-    this.mutation = options.mutation;
     this.networks = Array.from(
       { length: options.networks },
       (_, i) => new Network(`lan${i}`, this.timeline, this.random, options.delayMs, options.jitterMs),

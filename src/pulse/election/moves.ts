@@ -97,6 +97,7 @@ export function askClaim(turn: Turn, epoch: Epoch): void {
  * router that stalls between the two must not have prolonged the lease already.
  */
 export function renew(turn: Turn, epoch: Epoch): void {
+  // safeguard: heartbeat-first
   sendNow(turn);
   emit(turn, { type: 'renew', lease: leaseCommand(turn, epoch, false) });
   // After the renewal: a raised epoch is held before there is a will for it.
@@ -105,9 +106,11 @@ export function renew(turn: Turn, epoch: Epoch): void {
 
 function leaseCommand(turn: Turn, epoch: Epoch, claims: boolean) {
   const { lease, settings } = turn.machine;
+  // safeguard: holds-what-becomes-possible
   const able = claims ? addressesToClaim(turn.machine, turn.now) : addressesToHold(turn.machine, turn.now);
   // Where nothing can be held the kernel has the last word.
   const addresses = able.length > 0 ? able : [...settings.addressLans.keys()];
+  // safeguard: armed-while-peer-may-take
   const armed = peerMayTake(turn.machine, turn.now);
   const seq = lease.commandSeq + 1;
   const { leaseMs } = settings;
@@ -174,6 +177,7 @@ export function beat(turn: Turn): void {
   const { state, settings } = turn.machine;
   const ready = isReady(turn.machine, turn.now);
   update(turn, { readySince: ready ? (turn.machine.readySince ?? turn.now) : undefined });
+  // safeguard: giver-stops-renewing
   const offering = state.role === 'handing-over' && state.phase !== 'flushing';
   const keeps = state.role === 'active' || (state.role === 'handing-over' && !offering);
   const epoch = keeps ? raisedEpoch(turn.machine, state.epoch) : undefined;

@@ -21,7 +21,9 @@ export function sameTimes(a: Times, b: Times): boolean {
 export function careful(a: Times, b: Times): Times {
   return {
     intervalMs: ms(Math.min(a.intervalMs, b.intervalMs)),
+    // safeguard: longer-lease-later
     leaseMs: ms(Math.min(a.leaseMs, b.leaseMs)),
+    // safeguard: shorter-dead-time-later
     deadMs: ms(Math.max(a.deadMs, b.deadMs)),
     priority: Math.min(a.priority, b.priority),
   };
@@ -35,6 +37,7 @@ export function careful(a: Times, b: Times): Times {
 export function saidOf(said: Times, wanted: Times): Times {
   return {
     intervalMs: ms(Math.max(said.intervalMs, wanted.intervalMs)),
+    // safeguard: shorter-lease-said-later
     leaseMs: ms(Math.max(said.leaseMs, wanted.leaseMs)),
     deadMs: ms(Math.min(said.deadMs, wanted.deadMs)),
     priority: wanted.priority,

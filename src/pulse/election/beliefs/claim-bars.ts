@@ -13,6 +13,7 @@ import { standsDown } from './third-machine.ts';
 /** Undefined when this router may claim, else what bars it. */
 export function whyNotClaim(machine: Machine, now: At): string | undefined {
   if (machine.hold.on) return 'on hold';
+  // safeguard: fitness-no-veto
   if (!machine.rulesIn) return 'rules not in the kernel yet';
   const own = whyOwnBars(machine) ?? whyNothingToHold(machine, now);
   if (own !== undefined) return own;

@@ -19,6 +19,7 @@ export function whyCutOff(machine: Machine, now: At): string | undefined {
   if (machine.settings.onIsolation === 'keep') return undefined;
   if (isIsolated(machine, now)) return 'isolated: neither the peer nor any target nor any other frame is heard';
   const at = cutOffAt(machine);
+  // safeguard: cut-off-lets-go
   if (at !== undefined && now >= at) return 'cut off: neither the peer nor the witness is heard';
   return undefined;
 }

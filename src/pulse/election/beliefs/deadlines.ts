@@ -19,6 +19,7 @@ import type { Machine } from '../machine.ts';
  * differ.
  */
 export function deadMs(machine: Machine): Ms {
+  // safeguard: peer-lease-outlasted
   return takeoverAfter(machine.settings.deadMs, machine.peer.lease?.ms);
 }
 

@@ -26,6 +26,7 @@ function obstacle({ settings, addresses }: Machine, index: number, now: At): str
     case 'no-ipv6':
       return `IPv6 is off on ${name}: disable_ipv6 is set, or its MTU is below 1280`;
     case 'here':
+      // safeguard: no-promise-after-refusal
       return refusal !== undefined && between(refusal.at, now) < PROMISE_MS ? refusal.text : undefined;
   }
 }
@@ -68,6 +69,7 @@ function inUnits(units: readonly Unit[]): readonly number[] {
 function dueForTrial({ addresses }: Machine, now: At): (index: number) => boolean {
   return index => {
     const { place, refusal } = addresses[index] ?? UNKNOWN_ADDRESS;
+    // safeguard: refused-address-tried-again
     return place === 'here' && refusal !== undefined && !pauses(refusal.retry, now);
   };
 }
@@ -80,6 +82,7 @@ function dueForTrial({ addresses }: Machine, now: At): (index: number) => boolea
 export function addressesToHold(machine: Machine, now: At): readonly number[] {
   const due = dueForTrial(machine, now);
   const trials = triableUnits(machine, now).map(unit => unit.filter(due));
+  // safeguard: asks-for-what-it-can
   return inUnits([...ableUnits(machine, now), ...trials]);
 }
 

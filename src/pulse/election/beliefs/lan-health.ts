@@ -31,6 +31,7 @@ function signsOfDeath(machine: Machine, lan: number, within: Ms, now: At): boole
   if (!spec) return false;
   if (!hasCarrier(machine, lan)) return true;
   const targets = targetsOf(machine, spec);
+  // safeguard: echoes-outvote-a-target
   const proven = targets.includes(true) || spec.links.some(link => isEchoed(machine, link, echoMs(machine), now));
   if (proven) return false;
   return targets.length > 0 ? targets.every(up => up === false) : linksTellDeath(machine, lan, within, now);
@@ -42,6 +43,7 @@ function echoMs({ settings: { deadMs, intervalMs }, peer: { last } }: Machine): 
 
 /** The peer has echoed on this link a heartbeat of ours that is no older: both directions work. */
 function isEchoed({ peer }: Machine, link: number, within: number, now: At): boolean {
+  // safeguard: echo-proves-a-lan
   const at = peer.links[link]?.echoedAt;
   return at !== undefined && between(at, now) <= within;
 }
@@ -72,6 +74,7 @@ function linksTellDeath(machine: Machine, lan: number, within: Ms, now: At): boo
   const elsewhere = peer.links.some(
     ({ hearsUsSince }, link) => isEchoed(machine, link, echoMs(machine), now) && forLong(hearsUsSince),
   );
+  // safeguard: unechoed-tells-death
   return echoedOnce && unechoed && elsewhere && (peer.last?.fitness ?? 0) >= ALL_LANS;
 }
 

@@ -21,6 +21,7 @@ export function isBare({ settings, own }: Machine): boolean {
   const ours = new Set(linksOf('peer').flatMap(({ link, state }) => (state === 'here' ? [link] : [])));
   const states = linksOf('own').map(({ link, state }) => (ours.has(link) || state === 'unrouted' ? 'gone' : state));
   if (states.some(state => state === undefined || state === 'here')) return false;
+  // safeguard: down-is-not-gone
   return states.includes('gone');
 }
 
@@ -61,7 +62,9 @@ export function whyOwnBars(machine: Machine): string | undefined {
   }
   const { mac, address } = machine.own.copy;
   if (mac !== undefined) return `another machine (${mac}) runs as this router, with its own address ${address}`;
+  // safeguard: unbound-does-not-claim
   if (isUnbound(machine)) return 'no heartbeat link has been bound yet: nobody could be heard';
+  // safeguard: mute-does-not-claim
   if (isBare(machine)) return 'no heartbeat link has its own address with a route, or this host has the peer’s';
   return undefined;
 }
@@ -97,6 +100,7 @@ export function lacksOwnAddress(machine: Machine, lan: number, now: At): boolean
         return (
           state !== undefined &&
           state !== 'here' &&
+          // safeguard: own-address-watched
           between(own.since[index] as At, now) >= ownLostAfter(settings.deadMs)
         );
       })

@@ -57,6 +57,8 @@ export function outranksPeer(machine: Machine): boolean {
   const { priority, nodeId } = machine.settings;
   // A peer that is not ready yet still goes first for a moment: its rules may be as young as ours.
   if (last?.hold) return true;
+  // safeguard: equals-ranked
+  // safeguard: unheard-ranked
   return last && priority !== last.priority ? priority > last.priority : nodeId < peerNodeId;
 }
 
@@ -67,6 +69,7 @@ export function outranksPeer(machine: Machine): boolean {
 export function peerMac({ settings, peer: { last }, unheard }: Machine, index: number): string | undefined {
   const lan = settings.addressLans[index];
   if (lan === undefined) return undefined;
+  // safeguard: unheard-peer-resolved
   if (!last) return unheard.macs[lan];
   const number = lanNumber(settings, lan, last.version);
   return last.macs.find(entry => entry.lan === number)?.mac;

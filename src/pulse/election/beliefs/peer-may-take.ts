@@ -15,5 +15,6 @@ export function peerMayTake(machine: Machine, now: At): boolean {
  * process.
  */
 export function holdsBack(machine: Machine, now: At): boolean {
+  // safeguard: mute-owner-lets-go
   return machine.own.bareSince !== undefined && peerMayTake(machine, now);
 }

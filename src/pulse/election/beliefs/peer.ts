@@ -38,6 +38,8 @@ export function bootToEcho(peer: PeerEvidence, silentBefore: At): string {
  * must be able to prove itself.
  */
 export function versionToSend(peer: PeerEvidence, silentBefore: At): WireVersion {
+  // safeguard: version-2-if-read
+  // safeguard: version-2-if-heard
   return isHeard(peer, silentBefore) && peer.last?.readsVersion2 === true ? 2 : 1;
 }
 
@@ -96,6 +98,7 @@ function laterOf(a: At | undefined, b: At): At {
 function receptionOf(peer: PeerEvidence, link: number, message: Message): Reception {
   if (message.nodeId !== peer.peerNodeId) return 'own-node';
   if (peer.retired.includes(message.bootId)) return 'retired';
+  // safeguard: boot-id-echoed
   if (message.peerBootId !== peer.ownBootId) {
     // It has not heard us yet, or is a recording: its boot id is worth echoing, nothing else of it
     // counts.

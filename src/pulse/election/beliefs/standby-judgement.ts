@@ -30,11 +30,14 @@ export type Judgement =
 
 export function judgeStandby(machine: Machine, idle: Idle, now: At): Judgement {
   const { probing } = idle;
+  // safeguard: refused-claim-pauses
   if (whyNotClaim(machine, now) !== undefined || pauses(machine.retry, now)) return { verdict: 'calm' };
+  // safeguard: reads-before-it-judges
   if (machine.unread) return { verdict: 'suspicious', linksBroken: false, vacant: false };
   if (
     willIsNews(machine) &&
     willOpensTheWay(machine) &&
+    // safeguard: will-is-fresh
     (willIsFresh(machine, now) || ((probing?.silentRounds ?? 0) > 0 && !listensAnew(machine)))
   )
     return take(machine, probing, now, 'the peer sent its last will: it holds no VIP any more');
@@ -48,9 +51,12 @@ export function judgeStandby(machine: Machine, idle: Idle, now: At): Judgement {
     return { verdict: 'suspicious', linksBroken: false, vacant: false };
   }
   if (
+    // safeguard: probes-in-vain
     (probing?.silentRounds ?? 0) >= SILENT_ROUNDS &&
+    // safeguard: claim-is-a-sign-of-life
     now >= Math.max(silenceAt(machine, idle), claimEndsAt(machine))
   ) {
+    // safeguard: witness-asked
     if (!inForce(machine)) return take(machine, probing, now, 'silence: no heartbeat and no answer');
     const grant = usableGrant(machine, now);
     if (grant)
@@ -67,6 +73,7 @@ export function judgeStandby(machine: Machine, idle: Idle, now: At): Judgement {
  * we see that nobody serves.
  */
 function withGrant(machine: Machine, judgement: Judgement, now: At): Judgement {
+  // safeguard: one-way-vacancy-asks
   if (judgement.verdict !== 'take' || !inForce(machine) || hearsUs(machine, now)) return judgement;
   const grant = usableGrant(machine, now);
   if (!grant) return { verdict: 'suspicious', linksBroken: false, vacant: true };
@@ -122,6 +129,7 @@ function judgeVacancy(machine: Machine, { probing, vacantSince, yields }: Idle, 
   if (
     !myTurn ||
     (probing?.silentRounds ?? 0) < 1 ||
+    // safeguard: kernel-may-serve-on
     ((!competing || resumes(machine)) && now < keptUntil(machine, vacantSince ?? now, probing))
   )
     return { verdict: 'suspicious', linksBroken: false, vacant: true };
@@ -162,11 +170,13 @@ function peerYields({ peer, highest }: Machine): boolean {
 /** The newest word of the peer was that it serves, and its will has closed that epoch since. */
 function willOpensTheWay(machine: Machine): boolean {
   const { last, closed } = machine.peer;
+  // safeguard: will-of-its-term
   return last?.serving === true && closed.counter > 0 && compareEpochs(last.epoch, closed) <= 0;
 }
 
 /** One from before our own last term says nothing of what came after it. */
 function willIsNews({ peer, lastTerm }: Machine): boolean {
+  // safeguard: will-after-own-term
   return compareEpochs(peer.closed, lastTerm) > 0;
 }
 

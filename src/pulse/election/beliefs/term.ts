@@ -17,6 +17,7 @@ export function epochOf(machine: Machine): Epoch {
 /** The next epoch of our own, above everything heard of. */
 export function nextEpoch(machine: Machine): Epoch {
   const highest = newerEpoch(machine.highest, machine.peer.highest);
+  // safeguard: epochs-grow
   return { counter: highest.counter + 1, node: machine.settings.nodeId };
 }
 
@@ -24,6 +25,7 @@ export function nextEpoch(machine: Machine): Epoch {
 export function servingNow(machine: Machine, now: At): boolean {
   const { state, lease } = machine;
   if (state.role !== 'active' && state.role !== 'handing-over') return false;
+  // safeguard: serving-by-the-lease
   return lease.ackedAt !== undefined && between(lease.ackedAt, now) <= lease.ackedLeaseMs;
 }
 

@@ -68,5 +68,6 @@ export function wantsGrant(machine: Machine, now: At): boolean {
   const { state, peer, settings } = machine;
   if (state.role !== 'standby' || (state.probing?.silentRounds ?? 0) < 1) return false;
   const missing = overdueAfter(peer.last?.intervalMs ?? settings.intervalMs);
+  // safeguard: one-way-asks-ahead
   return inForce(machine) && !(heardWithin(machine, missing, now) && hearsUs(machine, now));
 }

@@ -21,11 +21,13 @@ export function tickActive(turn: Turn, state: State & { role: 'active' }): void 
 export function hearWhileActive(turn: Turn, state: State & { role: 'active' }, { back }: News): void {
   // It may have served and announced meanwhile, and have let go at our first word: it says nothing
   // of that.
+  // safeguard: announces-when-back
   if (back) emit(turn, { type: 'announce' });
   const { peer, settings, conflictAnnouncedAt } = turn.machine;
   // Its word of itself may be what a handover waits for: not until our own next tick.
   if (!peer.last || !isServing(peer)) return considerHandover(turn, state);
   const epochs = { own: formatEpoch(state.epoch), peer: formatEpoch(peer.last.epoch) };
+  // safeguard: higher-epoch-wins
   if (compareEpochs(peer.last.epoch, state.epoch) > 0) {
     // Awake again after its lease has ended, and vipd's word of that not read yet: there never were
     // two.
@@ -41,6 +43,7 @@ export function hearWhileActive(turn: Turn, state: State & { role: 'active' }, {
   if (conflictAnnouncedAt !== undefined && between(conflictAnnouncedAt, turn.now) < settings.intervalMs) return;
   update(turn, { conflictAnnouncedAt: turn.now });
   report(turn, 'CONFLICT_WON', epochs);
+  // safeguard: winner-announces
   emit(turn, { type: 'announce' });
   sendNow(turn);
 }

@@ -54,6 +54,7 @@ export function startHandover(turn: Turn, why: string, { flush, coldToo }: Hando
  * its kernel would go on serving.
  */
 function leaseIsArmed({ machine: { lease } }: Turn): boolean {
+  // safeguard: armed-before-the-offer
   return lease.ackedArmed && lease.inFlight.every(({ armed }) => armed);
 }
 

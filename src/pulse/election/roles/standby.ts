@@ -64,6 +64,7 @@ export function hearWhileStandby(turn: Turn, { roleBefore: before }: News): void
     peer.last !== undefined &&
     // Its time runs while it is on its way: in a full queue that may be all of it.
     peer.last.echoSentAtUs > 0 &&
+    // safeguard: offer-in-time
     offer.remainingMs > roundTripMs(peer.last, turn.now) &&
     offer.epoch.node === settings.nodeId &&
     compareEpochs(offer.epoch, highest) >= 0

@@ -29,6 +29,7 @@ export function considerHandover(turn: Turn, state: State & { role: 'active' }):
   if (lost !== undefined) {
     // A LAN that the peer has lost often is no refuge from a doubt; how often this router had to
     // leave says nothing of it.
+    // safeguard: escape-at-once
     const damped = lost.beyondDoubt ? 0 : holdDownMs(machine.peerLostAt, ms(0), now);
     if (served < Math.max(deadMs(machine), damped)) return;
     return move(turn, `${lost.what}, not at the peer`, { flush: false, coldToo: true });
@@ -46,6 +47,7 @@ export function considerHandover(turn: Turn, state: State & { role: 'active' }):
  */
 function wishOf(machine: Machine, now: At): Wish['why'] | undefined {
   const fitter = (machine.peer.last?.fitness ?? 0) - fitnessOf(machine, now);
+  // safeguard: peer-that-holds-more
   if (fitter >= 0 && peerHoldsMore(machine, now)) return 'more';
   if (fitter > 0) return 'fitter';
   return wantsBack(machine, now) ? 'back' : undefined;

@@ -113,6 +113,7 @@ export function letGoMute(turn: Turn, epoch: Epoch): void {
 export function letGoToRival(turn: Turn, { index, mac }: { readonly index: number; readonly mac: string }): boolean {
   const { state } = turn.machine;
   const known = peerMac(turn.machine, index);
+  // safeguard: mute-does-not-defend
   if (state.role !== 'active' || !isBare(turn.machine) || (known !== undefined && known !== mac)) return false;
   giveUp(turn, state.epoch, true);
   becomeStandby(turn, `${MUTE}, and ${mac} claims the addresses`, true);

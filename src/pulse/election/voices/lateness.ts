@@ -10,9 +10,11 @@ export function noteLateness(turn: Turn, byMs: number): void {
   const inFlight = turn.machine.lease.inFlight.map(renewal => ({ ...renewal, waitingSince: turn.now }));
   const { state } = turn.machine;
   // Silence told before the stall is old news, and so is for how long nobody served.
+  // safeguard: late-probes-forgotten
   if (state.role === 'standby') update(turn, { state: { ...state, probing: undefined, vacantSince: undefined } });
   else if ('probing' in state && state.probing)
     setProbing(turn, { ...state.probing, round: { ...state.probing.round, sentAt: turn.now } });
+  // safeguard: long-sleep-listens-anew
   if (byMs >= givenUpMs(turn.machine)) sleptLong(turn);
   update(turn, { blindUntil: turn.now, lateAt: turn.now, unread: true, lease: { ...turn.machine.lease, inFlight } });
   report(turn, 'LOOP_LATE', { byMs: Math.round(byMs) });

@@ -62,6 +62,7 @@ export function hearHello(turn: Turn, message: VipdMessage & { type: 'hello' }):
   }
   if (state.role === 'active' && holdsBack(turn.machine, turn.now)) return letGoMute(turn, state.epoch);
   if ('epoch' in state)
+    // safeguard: new-vipd-no-ended-lease
     return leaseIsOver(turn.machine, turn.now) ? letGo(turn, state.epoch) : adopt(turn, state.epoch);
   if (message.held === 0) return;
   if (state.role === 'starting' && message.mode === 'alone') {
@@ -88,6 +89,7 @@ export function hearHeld(turn: Turn, { seq, announcedAfterUs }: VipdMessage & { 
     lease: {
       ...lease,
       inFlight: lease.inFlight.filter(entry => entry.seq > seq),
+      // safeguard: held-from-the-request
       ackedAt: renewal.at,
       ackedLeaseMs: renewal.leaseMs,
       ackedArmed: renewal.armed,
@@ -108,6 +110,7 @@ export function hearRefused(turn: Turn, seq: number, reason: string): void {
   update(turn, { lease: { ...lease, inFlight: lease.inFlight.filter(entry => entry.seq !== seq) } });
   if (!known || !('epoch' in state)) return;
   // vipd has said which of the addresses it is about; the rest at once.
+  // safeguard: claims-the-rest
   if (state.role === 'claiming' && reason === 'kernel' && canClaimLess(turn)) return askClaim(turn, state.epoch);
   report(turn, 'VIPD_REFUSED', { reason, epoch: formatEpoch(state.epoch) });
   if (reason === 'late') return;

@@ -23,10 +23,12 @@ export function hearReply(turn: Turn, message: VipdMessage & { type: 'reply' }):
   }
   if (byPeer && message.via === 'echo') noteEcho(turn, message.index);
   const expected = peerMac(turn.machine, message.index);
+  // safeguard: third-is-no-peer
   const third = expected !== undefined && expected !== message.mac;
   if (third && message.via === 'arp') return answeredByThird(turn, message);
   const { state } = turn.machine;
   if (!('probing' in state) || !state.probing) return;
+  // safeguard: arp-is-no-proof
   if (message.via === 'arp') {
     if (expected !== undefined && state.probing.resolvedAt === undefined)
       setProbing(turn, { ...state.probing, resolvedAt: turn.now });

@@ -151,6 +151,8 @@ static int serve_mode(const struct options *options)
 	loop_open(events_fd);
 	lease_start(options->state_path, &requests, found, loop_events);
 	greet(found, foreign, state_ok, options->state_path);
+	if (!state_ok)
+		state_save(options->state_path); /* told once, not at every start */
 	packet_lease_open(options->packet_lease);
 	for (unsigned i = 0; i < iface_count; i++)
 		packet_open(&ifaces[i]);

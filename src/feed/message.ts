@@ -59,16 +59,16 @@ export const snapshotSchema = z.object({
   serving: z.boolean(),
   leaseArmed: z.boolean(),
   /** Lowest share of the lease left at a renewal in the last half to whole minute, 0 to 1; null: not the owner. */
-  leaseMargin: z.number().nullable().default(null),
+  leaseMargin: z.number().nullable(),
   hold: z.object({ on: z.boolean(), until: z.string().nullable() }),
   fitness: z.int(),
   rulesIn: z.boolean(),
-  /** Its director has said lately that the tables here hold what the owner's hold. (Default: from a pulse before this field.) */
-  warm: z.boolean().default(false),
+  /** Its director has said lately that the tables here hold what the owner's hold. */
+  warm: z.boolean(),
   /** Of the config that the router's director uses. */
   configDigest: z.string(),
   /**
-   * Of the part that is pulse's, as it was last read there; null: from a pulse before this field.
+   * Of the part that is pulse's, as it was last read there; null: from a pulse of 0.3.0.
    */
   runningDigest: z.string().nullable().default(null),
   /** Parts of that which wait for a restart of pulse, by name. */
@@ -84,7 +84,7 @@ export const snapshotSchema = z.object({
       fitness: z.int(),
       ready: z.boolean(),
       hold: z.boolean(),
-      warm: z.boolean().default(false),
+      warm: z.boolean(),
       configDigest: z.string(),
       /** How many units (a VIP with the gateways that it needs) it can hold; null: it has not said. */
       units: z.int().nullable().default(null),
@@ -108,7 +108,7 @@ export const snapshotSchema = z.object({
   ),
   /** How many units (a VIP with the gateways that it needs) this router can hold, and how many there are. */
   units: z.object({ able: z.int(), all: z.int() }).default({ able: 0, all: 0 }),
-  /** Health of every LAN of the pair, from carrier, targets and traffic. (Default: from a pulse before this field, as below.) */
+  /** Health of every LAN of the pair, from carrier, targets and traffic. */
   lans: z
     .array(
       z.object({
@@ -125,8 +125,7 @@ export const snapshotSchema = z.object({
         /** Reachability targets; up is null before the first word of them. */
         targets: z.array(z.object({ address: z.string(), up: z.boolean().nullable() })),
       }),
-    )
-    .default([]),
+    ),
   /** What keeps a router that is not active from becoming so; null: nothing. */
   bar: z.string().nullable().default(null),
   /** The host has addresses of the peer and none of its own. */
@@ -134,7 +133,7 @@ export const snapshotSchema = z.object({
   /** Addresses of the peer that this host has. */
   peerAddressesHere: z.array(z.string()).default([]),
   /** Rules at netdev ingress let packets for the addresses in only while the lease lives; null: not known. */
-  packetLease: z.boolean().nullable().default(null),
+  packetLease: z.boolean().nullable(),
   /** What vipd refused or complained of in the last minute; null: nothing. */
   vipdTrouble: z.string().nullable().default(null),
   /**
@@ -148,7 +147,7 @@ export const snapshotSchema = z.object({
   /** Addresses whose probes are not answered although the peer serves them. */
   blindProbes: z.array(z.string()).default([]),
   /** Neither the peer nor any target nor any other frame is heard. */
-  isolated: z.boolean().default(false),
+  isolated: z.boolean(),
   /**
    * A third machine that was heard in the last minute to claim an address, or only to answer for it (claims: false);
    * standsDown: the addresses are left to it for now.
@@ -161,8 +160,7 @@ export const snapshotSchema = z.object({
       claims: z.boolean().default(true),
       standsDown: z.boolean(),
     })
-    .nullable()
-    .default(null),
+    .nullable(),
   /** null: the pair has no witness. */
   witness: z
     .object({
@@ -172,8 +170,7 @@ export const snapshotSchema = z.object({
       /** The newest epoch that it knows. */
       epoch: z.string(),
     })
-    .nullable()
-    .default(null),
+    .nullable(),
   /** Newest last, at most 32. */
   decisions: z.array(decisionSchema),
   /** Counters by name, each explained in docs/reference/EVENTS.md: heartbeats sent, received, refused by reason, late loops… */
@@ -191,12 +188,9 @@ export const directorReportSchema = z.object({
   totalServers: z.int(),
   /** How long connection state may wait in the kernel's sync buffer, in ms; 0 when no sync runs. */
   flushMs: z.int().min(0).max(10_000),
-  /**
-   * This router's tables hold what the owner's hold; true when sync is off. (Default: from a director before this field, so that
-   * pulse and director can be upgraded one after the other.)
-   */
-  warm: z.boolean().default(false),
-  /** Of the config it uses, for the heartbeats. (Absent: from a director before this field.) */
+  /** This router's tables hold what the owner's hold; true when sync is off. */
+  warm: z.boolean(),
+  /** Of the config it uses, for the heartbeats. (Absent: from a director of 0.3.0.) */
   configDigest: z
     .string()
     .regex(/^[0-9a-f]{16}$/)

@@ -74,7 +74,7 @@ export interface Heartbeat extends Head {
   /** Its rules are in and no hold is on: it could take over. */
   readonly ready: boolean;
   readonly hold: boolean;
-  /** Its tables hold what the owner's hold. A sender before this flag counts as cold. */
+  /** Its tables hold what the owner's hold. */
   readonly warm: boolean;
   /** The witness has answered it lately. */
   readonly witness: boolean;
@@ -82,10 +82,10 @@ export interface Heartbeat extends Head {
   readonly standsDown: boolean;
   /**
    * Every LAN with virtual addresses has carrier and an own address there: what fitness doubts
-   * beyond that is concluded from silence. A sender before this flag never says so.
+   * beyond that is concluded from silence. 0.3.0 never says so.
    */
   readonly sound: boolean;
-  /** It may be answered in version 2. A sender before this flag reads version 1 only. */
+  /** It may be answered in version 2. 0.3.0 reads version 1 only. */
   readonly readsVersion2: boolean;
   readonly priority: number;
   readonly fitness: number;

@@ -133,10 +133,10 @@ function sumOf(bytes: Buffer): string {
 export function parseState(bytes: Buffer): PulseState {
   const text = bytes.toString('latin1');
   const sum = SUM.exec(text);
-  if (sum && sumOf(bytes.subarray(0, sum.index)) !== sum[1]) throw new Error('its checksum is wrong');
-  const { ceiling, hold, decisions } = stateSchema.parse(JSON.parse(bytes.toString('utf8')));
   if (!sum) throw new Error('its checksum is missing');
-  return { ceiling, hold, decisions };
+  if (sumOf(bytes.subarray(0, sum.index)) !== sum[1]) throw new Error('its checksum is wrong');
+  const { version: _, ...state } = stateSchema.parse(JSON.parse(bytes.toString('utf8')));
+  return state;
 }
 
 function setAside(path: string): void {

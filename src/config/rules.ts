@@ -6,7 +6,7 @@ import { NETWORK_RULES } from './rules/network.ts';
 import { REDIS_RULES } from './rules/redis.ts';
 import { SERVICE_RULES } from './rules/services.ts';
 import { SYNC_RULES } from './rules/sync.ts';
-import { TIMING_RULES } from './rules/timing.ts';
+import { TIMING_RULES } from './rules/times.ts';
 import { WITNESS_RULES } from './rules/witness.ts';
 import type { Config } from './schema.ts';
 

@@ -109,23 +109,22 @@ export const snapshotSchema = z.object({
   /** How many units (a VIP with the gateways that it needs) this router can hold, and how many there are. */
   units: z.object({ able: z.int(), all: z.int() }).default({ able: 0, all: 0 }),
   /** Health of every LAN of the pair, from carrier, targets and traffic. */
-  lans: z
-    .array(
-      z.object({
-        lan: z.string(),
-        interface: z.string(),
-        dead: z.boolean(),
-        /**
-         * This router's own addresses there: here, here but unrouted (nothing can be sent from it to
-         * the peer's), gone by itself, or down together with the carrier; null: not told yet.
-         */
-        own: z
-          .array(z.object({ address: z.string(), state: z.enum(['here', 'unrouted', 'gone', 'down']).nullable() }))
-          .default([]),
-        /** Reachability targets; up is null before the first word of them. */
-        targets: z.array(z.object({ address: z.string(), up: z.boolean().nullable() })),
-      }),
-    ),
+  lans: z.array(
+    z.object({
+      lan: z.string(),
+      interface: z.string(),
+      dead: z.boolean(),
+      /**
+       * This router's own addresses there: here, here but unrouted (nothing can be sent from it to
+       * the peer's), gone by itself, or down together with the carrier; null: not told yet.
+       */
+      own: z
+        .array(z.object({ address: z.string(), state: z.enum(['here', 'unrouted', 'gone', 'down']).nullable() }))
+        .default([]),
+      /** Reachability targets; up is null before the first word of them. */
+      targets: z.array(z.object({ address: z.string(), up: z.boolean().nullable() })),
+    }),
+  ),
   /** What keeps a router that is not active from becoming so; null: nothing. */
   bar: z.string().nullable().default(null),
   /** The host has addresses of the peer and none of its own. */

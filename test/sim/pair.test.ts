@@ -1,18 +1,18 @@
-// What the pair does, told as behaviour: the shipped election on a virtual clock, with a model of vipd and of the network.
+// What the pair does, told as behaviour, in the simulated world without any noise.
 import test from 'ava';
 import { lowestMargin } from '../../src/pulse/election/beliefs/lease-margin.ts';
 import { ms } from '../../src/units/duration.ts';
-import { Pair } from './pair.ts';
+import { CalmPair, type CalmPairOptions } from './calm-pair.ts';
 
 /** A pair that has settled: r1 active, r2 standby. */
-function settled(options: ConstructorParameters<typeof Pair>[0] = {}): Pair {
-  const pair = new Pair({ priorities: [150, 100], ...options });
+function settled(options: CalmPairOptions = {}): CalmPair {
+  const pair = new CalmPair({ priorities: [150, 100], ...options });
   pair.run(10_000);
   return pair;
 }
 
 test('two routers that start together agree on the one of higher priority', t => {
-  const pair = new Pair({ priorities: [100, 150] });
+  const pair = new CalmPair({ priorities: [100, 150] });
   pair.run(3_000);
   t.deepEqual(pair.serving(), ['r2'], pair.describe());
   t.deepEqual(pair.holding(), ['r2']);
@@ -20,13 +20,13 @@ test('two routers that start together agree on the one of higher priority', t =>
 });
 
 test('the router of higher priority becomes active even if its rules come in a little later', t => {
-  const pair = new Pair({ priorities: [150, 100] });
+  const pair = new CalmPair({ priorities: [150, 100] });
   pair.report(pair.r1, { rulesIn: false, healthyServers: null, flushMs: 0 });
   pair.run(600);
   pair.report(pair.r1, { rulesIn: true, healthyServers: null, flushMs: 0 });
   pair.run(2_000);
   t.deepEqual(pair.serving(), ['r1'], pair.describe());
-  const other = new Pair({ priorities: [150, 100] });
+  const other = new CalmPair({ priorities: [150, 100] });
   other.report(other.r1, { rulesIn: false, healthyServers: null, flushMs: 0 });
   other.run(3_000);
   t.deepEqual(other.serving(), ['r2'], 'but nobody waits for long');
@@ -34,8 +34,8 @@ test('the router of higher priority becomes active even if its rules come in a l
 
 test('two routers whose rules come in together, long after they started, do not both claim', t => {
   for (const laterBy of [0, 20, 100, 200]) {
-    const pair = new Pair({ priorities: [100, 100] });
-    for (const router of pair.routers) {
+    const pair = new CalmPair({ priorities: [100, 100] });
+    for (const router of pair.sides) {
       pair.report(router, { rulesIn: false, healthyServers: null, flushMs: 0 });
     }
     pair.run(30_000);
@@ -49,13 +49,13 @@ test('two routers whose rules come in together, long after they started, do not 
 });
 
 test('equal priorities are resolved, and by the same router every time', t => {
-  const pair = new Pair({ priorities: [100, 100] });
+  const pair = new CalmPair({ priorities: [100, 100] });
   pair.run(3_000);
   t.deepEqual(pair.serving(), ['r1'], pair.describe());
 });
 
 test('a router without a peer becomes active after it has listened longer than a VIP can live without its pulse', t => {
-  const pair = new Pair();
+  const pair = new CalmPair();
   pair.powerOff(pair.r2);
   pair.run(5_500);
   t.deepEqual(pair.serving(), []);
@@ -90,6 +90,7 @@ test('pulse killed: the last will lets the standby take over within a round trip
 test('a stalled active router loses the address before the standby may take it', t => {
   for (const stall of [150, 230, 400, 2_000]) {
     const pair = settled();
+    pair.runToRenewal(pair.r1);
     pair.freeze(pair.r1, stall);
     pair.run(stall + 2_000);
     t.is(pair.overlapMs(), 0, `stall of ${stall} ms`);
@@ -121,11 +122,11 @@ test('a standby that was itself late does not judge silence by what it has not r
 
 test('heartbeat links cut only: nothing moves, and the standby says that the links are broken', t => {
   const pair = settled();
-  pair.cut.add(0).add(1);
+  pair.cutLinks();
   pair.run(20_000);
   t.deepEqual(pair.holding(), ['r1'], pair.describe());
   t.true(pair.r2.events.includes('LINKS_BROKEN'));
-  pair.cut.clear();
+  pair.heal();
   pair.run(3_000);
   t.true(pair.r2.events.includes('LINKS_RESTORED'));
   t.deepEqual(pair.holding(), ['r1']);
@@ -133,7 +134,7 @@ test('heartbeat links cut only: nothing moves, and the standby says that the lin
 
 test('one link lost is an event, not a failover', t => {
   const pair = settled();
-  pair.cut.add(0);
+  pair.cutLinks([0]);
   pair.run(5_000);
   t.deepEqual(pair.serving(), ['r1']);
   t.true(pair.r2.events.includes('LINK_SILENT'));
@@ -141,12 +142,11 @@ test('one link lost is an event, not a failover', t => {
 
 test('after a full partition heals, the higher epoch keeps the addresses and announces, the other lets go', t => {
   const pair = settled();
-  pair.cut.add(0).add(1);
-  pair.lanCut = true;
+  pair.cutLinks();
+  pair.cutVipLans();
   pair.run(3_000);
   t.is(pair.holding().length, 2, 'a full partition without a witness cannot be safe');
-  pair.lanCut = false;
-  pair.cut.clear();
+  pair.heal();
   pair.run(2_000);
   t.deepEqual(pair.holding(), ['r2'], pair.describe());
   t.true(pair.r1.events.includes('CONFLICT_LOST'));
@@ -170,7 +170,7 @@ test('the overlap of a handover is no conflict, even when vipd tells of it after
   const pair = settled();
   pair.send(pair.r1, { type: 'handover', cold: false });
   pair.run(1_000);
-  pair.hearsClaim(pair.r1, '02:00:00:00:02:01');
+  pair.hearsClaim(pair.r1, '02:00:00:00:02:00');
   t.false(pair.r1.events.includes('VIP_CLAIMED_BY_OTHER'), 'by the peer: planned');
   pair.hearsClaim(pair.r1, '02:00:00:00:09:01');
   t.true(pair.r1.events.includes('VIP_CLAIMED_BY_OTHER'), 'by a third machine: news');
@@ -178,7 +178,7 @@ test('the overlap of a handover is no conflict, even when vipd tells of it after
 
 test('an active router tells when its peer claims its addresses without a handover', t => {
   const pair = settled();
-  pair.hearsClaim(pair.r1, '02:00:00:00:02:01');
+  pair.hearsClaim(pair.r1, '02:00:00:00:02:00');
   t.true(pair.r1.events.includes('VIP_CLAIMED_BY_OTHER'));
 });
 
@@ -217,7 +217,7 @@ test('SIGTERM ends pulse also when the peer dies while the sync buffer drains; t
 test('SIGTERM ends pulse also when its lease runs out during the handover', t => {
   const pair = settled();
   pair.send(pair.r1, { type: 'stop' });
-  pair.cut.add(0).add(1);
+  pair.cutLinks();
   pair.freeze(pair.r1, 1_000);
   pair.run(3_000);
   t.true(pair.r1.exited, pair.describe());
@@ -225,19 +225,19 @@ test('SIGTERM ends pulse also when its lease runs out during the handover', t =>
 
 test('an offer that nobody hears is taken back under a higher epoch, without a gap', t => {
   const pair = settled();
-  pair.cut.add(0).add(1);
+  pair.cutLinks();
   pair.send(pair.r1, { type: 'handover', cold: false });
   pair.run(1_000);
   t.deepEqual(pair.holding(), ['r1'], pair.describe());
   t.true(pair.r1.events.includes('HANDOVER_FAILED'));
-  pair.cut.clear();
+  pair.heal();
   pair.run(2_000);
   t.deepEqual(pair.serving(), ['r1'], pair.describe());
   t.is(pair.tenures.length, 1);
 });
 
 test('a handover without a peer is refused and says why', t => {
-  const pair = new Pair();
+  const pair = new CalmPair();
   pair.powerOff(pair.r2);
   pair.run(10_000);
   pair.send(pair.r1, { type: 'handover', cold: false });
@@ -282,7 +282,7 @@ test('a pair whose peer is absent keeps its VIP through a restart of pulse', t =
   pair.killPulse(pair.r1);
   pair.run(800);
   t.deepEqual(pair.holding(), ['r1']);
-  pair.restart(pair.r1, true);
+  pair.restart(pair.r1);
   pair.run(1_000);
   t.deepEqual(pair.serving(), ['r1'], pair.describe());
   t.is(pair.tenures.length, before, 'the addresses never left');
@@ -304,6 +304,7 @@ test('how near the lease has come to its end is known for half a minute at least
   const margin = (router = pair.r1) => router.machine.lease.margin && lowestMargin(router.machine.lease.margin);
   t.true((margin() ?? 0) > 0.5, `${margin()}`);
   t.is(margin(pair.r2), undefined, 'a standby has no lease');
+  pair.runToRenewal(pair.r1);
   pair.freeze(pair.r1, 150);
   pair.run(25_000);
   t.deepEqual(pair.serving(), ['r1']);
@@ -314,7 +315,7 @@ test('how near the lease has come to its end is known for half a minute at least
 
 test('a stopped vipd is replaced and the addresses stay', t => {
   const pair = settled();
-  pair.r1.vipd.stopped = true;
+  pair.stopVipd(pair.r1);
   pair.run(2_000);
   t.deepEqual(pair.holding(), ['r1'], pair.describe());
   t.true(pair.r1.events.includes('VIPD_STUCK'));
@@ -326,7 +327,7 @@ test('a router that returns does not take the addresses back by itself', t => {
   const pair = settled();
   pair.powerOff(pair.r1);
   pair.run(2_000);
-  pair.restart(pair.r1, false);
+  pair.restart(pair.r1);
   pair.run(60_000);
   t.deepEqual(pair.serving(), ['r2'], pair.describe());
   t.is(pair.r1.machine.state.role, 'standby');
@@ -337,7 +338,7 @@ test('with automatic failback the router of higher priority gets the addresses b
   const pair = settled({ settings: { autoFailback: true } });
   pair.powerOff(pair.r1);
   pair.run(2_000);
-  pair.restart(pair.r1, false);
+  pair.restart(pair.r1);
   pair.run(60_000);
   t.deepEqual(pair.serving(), ['r1'], pair.describe());
   t.true(pair.overlapMs() <= 5);
@@ -346,17 +347,17 @@ test('with automatic failback the router of higher priority gets the addresses b
 
 test('the client LAN of the active router loses carrier: it hands over', t => {
   const pair = settled();
-  pair.send(pair.r1, { type: 'vipd', message: { type: 'link', index: 0, up: false, mac: '02:00:00:00:01:01' } });
+  pair.loseCarrier(pair.r1, 0);
   pair.run(1_000);
   t.deepEqual(pair.serving(), ['r2'], pair.describe());
 });
 
 test('different leases on the two routers are safe: the standby waits for the longer one', t => {
   const pair = settled();
-  pair.r1.machine = {
-    ...pair.r1.machine,
-    settings: { ...pair.r1.machine.settings, leaseMs: ms(600), deadMs: ms(800) },
-  };
+  const { pulse } = pair.r1.router;
+  t.truthy(pulse);
+  if (!pulse) return;
+  pulse.machine = { ...pulse.machine, settings: { ...pulse.machine.settings, leaseMs: ms(600), deadMs: ms(800) } };
   pair.run(2_000);
   pair.freeze(pair.r1, 5_000);
   pair.run(10_000);
@@ -384,7 +385,7 @@ test('a handover by command to a cold peer is refused, says how to go on, and ca
 
 test('a handover by command is refused when the director of the peer has been gone for 5 s, not earlier', t => {
   const pair = settled();
-  pair.r2.director.alive = false;
+  pair.endDirector(pair.r2);
   pair.run(3_500);
   t.true(pair.r1.machine.peer.last?.warm);
   pair.run(3_000);
@@ -424,7 +425,7 @@ test('automatic failback waits until the tables of the router that wants it back
   const pair = settled({ settings: { autoFailback: true } });
   pair.powerOff(pair.r1);
   pair.run(2_000);
-  pair.restart(pair.r1, false);
+  pair.restart(pair.r1);
   pair.report(pair.r1, { warm: false });
   pair.run(600_000);
   t.deepEqual(pair.serving(), ['r2'], pair.describe());
@@ -437,8 +438,8 @@ test('automatic failback does not ask whether the router that gives back is warm
   const pair = settled({ settings: { autoFailback: true } });
   pair.powerOff(pair.r1);
   pair.run(2_000);
-  pair.r2.director.alive = false;
-  pair.restart(pair.r1, false);
+  pair.endDirector(pair.r2);
+  pair.restart(pair.r1);
   pair.run(60_000);
   t.deepEqual(pair.serving(), ['r1'], pair.describe());
 });
@@ -479,7 +480,7 @@ test('lost carrier hands over at once, to a cold peer too', t => {
   const pair = settled();
   pair.report(pair.r2, { warm: false });
   pair.run(1_000);
-  pair.send(pair.r1, { type: 'vipd', message: { type: 'link', index: 0, up: false, mac: '02:00:00:00:01:01' } });
+  pair.loseCarrier(pair.r1, 0);
   pair.run(1_000);
   t.deepEqual(pair.serving(), ['r2'], pair.describe());
 });
@@ -525,7 +526,7 @@ test('a cold standby takes over from a dead router as fast as a warm one, by sil
 
 test('without services there are no sessions to lose: nobody is cold, with or without a director', t => {
   const pair = settled({ settings: { keepsSessions: false } });
-  for (const router of pair.routers) router.director.alive = false;
+  for (const router of pair.sides) pair.endDirector(router);
   pair.run(10_000);
   pair.send(pair.r1, { type: 'handover', cold: false });
   pair.run(1_000);
@@ -533,8 +534,8 @@ test('without services there are no sessions to lose: nobody is cold, with or wi
 });
 
 test('two cold routers that start together still agree on an owner', t => {
-  const pair = new Pair({ priorities: [100, 150] });
-  for (const router of pair.routers) pair.report(router, { warm: false });
+  const pair = new CalmPair({ priorities: [100, 150] });
+  for (const router of pair.sides) pair.report(router, { warm: false });
   pair.run(3_000);
   t.deepEqual(pair.serving(), ['r2'], pair.describe());
 });

@@ -549,5 +549,6 @@ export class Router implements VipdHost, PulseHost {
 
   told(effect: Effect, machine: Machine): void {
     this.world.monitor.told(this, effect, machine);
+    this.world.options.told?.(this.index, effect);
   }
 }

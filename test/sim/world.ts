@@ -1,7 +1,7 @@
 // The simulated world: two routers with the shipped machines, the networks between them, the client LAN, and the monitor that
 // checks after every step. Built from a plan (schedule.ts), driven by run.ts.
 
-import type { FixedSettings, Settings, Times } from '../../src/pulse/election/machine.ts';
+import type { Effect, FixedSettings, Settings, Times } from '../../src/pulse/election/machine.ts';
 import type { FixedState, PlaceState } from '../../src/vip/protocol.ts';
 import { ClientModel } from './clients.ts';
 import { type Codec, OBJECTS, sometimesOlder, WIRE } from './codec.ts';
@@ -56,6 +56,8 @@ export interface WorldOptions {
   /** What reloads may bring, beside what the routers are started with. */
   readonly reloads: readonly Omit<Times, 'priority'>[];
   readonly say: ((at: number, who: string, text: string) => void) | undefined;
+  /** Hears every effect of a pulse as it is run. */
+  readonly told?: (router: 0 | 1, effect: Effect) => void;
 }
 
 export class World {
@@ -97,6 +99,8 @@ export class World {
     flushMs: 0,
     warm: true,
   }));
+  /** Whether the director of each router reports. */
+  readonly directors = [true, true];
   readonly #carrierFaults: [number[], number[]];
   /** How many faults have taken each fixed address of a router, and whether the newest took it with its carrier. */
   readonly #ownFaults: readonly [OwnFault[], OwnFault[]];
@@ -304,7 +308,7 @@ export class World {
     const { pulse } = router;
     const report = () => {
       if (router.pulse !== pulse || !pulse?.alive) return;
-      this.report(router);
+      if (this.directors[router.index]) this.report(router);
       this.timeline.in(REPORT_MS, report);
     };
     this.timeline.in(1, report);

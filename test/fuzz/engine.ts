@@ -1,8 +1,10 @@
 // The coverage-guided loop: mutates inputs that reached something new, in batches, and keeps those that do. Looking at coverage is
 // dear (milliseconds), so a batch is looked at as a whole and only one with news is searched, half by half. Seeded; a finding is
 // replayed by its saved input, which needs no seed.
+
+import { Random } from '../sim/random.ts';
 import type { Coverage } from './coverage.ts';
-import { mutate, type Random, randomFrom } from './random.ts';
+import { mutate } from './mutate.ts';
 import type { Loaded, Target } from './target.ts';
 
 /** A batch runs this many times longer than looking at its coverage takes, and at least this long. */
@@ -39,7 +41,7 @@ export interface EngineOptions {
 /** Runs until the time is over; throws what the target throws. `kept`: the inputs worth keeping. */
 export async function runEngine(options: EngineOptions): Promise<Progress & { readonly kept: readonly Buffer[] }> {
   const { target, loaded, coverage } = options;
-  const random = randomFrom(options.seed);
+  const random = new Random(options.seed);
   const start = performance.now();
   const end = start + options.ms;
   const kept: Buffer[] = [];
@@ -101,7 +103,7 @@ export async function runEngine(options: EngineOptions): Promise<Progress & { re
 
 function freshInput(random: Random, kept: readonly Buffer[], { words = [], bytesMax }: Target): Buffer {
   // The newest are the least explored.
-  const recent = random(3) === 0 ? Math.max(0, kept.length - 16) : 0;
-  const from = kept[recent + random(kept.length - recent)] as Buffer;
+  const recent = random.below(3) === 0 ? Math.max(0, kept.length - 16) : 0;
+  const from = kept[recent + random.below(kept.length - recent)] as Buffer;
   return mutate(from, random, { corpus: kept, words, bytesMax });
 }

@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
+import { Random } from '../sim/random.ts';
 import { watchCoverage } from './coverage.ts';
 import { runEngine } from './engine.ts';
+import { mutate } from './mutate.ts';
 import { NATIVE_TARGETS } from './native-targets.ts';
-import { mutate, randomFrom } from './random.ts';
 import { runTarget } from './run.ts';
 import { buildNative, runNative } from './run-native.ts';
 import type { Target } from './target.ts';
@@ -64,7 +65,7 @@ test.serial('coverage leads the engine to a fault that chance alone would not me
 
 test('the same seed makes the same mutations, none longer than allowed', t => {
   const made = (from: number) => {
-    const random = randomFrom(from);
+    const random = new Random(from);
     const material = { corpus: [Buffer.from('other')], words: ['word'], bytesMax: 40 };
     return Array.from({ length: 200 }, () => mutate(Buffer.from('some\ninput 12'), random, material).toString('hex'));
   };

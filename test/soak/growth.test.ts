@@ -1,8 +1,8 @@
 // When a soak says that a process grows, and when it does not.
 import test from 'ava';
+import { Random } from '../sim/random.ts';
 import { growthOf, type Sample, verdictOn } from './growth.ts';
 import { newLife, reportsOf, tellingReports } from './lives.ts';
-import { randomFrom } from './schedule.ts';
 
 const BOUND = { gainedMax: 100, samplesMin: 12, spanMsMin: 60_000 };
 /** A look every 4 s, a role change at every second one. */
@@ -25,11 +25,11 @@ test('a steady rise is a leak, told by the hour and by the role change', t => {
 });
 
 test('noise around a level is none, nor is a single peak, nor a fall', t => {
-  const random = randomFrom(3);
+  const random = new Random(3);
   t.is(
     verdictOn(
       growthOf(
-        samples(200, () => 5_000 + 2_000 * random()),
+        samples(200, () => 5_000 + 2_000 * random.next()),
         0,
       ),
       BOUND,
@@ -59,9 +59,9 @@ test('noise around a level is none, nor is a single peak, nor a fall', t => {
 });
 
 test('a rise under noise is still seen', t => {
-  const random = randomFrom(4);
+  const random = new Random(4);
   const growth = growthOf(
-    samples(200, index => 5_000 + 20 * index + 1_000 * random()),
+    samples(200, index => 5_000 + 20 * index + 1_000 * random.next()),
     0,
   );
   t.is(verdictOn(growth, BOUND), 'leak', JSON.stringify(growth));

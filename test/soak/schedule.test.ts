@@ -1,6 +1,7 @@
 // The soak's schedule: same seed, same faults; every fault of every kind within its bounds.
 import test from 'ava';
-import { drawFrom, faultAt, faultInWords, isGentle, KINDS, ROUGH_BLOCK, randomFrom } from './schedule.ts';
+import { Random } from '../sim/random.ts';
+import { drawFrom, faultAt, faultInWords, isGentle, KINDS, ROUGH_BLOCK } from './schedule.ts';
 
 const first = (seed: number, count: number) => Array.from({ length: count }, (_, index) => faultAt(seed, index));
 
@@ -37,11 +38,11 @@ test('only the wanted kinds are drawn, in gentle blocks too', t => {
 });
 
 test('random numbers spread evenly, and a range is never left', t => {
-  const random = randomFrom(1);
-  const values = Array.from({ length: 10_000 }, () => random());
+  const random = new Random(1);
+  const values = Array.from({ length: 10_000 }, () => random.next());
   t.true(values.every(value => value >= 0 && value < 1));
   t.true(Math.abs(values.reduce((sum, value) => sum + value, 0) / values.length - 0.5) < 0.02);
-  const draw = drawFrom(randomFrom(2));
+  const draw = drawFrom(new Random(2));
   const drawn = Array.from({ length: 2_000 }, () => draw.between(10, 1_000));
   t.true(drawn.every(value => value >= 10 && value <= 1_000));
   t.true(drawn.some(value => value < 30) && drawn.some(value => value > 700));

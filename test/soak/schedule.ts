@@ -1,5 +1,6 @@
 // The soak's faults from a seed: fault number n of a seed is the same in every run, whatever the routers did meanwhile. Pure.
 // Rough blocks draw from every fault; gentle blocks leave all processes alive, so that what they keep of many failovers shows.
+import { Random } from '../sim/random.ts';
 
 export const LEGS = ['clients', 'servers', 'cross'] as const;
 export type Leg = (typeof LEGS)[number];
@@ -60,20 +61,6 @@ const GENTLE = [
 const ROUGH = [...GENTLE, 'power-loss', 'kill', 'kill', 'stop', 'sigterm', 'damage'] as const;
 export const KINDS: readonly FaultKind[] = [...new Set<FaultKind>(ROUGH)];
 
-/** Numbers from 0 to 1 (exclusive), the same for the same seed (splitmix32). */
-export function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x9e3779b9) >>> 0;
-    let mixed = state ^ (state >>> 16);
-    mixed = Math.imul(mixed, 0x21f0aaad);
-    mixed ^= mixed >>> 15;
-    mixed = Math.imul(mixed, 0x735a2d97);
-    mixed ^= mixed >>> 15;
-    return (mixed >>> 0) / 4_294_967_296;
-  };
-}
-
 export interface Draw {
   pick<T>(from: readonly T[]): T;
   /** A whole number of this range, small ones as likely as large ones by their ratio. */
@@ -81,11 +68,11 @@ export interface Draw {
   chance(share: number): boolean;
 }
 
-export function drawFrom(random: () => number): Draw {
+export function drawFrom(random: Random): Draw {
   return {
-    pick: from => from[Math.floor(random() * from.length)] as (typeof from)[number],
-    between: (least, most) => Math.min(most, Math.round(least * (most / least) ** random())),
-    chance: share => random() < share,
+    pick: from => random.pick(from),
+    between: (least, most) => Math.min(most, Math.round(least * (most / least) ** random.next())),
+    chance: share => random.chance(share),
   };
 }
 
@@ -100,7 +87,7 @@ export interface Choice {
 
 /** Fault number `index` (from 0) of a seed. */
 export function faultAt(seed: number, index: number, { only = KINDS }: Choice = {}): Fault {
-  const draw = drawFrom(randomFrom(Math.imul(seed, 0x85ebca6b) ^ Math.imul(index + 1, 0xc2b2ae35)));
+  const draw = drawFrom(new Random(Math.imul(seed, 0x85ebca6b) ^ Math.imul(index + 1, 0xc2b2ae35)));
   const gentle = isGentle(index);
   const all: readonly FaultKind[] = gentle ? GENTLE : ROUGH;
   const allowed = all.filter(kind => only.includes(kind));

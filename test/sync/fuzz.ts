@@ -6,34 +6,23 @@ import { createTableParser } from '../../src/sync/kernel/proc-table.ts';
 import { decodeMessage, encodeMessages, usable } from '../../src/sync/kernel/wire.ts';
 import { framed, frameReader } from '../../src/sync/link/length-prefix.ts';
 import { addressOfRaw, type Entry, FLAG, TCP_STATES } from '../../src/sync/table/entry.ts';
+import { Random } from '../sim/random.ts';
 import { CONNECTION, CONNECTION6, scope, TEMPLATE, TEMPLATE6 } from './samples.ts';
 
 const OURS = scope();
 /** Far above what a round takes on a slow machine, far below what a quadratic reader would. */
 const ROUND_MS_MAX = 2_000;
 
-type Random = (below: number) => number;
-
-/** Numbers from a seed (xorshift32). */
-function randomFrom(seed: number): Random {
-  let state = seed | 0 || 1;
-  return below => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
-
 function anEntry(random: Random): Entry {
-  const sample = [CONNECTION, CONNECTION6, TEMPLATE, TEMPLATE6][random(4)] as Entry;
-  if ((sample.flags & FLAG.template) !== 0) return { ...sample, timeoutS: 1 + random(400), state: random(2) };
-  const state = random(TCP_STATES.length);
+  const sample = [CONNECTION, CONNECTION6, TEMPLATE, TEMPLATE6][random.below(4)] as Entry;
+  if ((sample.flags & FLAG.template) !== 0)
+    return { ...sample, timeoutS: 1 + random.below(400), state: random.below(2) };
+  const state = random.below(TCP_STATES.length);
   const flags = state === 1 ? 0 : FLAG.inactive;
-  return { ...sample, clientPort: 1 + random(65_535), state, flags, timeoutS: 1 + random(7_200) };
+  return { ...sample, clientPort: 1 + random.below(65_535), state, flags, timeoutS: 1 + random.below(7_200) };
 }
 
-const entries = (random: Random) => Array.from({ length: 1 + random(60) }, () => anEntry(random));
+const entries = (random: Random) => Array.from({ length: 1 + random.below(60) }, () => anEntry(random));
 
 function tableLine(entry: Entry): string {
   const port = (number: number) => number.toString(16).toUpperCase().padStart(4, '0');
@@ -57,18 +46,18 @@ function flowLine({ client, clientPort, server, virtual, mark }: Entry): string 
 /** Flips, overwrites, cuts, repeats and moves bytes; the values are those that lengths and counts break at. */
 function damage(bytes: Buffer, random: Random): Buffer {
   let damaged = Buffer.from(bytes);
-  for (let i = random(6); i > 0 && damaged.length > 4; i--) {
-    const at = random(damaged.length);
-    const some = random(40);
-    switch (random(6)) {
+  for (let i = random.below(6); i > 0 && damaged.length > 4; i--) {
+    const at = random.below(damaged.length);
+    const some = random.below(40);
+    switch (random.below(6)) {
       case 0:
-        damaged[at] = (damaged[at] ?? 0) ^ (1 << random(8));
+        damaged[at] = (damaged[at] ?? 0) ^ (1 << random.below(8));
         break;
       case 1:
-        damaged[at] = [0, 1, 0x0a, 0x20, 0x24, 0x48, 0x7f, 0x80, 0xff][random(9)] as number;
+        damaged[at] = [0, 1, 0x0a, 0x20, 0x24, 0x48, 0x7f, 0x80, 0xff][random.below(9)] as number;
         break;
       case 2:
-        damaged.writeUInt16BE(random(0x10000), Math.min(at, damaged.length - 2));
+        damaged.writeUInt16BE(random.below(0x10000), Math.min(at, damaged.length - 2));
         break;
       case 3:
         damaged = damaged.subarray(0, at);
@@ -87,7 +76,7 @@ function damage(bytes: Buffer, random: Random): Buffer {
 function pieces(bytes: Buffer, random: Random): Buffer[] {
   const result: Buffer[] = [];
   for (let at = 0; at < bytes.length; ) {
-    const length = 1 + random(random(2) === 0 ? 8 : 4_000);
+    const length = 1 + random.below(random.below(2) === 0 ? 8 : 4_000);
     result.push(bytes.subarray(at, at + length));
     at += length;
   }
@@ -100,7 +89,7 @@ function insist(condition: boolean, what: string): void {
 
 /** One round with every reader. Throws when something came out that must not. */
 export function fuzzRound(seed: number): void {
-  const random = randomFrom(seed);
+  const random = new Random(seed);
   const start = performance.now();
   fuzzMessages(random);
   fuzzText(random);
@@ -109,10 +98,10 @@ export function fuzzRound(seed: number): void {
 }
 
 function fuzzMessages(random: Random): void {
-  for (const message of encodeMessages(entries(random), random(256), 100 + random(3_000))) {
+  for (const message of encodeMessages(entries(random), random.below(256), 100 + random.below(3_000))) {
     const bytes = damage(message, random);
     // Every other one says its true length again, or hardly any would be read further.
-    if (random(2) === 0 && bytes.length >= 4) bytes.writeUInt16BE(bytes.length, 2);
+    if (random.below(2) === 0 && bytes.length >= 4) bytes.writeUInt16BE(bytes.length, 2);
     const result = decodeMessage(bytes);
     if (!result.ok) continue;
     insist(result.entries.every(usable), 'an entry that no kernel may be given was read');
@@ -139,7 +128,9 @@ function fuzzText(random: Random): void {
 }
 
 function fuzzFrames(random: Random): void {
-  const sent = Array.from({ length: random(10) }, () => framed(Buffer.alloc(1 + random(2_000), random(256))));
+  const sent = Array.from({ length: random.below(10) }, () =>
+    framed(Buffer.alloc(1 + random.below(2_000), random.below(256))),
+  );
   const bytes = damage(Buffer.concat(sent), random);
   const reader = frameReader(4_096);
   let came = 0;

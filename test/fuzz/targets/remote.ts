@@ -1,7 +1,7 @@
 // What other programs and machines send the director: IPVS sync messages and tables, conntrack events, the frames between the two
 // directors, a real server's FTP replies.
 import { isIPv4 } from 'node:net';
-import { randomFrom } from '../random.ts';
+import { Random } from '../../sim/random.ts';
 import { insist, type Target } from '../target.ts';
 
 export const syncTarget: Target = {
@@ -96,9 +96,9 @@ export const ftpReplyTarget: Target = {
         Buffer.from(text),
       ),
       run(input) {
-        const random = randomFrom(input.length + (input[0] ?? 0));
+        const random = new Random(input.length + (input[0] ?? 0));
         const whole = read(input, () => input.length);
-        insist(whole === read(input, () => 1 + random(40)), 'the replies depend on how they were cut');
+        insist(whole === read(input, () => 1 + random.below(40)), 'the replies depend on how they were cut');
         // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
         insist(!/[\x00-\x1f\x7f-\x9f]/.test(whole), 'a control character came through');
       },

@@ -1,7 +1,7 @@
 // The texts that the lab's benchmarks write and read: keepalived's config, lftp's settings, ipvsadm's tables, the report.
 import test from 'ava';
 import { parseConfig } from '../../src/config/document.ts';
-import { rejoinTable, stallTable } from './bench-tables.ts';
+import { rejoinTable, stallTable } from '../bench/sync-tables.ts';
 import { EMULATION_TIMES, labConfig } from './config.ts';
 import { keepalivedConfig } from './keepalived.ts';
 import { parseCounts, parseDaemons } from './resync.ts';

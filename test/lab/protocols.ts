@@ -1,6 +1,6 @@
 // What scripts/bench lab measures, cell by cell, and its table: a heartbeat interval, a round-trip
 // time, who manages the pair. Pure.
-import type { PartResult } from './bench-tables.ts';
+import type { PartResult } from '../bench/sync-tables.ts';
 import type { Times } from './config.ts';
 import { CONTESTANTS, type Contestant, CUTS, type StallRound, type StallRow } from './contest.ts';
 

@@ -1,7 +1,7 @@
 // What the soak's judge calls unavoidable, and what it never lets pass.
 import test from 'ava';
-import { judge, likeness, phasesOf, roleAt, type SoakLogs, YOUNG_MS } from './soak-judge.ts';
-import { parseSoakLog, type SoakBlock, type SoakFailover, type SoakTransfer } from './soak-record.ts';
+import { judge, likeness, phasesOf, roleAt, type SoakLogs, YOUNG_MS } from '../soak/lab-judge.ts';
+import { parseSoakLog, type SoakBlock, type SoakFailover, type SoakTransfer } from '../soak/lab-record.ts';
 
 const AT = 10_000;
 const line = (at: number, code: string, fields: object = {}) => ({ at, code, fields: { ...fields } });

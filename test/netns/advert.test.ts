@@ -4,7 +4,7 @@ import test from 'ava';
 import type { Router, Topology } from '../lab/topology.ts';
 import { startDirector } from './plane.netns.ts';
 import { buildRouters } from './routers.ts';
-import { buildTools } from './soak-watch.ts';
+import { buildTools } from './vip-watch.ts';
 import { sleep } from './vipd.netns.ts';
 
 const FROM = 'fe80000000000000000000000000abcd';

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { buildProber, measure } from '../bench/io/failover-run.ts';
 import { buildTopology } from '../lab/topology.ts';
-import { buildProber, measure } from './failover-run.ts';
 
 test.serial('a power loss: the client misses probes for about the dead time, and nobody serves twice', async t => {
   const dir = mkdtempSync(join(tmpdir(), 'tandem-bench-'));

@@ -15,7 +15,7 @@ import {
 import { type Answer, longest, overlapsOf, spansOf } from '../soak/evidence.ts';
 import { addStranger, cutOff, gratuitousArp, heal, lose, reconnect, type Stranger, unsolicitedNa } from './faults.ts';
 import { buildRouters, type RouterOptions, type Routers } from './routers.ts';
-import { buildTools, startWatch, type Tools, type Watch } from './soak-watch.ts';
+import { buildTools, startWatch, type Tools, type Watch } from './vip-watch.ts';
 
 interface Context {
   stranger?: Stranger;

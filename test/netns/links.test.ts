@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { routersTest, settled } from './act.ts';
 import { addStranger, flood, forgedUnreachable } from './faults.ts';
 import type { Routers } from './routers.ts';
-import { buildTools } from './soak-watch.ts';
+import { buildTools } from './vip-watch.ts';
 
 const [R1, R2] = ['192.0.2.2', '192.0.2.3'];
 /** Thousands of frames at once keep a small machine busy for longer than the default lease, and nothing here is about failover. */

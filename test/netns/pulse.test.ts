@@ -4,7 +4,7 @@ import anyTest, { type TestFn } from 'ava';
 import { wallNow } from '../lab/topology.ts';
 import { flood } from './faults.ts';
 import { buildRouters, groupPids, type Routers, signalAll } from './routers.ts';
-import { buildTools } from './soak-watch.ts';
+import { buildTools } from './vip-watch.ts';
 
 const test = anyTest as TestFn<{ routers: Routers }>;
 let built = 0;

@@ -10,7 +10,7 @@ import { type Snapshot, snapshotSchema } from '../../src/feed/message.ts';
 import { VIP } from '../lab/topology.ts';
 import { withRouters } from './act.ts';
 import { groupPids, type Routers, signalAll } from './routers.ts';
-import { buildTools } from './soak-watch.ts';
+import { buildTools } from './vip-watch.ts';
 import { Lines } from './vipd.netns.ts';
 
 const active = (routers: Routers, router: 'r1' | 'r2') =>

@@ -1,8 +1,8 @@
 // A short soak, as scripts/soak runs for hours: real daemons, a seed's faults one after the other, nothing wrong afterwards.
 import test from 'ava';
+import { buildSoak } from '../soak/io/run.ts';
 import { reportText } from '../soak/report.ts';
 import { KINDS } from '../soak/schedule.ts';
-import { buildSoak } from './soak-run.ts';
 
 /** A seed whose first faults are of many kinds. */
 const SEED = 11;

@@ -6,13 +6,13 @@ import { insist, type Target } from '../target.ts';
 
 export const syncTarget: Target = {
   name: 'sync',
-  says: 'IPVS sync messages, kernel tables, conntrack events, frames: nothing that may not reach a kernel (test/sync/fuzz.ts)',
+  says: 'IPVS sync messages, kernel tables, conntrack events, frames: nothing that may not reach a kernel (test/fuzz/sync-bytes.ts)',
   files: ['kernel/wire', 'kernel/proc-table', 'kernel/conntrack-events', 'link/length-prefix', 'table/entry'].map(
     name => `src/sync/${name}.ts`,
   ),
   bytesMax: 8,
   async load() {
-    const { fuzzRound } = await import('../../sync/fuzz.ts');
+    const { fuzzRound } = await import('../sync-bytes.ts');
     return {
       seeds: [Buffer.from('00000001', 'hex'), Buffer.from('75bcd15a', 'hex')],
       run: input => fuzzRound(Buffer.concat([input, Buffer.alloc(4)]).readInt32BE(0)),

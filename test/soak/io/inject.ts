@@ -3,13 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GATEWAY, type Router, VIP } from '../lab/topology.ts';
-import type { Held } from '../soak/evidence.ts';
-import type { Fault, Leg, What } from '../soak/schedule.ts';
-import { flood, gratuitousArp, heal, INTERFACES, lose, repeatedly, setPlug } from './faults.ts';
-import { type Routers, signalAll } from './routers.ts';
-import { childrenOf } from './soak-look.ts';
-import type { Tools } from './soak-watch.ts';
+import { GATEWAY, type Router, VIP } from '../../lab/topology.ts';
+import { flood, gratuitousArp, heal, INTERFACES, lose, repeatedly, setPlug } from '../../netns/faults.ts';
+import { type Routers, signalAll } from '../../netns/routers.ts';
+import type { Tools } from '../../netns/vip-watch.ts';
+import type { Held } from '../evidence.ts';
+import type { Fault, Leg, What } from '../schedule.ts';
+import { childrenOf } from './look.ts';
 
 /** MAC of the machine that claims the VIP. */
 export const FOREIGN_MAC = '02:00:5e:00:77:01';

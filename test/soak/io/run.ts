@@ -3,21 +3,21 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { HOST_TIMES } from '../lab/config.ts';
-import { CLIENT_ADDRESSES, ROUTERS, type Router, SERVER_ADDRESSES } from '../lab/topology.ts';
-import type { Held, LogLine } from '../soak/evidence.ts';
-import { expectationOf, type Times } from '../soak/expectation.ts';
-import { type Daemon, type Life, type Metric, newLife } from '../soak/lives.ts';
-import { type Done, type Report, reportOf } from '../soak/report.ts';
-import { type Fault, type FaultKind, faultAt, faultInWords } from '../soak/schedule.ts';
-import { buildRouters, type PulseProcess, type Routers } from './routers.ts';
-import { inject, type Pair, pidsOf } from './soak-inject.ts';
-import { judge, settled } from './soak-judge.ts';
-import { lookAt } from './soak-look.ts';
-import { buildTools, startWatch, type Tools, type Watch } from './soak-watch.ts';
+import { HOST_TIMES } from '../../lab/config.ts';
+import { CLIENT_ADDRESSES, ROUTERS, type Router, SERVER_ADDRESSES } from '../../lab/topology.ts';
+import { buildRouters, type PulseProcess, type Routers } from '../../netns/routers.ts';
+import { buildTools, startWatch, type Tools, type Watch } from '../../netns/vip-watch.ts';
+import type { Held, LogLine } from '../evidence.ts';
+import { expectationOf, type Times } from '../expectation.ts';
+import { type Daemon, type Life, type Metric, newLife } from '../lives.ts';
+import { type Done, type Report, reportOf } from '../report.ts';
+import { type Fault, type FaultKind, faultAt, faultInWords } from '../schedule.ts';
+import { inject, type Pair, pidsOf } from './inject.ts';
+import { judge, settled } from './judge.ts';
+import { lookAt } from './look.ts';
 
-const DIST = fileURLToPath(new URL('../../', import.meta.url));
-const HEAP_HOOK = new URL('./soak-heap.js', import.meta.url).href;
+const DIST = fileURLToPath(new URL('../../../', import.meta.url));
+const HEAP_HOOK = new URL('./heap.js', import.meta.url).href;
 /** As in pulse's unit: without it a busy machine is what is tested. */
 const REAL_TIME = ['chrt', '--rr', '50'] as const;
 /** HOST_TIMES, as numbers. */

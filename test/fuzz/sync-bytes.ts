@@ -1,5 +1,5 @@
 // Damages good input of every reader that stands between a network or another program and the kernel, and looks at what comes out.
-// `node dist/test/sync/fuzz.js [SECONDS [SEED]]` goes on for that long; a failure names its seed, and that seed replays it.
+// `node dist/test/fuzz/sync-bytes.js [SECONDS [SEED]]` goes on for that long; a failure names its seed, and that seed replays it.
 import { pathToFileURL } from 'node:url';
 import { createFlowParser } from '../../src/sync/kernel/conntrack-events.ts';
 import { createTableParser } from '../../src/sync/kernel/proc-table.ts';
@@ -7,7 +7,7 @@ import { decodeMessage, encodeMessages, usable } from '../../src/sync/kernel/wir
 import { framed, frameReader } from '../../src/sync/link/length-prefix.ts';
 import { addressOfRaw, type Entry, FLAG, TCP_STATES } from '../../src/sync/table/entry.ts';
 import { Random } from '../sim/random.ts';
-import { CONNECTION, CONNECTION6, scope, TEMPLATE, TEMPLATE6 } from './samples.ts';
+import { CONNECTION, CONNECTION6, scope, TEMPLATE, TEMPLATE6 } from '../sync/samples.ts';
 
 const OURS = scope();
 /** Far above what a round takes on a slow machine, far below what a quadratic reader would. */
@@ -151,9 +151,12 @@ export function fuzz(seconds: number, firstSeed: number): number {
     try {
       fuzzRound(seed);
     } catch (error) {
-      throw new Error(`seed ${seed}: ${(error as Error).message}; replay: node dist/test/sync/fuzz.js 0.001 ${seed}`, {
-        cause: error,
-      });
+      throw new Error(
+        `seed ${seed}: ${(error as Error).message}; replay: node dist/test/fuzz/sync-bytes.js 0.001 ${seed}`,
+        {
+          cause: error,
+        },
+      );
     }
   }
   return seed - firstSeed;

@@ -1,17 +1,17 @@
-// One block of scripts/soak --lab, run inside the lab: `soak-block.js SEED FAILOVERS`. A pair with short times carries transfers and idle
+// One block of scripts/soak --lab, run inside the lab: `lab-block.js SEED FAILOVERS`. A pair with short times carries transfers and idle
 // sessions and is failed over again and again; what became of each is the record (LAB_RUN/results.json). Io.
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { Random } from '../sim/random.ts';
-import type { Times } from './config.ts';
-import { type Job, rolesNow, type Service, startService, startTransfers, untilUnderWay } from './failover.ts';
-import { handOver } from './failover-scenarios.ts';
-import type { Transfer, TransferMode } from './ftp-client.ts';
-import { killAllIn } from './netns.ts';
-import { type Lab, openLab, resultsDirectory } from './scenario.ts';
-import { type Known, mistakeOf, openKnown, rejoin } from './session-scenarios.ts';
-import type { SoakBlock, SoakFailover, SoakFault, SoakSession, SoakTransfer } from './soak-record.ts';
-import { clientAddress, type Router, wallNow } from './topology.ts';
+import type { Times } from '../../lab/config.ts';
+import { type Job, rolesNow, type Service, startService, startTransfers, untilUnderWay } from '../../lab/failover.ts';
+import { handOver } from '../../lab/failover-scenarios.ts';
+import type { Transfer, TransferMode } from '../../lab/ftp-client.ts';
+import { killAllIn } from '../../lab/netns.ts';
+import { type Lab, openLab, resultsDirectory } from '../../lab/scenario.ts';
+import { type Known, mistakeOf, openKnown, rejoin } from '../../lab/session-scenarios.ts';
+import { clientAddress, type Router, wallNow } from '../../lab/topology.ts';
+import { Random } from '../../sim/random.ts';
+import type { SoakBlock, SoakFailover, SoakFault, SoakSession, SoakTransfer } from '../lab-record.ts';
 
 /** H, L, D at the lower end of what the config allows. */
 const TIMES: Times = { interval: '10ms', lease: '22ms', dead: '30ms' };

@@ -5,12 +5,12 @@ import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Options, type Part, type PlannedRun, parseOptions, planOf, remainingMs } from '../bench/failover-plan.ts';
-import { intoDocument, type Outcome, type Result, summaryOf } from '../bench/failover-summary.ts';
-import { plotOf } from '../bench/failover-svg.ts';
-import { tablesOf } from '../bench/failover-table.ts';
 import { buildTopology, type Topology, wallNow } from '../lab/topology.ts';
-import { buildProber, measure, type Rig } from './failover-run.ts';
+import { type Options, type Part, type PlannedRun, parseOptions, planOf, remainingMs } from './failover-plan.ts';
+import { intoDocument, type Outcome, type Result, summaryOf } from './failover-summary.ts';
+import { plotOf } from './failover-svg.ts';
+import { tablesOf } from './failover-table.ts';
+import { buildProber, measure, type Rig } from './io/failover-run.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const DOCUMENT = join(ROOT, 'docs/BENCHMARKS.md');

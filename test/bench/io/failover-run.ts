@@ -4,21 +4,14 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:f
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { FaultName, PlannedRun } from '../bench/failover-plan.ts';
-import type { Cost, Outcome } from '../bench/failover-summary.ts';
-import {
-  type Figures,
-  figuresOf,
-  type LoadFigures,
-  loadFiguresOf,
-  parseTrace,
-  type Trace,
-} from '../bench/failover-trace.ts';
-import { processesIn, run as runCommand, signalAll, startIn } from '../lab/netns.ts';
-import { CLIENT_ADDRESSES, ROUTERS, type Router, type Topology, VIP } from '../lab/topology.ts';
+import { processesIn, run as runCommand, signalAll, startIn } from '../../lab/netns.ts';
+import { CLIENT_ADDRESSES, ROUTERS, type Router, type Topology, VIP } from '../../lab/topology.ts';
+import type { FaultName, PlannedRun } from '../failover-plan.ts';
+import type { Cost, Outcome } from '../failover-summary.ts';
+import { type Figures, figuresOf, type LoadFigures, loadFiguresOf, parseTrace, type Trace } from '../failover-trace.ts';
 import { type Manager, managerOf } from './failover-managers.ts';
 
-const SOURCE = fileURLToPath(new URL('../../../test/netns/failover-probe.c', import.meta.url));
+const SOURCE = fileURLToPath(new URL('../../../../test/bench/io/failover-probe.c', import.meta.url));
 /** The prober must never wait for what it measures. */
 const PROBER_CLASS = ['--rr', '70'] as const;
 const TRACE_BYTES_MAX = 268_435_456;

@@ -1,4 +1,4 @@
-// scripts/soak --lab: blocks of failovers, a machine of its own for each (soak-block.ts), two at a time, judged and reported. Io; runs on the host.
+// scripts/soak --lab: blocks of failovers, a machine of its own for each (io/lab-block.ts), two at a time, judged and reported. Io; runs on the host.
 // A block's record is kept as soon as it is there, so that an interrupted run goes on where it was.
 import { spawn, spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
@@ -8,11 +8,11 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { type Judgement, judge, type Likeness, likeness, phasesOf } from './soak-judge.ts';
-import { parseSoakLog, type SoakBlock, type SoakLogLine } from './soak-record.ts';
-import { soakSummary, soakText } from './soak-summary.ts';
+import { type Judgement, judge, type Likeness, likeness, phasesOf } from './lab-judge.ts';
+import { parseSoakLog, type SoakBlock, type SoakLogLine } from './lab-record.ts';
+import { soakSummary, soakText } from './lab-summary.ts';
 
-/** The checkout: this file is compiled to dist/test/lab/. */
+/** The checkout: this file is compiled to dist/test/soak/. */
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const BLOCK_MAX = 100;
 /** On the lab's clock. */
@@ -105,7 +105,7 @@ async function runBlock(seed: number, failovers: number, run = ''): Promise<Kept
     '--results',
     results,
   ];
-  const command = ['dist/test/lab/soak-block.js', String(seed), String(failovers)];
+  const command = ['dist/test/soak/io/lab-block.js', String(seed), String(failovers)];
   const child = spawn(path.join(ROOT, 'test/lab/lab'), ['run', ...options, '--', ...command], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { GATE_TABLE, gateRemoval, gateRules } from '../../src/firewall/packet-lease-rules.ts';
 import type { Address } from '../../src/units/address.ts';
-import { KEEP_MS, nft } from './packet-lease.netns.ts';
-import { Pair, sleep, VIPD_PLAIN, type Vipd } from './vipd.netns.ts';
+import { KEEP_MS, nft } from '../netns/packet-lease.netns.ts';
+import { Pair, sleep, VIPD_PLAIN, type Vipd } from '../netns/vipd.netns.ts';
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -144,7 +144,7 @@ async function bench(options: Options) {
     '-Werror',
     '-o',
     FLOOD,
-    join(ROOT, 'test/netns/flood.c'),
+    join(ROOT, 'test/bench/io/flood.c'),
   ]);
   const pair = await Pair.make();
   try {

@@ -8,9 +8,9 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { CLIENT_ADDRESSES, ROUTERS, type Router, SERVER_ADDRESSES, VIP, wallNow } from '../lab/topology.ts';
-import { buildRouters, type Routers } from './routers.ts';
+import { buildRouters, type Routers } from '../netns/routers.ts';
 
-const HOST = fileURLToPath(new URL('./stall-host.js', import.meta.url));
+const HOST = fileURLToPath(new URL('./io/stall-host.js', import.meta.url));
 const VIPD = fileURLToPath(new URL('../../vipd', import.meta.url));
 const TIMES = { interval: '50ms', lease: '110ms', dead: '150ms' };
 const PORT = 9_000;

@@ -7,13 +7,13 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type ControlReply, type Snapshot, snapshotSchema } from '../../src/feed/message.ts';
-import type { Tool } from '../bench/failover-plan.ts';
-import { pairConfig } from '../lab/config.ts';
-import { GATEWAY, ROUTERS, type Router, type Topology, VIP, wallNow } from '../lab/topology.ts';
+import { type ControlReply, type Snapshot, snapshotSchema } from '../../../src/feed/message.ts';
+import { pairConfig } from '../../lab/config.ts';
+import { GATEWAY, ROUTERS, type Router, type Topology, VIP, wallNow } from '../../lab/topology.ts';
+import type { Tool } from '../failover-plan.ts';
 
-const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
-const VIPD = fileURLToPath(new URL('../../vipd', import.meta.url));
+const CLI = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
+const VIPD = fileURLToPath(new URL('../../../vipd', import.meta.url));
 /** L and D as parts of H: 220 and 300 ms at 100 ms, the defaults. */
 const LEASE_INTERVALS = 2.2;
 const DEAD_INTERVALS = 3;

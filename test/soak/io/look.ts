@@ -1,4 +1,4 @@
-// What a process costs, from outside: resident memory and descriptors from /proc, V8's heap from the process itself (soak-heap.ts). Io.
+// What a process costs, from outside: resident memory and descriptors from /proc, V8's heap from the process itself (heap.ts). Io.
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -2,9 +2,9 @@
 import { randomInt } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { type Report, replayCommand, reportText } from '../soak/report.ts';
-import { type FaultKind, KINDS } from '../soak/schedule.ts';
-import { buildSoak, type SoakOptions } from './soak-run.ts';
+import { buildSoak, type SoakOptions } from './io/run.ts';
+import { type Report, replayCommand, reportText } from './report.ts';
+import { type FaultKind, KINDS } from './schedule.ts';
 
 const EXIT_WRONG = 1;
 const EXIT_USAGE = 64;

@@ -1,9 +1,9 @@
-// Puts the parts of scripts/bench sync or scripts/bench lab together: `bench-report.js DIRECTORY [--json FILE]`. Tables on
+// Puts the parts of scripts/bench sync or scripts/bench lab together: `sync-report.js DIRECTORY [--json FILE]`. Tables on
 // stdout. Io.
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { otherTables, type PartResult, rejoinTable, stallTable } from './bench-tables.ts';
-import { labTable } from './protocols.ts';
+import { labTable } from '../lab/protocols.ts';
+import { otherTables, type PartResult, rejoinTable, stallTable } from './sync-tables.ts';
 
 const [directory = '.', option, file] = process.argv.slice(2);
 const names = (await readdir(directory)).filter(name => name.endsWith('.json')).sort();

@@ -2,9 +2,11 @@
 // names what is wrong with it. Io at the top, the judging itself is test/soak.
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Snapshot } from '../../src/feed/message.ts';
-import { processesIn } from '../lab/netns.ts';
-import { GATEWAY, ROUTERS, type Router, VIP } from '../lab/topology.ts';
+import type { Snapshot } from '../../../src/feed/message.ts';
+import { processesIn } from '../../lab/netns.ts';
+import { GATEWAY, ROUTERS, type Router, VIP } from '../../lab/topology.ts';
+import type { Routers } from '../../netns/routers.ts';
+import type { Watch } from '../../netns/vip-watch.ts';
 import {
   type Answer,
   epochProblems,
@@ -20,11 +22,9 @@ import {
   type Span,
   spansOf,
   termsOf,
-} from '../soak/evidence.ts';
-import { type Expectation, overlapMsMax, SETTLED_WITHIN_MS, type Times } from '../soak/expectation.ts';
-import type { Routers } from './routers.ts';
-import { pidsOf } from './soak-inject.ts';
-import type { Watch } from './soak-watch.ts';
+} from '../evidence.ts';
+import { type Expectation, overlapMsMax, SETTLED_WITHIN_MS, type Times } from '../expectation.ts';
+import { pidsOf } from './inject.ts';
 
 /** Answers to direct questions further apart than this belong to different terms of service. */
 const SERVICE_SPACING_MS = 35;

@@ -1,6 +1,6 @@
-// A short turn of the fuzzer with new seeds every time; a longer one by hand (see fuzz.ts).
+// A short turn of the fuzzer with new seeds every time; a longer one by hand (see sync-bytes.ts).
 import test from 'ava';
-import { fuzz } from './fuzz.ts';
+import { fuzz } from './sync-bytes.ts';
 
 test('damaged messages, tables, events and frames give nothing that may not reach a kernel', t => {
   const seed = Date.now() % 1_000_000_000;

@@ -1,6 +1,6 @@
 // The report of scripts/soak --lab: as data, and as text for people. Pure.
-import type { Judgement, Likeness, Phases } from './soak-judge.ts';
-import type { SoakBlock } from './soak-record.ts';
+import type { Judgement, Likeness, Phases } from './lab-judge.ts';
+import type { SoakBlock } from './lab-record.ts';
 
 export interface JudgedBlock {
   readonly block: SoakBlock;

@@ -1,12 +1,12 @@
-// One part of scripts/bench sync or scripts/bench lab, run inside the lab: `bench-sync.js PART [--quick]`; its result, one JSON
+// One part of scripts/bench sync or scripts/bench lab, run inside the lab: `sync.js PART [--quick]`; its result, one JSON
 // object, goes to LAB_RUN/results.json. Progress on stderr. Io.
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { CONTEST_CLIENTS, CONTESTANTS, CUTS, measureRejoin, measureStalls } from './contest.ts';
-import { CELL_FILE_BYTES, cellOf, cutsOf } from './protocols.ts';
-import { measureResync, measureStore } from './resync.ts';
-import { type Lab, openLab, resultsDirectory } from './scenario.ts';
-import type { TopologyOptions } from './topology.ts';
+import { CONTEST_CLIENTS, CONTESTANTS, CUTS, measureRejoin, measureStalls } from '../lab/contest.ts';
+import { CELL_FILE_BYTES, cellOf, cutsOf } from '../lab/protocols.ts';
+import { measureResync, measureStore } from '../lab/resync.ts';
+import { type Lab, openLab, resultsDirectory } from '../lab/scenario.ts';
+import type { TopologyOptions } from '../lab/topology.ts';
 
 interface Part {
   readonly topology: TopologyOptions;

@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { GATE_TABLE, gateRemoval, gateRules } from '../../src/firewall/packet-lease-rules.ts';
 import type { Address } from '../../src/units/address.ts';
-import { KEEP_MS, nft } from '../netns/packet-lease.netns.ts';
-import { Pair, sleep, VIPD_PLAIN, type Vipd } from '../netns/vipd.netns.ts';
+import { KEEP_MS, nft } from '../netns/io/packet-lease.ts';
+import { Pair, sleep, VIPD_PLAIN, type Vipd } from '../netns/io/vipd.ts';
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));

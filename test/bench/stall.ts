@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { CLIENT_ADDRESSES, ROUTERS, type Router, SERVER_ADDRESSES, VIP, wallNow } from '../lab/topology.ts';
-import { buildRouters, type Routers } from '../netns/routers.ts';
+import { buildRouters, type Routers } from '../netns/io/routers.ts';
 
 const HOST = fileURLToPath(new URL('./io/stall-host.js', import.meta.url));
 const VIPD = fileURLToPath(new URL('../../vipd', import.meta.url));

@@ -18,7 +18,7 @@ import {
 } from 'node:fs/promises';
 import path from 'node:path';
 import { run } from '../lab/netns.ts';
-import { COMMIT_OF_030 } from '../netns/old-build.ts';
+import { COMMIT_OF_030 } from '../netns/io/old-build.ts';
 import { type Debian, installCommands } from './readme.ts';
 
 const SUITES: Readonly<Record<Debian, string>> = { '12': 'bookworm', '13': 'trixie' };

@@ -8,7 +8,7 @@ import type { FtpServers } from '../lab/ftp-servers.ts';
 import { run } from '../lab/netns.ts';
 import type { Lab, Scenario } from '../lab/scenario.ts';
 import { CLIENT_ADDRESSES, type Router, VIP } from '../lab/topology.ts';
-import { COMMIT_OF_030 } from '../netns/old-build.ts';
+import { COMMIT_OF_030 } from '../netns/io/old-build.ts';
 import type { Machine } from './machine.ts';
 import { bootPair, type DebianPair, LEASE_MS, otherThan } from './pair.ts';
 import { DEBIANS, type Debian, installCommands, removeCommand, upgradeCommands } from './readme.ts';

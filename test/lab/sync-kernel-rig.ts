@@ -147,7 +147,7 @@ export async function until(what: string, condition: () => Promise<boolean>, tim
   assert.fail(`not within ${timeoutMs / 1000} s: ${what}`);
 }
 
-/** One TCP end in a namespace (test/netns/tcp-peer.ts), with wall times of its events. */
+/** One TCP end in a namespace (test/netns/io/tcp-peer.ts), with wall times of its events. */
 export interface Peer {
   readonly say: (command: object) => void;
   readonly next: (
@@ -158,7 +158,7 @@ export interface Peer {
 }
 
 export function startPeer({ topology }: Lab, host: Parameters<Lab['topology']['namespace']>[0]): Peer {
-  const script = path.resolve('dist/test/netns/tcp-peer.js');
+  const script = path.resolve('dist/test/netns/io/tcp-peer.js');
   const child = spawn('nsenter', [`--net=/run/netns/${topology.namespace(host)}`, '--', process.execPath, script], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });

@@ -2,10 +2,10 @@
 // and the route stays. Needs root and `scripts/setup`.
 import test from 'ava';
 import type { Router, Topology } from '../lab/topology.ts';
-import { startDirector } from './plane.netns.ts';
-import { buildRouters } from './routers.ts';
-import { buildTools } from './vip-watch.ts';
-import { sleep } from './vipd.netns.ts';
+import { startDirector } from './io/plane.ts';
+import { buildRouters } from './io/routers.ts';
+import { buildTools } from './io/vip-watch.ts';
+import { sleep } from './io/vipd.ts';
 
 const FROM = 'fe80000000000000000000000000abcd';
 const ALL_NODES = 'ff020000000000000000000000000001';

@@ -10,7 +10,7 @@ import { beginStep } from '../runner/step.ts';
 import { CONNECTION, CONNECTION6, SERVER, SERVER6, scope, TEMPLATE, TEMPLATE6 } from '../sync/samples.ts';
 
 const exec = promisify(execFile);
-const FLOWS = fileURLToPath(new URL('./flows.js', import.meta.url));
+const FLOWS = fileURLToPath(new URL('./io/flows.js', import.meta.url));
 const RULES = `
 table inet flows {
   chain ipvs {

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { killAllIn, run, runIn, startIn } from '../lab/netns.ts';
 import { type Router, VIP } from '../lab/topology.ts';
-import { clientIsServed, routersTest, settled } from './act.ts';
-import { INTERFACES, type Leg } from './faults.ts';
-import { follow, OURS, type PulseProcess, type Routers } from './routers.ts';
+import { clientIsServed, routersTest, settled } from './io/act.ts';
+import { INTERFACES, type Leg } from './io/faults.ts';
+import { follow, OURS, type PulseProcess, type Routers } from './io/routers.ts';
 
 /** A start listens for about so long. */
 const LISTEN_MS = 7_000;

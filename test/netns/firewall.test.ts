@@ -8,7 +8,7 @@ import { firewallOf, removal, ruleset } from '../../src/firewall/ruleset.ts';
 import { configOf, FTP, FTP6, NODE } from '../director/fixture.ts';
 
 const exec = promisify(execFile);
-const PEER = fileURLToPath(new URL('./tcp-peer.js', import.meta.url));
+const PEER = fileURLToPath(new URL('./io/tcp-peer.js', import.meta.url));
 const VIP = '192.0.2.100';
 const CLIENT = '192.0.2.10';
 const SERVER = '198.51.100.11';

@@ -1,8 +1,8 @@
 // What one vipd asks the other by a frame of their own, on real interfaces in network namespaces: it gets through where every IP
 // filter drops, it is answered by a vipd whose lease runs and by nobody else. Needs root and nft.
 import test, { type ExecutionContext } from 'ava';
-import { nft } from './packet-lease.netns.ts';
-import { buildAll, Pair, removeBuilt, sleep } from './vipd.netns.ts';
+import { nft } from './io/packet-lease.ts';
+import { buildAll, Pair, removeBuilt, sleep } from './io/vipd.ts';
 
 test.before(buildAll);
 test.after.always(removeBuilt);

@@ -13,9 +13,18 @@ import {
   wallNow,
 } from '../lab/topology.ts';
 import { type Answer, longest, overlapsOf, spansOf } from '../soak/evidence.ts';
-import { addStranger, cutOff, gratuitousArp, heal, lose, reconnect, type Stranger, unsolicitedNa } from './faults.ts';
-import { buildRouters, type RouterOptions, type Routers } from './routers.ts';
-import { buildTools, startWatch, type Tools, type Watch } from './vip-watch.ts';
+import {
+  addStranger,
+  cutOff,
+  gratuitousArp,
+  heal,
+  lose,
+  reconnect,
+  type Stranger,
+  unsolicitedNa,
+} from './io/faults.ts';
+import { buildRouters, type RouterOptions, type Routers } from './io/routers.ts';
+import { buildTools, startWatch, type Tools, type Watch } from './io/vip-watch.ts';
 
 interface Context {
   stranger?: Stranger;

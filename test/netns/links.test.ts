@@ -1,10 +1,10 @@
 // Heartbeat links under what strangers do to them: datagrams that no peer sent, and ICMP that says the peer is not there. Two real
 // pulses in network namespaces. Needs root and `scripts/setup`.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { routersTest, settled } from './act.ts';
-import { addStranger, flood, forgedUnreachable } from './faults.ts';
-import type { Routers } from './routers.ts';
-import { buildTools } from './vip-watch.ts';
+import { routersTest, settled } from './io/act.ts';
+import { addStranger, flood, forgedUnreachable } from './io/faults.ts';
+import type { Routers } from './io/routers.ts';
+import { buildTools } from './io/vip-watch.ts';
 
 const [R1, R2] = ['192.0.2.2', '192.0.2.3'];
 /** Thousands of frames at once keep a small machine busy for longer than the default lease, and nothing here is about failover. */

@@ -16,7 +16,7 @@ const NAMESPACE = `tdnan-${process.pid}`;
 /** iproute2 lays the files in here over /etc inside the namespace: the servers need the user ftp, the machine does not. */
 const ETC = `/etc/netns/${NAMESPACE}`;
 const FTPD = path.resolve('.lab/ftpd');
-const CLIENT = path.resolve('dist/test/netns/nanny-real-client.js');
+const CLIENT = path.resolve('dist/test/netns/io/nanny-real-client.js');
 const VIP = '192.0.2.100';
 // By its path: under npx, `nft` is a program of that name in node_modules/.bin.
 const NFT = '/usr/sbin/nft';

@@ -6,9 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type Router, wallNow } from '../lab/topology.ts';
-import { type Act, activeIs, clientIsServed, DEAD_MS, logged, routersTest, settled } from './act.ts';
-import { INTERFACES, type Leg, setPlug } from './faults.ts';
-import type { RouterOptions } from './routers.ts';
+import { type Act, activeIs, clientIsServed, DEAD_MS, logged, routersTest, settled } from './io/act.ts';
+import { INTERFACES, type Leg, setPlug } from './io/faults.ts';
+import type { RouterOptions } from './io/routers.ts';
 
 const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 /** A start listens for longer than VIPs can live without their pulse: alone_keep, L, late lifetimes, D. */

@@ -1,7 +1,7 @@
 // vipd's word on the routers' fixed addresses, on real interfaces in a network namespace. Needs root.
 import test, { type ExecutionContext } from 'ava';
 import { run } from '../lab/netns.ts';
-import { buildAll, Pair, removeBuilt, sleep, type Vipd } from './vipd.netns.ts';
+import { buildAll, Pair, removeBuilt, sleep, type Vipd } from './io/vipd.ts';
 
 /** An address that goes within this time of its carrier went with it. */
 const WITH_CARRIER_MS = 1_000;

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { GATE_TABLE } from '../../src/firewall/packet-lease-rules.ts';
 import { VIP } from '../lab/topology.ts';
-import { SLACK_MS } from './packet-lease.netns.ts';
-import { buildRouters, groupPids, type RouterOptions, type Routers, signalAll } from './routers.ts';
-import { sleep, VIPD_PLAIN, Vipd } from './vipd.netns.ts';
+import { SLACK_MS } from './io/packet-lease.ts';
+import { buildRouters, groupPids, type RouterOptions, type Routers, signalAll } from './io/routers.ts';
+import { sleep, VIPD_PLAIN, Vipd } from './io/vipd.ts';
 
 /** The defaults, as test/lab/config.ts has them for the host's kernel. */
 const [H_MS, L_MS, D_MS] = [100, 220, 300];

@@ -23,8 +23,8 @@ import {
   pings,
   resolves,
   SLACK_MS,
-} from './packet-lease.netns.ts';
-import { buildAll, Pair, removeBuilt, sleep, TRIAL, TRIAL_PLAIN, VIPS } from './vipd.netns.ts';
+} from './io/packet-lease.ts';
+import { buildAll, Pair, removeBuilt, sleep, TRIAL, TRIAL_PLAIN, VIPS } from './io/vipd.ts';
 
 const run = promisify(execFile);
 

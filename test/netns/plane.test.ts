@@ -2,10 +2,10 @@
 // owner and on the standby. Needs root and `scripts/setup`.
 import test, { type ExecutionContext } from 'ava';
 import { type Host, ROUTERS, type Router, VIP, wallNow } from '../lab/topology.ts';
-import { SLACK_MS } from './packet-lease.netns.ts';
-import { eventsOf, startDirector, statusOf, tableOf } from './plane.netns.ts';
-import { buildRouters, groupPids, type PulseProcess, type Routers, signalAll } from './routers.ts';
-import { sleep } from './vipd.netns.ts';
+import { SLACK_MS } from './io/packet-lease.ts';
+import { eventsOf, startDirector, statusOf, tableOf } from './io/plane.ts';
+import { buildRouters, groupPids, type PulseProcess, type Routers, signalAll } from './io/routers.ts';
+import { sleep } from './io/vipd.ts';
 
 const GATE = 'netdev tandem_gate';
 /** The default lease. */

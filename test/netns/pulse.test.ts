@@ -2,9 +2,9 @@
 // recorded from outside (`ip monitor`). Needs root and `scripts/setup`.
 import anyTest, { type TestFn } from 'ava';
 import { wallNow } from '../lab/topology.ts';
-import { flood } from './faults.ts';
-import { buildRouters, groupPids, type Routers, signalAll } from './routers.ts';
-import { buildTools } from './vip-watch.ts';
+import { flood } from './io/faults.ts';
+import { buildRouters, groupPids, type Routers, signalAll } from './io/routers.ts';
+import { buildTools } from './io/vip-watch.ts';
 
 const test = anyTest as TestFn<{ routers: Routers }>;
 let built = 0;

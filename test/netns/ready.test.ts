@@ -8,10 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { type Snapshot, snapshotSchema } from '../../src/feed/message.ts';
 import { VIP } from '../lab/topology.ts';
-import { withRouters } from './act.ts';
-import { groupPids, type Routers, signalAll } from './routers.ts';
-import { buildTools } from './vip-watch.ts';
-import { Lines } from './vipd.netns.ts';
+import { withRouters } from './io/act.ts';
+import { groupPids, type Routers, signalAll } from './io/routers.ts';
+import { buildTools } from './io/vip-watch.ts';
+import { Lines } from './io/vipd.ts';
 
 const active = (routers: Routers, router: 'r1' | 'r2') =>
   routers.until(`${router} active`, 20_000, async () => (await routers.snapshot(router))?.serving === true);

@@ -3,8 +3,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Router } from '../lab/topology.ts';
-import { routersTest, settled } from './act.ts';
-import { groupPids, type Routers, signalAll } from './routers.ts';
+import { routersTest, settled } from './io/act.ts';
+import { groupPids, type Routers, signalAll } from './io/routers.ts';
 
 const pause = (ms: number) => new Promise(resolve => setTimeout(resolve, ms));
 

@@ -3,7 +3,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { parseEpoch } from '../../src/units/epoch.ts';
-import { buildRouters, groupPids, signalAll } from './routers.ts';
+import { buildRouters, groupPids, signalAll } from './io/routers.ts';
 
 test.serial(
   'a router whose state cannot be written takes over, says so, and after a reboot begins above what it used',

@@ -3,8 +3,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
-import { nft } from './packet-lease.netns.ts';
-import { buildAll, Pair, removeBuilt, sleep, type Vipd } from './vipd.netns.ts';
+import { nft } from './io/packet-lease.ts';
+import { buildAll, Pair, removeBuilt, sleep, type Vipd } from './io/vipd.ts';
 
 const run = promisify(execFile);
 const [EVERY_MS, WINDOW_MS] = [25, 200];

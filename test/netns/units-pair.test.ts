@@ -3,8 +3,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Snapshot } from '../../src/feed/message.ts';
 import { GATEWAY, GATEWAY6, ROUTERS, type Router, VIP, VIP6, wallNow } from '../lab/topology.ts';
-import { type Act, activeIs, clientIsServed, DEAD_MS, logged, routersTest, settled } from './act.ts';
-import type { RouterOptions } from './routers.ts';
+import { type Act, activeIs, clientIsServed, DEAD_MS, logged, routersTest, settled } from './io/act.ts';
+import type { RouterOptions } from './io/routers.ts';
 
 /** vipd looks this often where the kernel tells nothing. */
 const LOOK_MS = 1_000;

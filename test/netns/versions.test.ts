@@ -5,9 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import { processesIn } from '../lab/netns.ts';
 import { ROUTERS, type Router, wallNow } from '../lab/topology.ts';
-import { buildOld, COMMIT_OF_030, type OldBuild } from './old-build.ts';
-import { directorConfig, eventsOf, startDirector, statusOf, tableOf } from './plane.netns.ts';
-import { type Build, buildRouters, groupPids, OURS, type Routers, signalAll } from './routers.ts';
+import { buildOld, COMMIT_OF_030, type OldBuild } from './io/old-build.ts';
+import { directorConfig, eventsOf, startDirector, statusOf, tableOf } from './io/plane.ts';
+import { type Build, buildRouters, groupPids, OURS, type Routers, signalAll } from './io/routers.ts';
 
 interface Shared {
   readonly old: OldBuild;

@@ -6,18 +6,7 @@ import { readFile, stat, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { PROBE_WINDOW_MS_MAX, probeLine, sampleLine } from '../../src/vip/protocol.ts';
-import {
-  buildAll,
-  type Lines,
-  nowUs,
-  Pair,
-  PORT,
-  removeBuilt,
-  sleep,
-  VIPD_PLAIN,
-  VIPS,
-  type Vipd,
-} from './vipd.netns.ts';
+import { buildAll, type Lines, nowUs, Pair, PORT, removeBuilt, sleep, VIPD_PLAIN, VIPS, type Vipd } from './io/vipd.ts';
 
 const run = promisify(execFile);
 const WILL = 'c0ffee5a';

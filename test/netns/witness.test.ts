@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import anyTest, { type TestFn } from 'ava';
 import { EMULATION_TIMES } from '../lab/config.ts';
 import { ROUTERS, type Router, STORE_ADDRESS, wallNow } from '../lab/topology.ts';
-import { buildRouters, type Routers } from './routers.ts';
+import { buildRouters, type Routers } from './io/routers.ts';
 
 const WITNESS = `witness:
   redis: { host: ${STORE_ADDRESS} }

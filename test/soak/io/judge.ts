@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Snapshot } from '../../../src/feed/message.ts';
 import { processesIn } from '../../lab/netns.ts';
 import { GATEWAY, ROUTERS, type Router, VIP } from '../../lab/topology.ts';
-import type { Routers } from '../../netns/routers.ts';
-import type { Watch } from '../../netns/vip-watch.ts';
+import type { Routers } from '../../netns/io/routers.ts';
+import type { Watch } from '../../netns/io/vip-watch.ts';
 import {
   type Answer,
   epochProblems,

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { beginStep } from '../runner/step.ts';
+import { beginStep } from '../../runner/step.ts';
 
 const run = promisify(execFile);
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 export const VIPD = join(ROOT, 'dist/vipd-asan');
 export const VIPD_PLAIN = join(ROOT, 'dist/vipd');
 export const TRIAL = join(ROOT, 'dist/packet-lease-trial-asan');
@@ -25,7 +25,7 @@ export async function buildAll(): Promise<void> {
   await run(join(ROOT, 'scripts/build-vipd'), ['--asan']);
   await run(join(ROOT, 'scripts/build-vipd'), []);
   const strict = ['-std=c17', '-D_GNU_SOURCE', '-O1', '-g', '-Wall', '-Wextra', '-Werror'];
-  await run('cc', [...strict, '-o', WIRE, join(ROOT, 'test/netns/wire.c')]);
+  await run('cc', [...strict, '-o', WIRE, join(ROOT, 'test/netns/io/wire.c')]);
 }
 
 export async function removeBuilt(): Promise<void> {

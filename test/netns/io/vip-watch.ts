@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { CLIENT_ADDRESSES, ROUTERS, type Router, type Topology, VIP } from '../lab/topology.ts';
-import { type Answer, parseAnswer, parseStall, type Stall } from '../soak/evidence.ts';
+import { CLIENT_ADDRESSES, ROUTERS, type Router, type Topology, VIP } from '../../lab/topology.ts';
+import { type Answer, parseAnswer, parseStall, type Stall } from '../../soak/evidence.ts';
 
 const run = promisify(execFile);
-const HERE = fileURLToPath(new URL('../../../test/netns/', import.meta.url));
+const HERE = fileURLToPath(new URL('../../../../test/netns/io/', import.meta.url));
 /** Answers kept if nobody takes them: more than come in the longest fault. */
 const ANSWERS_MAX = 100_000;
 

@@ -7,11 +7,11 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type ControlReply, type ControlRequest, type Snapshot, snapshotSchema } from '../../src/feed/message.ts';
-import { type ConfigOptions, HOST_TIMES, pairConfig, type Times } from '../lab/config.ts';
-import { signalAll } from '../lab/netns.ts';
-import { buildTopology, ROUTERS, type Router, type Topology, wallNow } from '../lab/topology.ts';
-import { beginStep } from '../runner/step.ts';
+import { type ControlReply, type ControlRequest, type Snapshot, snapshotSchema } from '../../../src/feed/message.ts';
+import { type ConfigOptions, HOST_TIMES, pairConfig, type Times } from '../../lab/config.ts';
+import { signalAll } from '../../lab/netns.ts';
+import { buildTopology, ROUTERS, type Router, type Topology, wallNow } from '../../lab/topology.ts';
+import { beginStep } from '../../runner/step.ts';
 
 /** A compiled Tandem: its command line and its vipd. */
 export interface Build {
@@ -19,9 +19,9 @@ export interface Build {
   readonly vipd: string;
 }
 
-export const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+export const CLI = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 /** This version, its vipd with sanitizers. */
-export const OURS: Build = { cli: CLI, vipd: fileURLToPath(new URL('../../../dist/vipd-asan', import.meta.url)) };
+export const OURS: Build = { cli: CLI, vipd: fileURLToPath(new URL('../../../../dist/vipd-asan', import.meta.url)) };
 
 /** A change of the VIP in one router's kernel, as `ip monitor` saw it; wall time in ms. */
 export interface AddressEvent {

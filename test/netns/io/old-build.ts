@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import type { Build } from './routers.ts';
 
 const run = promisify(execFile);
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 /** Tags do not travel with the main branch, so versions are named by commit. */
 export const COMMIT_OF_030 = 'fd50d4ae16e4542ede3a6bc02913c8837ec6ef61';
 

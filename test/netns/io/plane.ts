@@ -2,8 +2,8 @@
 // kernel has no IPVS, the rules never count as in, which bars no owner that serves already: let the pair settle first. Io.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ConfigOptions, HOST_TIMES, labConfig } from '../lab/config.ts';
-import type { Router } from '../lab/topology.ts';
+import { type ConfigOptions, HOST_TIMES, labConfig } from '../../lab/config.ts';
+import type { Router } from '../../lab/topology.ts';
 import { CLI, follow, type PulseProcess, type Routers } from './routers.ts';
 
 export interface DirectorOptions extends Partial<ConfigOptions> {

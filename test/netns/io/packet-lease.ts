@@ -2,9 +2,9 @@
 // milliseconds by echo, ARP and neighbour solicitation and notes what is answered when. Io, for the tests beside it.
 import { execFile, spawn } from 'node:child_process';
 import { promisify } from 'node:util';
-import { chainsIn, GATE_TABLE, gateRules } from '../../src/firewall/packet-lease-rules.ts';
-import type { Address } from '../../src/units/address.ts';
-import { type Pair, sleep, VIPS, type Vipd } from './vipd.netns.ts';
+import { chainsIn, GATE_TABLE, gateRules } from '../../../src/firewall/packet-lease-rules.ts';
+import type { Address } from '../../../src/units/address.ts';
+import { type Pair, sleep, VIPS, type Vipd } from './vipd.ts';
 
 const run = promisify(execFile);
 

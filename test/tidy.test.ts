@@ -224,7 +224,7 @@ const PURE_MODULES = [
 
 /** A command of the CLI is there to talk to daemons; what it shows is made by pure files. */
 const isCommand = (path: string) =>
-  /^cli\//.test(path) && !/^cli\/(render|render-sync|words|reach|exit|node)\.ts$/.test(path);
+  /^cli\//.test(path) && !/^cli\/(render|render-sync|format|socket-errors|exit|router-name)\.ts$/.test(path);
 
 test('files outside io/, main.ts and loop.ts import nothing that touches the world', t => {
   const wrong = FILES.filter(file => !isEdge(file.path) && !isCommand(file.path)).flatMap(file =>
@@ -295,6 +295,45 @@ test('comments of src/pulse are at most 100 columns wide', t => {
       .map(({ at }) => at),
   );
   t.deepEqual(wide, []);
+});
+
+/** What a file exports, by name; a type and a value of one name are one thing. */
+function exportsOf({ text }: Pick<SourceFile, 'text'>): string[] {
+  const names = text.matchAll(/^export (?:async )?(?:const|let|function\*?|class|interface|type|enum) (\w+)/gm);
+  return [...new Set([...names].map(match => match[1] as string))];
+}
+
+/** What stands in more than one place: "name: place, place". */
+function repeated(named: readonly (readonly [name: string, place: string])[]): string[] {
+  const places = new Map<string, string[]>();
+  for (const [name, place] of named) places.set(name, [...(places.get(name) ?? []), place]);
+  return [...places].filter(([, at]) => at.length > 1).map(([name, at]) => `${name}: ${at.join(', ')}`);
+}
+
+test('one name for one thing: no exported name is there twice', t => {
+  t.deepEqual(repeated(FILES.flatMap(file => exportsOf(file).map(name => [name, file.path] as const))), []);
+});
+
+test('one name for one thing: no file name is there twice, but for main.ts, loop.ts and x.ts beside io/x.ts', t => {
+  // A file and the one in the io/ beside it are one thing, its decisions and its hands.
+  const things = new Set(FILES.map(({ path }) => path.replace(/\/io\/(?=[^/]+$)/, '/')));
+  const named = [...things].map(path => [path.split('/').at(-1) as string, path] as const);
+  t.deepEqual(repeated(named.filter(([name]) => name !== 'main.ts' && name !== 'loop.ts')), []);
+});
+
+test('what has one name twice is found', t => {
+  t.deepEqual(exportsOf({ text: 'export const a = 1;\nexport type a = 1;\nexport async function b() {}\n' }), [
+    'a',
+    'b',
+  ]);
+  t.deepEqual(
+    repeated([
+      ['a', 'x.ts'],
+      ['b', 'x.ts'],
+      ['a', 'y.ts'],
+    ]),
+    ['a: x.ts, y.ts'],
+  );
 });
 
 test('no file is named for nothing in particular', t => {

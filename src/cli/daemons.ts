@@ -5,7 +5,7 @@ import { loadConfig } from '../config/io/load.ts';
 import { mistakeLine } from '../config/mistakes.ts';
 import { CliError, EXIT, type ExitCode } from './exit.ts';
 import type { Terminal } from './io/terminal.ts';
-import { routerOf } from './node.ts';
+import { routerOf } from './router-name.ts';
 
 export interface DaemonOptions {
   readonly configFile: string;

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { KeyFileError } from '../config/io/key.ts';
 import { CONFIG_FILE } from '../config/io/load.ts';
+import { RUN_DIR, STATE_DIR } from '../feed/files.ts';
 import { DURATION_SYNTAX, type Ms, parseDuration } from '../units/duration.ts';
 import { checkFile, keygen } from './check.ts';
 import { type DaemonArguments, director, pulse } from './daemons.ts';
@@ -13,10 +14,8 @@ import { CliError, EXIT, type ExitCode } from './exit.ts';
 import { processTerminal, type Terminal } from './io/terminal.ts';
 import { packageVersion } from './io/version.ts';
 import { handover, hold, release } from './role.ts';
-import { plan, status, sync, why } from './status.ts';
+import { showPlan, status, sync, why } from './status.ts';
 
-const RUN_DIR = '/run/tandem';
-const STATE_DIR = '/var/lib/tandem';
 const KEY_FILE = '/etc/tandem/pair.key';
 const DECISIONS_MAX = 32;
 const WAIT_S_MAX = 86_400;
@@ -117,7 +116,7 @@ function readCommands(program: Command, terminal: Terminal, end: End): void {
   socketCommand(program, 'plan')
     .description('show what the director would change in the kernel now')
     .option('--json', 'as JSON')
-    .action(async (options: { runDir: string; json?: boolean }) => end(await plan(terminal, options)));
+    .action(async (options: { runDir: string; json?: boolean }) => end(await showPlan(terminal, options)));
 }
 
 function roleCommands(program: Command, terminal: Terminal, end: End): void {

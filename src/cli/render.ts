@@ -1,8 +1,8 @@
 // What `tandem status`, `why` and `plan` print for people: problems first, then the pair, then what it serves. Pure.
 import type { Decision, Snapshot } from '../feed/message.ts';
-import type { ServerReport, ServiceReport, StatusReport } from '../status/report.ts';
+import type { ServerReport, ServiceReport, StatusReport } from '../status/status-report.ts';
+import { age, columns, milliseconds, type Paint, painter, printable, since } from './format.ts';
 import { syncLines } from './render-sync.ts';
-import { age, columns, milliseconds, type Paint, painter, printable, since } from './words.ts';
 
 export interface RenderOptions {
   readonly colour: boolean;

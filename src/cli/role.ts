@@ -1,11 +1,11 @@
 // `tandem handover`, `hold` and `release`: ask pulse. A handover first waits for a cold peer to become warm, and in the end until the
 // role feed shows how it went.
-import { statusReportSchema } from '../status/report.ts';
+import { STATUS_SOCKET } from '../feed/files.ts';
+import { statusReportSchema } from '../status/status-report.ts';
 import { CliError, EXIT, type ExitCode } from './exit.ts';
 import { beginHandover, followHandover, handoverProgress, isWorthWaiting } from './handover.ts';
 import { command, feed, getJson } from './io/socket.ts';
 import type { Terminal } from './io/terminal.ts';
-import { STATUS_SOCKET } from './reach.ts';
 import { resyncPercent } from './render-sync.ts';
 
 /** Longest wait for the outcome of a handover. */

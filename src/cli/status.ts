@@ -1,13 +1,13 @@
 // `tandem status`, `sync`, `why` and `plan`: read a socket, print what it says. Sockets and the screen are in io/.
 import { join } from 'node:path';
 import { z } from 'zod';
+import { DIRECTOR_CONTROL_SOCKET, STATE_FILE, STATUS_SOCKET } from '../feed/files.ts';
 import type { Decision, Snapshot } from '../feed/message.ts';
-import { type StatusReport, statusReportSchema } from '../status/report.ts';
+import { type StatusReport, statusReportSchema } from '../status/status-report.ts';
 import { CliError, EXIT, type ExitCode } from './exit.ts';
-import { rememberedDecisions, STATE_FILE } from './io/memory.ts';
+import { rememberedDecisions } from './io/past-decisions.ts';
 import { getJson, snapshot } from './io/socket.ts';
 import type { Terminal } from './io/terminal.ts';
-import { DIRECTOR_CONTROL_SOCKET, STATUS_SOCKET } from './reach.ts';
 import { renderDecisions, renderFeed, renderPlan, renderStatus } from './render.ts';
 import { renderSync } from './render-sync.ts';
 
@@ -130,7 +130,7 @@ const planSchema = z.object({
 });
 
 /** What the director would change in the kernel now. */
-export async function plan(terminal: Terminal, options: Place): Promise<ExitCode> {
+export async function showPlan(terminal: Terminal, options: Place): Promise<ExitCode> {
   const answer = await getJson(options.runDir, DIRECTOR_CONTROL_SOCKET, '/plan', planSchema);
   const json = `${JSON.stringify(answer, null, 2)}\n`;
   terminal.out(options.json ? json : renderPlan(answer, { colour: terminal.colour }));

@@ -47,7 +47,7 @@ export function restartParts(config: Config, node: string): Readonly<Record<stri
 }
 
 /** The names of the parts that are not the same in both. */
-export function changedParts(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): string[] {
+export function differingParts(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): string[] {
   return [...new Set([...Object.keys(a), ...Object.keys(b)])].filter(name => a[name] !== b[name]).sort();
 }
 

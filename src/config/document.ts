@@ -15,7 +15,7 @@ import {
   type YAMLMap,
 } from 'yaml';
 import { type Mistake, type SchemaMistake, schemaMistakes, show } from './mistakes.ts';
-import type { Finding, Path, Severity } from './rules/finding.ts';
+import type { Finding, FindingSeverity, Path } from './rules/finding.ts';
 import { checkRules } from './rules.ts';
 import { restsOn, salvage } from './salvage.ts';
 import { type Config, configSchema } from './schema.ts';
@@ -101,7 +101,7 @@ function inOrder(mistakes: readonly Mistake[]): Mistake[] {
 }
 
 function yamlMistakes(doc: Document.Parsed, lines: LineCounter): Mistake[] {
-  const told = (severity: Severity) => (error: { pos: [number, number]; message: string; code: string }) => {
+  const told = (severity: FindingSeverity) => (error: { pos: [number, number]; message: string; code: string }) => {
     const { line, col } = lines.linePos(error.pos[0]);
     const problem = `YAML: ${error.message.replaceAll('\n', ' ')}`;
     const remedy = YAML_REMEDIES[error.code] ?? 'see conf/tandem.yaml for the form';
@@ -171,7 +171,10 @@ function wrongKeys(
   }
 }
 
-type Placer = (severity: Severity, mistake: Pick<SchemaMistake, 'path' | 'at' | 'problem' | 'remedy'>) => Mistake;
+type Placer = (
+  severity: FindingSeverity,
+  mistake: Pick<SchemaMistake, 'path' | 'at' | 'problem' | 'remedy'>,
+) => Mistake;
 
 function placer(doc: Document.Parsed, lines: LineCounter): Placer {
   return (severity, { path, at, problem, remedy }) => {

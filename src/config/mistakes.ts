@@ -2,11 +2,11 @@
 // Places in the file are added in document.ts.
 import type { z } from 'zod';
 import { configJsonSchema, fieldsAt, type JsonSchema, keysAt } from './json-schema.ts';
-import { choice, nearest, type Path, type Severity } from './rules/finding.ts';
+import { choice, type FindingSeverity, nearest, type Path } from './rules/finding.ts';
 
 /** One thing wrong in a config file, for people and for --json. */
 export interface Mistake {
-  readonly severity: Severity;
+  readonly severity: FindingSeverity;
   /** From 1. */
   readonly line: number;
   /** From 1, in characters. */

@@ -21,7 +21,7 @@ export interface VirtualAddress {
 }
 
 /** A host that should answer on a LAN: its silence tells a dead LAN from a dead peer. */
-export interface Target {
+export interface ReachTarget {
   readonly address: Address;
   readonly lan: string;
   readonly interface: string;
@@ -55,7 +55,7 @@ export interface NodeView {
   readonly priority: number;
   readonly links: readonly Link[];
   readonly addresses: readonly VirtualAddress[];
-  readonly targets: readonly Target[];
+  readonly targets: readonly ReachTarget[];
   /** Of LANs with links or virtual addresses; this router's first. */
   readonly fixed: readonly FixedAddress[];
 }
@@ -117,7 +117,7 @@ function fixedOn(config: Config, node: string, whose: string): FixedAddress[] {
   });
 }
 
-function targetsOn(config: Config, lan: string, spec: LanConfig, node: string): Target[] {
+function targetsOn(config: Config, lan: string, spec: LanConfig, node: string): ReachTarget[] {
   const interfaceName = interfaceOf(spec, node);
   if (interfaceName === undefined) return [];
   const servers = Object.values(config.services)

@@ -1,13 +1,13 @@
 // All rules that need more than one field of the config, in the order of the file. Pure: a config in, findings out. The
 // list is the only one: `tandem check` and the daemons go by it, and docs/reference/CONFIG.md shows what each rule says.
-import { ADDRESS_RULES } from './rules/addresses.ts';
+import { ADDRESS_RULES } from './rules/address-rules.ts';
 import type { Finding, Rule } from './rules/finding.ts';
-import { NETWORK_RULES } from './rules/network.ts';
-import { REDIS_RULES } from './rules/redis.ts';
-import { SERVICE_RULES } from './rules/services.ts';
-import { SYNC_RULES } from './rules/sync.ts';
-import { TIMING_RULES } from './rules/times.ts';
-import { WITNESS_RULES } from './rules/witness.ts';
+import { NETWORK_RULES } from './rules/network-rules.ts';
+import { REDIS_RULES } from './rules/redis-rules.ts';
+import { SERVICE_RULES } from './rules/service-rules.ts';
+import { SYNC_RULES } from './rules/sync-rules.ts';
+import { TIMING_RULES } from './rules/timing-rules.ts';
+import { WITNESS_RULES } from './rules/witness-rules.ts';
 import type { Config } from './schema.ts';
 
 export const RULES: readonly Rule[] = [

@@ -3,7 +3,7 @@
 import type { EventCode } from '../log/catalogue.ts';
 import type { Fields } from '../log/event.ts';
 import type { EnsureResult } from '../sync/sync.ts';
-import { type Audit, type Change, isComplete, type Plan, type Problem } from './director.ts';
+import { type Audit, type Change, isComplete, type Plan, type Problem } from './plan.ts';
 
 export interface Event {
   readonly code: EventCode;

@@ -1,5 +1,5 @@
 // The director's loop: one audit at a time, asked for by the timer, verdicts, roles, reloads and people. Not pure: it holds what
-// is known between audits and logs; what to do is decided in director.ts, what it means in findings.ts.
+// is known between audits and logs; what to do is decided in plan.ts, what it means in findings.ts.
 import type { Config } from '../config/schema.ts';
 import type { DirectorReport, Role, Snapshot } from '../feed/message.ts';
 import { owns } from '../feed/owns.ts';
@@ -11,13 +11,12 @@ import type { ServerCounts } from '../ipvs/ipvsadm.ts';
 import { connectionsOf, type IpvsTable, isInUse } from '../ipvs/table.ts';
 import type { Log } from '../log/log.ts';
 import type { Verdict } from '../nanny/verdict.ts';
-import type { StatusReport } from '../status/report.ts';
+import type { StatusReport } from '../status/status-report.ts';
 import type { SyncStatus } from '../status/sync-status.ts';
 import type { ConnectionSync, EnsureResult } from '../sync/sync.ts';
 import { type Address, familyOf } from '../units/address.ts';
 import { type At, between } from '../units/duration.ts';
 import { conntrackTargets, isTakeover } from './demotion.ts';
-import { type AppliedRules, type Change, needsKernel, type QuietServer } from './director.ts';
 import { type DriftWatch, mayRepair, NO_DRIFT, pauseMs, repaired, settled } from './drift.ts';
 import { findings, type Knowledge, NOTHING_KNOWN } from './findings.ts';
 import { type AuditInput, audit, preview } from './io/converge.ts';
@@ -25,6 +24,7 @@ import type { Kernel } from './io/kernel.ts';
 import type { GateAudit, GateFinding } from './io/packet-lease-audit.ts';
 import { isSame, type ServerInKernel, standOf } from './leaving.ts';
 import type { Owned } from './owned.ts';
+import { type AppliedRules, type Change, needsKernel, type QuietServer } from './plan.ts';
 import { pulseReport, statusReport } from './report.ts';
 import { NOTHING_SERVED_YET, type ServiceWatch, serviceFailures, watchService } from './service-watch.ts';
 import { NOTHING_WATCHED, type SyncWatch, syncProblems, watchSync } from './sync-watch.ts';

@@ -6,11 +6,11 @@ import type { DirectorReport, Snapshot } from '../feed/message.ts';
 import type { ServerCounts } from '../ipvs/ipvsadm.ts';
 import type { IpvsServer, IpvsTable } from '../ipvs/table.ts';
 import type { Verdict } from '../nanny/verdict.ts';
-import type { ServerReport, ServiceReport, StatusReport } from '../status/report.ts';
+import type { ServerReport, ServiceReport, StatusReport } from '../status/status-report.ts';
 import type { SyncStatus } from '../status/sync-status.ts';
 import type { Address } from '../units/address.ts';
 import type { Knowledge } from './findings.ts';
-import { keyOf, verdictOf } from './wanted.ts';
+import { findVerdict, ipvsKeyOf } from './wanted.ts';
 
 export interface ReportInput {
   readonly config: Config;
@@ -203,7 +203,7 @@ function serverProblems({ config, verdicts }: ReportInput): string[] {
 function serviceReport(name: string, input: ReportInput): ServiceReport {
   const service = input.config.services[name];
   if (!service) throw new RangeError(`there is no service ${name}`);
-  const key = keyOf(service);
+  const key = ipvsKeyOf(service);
   const present = input.table.services.find(candidate => candidate.key === key);
   const counts = input.counts.filter(count => count.key === key);
   const own = Object.entries(service.servers).map(([server, { address, weight }]) =>
@@ -212,7 +212,7 @@ function serviceReport(name: string, input: ReportInput): ServiceReport {
       address,
       weight,
       kernel: present?.servers.find(candidate => candidate.address === address && candidate.port === 0),
-      verdict: verdictOf(input.verdicts, name, server),
+      verdict: findVerdict(input.verdicts, name, server),
       counts,
     }),
   );
@@ -222,7 +222,7 @@ function serviceReport(name: string, input: ReportInput): ServiceReport {
     .map(kernel => ({
       ...serverReport({
         ...{ name: kernel.address, address: kernel.address, weight: 0, kernel, counts },
-        verdict: verdictOf(input.leavers, name, kernel.address),
+        verdict: findVerdict(input.leavers, name, kernel.address),
       }),
       state: 'draining' as const,
     }));

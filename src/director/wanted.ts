@@ -17,11 +17,11 @@ import type { Verdict } from '../nanny/verdict.ts';
 import { type Address, familyOf } from '../units/address.ts';
 
 /** The kernel's name of a service of the config. */
-export function keyOf(service: Pick<ServiceConfig, 'mark' | 'vip'>): ServiceKey {
+export function ipvsKeyOf(service: Pick<ServiceConfig, 'mark' | 'vip'>): ServiceKey {
   return markKey(service.mark, familyOf(service.vip));
 }
 
-export function verdictOf(verdicts: readonly Verdict[], service: string, server: string): Verdict | undefined {
+export function findVerdict(verdicts: readonly Verdict[], service: string, server: string): Verdict | undefined {
   return verdicts.find(verdict => verdict.service === service && verdict.server === server);
 }
 
@@ -36,10 +36,10 @@ export function wantedServices(
   leave: (key: ServiceKey, address: Address) => Leave,
 ): readonly WantedService[] {
   return Object.entries(config.services).map(([name, service]) => {
-    const key = keyOf(service);
+    const key = ipvsKeyOf(service);
     const present = actual.services.find(candidate => candidate.key === key);
     const servers = Object.entries(service.servers).map(([serverName, { address, weight }]) => {
-      const verdict = verdictOf(verdicts, name, serverName);
+      const verdict = findVerdict(verdicts, name, serverName);
       const found = serverOf(present, address);
       const stays = leave(key, address) === 'stays';
       return { address, forwarding: service.forwarding, ...wantedWeight(verdict, weight, found, stays) };

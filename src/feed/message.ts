@@ -1,13 +1,9 @@
-// The messages between pulse and director, and from the CLI to pulse: the only file both daemons share. JSON, one object a
+// The messages between pulse and director, and from the CLI to pulse: what both daemons share, with the names in files.ts. JSON, one object a
 // line. Feed (run-dir/pulse.sock; for root also pulse-root.sock): pulse sends a snapshot on connect, on every change and once a
 // second; it reads nothing.
 // Control (run-dir/pulse-control.sock, root-only): one request a line, one reply a line. Pure.
 import { z } from 'zod';
 
-export const FEED_SOCKET = 'pulse.sock';
-/** The same for root alone: readers of the group cannot take its places. */
-export const FEED_ROOT_SOCKET = 'pulse-root.sock';
-export const CONTROL_SOCKET = 'pulse-control.sock';
 /** Longest hold with an end, ten years; a longer one is written without an end. */
 export const HOLD_MS_MAX = 10 * 366 * 86_400_000;
 /** Longest line on either socket, in bytes. */

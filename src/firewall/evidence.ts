@@ -24,7 +24,7 @@ const LOST_MIN_BEFORE = 5;
 
 export type End = 'early' | 'late';
 
-export function counterName(way: Way, end: End, service: string): string {
+export function evidenceCounterName(way: Way, end: End, service: string): string {
   return `${way.replaceAll('-', '_')}_${end}_${service}`;
 }
 
@@ -91,7 +91,7 @@ export function weigh(before: Evidence, counts: Counts, services: readonly strin
   const losses: Loss[] = [];
   for (const service of services) {
     for (const way of WAYS) {
-      const [early, late] = (['early', 'late'] as const).map(end => counts.get(counterName(way, end, service)));
+      const [early, late] = (['early', 'late'] as const).map(end => counts.get(evidenceCounterName(way, end, service)));
       if (early === undefined || late === undefined) continue;
       const key = `${way} ${service}`;
       const trail = follow(before.trails.get(key), early, late);

@@ -5,7 +5,7 @@ import { interfaceOf } from '../config/node.ts';
 import type { Config, LanConfig, ServiceConfig } from '../config/schema.ts';
 import { EVENT_PORT, INJECTION_PORT, SYNC_GROUP } from '../ipvs/sync-daemon.ts';
 import { type Address, familyOf } from '../units/address.ts';
-import { counterName, type End, WAYS, type Way, wayMatch } from './evidence.ts';
+import { type End, evidenceCounterName, WAYS, type Way, wayMatch } from './evidence.ts';
 import type { FirewallService } from './firewall-service.ts';
 
 /** Our table, `inet tandem`; no other is ever touched. */
@@ -208,7 +208,9 @@ function evidenceRules(service: FirewallService, points: EvidenceChain['points']
     const match = matchOf(way, service);
     if (match === undefined) return [];
     const from = way === 'from-clients' ? `iifname ${namesSet(service.interfaces)} ` : '';
-    return [`${from}${match} ${also === '' ? '' : `${also} `}counter name ${counterName(way, end, service.name)}`];
+    return [
+      `${from}${match} ${also === '' ? '' : `${also} `}counter name ${evidenceCounterName(way, end, service.name)}`,
+    ];
   });
 }
 
@@ -236,7 +238,7 @@ function counterNames({ services }: Firewall): string[] {
   if (services.length === 0) return [];
   const seen = services.flatMap(service =>
     WAYS.filter(way => matchOf(way, service) !== undefined).flatMap(way =>
-      (['early', 'late'] as const).map(end => counterName(way, end, service.name)),
+      (['early', 'late'] as const).map(end => evidenceCounterName(way, end, service.name)),
     ),
   );
   return ['refused_elsewhere', ...services.map(({ name }) => `refused_${name}`), ...seen].sort();

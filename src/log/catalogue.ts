@@ -1,11 +1,11 @@
 // Every event that Tandem logs: stable code, severity, sentence, fields, remedy. docs/reference/EVENTS.md is generated from it
 // (scripts/docs). Codes never change their meaning; alerts are built on them. Pure.
-import { CONFIG_EVENTS } from './events/config.ts';
-import { DIRECTOR_EVENTS } from './events/director.ts';
-import { LOG_EVENTS } from './events/log.ts';
-import { NANNY_EVENTS } from './events/nanny.ts';
-import { PULSE_EVENTS } from './events/pulse.ts';
-import { SYNC_EVENTS } from './events/sync.ts';
+import { CONFIG_EVENTS } from './events/config-events.ts';
+import { DIRECTOR_EVENTS } from './events/director-events.ts';
+import { LOG_EVENTS } from './events/log-events.ts';
+import { NANNY_EVENTS } from './events/nanny-events.ts';
+import { PULSE_EVENTS } from './events/pulse-events.ts';
+import { SYNC_EVENTS } from './events/sync-events.ts';
 
 export const EVENTS = {
   ...CONFIG_EVENTS,

@@ -6,8 +6,8 @@ import winston from 'winston';
 import { EVENTS, type EventCode } from './catalogue.ts';
 import { type EventEntry, type Fields, SEVERITIES } from './event.ts';
 import { createLogSink, type LogSink } from './io/log-sink.ts';
-import { entryOf, formatLine, type LogEntry } from './line.ts';
-import { admit, createRate, flushRate, keyOf, type Rate, type RateLimits, type Summary, sweep } from './rate.ts';
+import { entryOf, formatLine, type LogEntry } from './log-line.ts';
+import { admit, createRate, eventKeyOf, flushRate, type Rate, type RateLimits, type Summary, sweep } from './rate.ts';
 
 export interface Log {
   event(code: EventCode, fields?: Fields): void;
@@ -63,7 +63,7 @@ export function createLog(options: LogOptions): ClosableLog {
   return {
     event: (code, fields = {}) => {
       const about: EventEntry = EVENTS[code];
-      const key = keyOf(code, about, fields);
+      const key = eventKeyOf(code, about, fields);
       if (!admit(state.rate, key, state.monotonicNow())) return;
       reportDropped(state);
       emit(state, code, fields);

@@ -78,7 +78,7 @@ export function createRate(limits: Partial<RateLimits> = {}): Rate {
 }
 
 /** The key of an event. `entry.identity`, where the catalogue has it, says which fields identify. */
-export function keyOf(code: string, entry: Pick<EventEntry, 'identity'>, fields: Fields): EventKey {
+export function eventKeyOf(code: string, entry: Pick<EventEntry, 'identity'>, fields: Fields): EventKey {
   const names = entry.identity ?? Object.keys(fields).filter(name => IDENTIFYING.has(name));
   const about = names
     .map(name => [name, fields[name]] as const)

@@ -1,21 +1,21 @@
 // Decides what an FTP check says and when it has failed: connect, greeting, login, PASV or EPSV, one transfer, its end (RFC 959
-// section 5.4, RFC 2428). Events with their time go in, effects come out. Pure; io/check.ts runs it.
+// section 5.4, RFC 2428). Events with their time go in, effects come out. Pure; io/ftp-check.ts runs it.
 // Why not basic-ftp 6.2.6 (read in its sources): it loses replies split over packets ("22" then "0 hi"), reads port bytes modulo
 // 256, has one idle time-out which a slow drip resets for ever and no stages; and where PASV announces the VIP it refuses or
 // connects to the VIP, which is the active router: a nanny must compare what is announced and connect to the server itself.
 import { hostPort } from '../units/address.ts';
 import { type At, after, between, formatDuration, type Ms, ms } from '../units/duration.ts';
+import { type Announced, announced, type CheckPlan, finalReplyProblem, preliminaryProblem } from './ftp-rules.ts';
 import {
   lastWords,
   NEW_READER,
-  printable,
+  printableLine,
   quoted,
   type Reply,
   type ReplyReader,
   readReplies,
   wordsOf,
 } from './reply.ts';
-import { type Announced, announced, type CheckPlan, finalReplyProblem, preliminaryProblem } from './rules.ts';
 import type { CheckResult, Life, Stage } from './verdict.ts';
 
 /** How long the server may take to answer QUIT; the result is known by then. */
@@ -365,7 +365,7 @@ function failure(dialogue: Dialogue, problem: string, words: string, life: Life,
     tookMs: tookMs(dialogue, at),
     stage: dialogue.stage,
     life,
-    problem: printable(problem),
+    problem: printableLine(problem),
     words: quoted(shown),
   };
 }

@@ -2,7 +2,7 @@
 // (how 227 must be read), RFC 2428 section 3 (229). Bounded, for what a broken or hostile server may send; never throws. Pure.
 
 /** Longest reply line in bytes, line end not counted. */
-export const LINE_BYTES_MAX = 1024;
+export const REPLY_LINE_BYTES_MAX = 1024;
 /** Most lines of one reply. */
 export const REPLY_LINES_MAX = 64;
 /** Most bytes that a server may send over the control connection during one check. */
@@ -23,7 +23,7 @@ export interface Reply {
 
 /** What has been read so far; start with {@link NEW_READER}. */
 export interface ReplyReader {
-  /** Bytes of a line that has not ended; at most LINE_BYTES_MAX and a CR. */
+  /** Bytes of a line that has not ended; at most REPLY_LINE_BYTES_MAX and a CR. */
   readonly partial: Uint8Array;
   /** A multi-line reply that has not ended. */
   readonly open: Reply | undefined;
@@ -43,7 +43,7 @@ export const NEW_READER: ReplyReader = {
   fault: undefined,
 };
 
-export interface Reading {
+export interface ReadReplies {
   readonly reader: ReplyReader;
   readonly replies: readonly Reply[];
 }
@@ -52,7 +52,7 @@ export interface Reading {
  * Reads `chunk`. Replies and fault depend on the bytes alone, never on how they were cut into packets.
  * Lines end in LF, with or without CR before it; blank lines between replies are skipped, as clients do.
  */
-export function readReplies(reader: ReplyReader, chunk: Uint8Array): Reading {
+export function readReplies(reader: ReplyReader, chunk: Uint8Array): ReadReplies {
   const replies: Reply[] = [];
   if (reader.fault !== undefined) return { reader, replies };
   const allowed = chunk.subarray(0, DIALOGUE_BYTES_MAX - reader.bytes);
@@ -62,8 +62,8 @@ export function readReplies(reader: ReplyReader, chunk: Uint8Array): Reading {
     const to = lf === -1 ? allowed.length : lf;
     const line = join(now.partial, allowed.subarray(from, to));
     from = to + 1;
-    now = { ...now, partial: line.slice(0, LINE_BYTES_MAX + 1) };
-    if (overlong(line)) now = { ...now, fault: `the server sends a line of more than ${LINE_BYTES_MAX} bytes` };
+    now = { ...now, partial: line.slice(0, REPLY_LINE_BYTES_MAX + 1) };
+    if (overlong(line)) now = { ...now, fault: `the server sends a line of more than ${REPLY_LINE_BYTES_MAX} bytes` };
     else if (lf !== -1) now = endLine(now, replies);
   }
   now = { ...now, bytes: reader.bytes + allowed.length };
@@ -74,7 +74,7 @@ export function readReplies(reader: ReplyReader, chunk: Uint8Array): Reading {
 }
 
 function endLine(reader: ReplyReader, replies: Reply[]): ReplyReader {
-  const line = printable(decode(reader.partial));
+  const line = printableLine(decode(reader.partial));
   const next = { ...reader, partial: NEW_READER.partial, lastLine: line === '' ? reader.lastLine : line };
   if (reader.open) return continueReply(next, reader.open, line, replies);
   if (line.trim() === '') return next;
@@ -99,7 +99,10 @@ function continueReply(reader: ReplyReader, open: Reply, line: string, replies: 
 }
 
 function overlong(line: Uint8Array): boolean {
-  return line.length > LINE_BYTES_MAX && !(line.length === LINE_BYTES_MAX + 1 && line[LINE_BYTES_MAX] === CR);
+  return (
+    line.length > REPLY_LINE_BYTES_MAX &&
+    !(line.length === REPLY_LINE_BYTES_MAX + 1 && line[REPLY_LINE_BYTES_MAX] === CR)
+  );
 }
 
 function join(head: Uint8Array, tail: Uint8Array): Uint8Array {
@@ -115,7 +118,7 @@ function decode(line: Uint8Array): string {
 }
 
 /** Text that is safe in a log or on a terminal: control, format and unassigned characters become \xHH or \u{HHHH}. */
-export function printable(text: string): string {
+export function printableLine(text: string): string {
   return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, character => {
     const code = character.codePointAt(0) ?? 0;
     return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
@@ -136,7 +139,7 @@ export function wordsOf(reply: Reply): string {
 
 /** The last thing the server said, also when it was not a whole line. */
 export function lastWords(reader: ReplyReader): string {
-  return reader.partial.length > 0 ? printable(decode(reader.partial)) : reader.lastLine;
+  return reader.partial.length > 0 ? printableLine(decode(reader.partial)) : reader.lastLine;
 }
 
 /**

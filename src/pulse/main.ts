@@ -10,7 +10,7 @@ import { loadKeys } from '../config/io/key.ts';
 import { loadConfig } from '../config/io/load.ts';
 import { type NodeView, nodeView } from '../config/node.ts';
 import type { Config } from '../config/schema.ts';
-import { CONTROL_SOCKET } from '../feed/message.ts';
+import { CONTROL_SOCKET, STATE_FILE } from '../feed/files.ts';
 import { lanInterfaces } from '../firewall/interfaces.ts';
 import { createLog, type Log } from '../log/log.ts';
 import { type At, after, ms } from '../units/duration.ts';
@@ -66,7 +66,7 @@ export async function runPulse(options: PulseOptions): Promise<void> {
   const log = createLog({ process: 'pulse', node: options.node });
   const refused = options.realtime ? takeRealTimeClass() : undefined;
   if (refused !== undefined) log.event('REALTIME_REFUSED', { problem: refused });
-  const state = recall(join(options.stateDir, 'pulse.json'), log);
+  const state = recall(join(options.stateDir, STATE_FILE), log);
   const settings = settingsOf(config, view, digest, randomBytes(8).toString('hex'));
   log.event('PULSE_STARTED', {
     peer: view.peer,
@@ -98,7 +98,7 @@ interface Prepared {
 }
 
 async function serve(prepared: Prepared): Promise<void> {
-  const statePath = join(prepared.options.stateDir, 'pulse.json');
+  const statePath = join(prepared.options.stateDir, STATE_FILE);
   const file = stateFile(statePath, problem => prepared.log.event('STATE_UNWRITABLE', { path: statePath, problem }));
   const closers: (() => void)[] = [];
   const late: (() => Promise<void>)[] = [];

@@ -1,6 +1,6 @@
 // What becomes of a config that was read again: what pulse takes of it, and what waits for a
 // restart. Pure.
-import { changedParts } from '../config/digest.ts';
+import { differingParts } from '../config/digest.ts';
 import { sameTimes, timesOf } from './election/beliefs/changing-times.ts';
 import type { Reloadable } from './election/machine.ts';
 
@@ -33,7 +33,7 @@ export function divide(
   { taken, parts }: InUse,
   reading: ConfigReading & { ok: true },
 ): { next: Reloadable; waiting: string[] } {
-  const waiting = changedParts(parts, reading.parts);
+  const waiting = differingParts(parts, reading.parts);
   // Units are numbers of addresses: with others than this process has they mean nothing here.
   const units = waiting.some(part => part.startsWith('lans.')) ? taken.units : reading.next.units;
   const next = { ...reading.next, units };

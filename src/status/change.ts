@@ -1,6 +1,6 @@
 // What is new in a status report for those who follow /events: the parts that differ in something other than measurements
 // that move all the time. Pure.
-import type { StatusReport } from './report.ts';
+import type { StatusReport } from './status-report.ts';
 
 const PARTS = ['health', 'problems', 'notices', 'pulse', 'services', 'kernel', 'sync'] as const;
 export type Part = (typeof PARTS)[number];

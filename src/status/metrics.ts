@@ -1,7 +1,7 @@
 // The metrics of a status report: names, help, types, labels and values, in Prometheus's conventions (base units, `_total` for
 // counters, one series per state with 0 or 1). io/exposition.ts turns them into text. Pure.
 import { ROLES, type Snapshot } from '../feed/message.ts';
-import type { StatusReport } from './report.ts';
+import type { StatusReport } from './status-report.ts';
 import { resyncProgress, STORE_TYPES, SYNC_PHASES, SYNC_ROLES, type SyncStatus } from './sync-status.ts';
 
 export interface Sample {
@@ -9,7 +9,7 @@ export interface Sample {
   readonly value: number;
 }
 
-export interface Family {
+export interface MetricFamily {
   readonly name: string;
   readonly help: string;
   readonly type: 'gauge' | 'counter';
@@ -25,7 +25,7 @@ const COUNTERS_MAX = 200;
 const LINKS_MAX = 16;
 
 /** All families of the report. What the report does not know (null) has no sample, never a made-up zero. */
-export function familiesOf(report: StatusReport): Family[] {
+export function familiesOf(report: StatusReport): MetricFamily[] {
   return [
     ...overallFamilies(report),
     ...pulseFamilies(report),
@@ -45,7 +45,7 @@ export function counterName(name: string, part: 'pulse' | 'sync' = 'pulse'): str
   return `tandem_${part}_${snake.replace(/_total$/, '')}_total`;
 }
 
-function overallFamilies(report: StatusReport): Family[] {
+function overallFamilies(report: StatusReport): MetricFamily[] {
   return [
     gauge('tandem_build_info', 'Always 1; the version is in the label', [sample(1, { version: report.version })]),
     gauge('tandem_pair_info', 'Always 1; names the pair, to tell its routers from those of other pairs', [
@@ -57,7 +57,7 @@ function overallFamilies(report: StatusReport): Family[] {
   ];
 }
 
-function pulseFamilies(report: StatusReport): Family[] {
+function pulseFamilies(report: StatusReport): MetricFamily[] {
   const { pulse } = report;
   if (!pulse) return [];
   return [
@@ -69,7 +69,7 @@ function pulseFamilies(report: StatusReport): Family[] {
   ];
 }
 
-function roleFamilies(pulse: Snapshot): Family[] {
+function roleFamilies(pulse: Snapshot): MetricFamily[] {
   const roles = ROLES.map(role => sample(role === pulse.role, { role }));
   return [
     gauge('tandem_role', 'Role of this router: 1 for the current one', roles),
@@ -106,7 +106,7 @@ function roleFamilies(pulse: Snapshot): Family[] {
 }
 
 /** LANs, targets, a third machine, the witness. */
-function surroundingFamilies(pulse: Snapshot): Family[] {
+function surroundingFamilies(pulse: Snapshot): MetricFamily[] {
   const { lans, witness } = pulse;
   const targets = lans.flatMap(({ lan, targets: on }) =>
     on.flatMap(({ address, up }) => (up === null ? [] : [sample(up, { lan, address })])),
@@ -135,7 +135,7 @@ function surroundingFamilies(pulse: Snapshot): Family[] {
   ];
 }
 
-function peerFamilies(pulse: Snapshot): Family[] {
+function peerFamilies(pulse: Snapshot): MetricFamily[] {
   const { peer } = pulse;
   if (!peer) return [gauge('tandem_peer_known', 'Whether a heartbeat of the peer was ever heard', [sample(0)])];
   const sameConfig = peer.configDigest === pulse.configDigest;
@@ -157,7 +157,7 @@ function peerFamilies(pulse: Snapshot): Family[] {
   ];
 }
 
-function linkFamilies(pulse: Snapshot): Family[] {
+function linkFamilies(pulse: Snapshot): MetricFamily[] {
   const each = (value: (link: Snapshot['links'][number]) => number | boolean | null): Sample[] =>
     pulse.links.flatMap(link => {
       const known = value(link);
@@ -198,8 +198,8 @@ function linkFamilies(pulse: Snapshot): Family[] {
   ];
 }
 
-function counterFamilies(counters: Readonly<Record<string, number>>, part: 'pulse' | 'sync'): Family[] {
-  const families = new Map<string, Family>();
+function counterFamilies(counters: Readonly<Record<string, number>>, part: 'pulse' | 'sync'): MetricFamily[] {
+  const families = new Map<string, MetricFamily>();
   for (const [name, value] of Object.entries(counters).slice(0, COUNTERS_MAX)) {
     const metric = counterName(name, part);
     // Two spellings of one name would make the exposition invalid; the first one stands.
@@ -213,7 +213,7 @@ function counterFamilies(counters: Readonly<Record<string, number>>, part: 'puls
   return [...families.values()];
 }
 
-function serviceFamilies(report: StatusReport): Family[] {
+function serviceFamilies(report: StatusReport): MetricFamily[] {
   const servers = report.services.flatMap(service =>
     service.servers.map(server => ({ server, labels: { service: service.name, server: server.name } })),
   );
@@ -252,7 +252,7 @@ function serviceFamilies(report: StatusReport): Family[] {
   ];
 }
 
-function kernelFamilies(report: StatusReport): Family[] {
+function kernelFamilies(report: StatusReport): MetricFamily[] {
   const { kernel } = report;
   return [
     gauge('tandem_rules_in', 'Whether the kernel has all rules', [sample(kernel.rulesIn)]),
@@ -265,7 +265,7 @@ function kernelFamilies(report: StatusReport): Family[] {
   ];
 }
 
-function syncFamilies(sync: SyncStatus): Family[] {
+function syncFamilies(sync: SyncStatus): MetricFamily[] {
   const links = sync.links.slice(0, LINKS_MAX);
   const phases = SYNC_PHASES.map(phase => sample(phase === sync.phase, { phase }));
   const roles = SYNC_ROLES.map(role => sample(role === sync.role, { role }));
@@ -296,7 +296,7 @@ function syncFamilies(sync: SyncStatus): Family[] {
   ];
 }
 
-function resyncFamilies(sync: SyncStatus): Family[] {
+function resyncFamilies(sync: SyncStatus): MetricFamily[] {
   const { resync } = sync;
   if (!resync) return [];
   const progress = resyncProgress(sync);
@@ -321,7 +321,7 @@ function resyncFamilies(sync: SyncStatus): Family[] {
   ];
 }
 
-function storeFamilies(store: SyncStatus['store']): Family[] {
+function storeFamilies(store: SyncStatus['store']): MetricFamily[] {
   const types = STORE_TYPES.map(type => sample(type === store.type, { type }));
   const entries = [sample(store.templates, { kind: 'template' }), sample(store.connections, { kind: 'connection' })];
   return [
@@ -343,11 +343,11 @@ function storeFamilies(store: SyncStatus['store']): Family[] {
   ];
 }
 
-function gauge(name: string, help: string, samples: readonly Sample[]): Family {
+function gauge(name: string, help: string, samples: readonly Sample[]): MetricFamily {
   return { name, help, type: 'gauge', samples };
 }
 
-function counter(name: string, help: string, samples: readonly Sample[]): Family {
+function counter(name: string, help: string, samples: readonly Sample[]): MetricFamily {
   return { name, help, type: 'counter', samples };
 }
 

@@ -4,9 +4,16 @@ import { readFileSync } from 'node:fs';
 import { lineReader } from '../socket/lines.ts';
 import { monotonicNow } from '../units/io/clocks.ts';
 import { openConnection, type WitnessConnection } from './io/connection.ts';
-import { answerText, HELLO_LINE, parseAsk, parseSetup, WITNESS_LINE_BYTES_MAX, type WitnessSetup } from './line.ts';
 import { failed } from './script.ts';
 import type { WitnessAnswer, WitnessAsk } from './witness.ts';
+import {
+  answerText,
+  HELLO_LINE,
+  parseAsk,
+  parseSetup,
+  WITNESS_LINE_BYTES_MAX,
+  type WitnessSetup,
+} from './witness-line.ts';
 
 /** sysexits.h: wrong input, not allowed here. */
 const EXIT = { ok: 0, data: 65, permission: 77 } as const;

@@ -7,7 +7,7 @@ import {
   isWorthWaiting,
   type Outcome,
 } from '../../src/cli/handover.ts';
-import { routerOf } from '../../src/cli/node.ts';
+import { routerOf } from '../../src/cli/router-name.ts';
 import type { Role, Snapshot } from '../../src/feed/message.ts';
 import { sampleSnapshot } from './samples.ts';
 

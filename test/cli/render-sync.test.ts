@@ -1,8 +1,8 @@
 // What people see of the sync: the lines in `tandem status` and the whole of `tandem sync`.
 import test from 'ava';
+import { painter } from '../../src/cli/format.ts';
 import { renderSync, resyncPercent, syncLines } from '../../src/cli/render-sync.ts';
-import { painter } from '../../src/cli/words.ts';
-import type { StatusReport } from '../../src/status/report.ts';
+import type { StatusReport } from '../../src/status/status-report.ts';
 import type { SyncStatus } from '../../src/status/sync-status.ts';
 import { NOW, sampleReport, sampleSnapshot, sampleSync } from './samples.ts';
 

@@ -1,7 +1,7 @@
 // What people see: whole transcripts of status, why and plan, and the words they are made of.
 import test from 'ava';
+import { age, milliseconds, printable, since } from '../../src/cli/format.ts';
 import { renderDecisions, renderFeed, renderPlan, renderStatus } from '../../src/cli/render.ts';
-import { age, milliseconds, printable, since } from '../../src/cli/words.ts';
 import { NOW, sampleReport, sampleSnapshot, sampleSync } from './samples.ts';
 
 const PLAIN = { colour: false, now: NOW };

@@ -1,6 +1,6 @@
 // A realistic pair for the CLI tests: router-a took over five minutes ago, one server fails its login.
 import type { Snapshot } from '../../src/feed/message.ts';
-import type { StatusReport } from '../../src/status/report.ts';
+import type { StatusReport } from '../../src/status/status-report.ts';
 import type { SyncStatus } from '../../src/status/sync-status.ts';
 
 export const NOW = Date.parse('2026-11-22T16:25:00.000Z');

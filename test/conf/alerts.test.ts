@@ -5,7 +5,7 @@ import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { EVENTS } from '../../src/log/catalogue.ts';
 import { PULSE_COUNTERS, SYNC_LOSSES } from '../../src/log/counters.ts';
-import { counterName, type Family, familiesOf } from '../../src/status/metrics.ts';
+import { counterName, familiesOf, type MetricFamily } from '../../src/status/metrics.ts';
 import { pulseSnapshot, statusReport } from '../status/fixture.ts';
 
 const ruleSchema = z.strictObject({
@@ -29,7 +29,7 @@ const file = fileSchema.parse(document.toJS());
 const rules = file.groups.flatMap(group => group.rules);
 
 /** All families there can be, with the names of their labels. */
-const families = new Map<string, { readonly type: Family['type']; readonly labels: ReadonlySet<string> }>(
+const families = new Map<string, { readonly type: MetricFamily['type']; readonly labels: ReadonlySet<string> }>(
   familiesOf(
     statusReport({
       pulse: pulseSnapshot({ counters: Object.fromEntries(Object.keys(PULSE_COUNTERS).map(name => [name, 0])) }),

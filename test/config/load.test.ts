@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { changedParts, configDigest, pulseDigest, restartParts } from '../../src/config/digest.ts';
+import { configDigest, differingParts, pulseDigest, restartParts } from '../../src/config/digest.ts';
 import { MISTAKES_MAX, parseConfig } from '../../src/config/document.ts';
 import { CONFIG_BYTES_MAX, loadConfig } from '../../src/config/io/load.ts';
 
@@ -239,7 +239,7 @@ test('what waits for a restart of pulse is named as in the file; times, prioriti
   const { config } = shipped;
   const [router = ''] = Object.keys(config.routers);
   const waits = (part: object) =>
-    changedParts(restartParts(config, router), restartParts({ ...config, ...part } as typeof config, router));
+    differingParts(restartParts(config, router), restartParts({ ...config, ...part } as typeof config, router));
   const { heartbeat, routers, lans } = config;
   const policies = { auto_failback: !heartbeat.auto_failback, on_isolation: 'keep', on_conflict: 'stand-down' };
   t.deepEqual(waits({ heartbeat: { ...heartbeat, ...policies, interval: 50, lease: 500, dead: 900 } }), []);

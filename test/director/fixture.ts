@@ -1,9 +1,9 @@
 // A config and a kernel without hardware for tests of the director: ipvsadm on the model's text level, one nftables table,
 // settings in a map.
-import type { CommandResult, Run } from '../../src/command/io/run.ts';
+import type { CommandResult, Run } from '../../src/command/io/run-command.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
-import type { Problem } from '../../src/director/director.ts';
 import { createKernel, type Kernel } from '../../src/director/io/kernel.ts';
+import type { Problem } from '../../src/director/plan.ts';
 import type { KernelInterface } from '../../src/firewall/interfaces.ts';
 import { createIpvsadm, type Ipvsadm } from '../../src/ipvs/io/ipvsadm.ts';
 import type { Verdict } from '../../src/nanny/verdict.ts';

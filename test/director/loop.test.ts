@@ -5,7 +5,7 @@ import { createDirector, type Director } from '../../src/director/loop.ts';
 import { NOTHING_OWNED, type Owned } from '../../src/director/owned.ts';
 import type { Snapshot } from '../../src/feed/message.ts';
 import type { Verdict } from '../../src/nanny/verdict.ts';
-import { statusReportSchema } from '../../src/status/report.ts';
+import { statusReportSchema } from '../../src/status/status-report.ts';
 import type { SyncStatus } from '../../src/status/sync-status.ts';
 import type { EnsureResult } from '../../src/sync/sync.ts';
 import type { At } from '../../src/units/duration.ts';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { Run } from '../../src/command/io/run.ts';
+import type { Run } from '../../src/command/io/run-command.ts';
 import { createNotify } from '../../src/director/io/notify.ts';
 
 function recorder(): { readonly sent: string[]; readonly run: Run } {

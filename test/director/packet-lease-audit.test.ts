@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import type { Run } from '../../src/command/io/run.ts';
+import type { Run } from '../../src/command/io/run-command.ts';
 import { createGateAudit, type GateStanding } from '../../src/director/io/packet-lease-audit.ts';
 import { removeGateRecord, writeGateRecord } from '../../src/firewall/io/packet-lease-record.ts';
 

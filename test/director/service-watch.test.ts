@@ -10,7 +10,7 @@ import {
   watchService,
 } from '../../src/director/service-watch.ts';
 import type { Snapshot } from '../../src/feed/message.ts';
-import type { StatusReport } from '../../src/status/report.ts';
+import type { StatusReport } from '../../src/status/status-report.ts';
 import { type At, ms } from '../../src/units/duration.ts';
 import { sampleSnapshot } from '../cli/samples.ts';
 import { configOf, syncStatus } from './fixture.ts';

@@ -1,8 +1,8 @@
 import test from 'ava';
 import {
   type Counts,
-  counterName,
   type Evidence,
+  evidenceCounterName,
   NO_EVIDENCE,
   parseCounters,
   weigh,
@@ -11,8 +11,8 @@ import {
 /** Counters of the way from the clients: early, late. */
 function counts(early: number, late: number): Counts {
   return new Map([
-    [counterName('from-clients', 'early', 'ftp'), early],
-    [counterName('from-clients', 'late', 'ftp'), late],
+    [evidenceCounterName('from-clients', 'early', 'ftp'), early],
+    [evidenceCounterName('from-clients', 'late', 'ftp'), late],
   ]);
 }
 

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { CommandError, type CommandResult, type Run } from '../../src/command/io/run.ts';
+import { CommandError, type CommandResult, type Run } from '../../src/command/io/run-command.ts';
 import { createKernel } from '../../src/director/io/kernel.ts';
 import { createNft } from '../../src/firewall/io/nft.ts';
 import { createIpvsadm } from '../../src/ipvs/io/ipvsadm.ts';

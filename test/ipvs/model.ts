@@ -1,6 +1,6 @@
 // A small model of ipvsadm and the kernel's IPVS table, on the level of ipvsadm's text: what it does not know, it refuses. For
 // tests of everything above src/ipvs/io.
-import type { CommandResult, Run } from '../../src/command/io/run.ts';
+import type { CommandResult, Run } from '../../src/command/io/run-command.ts';
 import type { Forwarding, IpvsServer, IpvsService, IpvsTable, ServiceKey } from '../../src/ipvs/table.ts';
 import { type Address, hostPort, parseAddress } from '../../src/units/address.ts';
 

@@ -1,7 +1,8 @@
 // Follows a pulse feed (src/feed/message.ts): the newest snapshot, and all that were seen with the time they came. Io.
 import { connect, type Socket } from 'node:net';
 import path from 'node:path';
-import { FEED_SOCKET, LINE_BYTES_MAX, type Snapshot, snapshotSchema } from '../../src/feed/message.ts';
+import { FEED_SOCKET } from '../../src/feed/files.ts';
+import { LINE_BYTES_MAX, type Snapshot, snapshotSchema } from '../../src/feed/message.ts';
 import { wallNow } from './topology.ts';
 
 export interface Feed {

@@ -7,7 +7,7 @@ import { chmod, mkdir, open, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Snapshot } from '../../src/feed/message.ts';
-import { type StatusReport, statusReportSchema } from '../../src/status/report.ts';
+import { type StatusReport, statusReportSchema } from '../../src/status/status-report.ts';
 import type { SyncStatus } from '../../src/status/sync-status.ts';
 import { labConfig, labTimes, type ServiceOptions, type Times } from './config.ts';
 import { type Feed, followFeed } from './feed.ts';

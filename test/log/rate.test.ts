@@ -1,6 +1,6 @@
 // The rate limiter as a function of time: what passes, what is counted, when the end of a flood is told.
 import test from 'ava';
-import { admit, createRate, flushRate, keyOf, RATE_DEFAULTS, sweep } from '../../src/log/rate.ts';
+import { admit, createRate, eventKeyOf, flushRate, RATE_DEFAULTS, sweep } from '../../src/log/rate.ts';
 
 const KEY = { code: 'LINK_DOWN', about: 'lan=client' };
 
@@ -77,7 +77,7 @@ test('what is still counted is told when the process ends, in the order of the l
 });
 
 test('measurements do not make a repetition look new, names do; the catalogue may say otherwise', t => {
-  t.deepEqual(keyOf('X', {}, { lan: 'a', ms: 1 }), keyOf('X', {}, { lan: 'a', ms: 2 }));
-  t.notDeepEqual(keyOf('X', {}, { lan: 'a' }), keyOf('X', {}, { lan: 'b' }));
-  t.is(keyOf('X', { identity: ['ms'] }, { lan: 'a', ms: 2 }).about, 'ms=2');
+  t.deepEqual(eventKeyOf('X', {}, { lan: 'a', ms: 1 }), eventKeyOf('X', {}, { lan: 'a', ms: 2 }));
+  t.notDeepEqual(eventKeyOf('X', {}, { lan: 'a' }), eventKeyOf('X', {}, { lan: 'b' }));
+  t.is(eventKeyOf('X', { identity: ['ms'] }, { lan: 'a', ms: 2 }).about, 'ms=2');
 });

@@ -7,7 +7,7 @@ import {
   QUIT_MS,
   stepDialogue,
 } from '../../src/nanny/ftp.ts';
-import type { CheckPlan } from '../../src/nanny/rules.ts';
+import type { CheckPlan } from '../../src/nanny/ftp-rules.ts';
 import type { CheckResult } from '../../src/nanny/verdict.ts';
 import type { Address } from '../../src/units/address.ts';
 import { type At, ms } from '../../src/units/duration.ts';

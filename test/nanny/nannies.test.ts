@@ -6,7 +6,7 @@ import { type Config, configSchema } from '../../src/config/schema.ts';
 import type { EventCode } from '../../src/log/catalogue.ts';
 import { EVENTS } from '../../src/log/catalogue.ts';
 import type { Fields } from '../../src/log/event.ts';
-import type { runCheck } from '../../src/nanny/io/check.ts';
+import type { runCheck } from '../../src/nanny/io/ftp-check.ts';
 import { CHECKS_AT_ONCE_MAX, type Nannies, startNannies, systemClock } from '../../src/nanny/io/nannies.ts';
 import { readPassword } from '../../src/nanny/io/password.ts';
 import type { Verdict } from '../../src/nanny/verdict.ts';

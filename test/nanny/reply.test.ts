@@ -2,13 +2,13 @@ import test from 'ava';
 import fc from 'fast-check';
 import {
   DIALOGUE_BYTES_MAX,
-  LINE_BYTES_MAX,
   lastWords,
   NEW_READER,
   parseEpsv,
   parsePasv,
-  printable,
+  printableLine,
   quoted,
+  REPLY_LINE_BYTES_MAX,
   REPLY_LINES_MAX,
   type Reply,
   type ReplyReader,
@@ -54,14 +54,14 @@ test('a multi-line reply ends only with its own code and a blank', t => {
 });
 
 test('a line of the longest length is read, one byte more is a fault', t => {
-  const text = 'x'.repeat(LINE_BYTES_MAX - 4);
+  const text = 'x'.repeat(REPLY_LINE_BYTES_MAX - 4);
   for (const end of ['\n', '\r\n']) {
     t.is(read(`220 ${text}${end}`).replies.length, 1);
     const { reader, replies } = read(`220 ${text}x${end}`);
     t.is(replies.length, 0);
     t.regex(reader.fault ?? '', /line of more than 1024 bytes/);
   }
-  t.regex(read('x'.repeat(LINE_BYTES_MAX + 1)).reader.fault ?? '', /more than 1024/);
+  t.regex(read('x'.repeat(REPLY_LINE_BYTES_MAX + 1)).reader.fault ?? '', /more than 1024/);
 });
 
 test('a reply of the most lines is read, one line more is a fault', t => {
@@ -96,7 +96,7 @@ for (const bad of [
     const { reader, replies } = read(bad, '220 ready\r\n');
     t.is(replies.length, 0);
     t.regex(reader.fault ?? '', /not an FTP reply/);
-    t.is(lastWords(reader), printable(bad.trimEnd()));
+    t.is(lastWords(reader), printableLine(bad.trimEnd()));
   });
 }
 
@@ -131,7 +131,7 @@ test('the reader never throws, stays bounded, and does not depend on how bytes a
       t.deepEqual(cut.replies, once.replies);
       t.is(cut.reader.fault, once.reader.fault);
       t.is(lastWords(cut.reader), lastWords(once.reader));
-      t.true(once.reader.partial.length <= LINE_BYTES_MAX + 1);
+      t.true(once.reader.partial.length <= REPLY_LINE_BYTES_MAX + 1);
       t.true((once.reader.open?.lines.length ?? 0) <= REPLY_LINES_MAX);
       t.true(once.reader.bytes <= DIALOGUE_BYTES_MAX);
       for (const reply of once.replies) {

@@ -5,8 +5,8 @@ import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/pro
 import path from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
-import type { CheckOutcome } from '../../src/nanny/io/check.ts';
-import type { CheckPlan } from '../../src/nanny/rules.ts';
+import type { CheckPlan } from '../../src/nanny/ftp-rules.ts';
+import type { CheckOutcome } from '../../src/nanny/io/ftp-check.ts';
 import type { CheckResult } from '../../src/nanny/verdict.ts';
 import type { Address } from '../../src/units/address.ts';
 import { ms } from '../../src/units/duration.ts';

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { CommandError, type Run } from '../../src/command/io/run.ts';
+import { CommandError, type Run } from '../../src/command/io/run-command.ts';
 import { readGateRecord } from '../../src/firewall/io/packet-lease-record.ts';
 import { openPacketLease } from '../../src/pulse/io/packet-lease.ts';
 import type { Address } from '../../src/units/address.ts';

@@ -3,8 +3,8 @@
 // between them for every config that `tandem check` lets pass.
 import test from 'ava';
 import fc from 'fast-check';
-import { deadFloor, leaseFloor } from '../../src/config/rules/times.ts';
-import { witnessLeaseFloor } from '../../src/config/rules/witness.ts';
+import { deadFloor, leaseFloor } from '../../src/config/rules/timing-rules.ts';
+import { witnessLeaseFloor } from '../../src/config/rules/witness-rules.ts';
 import {
   askEvery,
   calmProbeAgainAfter,

@@ -8,7 +8,7 @@ import { SYNC_COUNTERS } from '../../src/log/counters.ts';
 import type { Fields } from '../../src/log/event.ts';
 import type { Log } from '../../src/log/log.ts';
 import type { StatusSource } from '../../src/status/io/server.ts';
-import type { ServerReport, StatusReport } from '../../src/status/report.ts';
+import type { ServerReport, StatusReport } from '../../src/status/status-report.ts';
 import type { SyncStatus } from '../../src/status/sync-status.ts';
 
 export type Pulse = NonNullable<StatusReport['pulse']>;

@@ -2,7 +2,7 @@
 import test from 'ava';
 import { createExposition } from '../../src/status/io/exposition.ts';
 import { counterName } from '../../src/status/metrics.ts';
-import type { StatusReport } from '../../src/status/report.ts';
+import type { StatusReport } from '../../src/status/status-report.ts';
 import { pulseSnapshot, statusReport, syncReport } from './fixture.ts';
 
 interface Parsed {

@@ -11,7 +11,7 @@ import test, { type ExecutionContext } from 'ava';
 import { gidOf } from '../../src/socket/io/unix.ts';
 import { READERS_MAX } from '../../src/status/io/events.ts';
 import { startStatusServer } from '../../src/status/io/server.ts';
-import { statusReportSchema } from '../../src/status/report.ts';
+import { statusReportSchema } from '../../src/status/status-report.ts';
 import { keptLog, pulseSnapshot, serverReport, socketPath, statusReport, testSource } from './fixture.ts';
 
 const run = promisify(execFile);

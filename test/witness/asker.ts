@@ -4,9 +4,9 @@ import type { RedisConfig } from '../../src/config/schema.ts';
 import { startWitness, type Witness, type WitnessOptions } from '../../src/pulse/io/witness-process.ts';
 import { type At, ms } from '../../src/units/duration.ts';
 import type { Epoch } from '../../src/units/epoch.ts';
-import type { WitnessSetup } from '../../src/witness/line.ts';
 import { witnessKey } from '../../src/witness/script.ts';
 import type { WitnessAnswer, WitnessVerb } from '../../src/witness/witness.ts';
+import type { WitnessSetup } from '../../src/witness/witness-line.ts';
 import { redisConfig } from '../sync/store/entries.ts';
 
 export const KEY = witnessKey('tandem', 'ftp-pair');

@@ -4,13 +4,11 @@ import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { CONTROL_SOCKET, FEED_ROOT_SOCKET, FEED_SOCKET } from '../../feed/files.ts';
 import {
-  CONTROL_SOCKET,
   type ControlReply,
   type ControlRequest,
   controlReplySchema,
-  FEED_ROOT_SOCKET,
-  FEED_SOCKET,
   LINE_BYTES_MAX,
   type Snapshot,
   snapshotSchema,
@@ -18,8 +16,8 @@ import {
 import { firstUsable } from '../../socket/io/unix.ts';
 import { lineReader } from '../../socket/lines.ts';
 import { CliError, EXIT } from '../exit.ts';
-import { type SocketName, unreachable } from '../reach.ts';
-import { printable } from '../words.ts';
+import { printable } from '../format.ts';
+import { type SocketName, unreachable } from '../socket-errors.ts';
 
 const ANSWER_MS_MAX = 3_000;
 const ANSWER_BYTES_MAX = 8_388_608;

@@ -6,10 +6,10 @@ import type { Schedule } from '../../units/schedule.ts';
 import type { Config } from '../schema.ts';
 
 export type Path = readonly (string | number)[];
-export type Severity = 'error' | 'warning';
+export type FindingSeverity = 'error' | 'warning';
 
 export interface Finding {
-  readonly severity: Severity;
+  readonly severity: FindingSeverity;
   /** The field the finding is shown at. */
   readonly path: Path;
   /** Other fields that it rests on. */

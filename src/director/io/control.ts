@@ -4,8 +4,6 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Log } from '../../log/log.ts';
 import { listenOn, removeStaleSocket } from '../../socket/io/unix.ts';
 
-export const DIRECTOR_CONTROL_SOCKET = 'director-control.sock';
-
 export interface ControlAnswer {
   readonly status: number;
   readonly body: unknown;

@@ -3,6 +3,8 @@
 import type { Config } from '../../config/schema.ts';
 import type { Verdict } from '../../nanny/verdict.ts';
 import type { At } from '../../units/duration.ts';
+import { noteLeaving } from '../leaving.ts';
+import { claimOwned, forgetOwned, type Owned, withLeaving } from '../owned.ts';
 import {
   type Actual,
   type AppliedRules,
@@ -11,12 +13,10 @@ import {
   needsKernel,
   type Plan,
   type PlanInput,
+  type PlanTarget,
   plan,
   type Refusal,
-  type Target,
-} from '../director.ts';
-import { noteLeaving } from '../leaving.ts';
-import { claimOwned, forgetOwned, type Owned, withLeaving } from '../owned.ts';
+} from '../plan.ts';
 import { wantedSysctls } from '../sysctl.ts';
 import type { Kernel } from './kernel.ts';
 
@@ -118,7 +118,7 @@ async function apply(
   kernel: Kernel,
   refused: Refusal[],
 ): Promise<AppliedRules | undefined> {
-  const refuse = (target: Target, problem: string | undefined) => {
+  const refuse = (target: PlanTarget, problem: string | undefined) => {
     if (problem !== undefined) refused.push({ target, problem });
   };
   for (const { rule } of made.sysctls) refuse('sysctl', await kernel.writeSysctl(rule.name, rule.value));

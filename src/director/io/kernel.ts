@@ -1,7 +1,7 @@
 // The kernel as the director sees it: IPVS, our nftables table, settings, modules, conntrack. Not pure. Nothing here rejects:
 // what goes wrong comes back as a sentence, because the director goes on with whatever part works.
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { CommandError, type Run, run } from '../../command/io/run.ts';
+import { CommandError, type Run, run } from '../../command/io/run-command.ts';
 import type { Counts } from '../../firewall/evidence.ts';
 import type { KernelInterface } from '../../firewall/interfaces.ts';
 import { interfaceNames, readInterfaces } from '../../firewall/io/interfaces.ts';
@@ -12,7 +12,7 @@ import { tableSignature } from '../../ipvs/signature.ts';
 import type { IpvsCommand, IpvsTable, IpvsTimeouts } from '../../ipvs/table.ts';
 import { type Address, familyOf } from '../../units/address.ts';
 import type { ConntrackTarget } from '../demotion.ts';
-import type { Reading } from '../director.ts';
+import type { Reading } from '../plan.ts';
 import { normalValue, type SysctlValues, sysctlPath } from '../sysctl.ts';
 
 export interface Kernel {

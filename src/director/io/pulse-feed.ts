@@ -1,7 +1,8 @@
 // Listens to pulse: snapshots from run-dir/pulse-root.sock (a pulse of 0.3 has only pulse.sock), checked against the schema. Not
 // pure. The loss of pulse changes nothing in the kernel; it is told once, and ends with the next snapshot.
 import { join } from 'node:path';
-import { FEED_ROOT_SOCKET, FEED_SOCKET, type Snapshot, snapshotSchema } from '../../feed/message.ts';
+import { FEED_ROOT_SOCKET, FEED_SOCKET } from '../../feed/files.ts';
+import { type Snapshot, snapshotSchema } from '../../feed/message.ts';
 import type { Log } from '../../log/log.ts';
 import { firstUsable } from '../../socket/io/unix.ts';
 import { createLineClient } from './line-client.ts';

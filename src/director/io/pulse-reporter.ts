@@ -1,7 +1,8 @@
 // Tells pulse, over its root-only control socket, whether the rules are in and how many servers are healthy: at every change and
 // once a second. Not pure.
 import { join } from 'node:path';
-import { CONTROL_SOCKET, controlReplySchema, type DirectorReport } from '../../feed/message.ts';
+import { CONTROL_SOCKET } from '../../feed/files.ts';
+import { controlReplySchema, type DirectorReport } from '../../feed/message.ts';
 import type { Log } from '../../log/log.ts';
 import { createLineClient } from './line-client.ts';
 

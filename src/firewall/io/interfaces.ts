@@ -1,6 +1,6 @@
 // The interfaces of this network namespace. Not pure: ip and /proc. Not /sys: that shows the namespace it was mounted in.
 import { readFile } from 'node:fs/promises';
-import { type Run, run } from '../../command/io/run.ts';
+import { type Run, run } from '../../command/io/run-command.ts';
 import { type KernelInterface, parseInterfaces } from '../interfaces.ts';
 
 /** Names, alternative names and addresses. Rejects when ip cannot tell. */

@@ -1,5 +1,5 @@
 // Our nftables table through nft: list it, replace it. Not pure.
-import { CommandError, type CommandResult, type Run, run } from '../../command/io/run.ts';
+import { CommandError, type CommandResult, type Run, run } from '../../command/io/run-command.ts';
 import { type Counts, parseCounters } from '../evidence.ts';
 import { TABLE_FAMILY, TABLE_NAME } from '../ruleset.ts';
 

@@ -1,7 +1,7 @@
 // The kernel's IPVS table through ipvsadm: read, counts, batches of changes, time-outs, sync daemons. Not pure. Every change
 // goes in one `ipvsadm -R` (seen: its exit status is that of the last line only and it goes on after an error, so stderr is
 // what counts, and the caller reads the table again to verify).
-import { CommandError, type CommandResult, type Run, run } from '../../command/io/run.ts';
+import { CommandError, type CommandResult, type Run, run } from '../../command/io/run-command.ts';
 import type { PersistentCounts, ServerCounts } from '../ipvsadm.ts';
 import {
   formatBatch,

@@ -1,12 +1,13 @@
 // Runs the nannies of all services: one timer, a bounded number of checks at once, never two of one
 // server. What results mean is decided in ../nanny.ts and ../together.ts. Not pure: timer, sockets
-// (check.ts), password files, log.
+// (ftp-check.ts), password files, log.
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, ServiceConfig } from '../../config/schema.ts';
 import type { Log } from '../../log/log.ts';
 import { type Address, hostPort } from '../../units/address.ts';
 import { type At, after, between, type Ms, ms } from '../../units/duration.ts';
 import { monotonicNow, wallTime } from '../../units/io/clocks.ts';
+import { ANONYMOUS_PASSWORD, checkPlan } from '../ftp-rules.ts';
 import {
   checkAbandoned,
   checkBegins,
@@ -19,12 +20,11 @@ import {
   type Pace,
   verdictOf,
 } from '../nanny.ts';
-import { ANONYMOUS_PASSWORD, checkPlan } from '../rules.ts';
 import { type Together, together } from '../together.ts';
 import type { Verdict } from '../verdict.ts';
-import { type CheckOutcome, runCheck } from './check.ts';
+import { type CheckOutcome, runCheck } from './ftp-check.ts';
 import { readPassword } from './password.ts';
-import { logEffects } from './report.ts';
+import { logEffects } from './verdict-report.ts';
 
 /** Checks that run at once. Each holds at most two sockets; the rest waits its turn, the longest overdue first. */
 export const CHECKS_AT_ONCE_MAX = 32;

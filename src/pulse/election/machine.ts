@@ -4,7 +4,7 @@
 import type { Unit } from '../../config/units.ts';
 import type { Decision } from '../../feed/message.ts';
 import type { Fields } from '../../log/event.ts';
-import type { PULSE_EVENTS } from '../../log/events/pulse.ts';
+import type { PULSE_EVENTS } from '../../log/events/pulse-events.ts';
 import type { At, Ms } from '../../units/duration.ts';
 import type { Epoch } from '../../units/epoch.ts';
 import type { VipdMessage } from '../../vip/protocol.ts';

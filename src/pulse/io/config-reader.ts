@@ -2,7 +2,7 @@
 // as it is. The event loop is left alone; it costs the start of a child, as a look at nftables
 // does. Not pure.
 import { fileURLToPath } from 'node:url';
-import { CommandError, type CommandResult, run } from '../../command/io/run.ts';
+import { CommandError, type CommandResult, run } from '../../command/io/run-command.ts';
 import type { Log } from '../../log/log.ts';
 import type { Reloadable } from '../election/machine.ts';
 import type { Running } from '../loop.ts';

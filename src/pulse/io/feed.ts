@@ -4,7 +4,8 @@
 // whose places no member of the group can take.
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { FEED_ROOT_SOCKET, FEED_SOCKET, type Snapshot } from '../../feed/message.ts';
+import { FEED_ROOT_SOCKET, FEED_SOCKET } from '../../feed/files.ts';
+import type { Snapshot } from '../../feed/message.ts';
 import { grantGroup, listenOn, removeStaleSocket } from '../../socket/io/unix.ts';
 
 /** On each of the two sockets. */

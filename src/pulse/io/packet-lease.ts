@@ -2,7 +2,7 @@
 // this kernel does what they ask for, and puts them back when vipd says that they are gone. Not
 // pure. Every step is bounded; nothing of it is waited for once the election runs. Without it the
 // router works as ever, and says so.
-import { type Run, run } from '../../command/io/run.ts';
+import { type Run, run } from '../../command/io/run-command.ts';
 import { type LanInterface, realNames, relevantNames } from '../../firewall/interfaces.ts';
 import { interfaceNames, readInterfaces } from '../../firewall/io/interfaces.ts';
 import { removeGateRecord, writeGateRecord } from '../../firewall/io/packet-lease-record.ts';

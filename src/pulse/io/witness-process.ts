@@ -5,6 +5,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { lineReader } from '../../socket/lines.ts';
+import { failed } from '../../witness/script.ts';
+import type { WitnessAnswer, WitnessAsk } from '../../witness/witness.ts';
 import {
   askText,
   HELLO_LINE,
@@ -12,9 +14,7 @@ import {
   setupText,
   WITNESS_LINE_BYTES_MAX,
   type WitnessSetup,
-} from '../../witness/line.ts';
-import { failed } from '../../witness/script.ts';
-import type { WitnessAnswer, WitnessAsk } from '../../witness/witness.ts';
+} from '../../witness/witness-line.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../witness/main.js', import.meta.url));
 /** The process answers within `timeoutMs` by itself; this much more for the way there and back. */

@@ -3,7 +3,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Log } from '../../log/log.ts';
 import { changedParts } from '../change.ts';
-import type { StatusReport } from '../report.ts';
+import type { StatusReport } from '../status-report.ts';
 
 export const READERS_MAX = 32;
 const QUEUE_BYTES_MAX = 262_144;

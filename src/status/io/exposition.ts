@@ -1,8 +1,8 @@
 // Prometheus text of a report, made with prom-client: our families in a registry of their own for each scrape (so that what is
 // gone from the report is gone from the text), and the process's own metrics. Not pure: it watches this process.
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import { type Family, familiesOf } from '../metrics.ts';
-import type { StatusReport } from '../report.ts';
+import { familiesOf, type MetricFamily } from '../metrics.ts';
+import type { StatusReport } from '../status-report.ts';
 
 export interface Exposition {
   readonly contentType: string;
@@ -18,13 +18,13 @@ export function createExposition(): Exposition {
     render: async report => {
       const registry = new Registry();
       // Without a sample prom-client would make up a zero.
-      for (const family of familiesOf(report)) if (family.samples.length > 0) addFamily(registry, family);
+      for (const family of familiesOf(report)) if (family.samples.length > 0) addMetricFamily(registry, family);
       return Registry.merge([registry, own]).metrics();
     },
   };
 }
 
-function addFamily(registry: Registry, family: Family): void {
+function addMetricFamily(registry: Registry, family: MetricFamily): void {
   const { name, help } = family;
   const labelNames = [...new Set(family.samples.flatMap(sample => Object.keys(sample.labels)))];
   const options = { name, help, labelNames, registers: [registry] };

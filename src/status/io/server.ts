@@ -3,11 +3,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Log } from '../../log/log.ts';
 import { grantGroup, listenOn, removeStaleSocket } from '../../socket/io/unix.ts';
-import type { StatusReport } from '../report.ts';
+import type { StatusReport } from '../status-report.ts';
 import { createEventHub, type EventHub, READERS_MAX } from './events.ts';
 import { createExposition, type Exposition } from './exposition.ts';
 
-export const STATUS_SOCKET = 'status.sock';
 export const STATUS_PATHS = ['/status', '/healthz', '/metrics', '/events'] as const;
 
 export interface StatusSource {

@@ -1,6 +1,6 @@
 // What goes into the sync machine (sync-machine.ts) and what comes out of it: all that the loop around it has to know. Pure (types).
 import type { SYNC_MACHINE_COUNTERS } from '../../log/counters.ts';
-import type { SYNC_EVENTS } from '../../log/events/sync.ts';
+import type { SYNC_EVENTS } from '../../log/events/sync-events.ts';
 import type { SyncRole } from '../../status/sync-status.ts';
 import type { Address } from '../../units/address.ts';
 import type { Epoch } from '../../units/epoch.ts';

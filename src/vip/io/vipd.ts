@@ -1,7 +1,7 @@
 // Runs vipd as a child of pulse and speaks its language over the pipes. A vipd that died or got stuck is replaced; words of an
 // earlier one are not passed on. Nothing here waits: commands are written without back-pressure, bounded by the respawn.
 import { type ChildProcess, spawn } from 'node:child_process';
-import type { FixedAddress, Link, Target, VirtualAddress } from '../../config/node.ts';
+import type { FixedAddress, Link, ReachTarget, VirtualAddress } from '../../config/node.ts';
 import { lineReader } from '../../socket/lines.ts';
 import { parseVipdLine, VIPD_LINE_BYTES_MAX, type VipdMessage } from '../protocol.ts';
 
@@ -17,7 +17,7 @@ export interface VipdOptions {
   readonly stateFile: string;
   readonly addresses: readonly VirtualAddress[];
   readonly links: readonly Link[];
-  readonly targets: readonly Target[];
+  readonly targets: readonly ReachTarget[];
   readonly fixed: readonly FixedAddress[];
   readonly port: number;
   /** The packet lease's rules are in: vipd tells when they are gone. */

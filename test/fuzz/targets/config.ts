@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { insist, type Target } from '../target.ts';
 
 const EXAMPLE = new URL('../../../../conf/tandem.yaml', import.meta.url);
-const RULES = ['network', 'timing', 'services', 'sync'].map(name => `src/config/rules/${name}.ts`);
+const RULES = ['network', 'timing', 'service', 'sync'].map(name => `src/config/rules/${name}-rules.ts`);
 
 export const configTarget: Target = {
   name: 'config',

@@ -1,7 +1,7 @@
 // Reads the kernel's own lists of connections. Not pure. /proc/net/ip_vs_conn gives a page at each read and begins anew to count
 // its way to the place: quadratic (50,000 entries: 10 s under emulation), so each read is short and the loop runs between them.
 import { open } from 'node:fs/promises';
-import type { Run } from '../../../command/io/run.ts';
+import type { Run } from '../../../command/io/run-command.ts';
 import type { Entry } from '../../table/entry.ts';
 import { FTP_DATA_PORT, type Scope } from '../../table/scope.ts';
 import { createFlowParser } from '../conntrack-events.ts';

@@ -1,7 +1,7 @@
 // Makes and keeps the private veth (private-link.ts), adopting it when it is there. Not pure.
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Run } from '../../../command/io/run.ts';
+import type { Run } from '../../../command/io/run-command.ts';
 import { LINK_SETTINGS, type LinkPlan, type LinkSetting, parseInterfaceLines, planLink } from '../private-link.ts';
 
 const SETTINGS_DIR = '/proc/sys/net';

@@ -1,7 +1,7 @@
 // The kernel's side of the sync (SyncKernel): private interface, sync daemons, what the kernel reports, what is put into
 // it, what it holds. Not pure. Nothing from a wire comes in here: the backup daemon hears lo, the listener hears the private link.
 import { readFile } from 'node:fs/promises';
-import { type Run, run } from '../../../command/io/run.ts';
+import { type Run, run } from '../../../command/io/run-command.ts';
 import { createIpvsadm, type Ipvsadm } from '../../../ipvs/io/ipvsadm.ts';
 import type { KernelDaemon } from '../../../ipvs/sync-daemon.ts';
 import { SYNC_KERNEL_COUNTERS } from '../../../log/counters.ts';

@@ -2,7 +2,7 @@
 // loop. Not pure: timers, clocks.
 import type { EventCode } from '../../../log/catalogue.ts';
 import type { Fields } from '../../../log/event.ts';
-import { startSchedule } from '../../../schedule/io/run.ts';
+import { startSchedule } from '../../../schedule/io/run-schedule.ts';
 import type { StoreStatus } from '../../../status/sync-status.ts';
 import type { At } from '../../../units/duration.ts';
 import type { Schedule } from '../../../units/schedule.ts';

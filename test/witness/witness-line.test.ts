@@ -1,6 +1,8 @@
 // The lines between pulse and the witness process: what is written is read back; what is cut, mixed up or hostile is no line.
 import test from 'ava';
 import type { At } from '../../src/units/duration.ts';
+import { failed } from '../../src/witness/script.ts';
+import type { WitnessAnswer, WitnessAsk } from '../../src/witness/witness.ts';
 import {
   answerText,
   askText,
@@ -10,9 +12,7 @@ import {
   setupText,
   WITNESS_LINE_BYTES_MAX,
   type WitnessSetup,
-} from '../../src/witness/line.ts';
-import { failed } from '../../src/witness/script.ts';
-import type { WitnessAnswer, WitnessAsk } from '../../src/witness/witness.ts';
+} from '../../src/witness/witness-line.ts';
 import { redisConfig } from '../sync/store/entries.ts';
 import { epoch, KEY } from './asker.ts';
 

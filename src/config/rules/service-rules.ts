@@ -5,7 +5,7 @@ import { formatDuration } from '../../units/duration.ts';
 import { ownAddresses } from '../node.ts';
 import type { Config, ServiceConfig } from '../schema.ts';
 import { choice, error, type Finding, type Path, type Rule, scheduleProblem, unknownName, warning } from './finding.ts';
-import { vipLists } from './network.ts';
+import { vipLists } from './network-rules.ts';
 
 /** Ports that Linux uses for its own outgoing connections, unless told otherwise. */
 const EPHEMERAL = { first: 32_768, last: 60_999 } as const;

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import test, { type ExecutionContext } from 'ava';
-import { type CheckOutcome, runCheck } from '../../src/nanny/io/check.ts';
-import type { CheckPlan } from '../../src/nanny/rules.ts';
+import type { CheckPlan } from '../../src/nanny/ftp-rules.ts';
+import { type CheckOutcome, runCheck } from '../../src/nanny/io/ftp-check.ts';
 import type { CheckResult } from '../../src/nanny/verdict.ts';
 import type { Address } from '../../src/units/address.ts';
 import { type At, ms } from '../../src/units/duration.ts';

@@ -1,6 +1,6 @@
 import test from 'ava';
-import { type Actual, isComplete, type PlanInput, plan } from '../../src/director/director.ts';
 import { NOTHING_OWNED } from '../../src/director/owned.ts';
+import { type Actual, isComplete, type PlanInput, plan } from '../../src/director/plan.ts';
 import { sysctlPath } from '../../src/director/sysctl.ts';
 import { formatCommand } from '../../src/ipvs/ipvsadm.ts';
 import type { IpvsServer } from '../../src/ipvs/table.ts';

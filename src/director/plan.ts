@@ -22,7 +22,7 @@ import type { At } from '../units/duration.ts';
 import { leaveOf } from './leaving.ts';
 import { type Owned, ownedKeys } from './owned.ts';
 import { defenceAtWork, diffSysctls, type SysctlChange, type SysctlValues, wantedSysctls } from './sysctl.ts';
-import { keyOf, serverOf, verdictOf, wantedServices, wantedTimeouts } from './wanted.ts';
+import { findVerdict, ipvsKeyOf, serverOf, wantedServices, wantedTimeouts } from './wanted.ts';
 
 /** A part of the kernel, as read; or why it could not be read (a sentence with what to do). */
 export type Reading<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string };
@@ -48,10 +48,10 @@ export interface AppliedRules {
   readonly listing: string | undefined;
 }
 
-export type Target = 'ipvs' | 'nft' | 'sysctl' | 'sync';
+export type PlanTarget = 'ipvs' | 'nft' | 'sysctl' | 'sync';
 
 export interface Change {
-  readonly target: Target;
+  readonly target: PlanTarget;
   /** What is done, as a person would write it. */
   readonly change: string;
   /** Whether clients may notice. */
@@ -119,7 +119,7 @@ export interface PlanInput {
 }
 
 export interface Refusal {
-  readonly target: Target;
+  readonly target: PlanTarget;
   readonly problem: string;
 }
 
@@ -181,11 +181,11 @@ export function plan(input: PlanInput): Plan {
 function leaveRule({ leavers, owned, now, config }: PlanInput): (key: ServiceKey, address: Address) => Leave {
   const nameOf = new Map([
     ...owned.services.map(({ key, name }) => [key, name] as const),
-    ...Object.entries(config.services).map(([name, service]) => [keyOf(service), name] as const),
+    ...Object.entries(config.services).map(([name, service]) => [ipvsKeyOf(service), name] as const),
   ]);
   return (key, address) => {
     const leave = leaveOf(owned.leaving ?? [], { key, address }, now, config.ipvs);
-    const verdict = verdictOf(leavers, nameOf.get(key) ?? '', address);
+    const verdict = findVerdict(leavers, nameOf.get(key) ?? '', address);
     const isDead = verdict?.state === 'down' && !verdict.alive;
     return leave === 'stays' && isDead ? 'ends' : leave;
   };
@@ -193,10 +193,10 @@ function leaveRule({ leavers, owned, now, config }: PlanInput): (key: ServiceKey
 
 function quietServers({ config, verdicts }: PlanInput, table: IpvsTable | undefined): readonly QuietServer[] {
   return Object.entries(config.services).flatMap(([name, service]) => {
-    const key = keyOf(service);
+    const key = ipvsKeyOf(service);
     const present = table?.services.find(candidate => candidate.key === key);
     return Object.entries(service.servers).flatMap(([server, { address }]) => {
-      const verdict = verdictOf(verdicts, name, server);
+      const verdict = findVerdict(verdicts, name, server);
       if (verdict?.state !== 'down' || !verdict.alive || verdict.kept) return [];
       const found = serverOf(present, address);
       return [{ key, address, inUse: found !== undefined && isInUse(found) }];
@@ -343,7 +343,7 @@ function serviceProblems(input: PlanInput, wanted: readonly WantedService[], tab
   if (!table) return [];
   const { config, verdicts } = input;
   const isJudged = (service: string, server: string) =>
-    (verdictOf(verdicts, service, server)?.state ?? 'unknown') !== 'unknown';
+    (findVerdict(verdicts, service, server)?.state ?? 'unknown') !== 'unknown';
   const refusing = wanted
     .filter(service => service.servers.every(server => server.weight === 0 || server.quiesced))
     .map(({ name }) => ({ name, servers: Object.keys(config.services[name]?.servers ?? {}) }))

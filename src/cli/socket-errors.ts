@@ -1,9 +1,6 @@
 // What to do when a socket does not answer, by errno. Pure.
-import { CONTROL_SOCKET, FEED_SOCKET } from '../feed/message.ts';
+import { CONTROL_SOCKET, type DIRECTOR_CONTROL_SOCKET, FEED_SOCKET, STATUS_SOCKET } from '../feed/files.ts';
 import { CliError, EXIT } from './exit.ts';
-
-export const STATUS_SOCKET = 'status.sock';
-export const DIRECTOR_CONTROL_SOCKET = 'director-control.sock';
 
 export type SocketName =
   | typeof FEED_SOCKET

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import { startSchedule, watchClock } from '../../src/schedule/io/run.ts';
+import { startSchedule, watchClock } from '../../src/schedule/io/run-schedule.ts';
 import { parseSchedule, type Schedule } from '../../src/units/schedule.ts';
 
 const WEEK_MS = 7 * 86_400_000;

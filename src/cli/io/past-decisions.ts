@@ -1,10 +1,8 @@
-// What pulse wrote down before it ended: `tandem why` must work when there is nobody left to ask.
+// What pulse wrote down before it ended (src/pulse/io/state-file.ts): `tandem why` must work when there is nobody left to ask.
 import { closeSync, openSync, readSync } from 'node:fs';
 import { z } from 'zod';
 import { type Decision, decisionSchema } from '../../feed/message.ts';
 
-/** pulse's state file in the state directory (src/pulse/io/state-file.ts). */
-export const STATE_FILE = 'pulse.json';
 const BYTES_MAX = 1_048_576;
 
 const memorySchema = z.object({ decisions: z.array(decisionSchema) });

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { run } from '../../src/command/io/run.ts';
+import { run } from '../../src/command/io/run-command.ts';
 
 test("a program's output and status come back, whatever the status", async t => {
   const result = await run('sh', ['-c', 'cat; echo words >&2; exit 3'], { input: 'given' });

@@ -10,7 +10,7 @@ import {
   type Step,
   stepDialogue,
 } from '../ftp.ts';
-import type { CheckPlan } from '../rules.ts';
+import type { CheckPlan } from '../ftp-rules.ts';
 import type { CheckResult } from '../verdict.ts';
 
 export type CheckOutcome =

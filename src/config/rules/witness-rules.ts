@@ -4,7 +4,7 @@ import { formatDuration, type Ms, ms } from '../../units/duration.ts';
 import { ownAddresses } from '../node.ts';
 import type { Config, WitnessConfig } from '../schema.ts';
 import { error, type Finding, type Path, type Rule, warning } from './finding.ts';
-import { isLoopback, redisHosts } from './redis.ts';
+import { isLoopback, redisHosts } from './redis-rules.ts';
 
 const WITNESS: Path = ['witness'];
 const REDIS: Path = [...WITNESS, 'redis'];

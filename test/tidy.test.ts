@@ -39,7 +39,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   units: [],
   log: [],
   socket: [],
-  command: [],
+  command: ['units'],
   config: ['units', 'log'],
   feed: ['units'],
   redis: ['units', 'config'],
@@ -257,6 +257,16 @@ test('files outside io/, main.ts and loop.ts read no clock, no randomness, no en
       .map(({ at, line }) => `${at} ${line.trim()}`),
   );
   t.deepEqual(wrong, []);
+});
+
+test('there is one clock for intervals, units/io/clocks.ts', t => {
+  // log stands on nothing, and systemd wants whole microseconds.
+  const mayRead = (path: string) =>
+    folderOf(path) === 'log' || ['units/io/clocks.ts', 'director/io/notify.ts'].includes(path);
+  t.deepEqual(
+    FILES.filter(({ path, text }) => !mayRead(path) && /performance\.now|process\.hrtime/.test(text)).map(f => f.path),
+    [],
+  );
 });
 
 test('pulse never waits: its loop awaits nothing', t => {

@@ -8,11 +8,11 @@ import { KeyFileError } from '../config/io/key.ts';
 import { CONFIG_FILE } from '../config/io/load.ts';
 import { RUN_DIR, STATE_DIR } from '../feed/files.ts';
 import { DURATION_SYNTAX, type Ms, parseDuration } from '../units/duration.ts';
+import { packageVersion } from '../units/io/version.ts';
 import { checkFile, keygen } from './check.ts';
 import { type DaemonArguments, director, pulse } from './daemons.ts';
 import { CliError, EXIT, type ExitCode } from './exit.ts';
 import { processTerminal, type Terminal } from './io/terminal.ts';
-import { packageVersion } from './io/version.ts';
 import { handover, hold, release } from './role.ts';
 import { showPlan, status, sync, why } from './status.ts';
 

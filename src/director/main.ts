@@ -1,6 +1,6 @@
 // The director's process: config, nannies, pulse's feed, timers, sockets and signals around the loop. Not pure. It adopts what the
 // kernel has and never flushes: SIGTERM leaves everything as it is, connections go on.
-import { readFileSync } from 'node:fs';
+
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadConfig } from '../config/io/load.ts';
@@ -12,6 +12,7 @@ import { type ClockReader, startSchedule, watchClock } from '../schedule/io/run-
 import { removeStaleSocket } from '../socket/io/unix.ts';
 import { startStatusServer } from '../status/io/server.ts';
 import { createConnectionSync } from '../sync/sync.ts';
+import { packageVersion } from '../units/io/version.ts';
 import { startControl } from './io/control.ts';
 import { createKernel } from './io/kernel.ts';
 import { createNotify, type Notify } from './io/notify.ts';
@@ -110,7 +111,7 @@ async function assemble(options: DirectorOptions, loaded: Loaded, log: Log, noti
   });
   const watch = createNftWatch(what => late.director?.nftChanged(what));
   const director = createDirector(
-    { config: loaded.config, digest: loaded.digest, node, version: readVersion(), owned },
+    { config: loaded.config, digest: loaded.digest, node, version: packageVersion(), owned },
     {
       kernel: createKernel(),
       sync,
@@ -198,13 +199,4 @@ async function surround(
       await status.close();
     },
   };
-}
-
-function readVersion(): string {
-  const file = new URL('../../../package.json', import.meta.url);
-  try {
-    return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
-  } catch {
-    return 'unknown';
-  }
 }

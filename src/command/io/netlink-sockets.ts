@@ -1,19 +1,21 @@
 // Whether a child listens to netfilter's events yet: what happens before that, it never hears. Not pure: /proc.
+
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { monotonicNow } from '../../units/io/clocks.ts';
 
 const NETLINK_TABLE = '/proc/self/net/netlink';
 const POLL_MS = 20;
 
 /** Waits until each child has a socket in a group of netfilter's events, at most `timeoutMs`; false: some have none. */
 export async function areSubscribed(pids: () => readonly (number | undefined)[], timeoutMs: number): Promise<boolean> {
-  const end = performance.now() + timeoutMs;
+  const end = monotonicNow() + timeoutMs;
   for (;;) {
     const inodes = subscribedInodes(await readFile(NETLINK_TABLE, 'latin1').catch(() => ''));
     const heard = await Promise.all(pids().map(pid => hasSocketOf(pid, inodes)));
     if (heard.every(Boolean)) return true;
-    if (performance.now() > end) return false;
+    if (monotonicNow() > end) return false;
     await sleep(POLL_MS);
   }
 }

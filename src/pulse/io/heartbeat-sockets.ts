@@ -2,9 +2,11 @@
 // connected to the peer's, so that the kernel lets in nobody else's datagrams (dgram cannot bind to
 // a device). A link that cannot be opened, for want of its address or of a route, is tried again,
 // with the reason told; the others go on meanwhile.
+
 import { createSocket, type Socket } from 'node:dgram';
 import type { Link } from '../../config/node.ts';
 import { familyOf } from '../../units/address.ts';
+import { monotonicNow } from '../../units/io/clocks.ts';
 import { holderOf } from './port-holder.ts';
 
 const RETRY_MS = 1_000;
@@ -130,7 +132,7 @@ function inUseTeller(port: number, found: (link: number, problem: string) => voi
   return (link: Link, index: number): string => {
     const before = known.get(index);
     const holder = before?.holder ?? 'another program';
-    const now = performance.now();
+    const now = monotonicNow();
     if (before === undefined || now - before.lookedAt > LOOK_AGAIN_MS) {
       known.set(index, { lookedAt: now, holder });
       void holderOf(link.local, port).then(name => {

@@ -2,6 +2,7 @@
 // this kernel does what they ask for, and puts them back when vipd says that they are gone. Not
 // pure. Every step is bounded; nothing of it is waited for once the election runs. Without it the
 // router works as ever, and says so.
+
 import { type Run, run } from '../../command/io/run-command.ts';
 import { type LanInterface, realNames, relevantNames } from '../../firewall/interfaces.ts';
 import { interfaceNames, readInterfaces } from '../../firewall/io/interfaces.ts';
@@ -21,6 +22,7 @@ import {
   withoutElements,
 } from '../../firewall/packet-lease-rules.ts';
 import type { Log } from '../../log/log.ts';
+import { monotonicNow } from '../../units/io/clocks.ts';
 import type { VipdMessage } from '../../vip/protocol.ts';
 
 /** All of the start together, and each repair, in ms. */
@@ -73,13 +75,13 @@ export async function openPacketLease(options: PacketLeaseOptions): Promise<Pack
   const shell = shellOf(options);
   const { log, addresses } = options;
   const left = timeLeft();
-  const began = performance.now();
+  const began = monotonicNow();
   const wanted = options.wanted && addresses.length > 0;
   try {
     if (!wanted) throw new Error('not wanted');
     await shell.trial(left);
     await shell.install(left);
-    const tookMs = Math.round(performance.now() - began);
+    const tookMs = Math.round(monotonicNow() - began);
     log.event('PACKET_LEASE_ON', { interfaces: interfacesOf(addresses).join(' '), tookMs });
     return new RunningPacketLease(shell, options);
   } catch (error) {
@@ -149,13 +151,13 @@ class RunningPacketLease implements PacketLease {
   async #repairNow(what: string, say: (line: string) => void): Promise<void> {
     const { log, addresses } = this.#options;
     const left = timeLeft();
-    const began = performance.now();
+    const began = monotonicNow();
     try {
       await this.#shell.install(left);
       // At once: until vipd has renewed it, a new table lets nothing in.
       say('gate');
       if (what === 'shut' || what === 'lo') await this.#shell.trial(left);
-      const tookMs = Math.round(performance.now() - began);
+      const tookMs = Math.round(monotonicNow() - began);
       if (this.#off) log.event('PACKET_LEASE_ON', { interfaces: interfacesOf(addresses).join(' '), tookMs });
       else if (what !== 'lease') log.event('PACKET_LEASE_REPAIRED', { what, tookMs });
       this.#off = false;
@@ -202,8 +204,8 @@ interface Shell {
 type TimeLeft = (floor?: number) => number;
 
 function timeLeft(): TimeLeft {
-  const end = performance.now() + WORK_MS_MAX;
-  return (floor = 1) => Math.max(floor, Math.ceil(end - performance.now()));
+  const end = monotonicNow() + WORK_MS_MAX;
+  return (floor = 1) => Math.max(floor, Math.ceil(end - monotonicNow()));
 }
 
 function shellOf({

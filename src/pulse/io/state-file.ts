@@ -2,6 +2,7 @@
 // decisions. Written in the background, atomically and fsync'ed, newest state only: a claim never
 // waits for a disk. The file ends with a checksum, so that a flipped bit is noticed, and is kept
 // twice, so that a damaged one costs nothing.
+
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync, renameSync, statSync } from 'node:fs';
 import * as realDisk from 'node:fs/promises';
@@ -9,6 +10,7 @@ import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { decisionSchema } from '../../feed/message.ts';
 import { EPOCH_BLOCK, EPOCH_COUNTER_MAX } from '../../units/epoch.ts';
+import { monotonicNow } from '../../units/io/clocks.ts';
 
 const BYTES_MAX = 1_048_576;
 /** A disk that was full is tried again at this pace, and told of at the other. */
@@ -171,8 +173,8 @@ export function stateFile(path: string, onTrouble: (problem: string) => void, di
   const told = { problem: '', at: -Infinity };
 
   const tell = (problem: string) => {
-    if (problem === told.problem && performance.now() - told.at < TELL_AGAIN_MS) return;
-    Object.assign(told, { problem, at: performance.now() });
+    if (problem === told.problem && monotonicNow() - told.at < TELL_AGAIN_MS) return;
+    Object.assign(told, { problem, at: monotonicNow() });
     onTrouble(problem);
   };
   const drain = async () => {

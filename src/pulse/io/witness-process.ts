@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { lineReader } from '../../socket/lines.ts';
+import { monotonicNow } from '../../units/io/clocks.ts';
 import { failed } from '../../witness/script.ts';
 import type { WitnessAnswer, WitnessAsk } from '../../witness/witness.ts';
 import {
@@ -94,7 +95,7 @@ class Supervisor implements Witness {
   ask(ask: WitnessAsk): void {
     if (this.#closed) return;
     if (this.#pending) return this.#refuse(ask, 'an earlier ask is not answered yet');
-    if (this.#child && !this.#greeted && performance.now() - this.#startedAt > START_MS_MAX) {
+    if (this.#child && !this.#greeted && monotonicNow() - this.#startedAt > START_MS_MAX) {
       this.#replace(this.#child, 'it does not come up');
     }
     const pipe = this.#child?.stdin;
@@ -134,7 +135,7 @@ class Supervisor implements Witness {
     setImmediate(() => {
       if (!pending || this.#pending !== pending) return;
       this.#pending = undefined;
-      const now = performance.now();
+      const now = monotonicNow();
       this.#silentSince ??= now - this.#options.setup.timeoutMs - SLACK_MS;
       this.#tell(failed(pending.ask.seq, 'the witness process does not answer in time; is it stopped or starved?'));
       if (now - this.#silentSince >= STUCK_MS && this.#child) this.#replace(this.#child, 'it does not answer');
@@ -150,7 +151,7 @@ class Supervisor implements Witness {
     this.#greeted = false;
     this.#silentSince = undefined;
     this.#problem = 'the witness process is starting';
-    this.#startedAt = performance.now();
+    this.#startedAt = monotonicNow();
     let child: ChildProcess;
     try {
       // detached: a signal to pulse's process group (Ctrl-C) is not its business; the pipe tells it
@@ -208,7 +209,7 @@ class Supervisor implements Witness {
     // SIGKILL also ends a stopped process.
     child.kill('SIGKILL');
     if (this.#closed) return;
-    if (performance.now() - this.#startedAt > CALM_MS) this.#pauseMs = PAUSE_MS_MIN;
+    if (monotonicNow() - this.#startedAt > CALM_MS) this.#pauseMs = PAUSE_MS_MIN;
     const { ask, timer } = this.#pending ?? {};
     clearTimeout(timer);
     this.#pending = undefined;

@@ -1,7 +1,9 @@
 // Server-sent events: a snapshot first, then each change with a sequence number, a comment every 15 s. A reader that does not
 // read is dropped, never waited for; changes that come close together are told as one. Not pure: timers and connections.
+
 import type { ServerResponse } from 'node:http';
 import type { Log } from '../../log/log.ts';
+import { monotonicNow } from '../../units/io/clocks.ts';
 import { changedParts } from '../change.ts';
 import type { StatusReport } from '../status-report.ts';
 
@@ -111,7 +113,7 @@ function frame(id: number, event: string, data: unknown): string {
 
 function send(hub: Hub, reader: Reader, text: string): void {
   const { response } = reader;
-  const now = performance.now();
+  const now = monotonicNow();
   reader.waitingSince = response.writableLength === 0 ? undefined : (reader.waitingSince ?? now);
   const stalled = reader.waitingSince !== undefined && now - reader.waitingSince > STALL_MS_MAX;
   if (stalled || response.writableLength > QUEUE_BYTES_MAX) {

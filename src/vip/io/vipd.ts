@@ -1,8 +1,10 @@
 // Runs vipd as a child of pulse and speaks its language over the pipes. A vipd that died or got stuck is replaced; words of an
 // earlier one are not passed on. Nothing here waits: commands are written without back-pressure, bounded by the respawn.
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { FixedAddress, Link, ReachTarget, VirtualAddress } from '../../config/node.ts';
 import { lineReader } from '../../socket/lines.ts';
+import { monotonicNow } from '../../units/io/clocks.ts';
 import { parseVipdLine, VIPD_LINE_BYTES_MAX, type VipdMessage } from '../protocol.ts';
 
 /** Unread commands beyond this mean that vipd is stuck; more are not queued (pulse replaces it soon). */
@@ -66,7 +68,7 @@ export function startVipd(options: VipdOptions): Vipd {
 
   const start = () => {
     if (closed) return;
-    lastSpawnAt = performance.now();
+    lastSpawnAt = monotonicNow();
     // detached: a signal to pulse's process group (Ctrl-C) is not vipd's business; its pipe tells it when to end.
     const started = spawn(options.binary, vipdArguments(options), {
       stdio: ['pipe', 'pipe', 'inherit'],
@@ -100,7 +102,7 @@ export function startVipd(options: VipdOptions): Vipd {
       child = undefined;
       // SIGKILL also ends a stopped process; the kernel keeps the addresses until their lifetime ends, the new one adopts them.
       old?.kill('SIGKILL');
-      if (performance.now() - lastSpawnAt > CALM_MS) respawns = 0;
+      if (monotonicNow() - lastSpawnAt > CALM_MS) respawns = 0;
       respawns += 1;
       clearTimeout(pause);
       if (respawns <= EAGER_RESPAWNS) start();

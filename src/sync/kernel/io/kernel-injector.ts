@@ -1,10 +1,12 @@
 // Puts entries into this router's own kernel: sync messages on lo, no faster than the backup daemon reads them. Not pure. What
 // waits in the daemon's socket and what it has dropped are in /proc/net/udp, so that nothing is lost with the smallest buffers
 // and without waiting for longer than needed (seen: 79 messages of 255 entries at once, default buffer: 12 lost; so: none).
+
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { INJECTION_PORT, SYNC_GROUP } from '../../../ipvs/sync-daemon.ts';
+import { monotonicNow } from '../../../units/io/clocks.ts';
 import type { Entry } from '../../table/entry.ts';
 import { INJECTION_BYTES_MAX, SYNC_ID } from '../daemon-plan.ts';
 import { encodeMessages } from '../wire.ts';
@@ -118,8 +120,8 @@ function send(socket: Socket, message: Buffer): Promise<void> {
 
 /** The daemon's socket once nothing waits in it; undefined when it is gone, or reads nothing for long. */
 async function drained(): ReturnType<typeof readUdpSocket> {
-  const end = performance.now() + DRAIN_MS_MAX;
-  while (performance.now() < end) {
+  const end = monotonicNow() + DRAIN_MS_MAX;
+  while (monotonicNow() < end) {
     const socket = await readUdpSocket(SYNC_GROUP, INJECTION_PORT);
     if (socket === undefined || socket.receiveQueueBytes === 0) return socket;
     await sleep(POLL_MS);

@@ -1,9 +1,11 @@
 // Tries out what this kernel does with injected entries instead of assuming it from its version. Not pure. The entries are templates
 // of a mark and of addresses that nobody can have. They are put in, seen, sent again with a time-out of one second, seen to go:
 // on a starved machine, too, they cannot be gone before they were looked for.
+
 import { readFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { monotonicNow } from '../../../units/io/clocks.ts';
 import { type Entry, type RawAddress, templateOf } from '../../table/entry.ts';
 import type { KernelInjector } from './kernel-injector.ts';
 
@@ -90,23 +92,23 @@ function judge(
 async function injectAndSee(injector: KernelInjector): Promise<Record<(typeof FAMILIES)[number], boolean>> {
   // One message each: a kernel that refuses IPv6 refuses the whole message.
   for (const family of FAMILIES) await injector.inject([trialEntry(family, SHOWN_S)]);
-  const end = performance.now() + SHOWN_MS_MAX;
+  const end = monotonicNow() + SHOWN_MS_MAX;
   const shown = { ipv4: false, ipv6: false };
   for (;;) {
     const table = await readFile(TABLE_FILE, 'latin1');
     for (const family of FAMILIES) shown[family] ||= TRIAL_COLUMN[family].test(table);
-    if ((shown.ipv4 && shown.ipv6) || performance.now() > end) return shown;
+    if ((shown.ipv4 && shown.ipv6) || monotonicNow() > end) return shown;
     await sleep(POLL_MS);
   }
 }
 
 async function goWhenTold(injector: KernelInjector): Promise<boolean> {
   for (const family of FAMILIES) await injector.inject([trialEntry(family, GONE_S)]);
-  const end = performance.now() + GONE_MS_MAX;
+  const end = monotonicNow() + GONE_MS_MAX;
   for (;;) {
     const table = await readFile(TABLE_FILE, 'latin1');
     if (!FAMILIES.some(family => TRIAL_COLUMN[family].test(table))) return true;
-    if (performance.now() > end) return false;
+    if (monotonicNow() > end) return false;
     await sleep(10 * POLL_MS);
   }
 }

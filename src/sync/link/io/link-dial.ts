@@ -1,7 +1,9 @@
 // The connecting side of a sync link: tries until there is an authenticated connection, and again when it ends. Not pure.
+
 import { connect, type Socket } from 'node:net';
 import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import type { Link } from '../../../config/node.ts';
+import { monotonicNow } from '../../../units/io/clocks.ts';
 import { type LinkKey, TLS_ONLY } from '../link-key.ts';
 import { backoffMs, type CountLink, type LinkLimits } from '../link-limits.ts';
 
@@ -43,10 +45,10 @@ export function startDialer(options: DialOptions): Dialer {
         return;
       }
       attempt = undefined;
-      const since = performance.now();
+      const since = monotonicNow();
       options.connected(outcome.socket, () => {
         // A connection that ends at once is a failure too, or two routers would turn in a circle.
-        if (performance.now() - since > limits.backoffMsMax) failures = 0;
+        if (monotonicNow() - since > limits.backoffMsMax) failures = 0;
         again();
       });
     });

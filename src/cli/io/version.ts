@@ -1,8 +1,0 @@
-// The version of this Tandem, from the package.json that is installed with it.
-import { readFileSync } from 'node:fs';
-
-/** As in package.json, from dist/src/cli/io/version.js. */
-export function packageVersion(): string {
-  const text = readFileSync(new URL('../../../../package.json', import.meta.url), 'utf8');
-  return String((JSON.parse(text) as { version?: unknown }).version ?? 'unknown');
-}

@@ -4,6 +4,7 @@
 // order, and bounded: it is for people, and no heartbeat may be late for it.
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
+import { monotonicNow } from '../../units/io/clocks.ts';
 import type { VipdMessage } from '../../vip/protocol.ts';
 
 /** Of everything together, in ms; then the interface has to do. */
@@ -26,7 +27,7 @@ export function withBridgePort(message: VipdMessage): VipdMessage {
 
 /** "IFACE", or "BRIDGE/PORT". Never throws. */
 export function bridgePort(iface: string, mac: string, directory = '/sys/class/net'): string {
-  const end = performance.now() + LOOK_MS_MAX;
+  const end = monotonicNow() + LOOK_MS_MAX;
   try {
     const wanted = portNumber(join(directory, iface, 'brforward'), Buffer.from(mac.replaceAll(':', ''), 'hex'), end);
     const ports = join(directory, iface, 'brif');
@@ -43,7 +44,7 @@ function portNumber(path: string, mac: Buffer, end: number): number {
   const table = openSync(path, 'r');
   try {
     const entries = Buffer.alloc(READ_BYTES);
-    for (let seen = 0; seen < ENTRIES_MAX && performance.now() < end; ) {
+    for (let seen = 0; seen < ENTRIES_MAX && monotonicNow() < end; ) {
       const count = Math.floor(readSync(table, entries, 0, READ_BYTES, null) / ENTRY_BYTES);
       if (count === 0) break;
       seen += count;
@@ -60,7 +61,7 @@ function portNumber(path: string, mac: Buffer, end: number): number {
 
 function namedPort(ports: string, wanted: number, end: number): string | undefined {
   for (const name of readdirSync(ports).slice(0, PORTS_MAX)) {
-    if (performance.now() >= end) return undefined;
+    if (monotonicNow() >= end) return undefined;
     // "0x1" and a line's end.
     if (Number(readFileSync(join(ports, name, 'port_no'), 'latin1')) === wanted) return name;
   }

@@ -186,7 +186,9 @@ export class Source {
       else this.#attach(now);
       return;
     }
-    if (have < this.#acked || have > this.#seq) {
+    // A peer that begins anew has nothing. One that had less than it has acknowledged since asked
+    // before, and the question was long on its way, by a slower link.
+    if ((have === 0 && this.#acked > 0) || have > this.#seq) {
       this.restart('the peer has lost what it had', now);
       return;
     }
@@ -218,11 +220,8 @@ export class Source {
 
   need({ stream, from, to }: ControlOf<'need'>, now: At): void {
     if (stream !== this.#stream || !this.#attached || from < 1 || to < from) return;
-    if (from <= this.#acked) {
-      this.restart('the peer asks for what it has acknowledged', now);
-      return;
-    }
-    for (let seq = from; seq <= Math.min(to, from + NEED_FRAMES_MAX - 1, this.#seq); seq++) {
+    // What it has acknowledged since is on its way no more: this question was, for long.
+    for (let seq = Math.max(from, this.#acked + 1); seq <= Math.min(to, from + NEED_FRAMES_MAX - 1, this.#seq); seq++) {
       const sent = this.#ring.get(seq);
       if (sent !== undefined && now - sent.sentAt > NEED_AGAIN_MS) this.#again(sent);
     }

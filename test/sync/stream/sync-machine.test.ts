@@ -255,6 +255,17 @@ test('a peer that has lost what it acknowledged gets a new stream', t => {
   t.not(role.stream, stream);
 });
 
+test('a question that was long on its way, behind newer acknowledgements, is no loss', t => {
+  const { peer, stream, seq } = attached([template()]);
+  t.true(seq > 1);
+  const effects = [
+    ...peer.say({ type: 'request', stream, have: seq - 1 }),
+    ...peer.say({ type: 'need', stream, from: 1, to: seq }),
+  ];
+  t.deepEqual(eventsOf(effects), []);
+  t.deepEqual(numberedOf(effects), []);
+});
+
 test('a peer that is too far behind gets a new stream, and what is kept for it stays bounded', t => {
   const { bench } = attached();
   bench.input({ type: 'link-down', link: 0, why: 'cut' });

@@ -296,8 +296,8 @@ test('every source file opens with a comment that says what it is', t => {
   );
 });
 
-test('comments of src/pulse are at most 100 columns wide', t => {
-  const wide = FILES.filter(({ path }) => folderOf(path) === 'pulse').flatMap(({ path, text }) =>
+test('comments are at most 100 columns wide', t => {
+  const wide = FILES.flatMap(({ path, text }) =>
     text
       .split('\n')
       .map((line, i) => ({ line, at: `${path}:${i + 1}` }))
@@ -305,6 +305,37 @@ test('comments of src/pulse are at most 100 columns wide', t => {
       .map(({ at }) => at),
   );
   t.deepEqual(wide, []);
+});
+
+/** Functions and methods with more than `max` lines between their braces, as Biome formats them: "line: how many". */
+function longFunctions(text: string, max: number): string[] {
+  const lines = text.split('\n');
+  return lines.flatMap((line, at) => {
+    const opens =
+      /^(\s*)(?!\s|\/\/|\*|\/\*)(?!(if|for|while|switch|catch|else|do|try)\b|\}).*(\) \{|\): .* \{|=> \{)$/.exec(line);
+    // The parameters may stand on lines of their own, of which the last opens the body.
+    const isOpened = opens ?? /^(\s*)\)(: .*)? (=> )?\{$/.exec(line);
+    if (!isOpened) return [];
+    const end = lines.findIndex((other, index) => index > at && other.startsWith(`${isOpened[1]}}`));
+    return end - at - 1 > max ? [`${at + 1}: ${end - at - 1} lines`] : [];
+  });
+}
+
+test('no function is longer than 70 lines', t => {
+  t.deepEqual(
+    FILES.flatMap(({ path, text }) => longFunctions(text, 70).map(where => `${path}:${where}`)),
+    [],
+  );
+});
+
+test('a function that is too long is found', t => {
+  const body = '  a();\n  if (b) {\n    c();\n  }\n';
+  t.deepEqual(longFunctions(`function f(a: X): Y {\n${body}}\n`, 3), ['1: 4 lines']);
+  t.deepEqual(longFunctions(`function f(\n  a: X,\n): Y {\n${body}}\nconst g = () => {\n${body}};\n`, 3), [
+    '3: 4 lines',
+    '9: 4 lines',
+  ]);
+  t.deepEqual(longFunctions(`function f() {\n${body}}\n`, 4), []);
 });
 
 /** What a file exports, by name; a type and a value of one name are one thing. */
@@ -343,6 +374,20 @@ test('what has one name twice is found', t => {
       ['a', 'y.ts'],
     ]),
     ['a: x.ts, y.ts'],
+  );
+});
+
+test('no export is dead: something else in src, test or scripts names it', t => {
+  const texts = textFiles().filter(({ path }) => /^(src|test|scripts)\//.test(path));
+  const words = texts.map(({ path, text }) => ({ path, words: new Set(text.match(/\w+/g)) }));
+  const isNamed = (name: string, at: string) => words.some(file => file.path !== `src/${at}` && file.words.has(name));
+  t.deepEqual(
+    FILES.flatMap(file =>
+      exportsOf(file)
+        .filter(name => !isNamed(name, file.path))
+        .map(name => `${file.path}: ${name}`),
+    ),
+    [],
   );
 });
 

@@ -1,4 +1,5 @@
-// `tandem check` and `tandem keygen`: files before any daemon reads them. Answers go through the terminal given.
+// `tandem check` and `tandem keygen`: files before any daemon reads them. Answers go through the
+// terminal given.
 import { generateKey, KeyFileError } from '../config/io/key.ts';
 import { loadConfig } from '../config/io/load.ts';
 import { secretFindings } from '../config/io/secrets.ts';
@@ -6,7 +7,10 @@ import { mistakeLine } from '../config/mistakes.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import type { Terminal } from './io/terminal.ts';
 
-/** Prints every mistake of a config file, as `file:line:column: error: what is wrong; what to write instead`. */
+/**
+ * Prints every mistake of a config file, as `file:line:column: error: what is wrong; what to write
+ * instead`.
+ */
 export function checkFile(terminal: Terminal, file: string, options: { readonly json?: boolean }): ExitCode {
   const loaded = loadConfig(file, secretFindings);
   const mistakes = loaded.ok ? loaded.warnings : loaded.mistakes;

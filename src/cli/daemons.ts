@@ -1,5 +1,6 @@
-// `tandem pulse` and `tandem director`: finds this router's name, then runs the daemon in the foreground. The daemons are
-// imported only when they are asked for: `tandem status` must not load them.
+// `tandem pulse` and `tandem director`: finds this router's name, then runs the daemon in the
+// foreground. The daemons are imported only when they are asked for: `tandem status` must not load
+// them.
 import { KeyFileError } from '../config/io/key.ts';
 import { loadConfig } from '../config/io/load.ts';
 import { mistakeLine } from '../config/mistakes.ts';
@@ -7,7 +8,7 @@ import { CliError, EXIT, type ExitCode } from './exit.ts';
 import type { Terminal } from './io/terminal.ts';
 import { routerOf } from './router-name.ts';
 
-export interface DaemonOptions {
+interface DaemonOptions {
   readonly configFile: string;
   readonly node: string;
   readonly runDir: string;
@@ -36,7 +37,10 @@ export async function director(terminal: Terminal, given: DaemonArguments, hostn
   return EXIT.ok;
 }
 
-/** What the world does wrong at a daemon's start (a socket in use, a directory missing) is told without a stack trace. */
+/**
+ * What the world does wrong at a daemon's start (a socket in use, a directory missing) is told
+ * without a stack trace.
+ */
 async function readably(running: Promise<void>): Promise<void> {
   try {
     await running;
@@ -47,7 +51,10 @@ async function readably(running: Promise<void>): Promise<void> {
   }
 }
 
-/** The daemon's options. Tells every mistake of the config before it throws, so that the journal shows them readably. */
+/**
+ * The daemon's options. Tells every mistake of the config before it throws, so that the journal
+ * shows them readably.
+ */
 function resolve(terminal: Terminal, given: DaemonArguments, hostname: string): DaemonOptions {
   const { config: configFile, runDir, stateDir } = given;
   const loaded = loadConfig(configFile);

@@ -2,7 +2,10 @@
 
 export const EXIT = {
   ok: 0,
-  /** The thing asked for is not so: mistakes in the config, a refused command, a handover that did not happen. */
+  /**
+   * The thing asked for is not so: mistakes in the config, a refused command, a handover that did
+   * not happen.
+   */
   no: 1,
   /** The command line is wrong. */
   usage: 2,
@@ -13,8 +16,9 @@ export const EXIT = {
   /** `tandem status`: nobody is served. */
   failed: 5,
   /**
-   * A daemon cannot start with this config or key: EX_CONFIG of sysexits.h. The units do not restart it then, since only a person
-   * can mend that. A host name that is no router of the config is not among these: it may come late at boot.
+   * A daemon cannot start with this config or key: EX_CONFIG of sysexits.h. The units do not
+   * restart it then, since only a person can mend that. A host name that is no router of the config
+   * is not among these: it may come late at boot.
    */
   config: 78,
 } as const;

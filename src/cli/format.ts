@@ -1,8 +1,8 @@
-// Words and colours of the CLI's tables. Pure. Text from outside (a server's words) is made printable here, so that it cannot
-// move the cursor or change colours.
+// Words and colours of the CLI's tables. Pure. Text from outside (a server's words) is made
+// printable here, so that it cannot move the cursor or change colours.
 import Table from 'cli-table3';
 
-export type Tone = 'good' | 'bad' | 'warn' | 'dim' | 'bold';
+type Tone = 'good' | 'bad' | 'warn' | 'dim' | 'bold';
 /** Colours a text, or leaves it as it is when colours are off. */
 export type Paint = (tone: Tone, text: string) => string;
 
@@ -18,7 +18,9 @@ export function printable(text: string, length: number): string {
   return plain.length <= length ? plain : `${plain.slice(0, length - 1)}…`;
 }
 
-/** How long ago, in the two largest units: "3m 12s", "2d 4h"; with one decimal under 10 s; "43ms". */
+/**
+ * How long ago, in the two largest units: "3m 12s", "2d 4h"; with one decimal under 10 s; "43ms".
+ */
 export function age(ms: number): string {
   if (ms < 1_000) return `${Math.max(0, Math.round(ms))}ms`;
   const s = ms / 1_000;

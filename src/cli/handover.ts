@@ -1,4 +1,5 @@
-// Follows the role feed of one router after it was asked to hand over, and says when that is done or has failed. Pure.
+// Follows the role feed of one router after it was asked to hand over, and says when that is done
+// or has failed. Pure.
 import type { Snapshot } from '../feed/message.ts';
 
 export type Outcome =
@@ -6,14 +7,20 @@ export type Outcome =
   | { readonly state: 'done'; readonly owner: string; readonly epoch: string }
   | { readonly state: 'failed'; readonly why: string };
 
-/** What is known of a handover: who was active when it was asked for, and whether anything has moved. */
-export interface Handover {
+/**
+ * What is known of a handover: who was active when it was asked for, and whether anything has
+ * moved.
+ */
+interface Handover {
   readonly from: 'here' | 'peer' | 'nobody';
   readonly epoch: string;
   readonly moving: boolean;
 }
 
-/** Whether only the warmth of the peer is missing: in any other case pulse knows better what stands in the way. */
+/**
+ * Whether only the warmth of the peer is missing: in any other case pulse knows better what stands
+ * in the way.
+ */
 export function isWorthWaiting({ role, peer }: Snapshot): boolean {
   return role === 'active' && peer !== null && !peer.silent && peer.ready && peer.role === 'standby' && !peer.warm;
 }
@@ -33,7 +40,8 @@ export function followHandover(handover: Handover, now: Snapshot): [Handover, Ou
     return [next, { state: 'done', owner: now.peerNode, epoch: now.peer.epoch }];
   }
   if (taker === 'here' && now.role === 'active') return [next, { state: 'done', owner: now.node, epoch: now.epoch }];
-  // Back to active after the offer: the peer did not take it, and this router claimed again with a higher epoch.
+  // Back to active after the offer: the peer did not take it, and this router claimed again with a
+  // higher epoch.
   const tookBack = taker === 'peer' && now.role === 'active' && (handover.moving || now.epoch !== handover.epoch);
   const gaveUp = taker === 'here' && now.role === 'standby' && handover.moving;
   if (tookBack || gaveUp) return [next, { state: 'failed', why: now.reason }];

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// The `tandem` command: reads the command line, runs one command, ends with its exit code (exit.ts).
+// The `tandem` command: reads the command line, runs one command, ends with its exit code
+// (exit.ts).
 import { realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -25,7 +26,7 @@ const LINGER_MS = 1_000;
 type End = (code: ExitCode) => void;
 
 /** Runs `tandem` with `args` (without node and script); resolves to its exit code. */
-export async function runCli(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
+async function runCli(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
   let code: ExitCode = EXIT.ok;
   const program = commands(terminal, ended => {
     code = ended;
@@ -167,6 +168,7 @@ function isProgram(): boolean {
 if (isProgram()) {
   const code = await runCli(process.argv.slice(2), processTerminal());
   process.exitCode = code;
-  // A daemon that failed at its start may have left timers and sockets behind: the process ends all the same.
+  // A daemon that failed at its start may have left timers and sockets behind: the process ends all
+  // the same.
   if (code !== EXIT.ok) setTimeout(() => process.exit(code), LINGER_MS).unref();
 }

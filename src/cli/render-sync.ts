@@ -1,4 +1,5 @@
-// What people see of the sync: the lines in `tandem status`, and the whole of it in `tandem sync`. Pure.
+// What people see of the sync: the lines in `tandem status`, and the whole of it in `tandem sync`.
+// Pure.
 import { SYNC_COUNTERS } from '../log/counters.ts';
 import type { StatusReport } from '../status/status-report.ts';
 import { resyncProgress, type SyncStatus } from '../status/sync-status.ts';
@@ -69,7 +70,10 @@ function warmth({ role, warm }: SyncStatus, paint: Paint): string {
   return role === 'sink' ? `${paint('good', 'warm')}: ` : '';
 }
 
-/** "streaming to r2 over client, cross", "resync 45 % from r2 over cross", "waiting: no link to the director of r2". */
+/**
+ * "streaming to r2 over client, cross", "resync 45 % from r2 over cross", "waiting: no link to the
+ * director of r2".
+ */
 function course(sync: SyncStatus, peer: string, paint: Paint): string {
   if (sync.phase === 'waiting') return paint('warn', `waiting: no link to the director of ${peer}`);
   const direction = { source: 'to', sink: 'from', idle: 'with' }[sync.role];

@@ -1,17 +1,18 @@
-// What `tandem status`, `why` and `plan` print for people: problems first, then the pair, then what it serves. Pure.
+// What `tandem status`, `why` and `plan` print for people: problems first, then the pair, then what
+// it serves. Pure.
 import type { Decision, Snapshot } from '../feed/message.ts';
 import type { ServerReport, ServiceReport, StatusReport } from '../status/status-report.ts';
 import { age, columns, milliseconds, type Paint, painter, printable, since } from './format.ts';
 import { syncLines } from './render-sync.ts';
 
-export interface RenderOptions {
+interface RenderOptions {
   readonly colour: boolean;
   /** Wall time, ms since 1970: ages are counted from here. */
   readonly now: number;
 }
 
 /** What the director would change in the kernel now (GET /plan). */
-export interface PlanReport {
+interface PlanReport {
   readonly changes: readonly { readonly target: string; readonly change: string; readonly disruptive: boolean }[];
   readonly problems: readonly string[];
 }

@@ -1,5 +1,5 @@
-// `tandem handover`, `hold` and `release`: ask pulse. A handover first waits for a cold peer to become warm, and in the end until the
-// role feed shows how it went.
+// `tandem handover`, `hold` and `release`: ask pulse. A handover first waits for a cold peer to
+// become warm, and in the end until the role feed shows how it went.
 import { STATUS_SOCKET } from '../feed/files.ts';
 import { statusReportSchema } from '../status/status-report.ts';
 import { CliError, EXIT, type ExitCode } from './exit.ts';
@@ -11,7 +11,7 @@ import { resyncPercent } from './render-sync.ts';
 /** Longest wait for the outcome of a handover. */
 const HANDOVER_MS_MAX = 10_000;
 
-export interface HandoverOptions {
+interface HandoverOptions {
   readonly runDir: string;
   /** Also to a peer whose tables are cold. */
   readonly cold: boolean;
@@ -19,7 +19,10 @@ export interface HandoverOptions {
   readonly wait: number;
 }
 
-/** Asks pulse to hand over, and waits for the outcome; progress goes to stderr. pulse itself says no when the peer stays cold. */
+/**
+ * Asks pulse to hand over, and waits for the outcome; progress goes to stderr. pulse itself says no
+ * when the peer stays cold.
+ */
 export async function handover(terminal: Terminal, options: HandoverOptions): Promise<ExitCode> {
   if (!options.cold && options.wait > 0) await waitUntilWarm(terminal, options);
   return await handOver(terminal, options);

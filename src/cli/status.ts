@@ -1,4 +1,5 @@
-// `tandem status`, `sync`, `why` and `plan`: read a socket, print what it says. Sockets and the screen are in io/.
+// `tandem status`, `sync`, `why` and `plan`: read a socket, print what it says. Sockets and the
+// screen are in io/.
 import { join } from 'node:path';
 import { z } from 'zod';
 import { DIRECTOR_CONTROL_SOCKET, STATE_FILE, STATUS_SOCKET } from '../feed/files.ts';
@@ -24,7 +25,10 @@ type Known =
 const WATCH_MS = 1_000;
 const SCREEN = { top: '\u001b[H', clearLine: '\u001b[K', clearBelow: '\u001b[J', clear: '\u001b[2J' } as const;
 
-/** One status, or with `watch` one a second until Ctrl-C. The exit code says the health; 3: the director did not answer. */
+/**
+ * One status, or with `watch` one a second until Ctrl-C. The exit code says the health; 3: the
+ * director did not answer.
+ */
 export async function status(terminal: Terminal, options: Place & { readonly watch?: boolean }): Promise<ExitCode> {
   if (!options.watch) {
     const known = await learn(options.runDir);
@@ -38,7 +42,10 @@ export async function status(terminal: Terminal, options: Place & { readonly wat
   return EXIT.ok;
 }
 
-/** One picture of `--watch`: drawn over the last one on a screen, one after the other elsewhere. Never throws CliErrors. */
+/**
+ * One picture of `--watch`: drawn over the last one on a screen, one after the other elsewhere.
+ * Never throws CliErrors.
+ */
 async function frame(terminal: Terminal, options: Place): Promise<string> {
   let text: string;
   try {
@@ -75,7 +82,10 @@ function show(known: Known, terminal: Terminal, json: boolean, indent: number): 
   return `${JSON.stringify(answer, null, indent)}\n`;
 }
 
-/** `tandem sync`: all that is known of it. The JSON is the part of the status report, with the names and warmth of both routers. */
+/**
+ * `tandem sync`: all that is known of it. The JSON is the part of the status report, with the names
+ * and warmth of both routers.
+ */
 export async function sync(terminal: Terminal, options: Place): Promise<ExitCode> {
   const report = await getJson(options.runDir, STATUS_SOCKET, '/status', statusReportSchema);
   const rendered = renderSync(report, { colour: terminal.colour, now: terminal.now() });
@@ -96,7 +106,10 @@ function syncJson({ generatedAt, pair, pulse, sync: found, kernel }: StatusRepor
   };
 }
 
-/** What --json prints when only pulse answers: no services and no kernel, because nobody has said anything about them. */
+/**
+ * What --json prints when only pulse answers: no services and no kernel, because nobody has said
+ * anything about them.
+ */
 function partial(pulse: Snapshot, problem: string, now: number): object {
   const generatedAt = new Date(now).toISOString();
   return { schema: 'tandem-status-partial/1', generatedAt, health: 'degraded', problems: [problem], pulse };
@@ -104,7 +117,10 @@ function partial(pulse: Snapshot, problem: string, now: number): object {
 
 type WhyOptions = Place & { readonly last: number; readonly stateDir: string };
 
-/** The last `last` role decisions with their evidence, oldest first: pulse's own, or what it wrote down before it ended. */
+/**
+ * The last `last` role decisions with their evidence, oldest first: pulse's own, or what it wrote
+ * down before it ended.
+ */
 export async function why(terminal: Terminal, options: WhyOptions): Promise<ExitCode> {
   const decisions = (await lastDecisions(terminal, options)).slice(-options.last);
   const json = `${JSON.stringify(decisions, null, 2)}\n`;

@@ -5,8 +5,9 @@ import type { Config } from './schema.ts';
 import { unitsOf } from './units.ts';
 
 /**
- * The first 8 bytes of the SHA-256 of the parsed config, as 16 hex digits. Defaults filled in, keys sorted: comments, order and
- * spelling ("1s" or "1000ms") do not change it, meaning does. The routers compare it over the heartbeat.
+ * The first 8 bytes of the SHA-256 of the parsed config, as 16 hex digits. Defaults filled in, keys
+ * sorted: comments, order and spelling ("1s" or "1000ms") do not change it, meaning does. The
+ * routers compare it over the heartbeat.
  */
 export function configDigest(config: Config): string {
   return digestOf(config);
@@ -18,7 +19,8 @@ export function configDigest(config: Config): string {
  */
 export function pulseDigest(config: Config, node: string): string {
   const { pair, heartbeat, witness, services } = config;
-  // How long a failed server may go unnoticed, whether there are sessions at all, and what is served together.
+  // How long a failed server may go unnoticed, whether there are sessions at all, and what is
+  // served together.
   const checks = Object.values(services).map(({ check: { fall, interval, timeout } }) => ({ fall, interval, timeout }));
   const view = nodeView(config, node);
   return digestOf({ pair, heartbeat, witness, view, checks, units: unitsOf(config, view.addresses) });

@@ -1,5 +1,6 @@
-// Reads the text of a config file: YAML with positions, then the schema, then the rules; gives the config or every mistake
-// with its line and column. Pure; YAML 1.2 core schema by the `yaml` library.
+// Reads the text of a config file: YAML with positions, then the schema, then the rules; gives the
+// config or every mistake with its line and column. Pure; YAML 1.2 core schema by the `yaml`
+// library.
 import {
   type Document,
   isAlias,
@@ -20,7 +21,7 @@ import { checkRules } from './rules.ts';
 import { restsOn, salvage } from './salvage.ts';
 import { type Config, configSchema } from './schema.ts';
 
-export type ParsedConfig =
+type ParsedConfig =
   | { readonly ok: true; readonly config: Config; readonly warnings: readonly Mistake[] }
   | { readonly ok: false; readonly mistakes: readonly Mistake[] };
 
@@ -34,7 +35,10 @@ const ALIAS_COUNT_MAX = 100;
 /** Deepest nesting of brackets that is given to the YAML parser, which recurses. */
 const NESTING_MAX = 64;
 
-/** The config in `text`, or all mistakes in it (errors and warnings, in the order of the file). Never throws. */
+/**
+ * The config in `text`, or all mistakes in it (errors and warnings, in the order of the file).
+ * Never throws.
+ */
 export function parseConfig(text: string, more: MoreRules = () => []): ParsedConfig {
   const lines = new LineCounter();
   try {
@@ -118,8 +122,9 @@ const YAML_REMEDIES: Readonly<Record<string, string>> = {
 };
 
 /**
- * What the YAML library lets pass: aliases of nothing or of themselves, typed tags, keys that are not plain names, and keys
- * written twice. It could find the last (`uniqueKeys`), but compares every key with every other: minutes on a hostile file.
+ * What the YAML library lets pass: aliases of nothing or of themselves, typed tags, keys that are
+ * not plain names, and keys written twice. It could find the last (`uniqueKeys`), but compares
+ * every key with every other: minutes on a hostile file.
  */
 function nodeMistakes(doc: Document.Parsed, lines: LineCounter): Mistake[] {
   const told: Mistake[] = [];
@@ -207,7 +212,10 @@ function offsetOf(doc: Document.Parsed, path: Path, at: 'key' | 'value'): number
   return offset;
 }
 
-/** A cheap upper bound of flow nesting: brackets in texts and comments count too, which no real config comes near. */
+/**
+ * A cheap upper bound of flow nesting: brackets in texts and comments count too, which no real
+ * config comes near.
+ */
 function isTooDeep(text: string): boolean {
   let depth = 0;
   for (const character of text) {

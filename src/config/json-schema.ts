@@ -1,4 +1,5 @@
-// The config schema as a JSON Schema document, for editors, for the reference page and for the remedies in mistakes. Pure.
+// The config schema as a JSON Schema document, for editors, for the reference page and for the
+// remedies in mistakes. Pure.
 import { z } from 'zod';
 import type { Path } from './rules/finding.ts';
 import { configSchema } from './schema.ts';
@@ -18,7 +19,10 @@ export function configJsonSchema(): JsonSchema {
   }) as JsonSchema;
 }
 
-/** The schema nodes that describe the field at `path`: several where the schema allows alternatives, none if unknown. */
+/**
+ * The schema nodes that describe the field at `path`: several where the schema allows alternatives,
+ * none if unknown.
+ */
 export function fieldsAt(root: JsonSchema, path: Path): JsonSchema[] {
   let nodes = [root];
   for (const step of path) {

@@ -1,5 +1,5 @@
-// How the routers name a LAN to each other: by its name alone, so that LANs added or renamed on one of them do not change what the
-// others are called. Pure.
+// How the routers name a LAN to each other: by its name alone, so that LANs added or renamed on one
+// of them do not change what the others are called. Pure.
 import { createHash } from 'node:crypto';
 
 /** Most LANs with virtual addresses: what fits into a heartbeat with the MAC of each. */

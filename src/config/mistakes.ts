@@ -1,5 +1,5 @@
-// Turns what zod says of a config into findings: what is wrong and what to write instead, in the words of the file. Pure.
-// Places in the file are added in document.ts.
+// Turns what zod says of a config into findings: what is wrong and what to write instead, in the
+// words of the file. Pure. Places in the file are added in document.ts.
 import type { z } from 'zod';
 import { configJsonSchema, fieldsAt, type JsonSchema, keysAt } from './json-schema.ts';
 import { choice, type FindingSeverity, nearest, type Path } from './rules/finding.ts';
@@ -17,7 +17,9 @@ export interface Mistake {
   readonly remedy: string;
 }
 
-/** A mistake that still lacks its place. `at` says whether the key or the value of `path` is meant. */
+/**
+ * A mistake that still lacks its place. `at` says whether the key or the value of `path` is meant.
+ */
 export interface SchemaMistake {
   readonly path: Path;
   readonly at: 'key' | 'value';
@@ -68,7 +70,9 @@ function explain(issue: Issue, base: Path, value: unknown, schema: JsonSchema): 
   return [{ path, at, problem, remedy, ...(found === undefined ? { missing: true } : {}) }];
 }
 
-/** Whether a branch of a union is simply another kind of value, rather than the one that was meant. */
+/**
+ * Whether a branch of a union is simply another kind of value, rather than the one that was meant.
+ */
 function isWrongType(issue: Issue): boolean {
   return issue.code === 'invalid_type' && issue.path.length === 0;
 }

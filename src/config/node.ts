@@ -1,4 +1,5 @@
-// What the shared config means on one router: its own and its peer's side of every LAN, link and virtual address. Pure.
+// What the shared config means on one router: its own and its peer's side of every LAN, link and
+// virtual address. Pure.
 import { type Address, addressOf, type Cidr, contains, type Family, familyOf, isLinkLocal } from '../units/address.ts';
 import type { Config, LanConfig } from './schema.ts';
 
@@ -16,7 +17,10 @@ export interface VirtualAddress {
   readonly lan: string;
   readonly interface: string;
   readonly kind: 'vip' | 'gateway';
-  /** The source of probes: this router's own address in the same network; for a VIP that is routed here, one of its family. */
+  /**
+   * The source of probes: this router's own address in the same network; for a VIP that is routed
+   * here, one of its family.
+   */
   readonly own: Address | undefined;
 }
 
@@ -29,7 +33,10 @@ export interface ReachTarget {
   readonly own: Address | undefined;
 }
 
-/** An address that the config gives to one of the routers. Without its own, a router can neither speak nor answer. */
+/**
+ * An address that the config gives to one of the routers. Without its own, a router can neither
+ * speak nor answer.
+ */
 export interface FixedAddress {
   readonly address: Address;
   readonly family: Family;
@@ -42,7 +49,7 @@ export interface FixedAddress {
 /** Real servers asked on each LAN besides the targets that the config names. */
 const SERVER_TARGETS_MAX = 3;
 /** Targets in all, as vipd takes them. */
-export const TARGETS_MAX = 16;
+const TARGETS_MAX = 16;
 /** Fixed addresses in all, as vipd takes them. */
 const FIXED_MAX = 64;
 
@@ -72,7 +79,7 @@ export function ownAddresses(lan: LanConfig, node: string): readonly Cidr[] {
 }
 
 /** The router's own address whose network contains `address`. */
-export function ownAddressNear(lan: LanConfig, node: string, address: Address): Address | undefined {
+function ownAddressNear(lan: LanConfig, node: string, address: Address): Address | undefined {
   const near = ownAddresses(lan, node).find(own => contains(own, address));
   return near && addressOf(near);
 }
@@ -82,7 +89,10 @@ function ownAddressOf(lan: LanConfig, node: string, family: Family): Address | u
   return own && addressOf(own);
 }
 
-/** The view of router `node`. The config must have passed rules.ts; throws a RangeError for an unknown node. */
+/**
+ * The view of router `node`. The config must have passed rules.ts; throws a RangeError for an
+ * unknown node.
+ */
 export function nodeView(config: Config, node: string): NodeView {
   const names = Object.keys(config.routers).sort();
   const own = config.routers[node];

@@ -1,5 +1,6 @@
-// All rules that need more than one field of the config, in the order of the file. Pure: a config in, findings out. The
-// list is the only one: `tandem check` and the daemons go by it, and docs/reference/CONFIG.md shows what each rule says.
+// All rules that need more than one field of the config, in the order of the file. Pure: a config
+// in, findings out. The list is the only one: `tandem check` and the daemons go by it, and
+// docs/reference/CONFIG.md shows what each rule says.
 import { ADDRESS_RULES } from './rules/address-rules.ts';
 import type { Finding, Rule } from './rules/finding.ts';
 import { NETWORK_RULES } from './rules/network-rules.ts';

@@ -1,10 +1,13 @@
-// What is left of a config with schema mistakes, so that the cross-field rules can still be checked and all mistakes be told
-// at once. Wrong fields are replaced by stand-ins or dropped, and remembered: a rule that rests on one says nothing. Pure.
+// What is left of a config with schema mistakes, so that the cross-field rules can still be checked
+// and all mistakes be told at once. Wrong fields are replaced by stand-ins or dropped, and
+// remembered: a rule that rests on one says nothing. Pure.
 import { isMap, type SchemaMistake, schemaMistakes, valueAt } from './mistakes.ts';
 import type { Finding, Path } from './rules/finding.ts';
 import { type Config, configSchema } from './schema.ts';
 
-/** Required fields and a value that fits; `*` is any name. What is not listed is dropped instead. */
+/**
+ * Required fields and a value that fits; `*` is any name. What is not listed is dropped instead.
+ */
 const STAND_INS: readonly (readonly [path: string, value: unknown])[] = [
   ['pair', 'x'],
   ['routers', {}],
@@ -21,7 +24,7 @@ const STAND_INS: readonly (readonly [path: string, value: unknown])[] = [
 /** Each round mends all that zod can see; nested mistakes may need another. */
 const ROUNDS_MAX = 8;
 
-export interface Salvaged {
+interface Salvaged {
   readonly config: Config;
   /** Fields whose values are not the file's. */
   readonly gone: readonly Path[];
@@ -54,12 +57,14 @@ function mend(copy: unknown, mistake: SchemaMistake, gone: Path[]): void {
   const parent = mistake.path.slice(0, -1);
   if (mistake.at === 'key') {
     remove(copy, mistake.path);
-    // An unknown key that stands for a known one makes that one's value uncertain; a bad name, every reference to it.
+    // An unknown key that stands for a known one makes that one's value uncertain; a bad name,
+    // every reference to it.
     if (mistake.meant !== undefined) gone.push([...parent, mistake.meant]);
     else if (!mistake.problem.startsWith('unknown key')) gone.push(parent);
     return;
   }
-  // An entry taken out of a list would shift the others away from their places: give up the whole list.
+  // An entry taken out of a list would shift the others away from their places: give up the whole
+  // list.
   const list = mistake.path.findIndex((_, index) => Array.isArray(valueAt(copy, mistake.path.slice(0, index))));
   const path = list < 0 ? mistake.path : mistake.path.slice(0, list);
   gone.push(path);

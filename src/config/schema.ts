@@ -1,5 +1,6 @@
-// The one source of the config: its types, defaults, bounds and documentation. `tandem check`, the daemons and
-// docs/reference/config.schema.json all come from here; rules that need more than one field are in rules.ts. Pure.
+// The one source of the config: its types, defaults, bounds and documentation. `tandem check`, the
+// daemons and docs/reference/config.schema.json all come from here; rules that need more than one
+// field are in rules.ts. Pure.
 import { z } from 'zod';
 import { type Address, type Cidr, parseAddress, parseCidr } from '../units/address.ts';
 import { DURATION_SYNTAX, formatDuration, type Ms, ms, parseDuration } from '../units/duration.ts';
@@ -9,7 +10,10 @@ const NAME = /^[a-z0-9][a-z0-9-]{0,30}$/;
 
 const SCHEDULE_SYNTAX = 'write a duration like 30s, or a cron expression like "0 30 3 * * *"';
 
-/** A duration field: text in the file, milliseconds in the code. `fallback` is shown as the default, bounds in errors. */
+/**
+ * A duration field: text in the file, milliseconds in the code. `fallback` is shown as the default,
+ * bounds in errors.
+ */
 function duration(about: string, min: number, max: number, fallback: string) {
   const range = `${formatDuration(ms(min))} to ${formatDuration(ms(max))}`;
   return z
@@ -451,7 +455,6 @@ export const configSchema = z
 export type Config = z.output<typeof configSchema>;
 export type LanConfig = Config['lans'][string];
 export type ServiceConfig = Config['services'][string];
-export type StoreConfig = Config['sync']['store'];
+type StoreConfig = Config['sync']['store'];
 export type RedisConfig = NonNullable<StoreConfig['redis']>;
 export type WitnessConfig = NonNullable<Config['witness']>;
-export type CheckConfig = ServiceConfig['check'];

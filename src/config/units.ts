@@ -1,5 +1,6 @@
-// What is served together: a VIP with the floating gateways of its family through which its services' real servers answer. Without
-// its gateway a VIP under NAT serves nobody, so a router holds all of a unit or none of it. Pure.
+// What is served together: a VIP with the floating gateways of its family through which its
+// services' real servers answer. Without its gateway a VIP under NAT serves nobody, so a router
+// holds all of a unit or none of it. Pure.
 import type { VirtualAddress } from './node.ts';
 import type { Config } from './schema.ts';
 
@@ -7,8 +8,9 @@ import type { Config } from './schema.ts';
 export type Unit = readonly number[];
 
 /**
- * One unit for each VIP, in the order of `addresses`. A gateway may be in several, and is held while any of them is. One that no VIP
- * needs is a unit of its own: servers may use it all the same.
+ * One unit for each VIP, in the order of `addresses`. A gateway may be in several, and is held
+ * while any of them is. One that no VIP needs is a unit of its own: servers may use it all the
+ * same.
  */
 export function unitsOf({ services }: Pick<Config, 'services'>, addresses: readonly VirtualAddress[]): Unit[] {
   const gatewaysOf = ({ address, family }: VirtualAddress): number[] => {

@@ -1,5 +1,6 @@
-// How soon what others change is put right again: at once at first, later and later when it goes on, because two programs that
-// undo each other are worse than one that has lost. Pure: time in, the next state out.
+// How soon what others change is put right again: at once at first, later and later when it goes
+// on, because two programs that undo each other are worse than one that has lost. Pure: time in,
+// the next state out.
 import { type At, between, type Ms, ms } from '../units/duration.ts';
 
 export interface DriftWatch {

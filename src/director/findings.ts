@@ -1,5 +1,6 @@
-// What an audit means: whether the rules count as in, which changes undid somebody else's, and which events that makes.
-// Pure: the audit and what was known before in, the next knowledge and the events out.
+// What an audit means: whether the rules count as in, which changes undid somebody else's, and
+// which events that makes. Pure: the audit and what was known before in, the next knowledge and the
+// events out.
 import type { EventCode } from '../log/catalogue.ts';
 import type { Fields } from '../log/event.ts';
 import type { EnsureResult } from '../sync/sync.ts';
@@ -39,13 +40,13 @@ export const NOTHING_KNOWN: Knowledge = {
 };
 
 /**
- * Failed reads that are overlooked once the rules were in: a tool that was too slow for once says nothing about the kernel, and
- * "rules not in" would bar a standby from taking over.
+ * Failed reads that are overlooked once the rules were in: a tool that was too slow for once says
+ * nothing about the kernel, and "rules not in" would bar a standby from taking over.
  */
 const UNREAD_MAX = 2;
 
 /** What was wanted, to tell a change of ours from somebody else's. */
-export function signatureOf(made: Plan): string {
+function signatureOf(made: Plan): string {
   return JSON.stringify(made.wanted);
 }
 
@@ -96,7 +97,10 @@ function blocking(made: Plan): string[] {
   return made.problems.filter(problem => problem.blocking).map(problem => problem.text);
 }
 
-/** Drift: nothing else was wanted than at the last complete audit, and still the kernel was different. */
+/**
+ * Drift: nothing else was wanted than at the last complete audit, and still the kernel was
+ * different.
+ */
 function isDrift(change: Change, before: Knowledge, { first, nftDrifted }: Audit): boolean {
   if (change.target === 'nft') return nftDrifted;
   if (!first.changes.some(candidate => candidate.change === change.change)) return false;

@@ -13,7 +13,7 @@ export interface ServerInKernel {
   readonly address: string;
 }
 
-export type LeavingList = NonNullable<Owned['leaving']>;
+type LeavingList = NonNullable<Owned['leaving']>;
 
 export const isSame = (a: ServerInKernel) => (b: ServerInKernel) => a.key === b.key && a.address === b.address;
 

@@ -1,5 +1,6 @@
-// The director's loop: one audit at a time, asked for by the timer, verdicts, roles, reloads and people. Not pure: it holds what
-// is known between audits and logs; what to do is decided in plan.ts, what it means in findings.ts.
+// The director's loop: one audit at a time, asked for by the timer, verdicts, roles, reloads and
+// people. Not pure: it holds what is known between audits and logs; what to do is decided in
+// plan.ts, what it means in findings.ts.
 import type { Config } from '../config/schema.ts';
 import type { DirectorReport, Role, Snapshot } from '../feed/message.ts';
 import { owns } from '../feed/owns.ts';
@@ -32,7 +33,7 @@ import { NOTHING_WATCHED, type SyncWatch, syncProblems, watchSync } from './sync
 /** The least time between two looks that follow at once on an audit or a repair. */
 const LOOK_AGAIN_MS = 250;
 
-export interface DirectorPorts {
+interface DirectorPorts {
   readonly kernel: Kernel;
   readonly sync: ConnectionSync;
   readonly log: Log;
@@ -55,7 +56,7 @@ export interface DirectorPorts {
   readonly wall: () => string;
 }
 
-export interface DirectorStart {
+interface DirectorStart {
   readonly config: Config;
   readonly digest: string;
   readonly node: string;
@@ -63,13 +64,15 @@ export interface DirectorStart {
   readonly owned: Owned;
 }
 
-export interface PlanView {
+interface PlanView {
   readonly changes: readonly Pick<Change, 'target' | 'change' | 'disruptive'>[];
   readonly problems: readonly string[];
 }
 
 export interface Director {
-  /** Resolves after an audit that began no earlier than the call. Calls while one waits share it. */
+  /**
+   * Resolves after an audit that began no earlier than the call. Calls while one waits share it.
+   */
   audit(reason: string): Promise<void>;
   /** Takes a new config; the next audit applies it. */
   setConfig(config: Config, digest: string): Promise<void>;
@@ -80,9 +83,15 @@ export interface Director {
    * a step further.
    */
   poll(): Promise<void>;
-  /** nftables told of a change to our tables, or may have: looks at once, or when the pause after the last repair is over. */
+  /**
+   * nftables told of a change to our tables, or may have: looks at once, or when the pause after
+   * the last repair is over.
+   */
   nftChanged(what: string): void;
-  /** To be called often: looks whether IPVS was changed, and at what nftChanged() has left for later. */
+  /**
+   * To be called often: looks whether IPVS was changed, and at what nftChanged() has left for
+   * later.
+   */
   look(): Promise<void>;
   /** Takes notice of what pulse says. */
   pulseSays(snapshot: Snapshot): void;
@@ -97,7 +106,10 @@ export interface Director {
   close(): Promise<void>;
 }
 
-/** How long after the start missing verdicts are waited for before the servers that are up are counted. */
+/**
+ * How long after the start missing verdicts are waited for before the servers that are up are
+ * counted.
+ */
 const FIRST_VERDICTS_MS = 60_000;
 
 export function createDirector(start: DirectorStart, ports: DirectorPorts): Director {
@@ -140,7 +152,10 @@ class Loop implements Director {
   #ensuring = false;
   /** IPVS as the last audit left it; undefined: not known. */
   #signature: string | undefined;
-  /** The kernel's names of the interfaces, by those of the config, and which of all of them there were. */
+  /**
+   * The kernel's names of the interfaces, by those of the config, and which of all of them there
+   * were.
+   */
   #names: ReadonlyMap<string, string> = new Map();
   #namesSeen = '';
   #syncWatch: SyncWatch = NOTHING_WATCHED;
@@ -184,7 +199,10 @@ class Loop implements Director {
     return done;
   }
 
-  /** `repair`: others have changed IPVS or nftables, the sync has no part in it and need not be asked. */
+  /**
+   * `repair`: others have changed IPVS or nftables, the sync has no part in it and need not be
+   * asked.
+   */
   async #run(reason: string, repair = false): Promise<void> {
     const { log, now, wall } = this.#ports;
     const began = now();
@@ -223,8 +241,9 @@ class Loop implements Director {
   }
 
   /**
-   * After the rules: a synced connection is bound to its real server when it arrives, so the servers must be there. It may try
-   * things out for seconds, and repairs of the rules do not wait for that.
+   * After the rules: a synced connection is bound to its real server when it arrives, so the
+   * servers must be there. It may try things out for seconds, and repairs of the rules do not wait
+   * for that.
    */
   #ensureSync(): Promise<EnsureResult> {
     this.#ensuring = true;
@@ -269,7 +288,10 @@ class Loop implements Director {
     this.#lookAgain();
   }
 
-  /** What changed while an audit or a repair was at work does not wait for the next look; its own changes must not make a circle. */
+  /**
+   * What changed while an audit or a repair was at work does not wait for the next look; its own
+   * changes must not make a circle.
+   */
   #lookAgain(): void {
     const now = this.#ports.now();
     if (this.#nftChange === undefined || this.#isBusy || between(this.#lookedAgainAt, now) < LOOK_AGAIN_MS) return;
@@ -443,7 +465,10 @@ class Loop implements Director {
     this.changed('pulse');
   }
 
-  /** One at a time, and only while the VIPs have not come back: then the entries are those of living connections. */
+  /**
+   * One at a time, and only while the VIPs have not come back: then the entries are those of living
+   * connections.
+   */
   async #forgetConnections(): Promise<void> {
     const { kernel, log } = this.#ports;
     let entries = 0;

@@ -1,5 +1,6 @@
-// The director's process: config, nannies, pulse's feed, timers, sockets and signals around the loop. Not pure. It adopts what the
-// kernel has and never flushes: SIGTERM leaves everything as it is, connections go on.
+// The director's process: config, nannies, pulse's feed, timers, sockets and signals around the
+// loop. Not pure. It adopts what the kernel has and never flushes: SIGTERM leaves everything as it
+// is, connections go on.
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -41,7 +42,9 @@ const POLL_MS = 5_000;
 /** How often it is looked whether others have changed IPVS, which has no events. */
 const LOOK_MS = 500;
 
-/** Runs until SIGTERM or SIGINT. Rejects when the config cannot be used or another director runs. */
+/**
+ * Runs until SIGTERM or SIGINT. Rejects when the config cannot be used or another director runs.
+ */
 export async function runDirector(options: DirectorOptions): Promise<void> {
   const log = createLog({ process: 'director', node: options.node });
   try {

@@ -1,6 +1,7 @@
-// What Tandem has put into the kernel, remembered across a restart of the director (run-dir/director-owned.json): a service
-// that leaves the config while the director is down is still known as ours, and anything not in here is somebody else's.
-// scripts/uninstall goes by it, too. Pure.
+// What Tandem has put into the kernel, remembered across a restart of the director
+// (run-dir/director-owned.json): a service that leaves the config while the director is down is
+// still known as ours, and anything not in here is somebody else's. scripts/uninstall goes by it,
+// too. Pure.
 import { z } from 'zod';
 import type { ServiceKey, WantedService } from '../ipvs/table.ts';
 import type { SysctlChange } from './sysctl.ts';
@@ -10,7 +11,7 @@ const OWNED_MAX = 256;
 /** Longest list of servers that leave; one that does not fit has no deadline. */
 export const LEAVING_MAX = 4_096;
 
-export const ownedSchema = z.strictObject({
+const ownedSchema = z.strictObject({
   version: z.literal(1),
   services: z
     .array(
@@ -36,9 +37,14 @@ export const ownedSchema = z.strictObject({
     )
     .max(LEAVING_MAX)
     .optional(),
-  /** Of no use any more, but part of the file since 0.3.0 and before: what is there is not looked at. */
+  /**
+   * Of no use any more, but part of the file since 0.3.0 and before: what is there is not looked
+   * at.
+   */
   sync: z.null().catch(null),
-  /** Kernel settings that were changed, as they were before the first change and as they were set. */
+  /**
+   * Kernel settings that were changed, as they were before the first change and as they were set.
+   */
   sysctls: z
     .array(z.strictObject({ name: z.string().max(128), before: z.string().max(128), set: z.string().max(128) }))
     .max(OWNED_MAX)
@@ -49,7 +55,10 @@ export type Owned = z.output<typeof ownedSchema>;
 
 export const NOTHING_OWNED: Owned = { version: 1, services: [], sync: null, sysctls: [] };
 
-/** The file's content, or undefined when it is not one of ours (then nothing is owned but what the config wants). */
+/**
+ * The file's content, or undefined when it is not one of ours (then nothing is owned but what the
+ * config wants).
+ */
 export function parseOwned(text: string): Owned | undefined {
   try {
     return ownedSchema.parse(JSON.parse(text));
@@ -68,7 +77,10 @@ export function ownedKeys(owned: Owned): ReadonlySet<ServiceKey> {
   return new Set(owned.services.map(service => service.key as ServiceKey));
 }
 
-/** With what is about to go into the kernel added: written *before* that, so that nothing is ever forgotten. */
+/**
+ * With what is about to go into the kernel added: written *before* that, so that nothing is ever
+ * forgotten.
+ */
 export function claimOwned(
   owned: Owned,
   { wanted, sysctls }: { readonly wanted: readonly WantedService[]; readonly sysctls: readonly SysctlChange[] },

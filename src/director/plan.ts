@@ -1,5 +1,6 @@
-// The director's decision: config, verdicts and what the kernel really has → a plan of changes, and what is wrong. Pure.
-// The plan is empty when the kernel is as wanted; it never flushes, and touches only services and the table that are ours.
+// The director's decision: config, verdicts and what the kernel really has → a plan of changes, and
+// what is wrong. Pure. The plan is empty when the kernel is as wanted; it never flushes, and
+// touches only services and the table that are ours.
 import type { Config } from '../config/schema.ts';
 import { type KernelInterface, lanInterfaces, realNames, withRealNames } from '../firewall/interfaces.ts';
 import { firewallOf, removal, ruleset } from '../firewall/ruleset.ts';
@@ -42,7 +43,10 @@ export interface Actual {
   readonly ftpHelper: boolean;
 }
 
-/** The rules as they were last put in by this run: their text, and how nft listed them right afterwards. */
+/**
+ * The rules as they were last put in by this run: their text, and how nft listed them right
+ * afterwards.
+ */
 export interface AppliedRules {
   readonly text: string;
   readonly listing: string | undefined;
@@ -60,7 +64,7 @@ export interface Change {
   readonly leaving: boolean;
 }
 
-export const PROBLEM_CODES = [
+const PROBLEM_CODES = [
   'ipvs-unavailable',
   'nft-unavailable',
   'sysctl-missing',
@@ -72,7 +76,7 @@ export const PROBLEM_CODES = [
   'all-servers-fail',
   'config',
 ] as const;
-export type ProblemCode = (typeof PROBLEM_CODES)[number];
+type ProblemCode = (typeof PROBLEM_CODES)[number];
 
 export interface Problem {
   readonly code: ProblemCode;
@@ -204,7 +208,10 @@ function quietServers({ config, verdicts }: PlanInput, table: IpvsTable | undefi
   });
 }
 
-/** Whether the data plane is complete: nothing left to change but draining, and nothing that bars it. */
+/**
+ * Whether the data plane is complete: nothing left to change but draining, and nothing that bars
+ * it.
+ */
 export function isComplete(made: Plan): boolean {
   const pending =
     made.ipvs.some(command => !isLeaving(command)) ||
@@ -338,7 +345,9 @@ function defenceProblems(values: SysctlValues): Problem[] {
   }));
 }
 
-/** Services without a usable server; one whose servers have not all been judged yet is not accused. */
+/**
+ * Services without a usable server; one whose servers have not all been judged yet is not accused.
+ */
 function serviceProblems(input: PlanInput, wanted: readonly WantedService[], table: IpvsTable | undefined): Problem[] {
   if (!table) return [];
   const { config, verdicts } = input;
@@ -373,7 +382,10 @@ function keptProblems({ config, verdicts }: PlanInput): Problem[] {
     }));
 }
 
-/** Rules count as in all the same: EPSV and active mode still work, and refusing to take over would help nobody. */
+/**
+ * Rules count as in all the same: EPSV and active mode still work, and refusing to take over would
+ * help nobody.
+ */
 const FTP_HELPER_PROBLEM: Problem = {
   code: 'ftp-helper',
   about: '',

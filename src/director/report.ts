@@ -1,5 +1,5 @@
-// What the director says of itself and of the router: to pulse (rules in, healthy servers, flush time) and to people (the status
-// report). Pure.
+// What the director says of itself and of the router: to pulse (rules in, healthy servers, flush
+// time) and to people (the status report). Pure.
 import { pulseDigest } from '../config/digest.ts';
 import type { Config } from '../config/schema.ts';
 import type { DirectorReport, Snapshot } from '../feed/message.ts';
@@ -40,7 +40,7 @@ export interface ReportInput {
   readonly kernelFound: Readonly<Record<string, string>>;
 }
 
-export interface PulseReportInput {
+interface PulseReportInput {
   /** Of the config in use. */
   readonly digest: string;
   readonly rulesIn: boolean;
@@ -50,8 +50,8 @@ export interface PulseReportInput {
 }
 
 /**
- * The report to pulse. Until the servers have been judged for the first time (`judged`), the number of healthy ones is null, so
- * that a restart of the director does not make this router look unfit.
+ * The report to pulse. Until the servers have been judged for the first time (`judged`), the number
+ * of healthy ones is null, so that a restart of the director does not make this router look unfit.
  */
 export function pulseReport(
   config: Config,
@@ -127,7 +127,9 @@ function pulseProblems(pulse: Snapshot | null, digest: string): string[] {
   return [...problems, ...surroundingProblems(pulse)];
 }
 
-/** What of the VIPs is not served, or would not be after a takeover; each address with its reason. */
+/**
+ * What of the VIPs is not served, or would not be after a takeover; each address with its reason.
+ */
 function unheldProblems({ node, peerNode, role, vips, peer, units }: Snapshot): string[] {
   const owns = role === 'active' || role === 'handing-over';
   const problems = vips.flatMap(({ address, obstacle }) => {
@@ -139,7 +141,10 @@ function unheldProblems({ node, peerNode, role, vips, peer, units }: Snapshot): 
   return [...problems, `${peerNode} ${what} only ${peer.units} of ${units.all} VIPs; see \`tandem status\` there`];
 }
 
-/** What is no fault and wants a person at leisure: what a reload could not bring into force, with the command that does. */
+/**
+ * What is no fault and wants a person at leisure: what a reload could not bring into force, with
+ * the command that does.
+ */
 function noticesOf(config: Config, pulse: Snapshot | null): string[] {
   if (!pulse?.runningDigest) return [];
   const { node, peerNode, runningDigest, waiting, timesPending } = pulse;

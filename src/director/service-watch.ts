@@ -1,5 +1,5 @@
-// Whether the pair serves at all, from what pulse says: the difference between a router that is not redundant and one whose clients
-// get nothing. Pure.
+// Whether the pair serves at all, from what pulse says: the difference between a router that is not
+// redundant and one whose clients get nothing. Pure.
 import type { Snapshot } from '../feed/message.ts';
 import { type At, between, type Ms } from '../units/duration.ts';
 
@@ -10,7 +10,10 @@ export interface ServiceWatch {
 
 export const NOTHING_SERVED_YET: ServiceWatch = { unservedSince: undefined };
 
-/** In dead times: a takeover takes one, and its probes; a handover that fails and is taken back takes no longer. */
+/**
+ * In dead times: a takeover takes one, and its probes; a handover that fails and is taken back
+ * takes no longer.
+ */
 const UNSERVED_DEAD_TIMES = 3;
 
 /** The watch after another snapshot. Without pulse (null) nothing new is known. */
@@ -19,12 +22,15 @@ export function watchService(before: ServiceWatch, pulse: Snapshot | null, now: 
   return { unservedSince: isServed(pulse) ? undefined : (before.unservedSince ?? now) };
 }
 
-/** By whoever says so, or by addresses that answer the standby: then the heartbeats are lost, not the service. */
+/**
+ * By whoever says so, or by addresses that answer the standby: then the heartbeats are lost, not
+ * the service.
+ */
 function isServed({ serving, peer, vipCheck }: Snapshot): boolean {
   return serving || (peer !== null && !peer.silent && peer.serving) || (vipCheck?.answering.length ?? 0) > 0;
 }
 
-export interface ServiceLook {
+interface ServiceLook {
   readonly watch: ServiceWatch;
   readonly pulse: Snapshot | null;
   /** The kernel of this router has the rules. */

@@ -1,11 +1,15 @@
-// What is wrong with the sync, as sentences for the status report. Some of it is wrong only when it lasts, so a watch is kept from
-// one look to the next. No sentence holds a number that moves: each new sentence is news to those who follow /events. Pure.
+// What is wrong with the sync, as sentences for the status report. Some of it is wrong only when it
+// lasts, so a watch is kept from one look to the next. No sentence holds a number that moves: each
+// new sentence is news to those who follow /events. Pure.
 import type { Snapshot } from '../feed/message.ts';
 import { SYNC_COUNTERS, SYNC_LOSSES } from '../log/counters.ts';
 import type { SyncStatus } from '../status/sync-status.ts';
 import { type At, between } from '../units/duration.ts';
 
-/** A standby that starts is cold for a moment, and a director that restarts has no link: no problem before this. */
+/**
+ * A standby that starts is cold for a moment, and a director that restarts has no link: no problem
+ * before this.
+ */
 const PATIENCE_MS = 10_000;
 /** More than this behind, a failover loses what a client has just begun. */
 const LAG_MS_MAX = 1_000;
@@ -47,7 +51,8 @@ export function watchSync(before: SyncWatch, look: SyncLook): SyncWatch {
         const count = status.counters[name];
         if (count === undefined) return [];
         const known = before.losses[name];
-        // The first look at a new director counts from zero: what was lost before it, was lost since its start.
+        // The first look at a new director counts from zero: what was lost before it, was lost
+        // since its start.
         return [[name, { count, grewAt: count > (known?.count ?? 0) ? now : known?.grewAt }]];
       }),
     ),

@@ -1,15 +1,19 @@
-// The kernel settings that the data plane stands on, each with its reason: which must be set, which are only looked at. Pure.
-// Source: Documentation/networking/ipvs-sysctl.rst, nf_conntrack-sysctl.rst; what was proven is in test/lab.
+// The kernel settings that the data plane stands on, each with its reason: which must be set, which
+// are only looked at. Pure. Source: Documentation/networking/ipvs-sysctl.rst,
+// nf_conntrack-sysctl.rst; what was proven is in test/lab.
 import type { Config } from '../config/schema.ts';
 import { familyOf } from '../units/address.ts';
 
-export interface SysctlRule {
+interface SysctlRule {
   /** As sysctl(8) writes it. */
   readonly name: string;
   /** Wanted value; numbers of a list separated by one blank. */
   readonly value: string;
   readonly why: string;
-  /** `set`: written when it differs, and without it the rules do not count as in. `check`: only reported. */
+  /**
+   * `set`: written when it differs, and without it the rules do not count as in. `check`: only
+   * reported.
+   */
   readonly mode: 'set' | 'check';
   /** A larger number is as good. */
   readonly atLeast?: boolean;
@@ -27,13 +31,16 @@ export interface SysctlChange {
   readonly from: string;
 }
 
-/** Values by name, as read; undefined: the kernel has no such setting (its module is not loaded). */
+/**
+ * Values by name, as read; undefined: the kernel has no such setting (its module is not loaded).
+ */
 export type SysctlValues = ReadonlyMap<string, string | undefined>;
 
 const FORWARDING6 = 'net.ipv6.conf.all.forwarding';
 
 /**
- * What this config needs; nothing when it has no services. In this order. `interfaces6`: what the kernel has below net.ipv6.conf.
+ * What this config needs; nothing when it has no services. In this order. `interfaces6`: what the
+ * kernel has below net.ipv6.conf.
  */
 export function wantedSysctls(config: Config, interfaces6: readonly string[] = []): readonly SysctlRule[] {
   const families = new Set(Object.values(config.services).map(service => familyOf(service.vip)));
@@ -61,8 +68,9 @@ export function wantedSysctls(config: Config, interfaces6: readonly string[] = [
 }
 
 /**
- * A host that becomes a router forgets the default routes that it has from router advertisements, unless accept_ra is 2 already
- * (rt6_purge_dflt_routers in net/ipv6/route.c). Only when it is us who switch forwarding on: who had it on meant what he wrote.
+ * A host that becomes a router forgets the default routes that it has from router advertisements,
+ * unless accept_ra is 2 already (rt6_purge_dflt_routers in net/ipv6/route.c). Only when it is us
+ * who switch forwarding on: who had it on meant what he wrote.
  */
 function routerAdvertisements(name: string): SysctlRule[] {
   // "all" has no effect; "default" is for interfaces that come later.
@@ -73,8 +81,8 @@ function routerAdvertisements(name: string): SysctlRule[] {
 }
 
 /**
- * IPVS' own defence when memory runs short: 1 switches it on by itself, and the kernel then shows 2. What has been idle or half open
- * goes first, instead of the next client.
+ * IPVS' own defence when memory runs short: 1 switches it on by itself, and the kernel then shows
+ * 2. What has been idle or half open goes first, instead of the next client.
  */
 function defenceRules(): SysctlRule[] {
   const why = 'a flood of half-open connections must not take the memory that clients need';
@@ -107,8 +115,9 @@ function syncRules(): SysctlRule[] {
 }
 
 /**
- * Read by the kernel when a sync daemon starts, so they are set before. rmem_max bounds the event listener's buffer and the
- * daemons' (set_sock_size in ip_vs_sync.c); only the first network namespace has it.
+ * Read by the kernel when a sync daemon starts, so they are set before. rmem_max bounds the event
+ * listener's buffer and the daemons' (set_sock_size in ip_vs_sync.c); only the first network
+ * namespace has it.
  */
 function bufferRules(): SysctlRule[] {
   const soft = { atLeast: true, soft: true };
@@ -133,7 +142,10 @@ function set(name: string, value: string, why: string): SysctlRule {
   return { name, value, why, mode: 'set' };
 }
 
-/** Where the kernel shows a setting. As sysctl(8) has it, a dot in the name of an interface is written as a slash. */
+/**
+ * Where the kernel shows a setting. As sysctl(8) has it, a dot in the name of an interface is
+ * written as a slash.
+ */
 export function sysctlPath(name: string): string {
   return `/proc/sys/${name.replace(/[./]/g, sign => (sign === '.' ? '/' : '.'))}`;
 }
@@ -169,7 +181,9 @@ function isRight({ value, atLeast, onlyFrom, unless }: SysctlRule, from: string,
   return from === value || (atLeast === true && Number(from) >= Number(value));
 }
 
-/** Of IPVS' defence, what is at work now: it means that memory is short (net.ipv4.vs.amemthresh). */
+/**
+ * Of IPVS' defence, what is at work now: it means that memory is short (net.ipv4.vs.amemthresh).
+ */
 export function defenceAtWork(values: SysctlValues): readonly string[] {
   return defenceRules()
     .map(rule => rule.name)

@@ -1,5 +1,6 @@
-// What IPVS should look like: config plus verdicts plus, for servers not judged yet, what the kernel already does. Pure.
-// A restart of the director must never take a working server away: until its first verdict a server keeps the kernel's word.
+// What IPVS should look like: config plus verdicts plus, for servers not judged yet, what the
+// kernel already does. Pure. A restart of the director must never take a working server away: until
+// its first verdict a server keeps the kernel's word.
 import type { Config, ServiceConfig } from '../config/schema.ts';
 import {
   type IpvsServer,

@@ -1,4 +1,5 @@
-// The names in the run and state directories by which the daemons and the command line find each other. Pure.
+// The names in the run and state directories by which the daemons and the command line find each
+// other. Pure.
 
 export const RUN_DIR = '/run/tandem';
 export const STATE_DIR = '/var/lib/tandem';

@@ -1,11 +1,12 @@
-// The messages between pulse and director, and from the CLI to pulse: what both daemons share, with the names in files.ts. JSON, one object a
-// line. Feed (run-dir/pulse.sock; for root also pulse-root.sock): pulse sends a snapshot on connect, on every change and once a
-// second; it reads nothing.
-// Control (run-dir/pulse-control.sock, root-only): one request a line, one reply a line. Pure.
+// The messages between pulse and director, and from the CLI to pulse: what both daemons share, with
+// the names in files.ts. JSON, one object a line. Feed (run-dir/pulse.sock; for root also
+// pulse-root.sock): pulse sends a snapshot on connect, on every change and once a second; it reads
+// nothing. Control (run-dir/pulse-control.sock, root-only): one request a line, one reply a line.
+// Pure.
 import { z } from 'zod';
 
 /** Longest hold with an end, ten years; a longer one is written without an end. */
-export const HOLD_MS_MAX = 10 * 366 * 86_400_000;
+const HOLD_MS_MAX = 10 * 366 * 86_400_000;
 /** Longest line on either socket, in bytes. */
 export const LINE_BYTES_MAX = 65_536;
 
@@ -23,7 +24,7 @@ export const decisionSchema = z.object({
 });
 export type Decision = z.output<typeof decisionSchema>;
 
-export const linkReportSchema = z.object({
+const linkReportSchema = z.object({
   lan: z.string(),
   interface: z.string(),
   up: z.boolean(),
@@ -35,7 +36,9 @@ export const linkReportSchema = z.object({
   peerHearsUs: z.boolean(),
   received: z.int(),
   refused: z.int(),
-  /** Why the link is not bound: its address is not here, or somebody else has the port; null: it is. */
+  /**
+   * Why the link is not bound: its address is not here, or somebody else has the port; null: it is.
+   */
   problem: z.string().nullable().default(null),
 });
 
@@ -54,7 +57,10 @@ export const snapshotSchema = z.object({
   /** Whether vipd acknowledged the last renewal within the lease. */
   serving: z.boolean(),
   leaseArmed: z.boolean(),
-  /** Lowest share of the lease left at a renewal in the last half to whole minute, 0 to 1; null: not the owner. */
+  /**
+   * Lowest share of the lease left at a renewal in the last half to whole minute, 0 to 1; null: not
+   * the owner.
+   */
   leaseMargin: z.number().nullable(),
   hold: z.object({ on: z.boolean(), until: z.string().nullable() }),
   fitness: z.int(),
@@ -82,10 +88,14 @@ export const snapshotSchema = z.object({
       hold: z.boolean(),
       warm: z.boolean(),
       configDigest: z.string(),
-      /** How many units (a VIP with the gateways that it needs) it can hold; null: it has not said. */
+      /**
+       * How many units (a VIP with the gateways that it needs) it can hold; null: it has not said.
+       */
       units: z.int().nullable().default(null),
       heardMsAgo: z.number(),
-      /** No heartbeat for more than twice the dead time: the rest is its last word, not its state. */
+      /**
+       * No heartbeat for more than twice the dead time: the rest is its last word, not its state.
+       */
       silent: z.boolean(),
     })
     .nullable(),
@@ -102,7 +112,10 @@ export const snapshotSchema = z.object({
       obstacle: z.string().nullable().default(null),
     }),
   ),
-  /** How many units (a VIP with the gateways that it needs) this router can hold, and how many there are. */
+  /**
+   * How many units (a VIP with the gateways that it needs) this router can hold, and how many there
+   * are.
+   */
   units: z.object({ able: z.int(), all: z.int() }).default({ able: 0, all: 0 }),
   /** Health of every LAN of the pair, from carrier, targets and traffic. */
   lans: z.array(
@@ -127,13 +140,17 @@ export const snapshotSchema = z.object({
   wrongName: z.boolean().default(false),
   /** Addresses of the peer that this host has. */
   peerAddressesHere: z.array(z.string()).default([]),
-  /** Rules at netdev ingress let packets for the addresses in only while the lease lives; null: not known. */
+  /**
+   * Rules at netdev ingress let packets for the addresses in only while the lease lives; null: not
+   * known.
+   */
   packetLease: z.boolean().nullable(),
   /** What vipd refused or complained of in the last minute; null: nothing. */
   vipdTrouble: z.string().nullable().default(null),
   /**
-   * What a standby found when it asked the addresses themselves, by an echo each: those that answer, and those that did in this term
-   * and answer no more. null: it does not ask (it holds them, or starts), or nothing has ever answered.
+   * What a standby found when it asked the addresses themselves, by an echo each: those that
+   * answer, and those that did in this term and answer no more. null: it does not ask (it holds
+   * them, or starts), or nothing has ever answered.
    */
   vipCheck: z
     .object({ answering: z.array(z.string()), silent: z.array(z.string()) })
@@ -144,8 +161,8 @@ export const snapshotSchema = z.object({
   /** Neither the peer nor any target nor any other frame is heard. */
   isolated: z.boolean(),
   /**
-   * A third machine that was heard in the last minute to claim an address, or only to answer for it (claims: false);
-   * standsDown: the addresses are left to it for now.
+   * A third machine that was heard in the last minute to claim an address, or only to answer for it
+   * (claims: false); standsDown: the addresses are left to it for now.
    */
   foreign: z
     .object({
@@ -168,7 +185,10 @@ export const snapshotSchema = z.object({
     .nullable(),
   /** Newest last, at most 32. */
   decisions: z.array(decisionSchema),
-  /** Counters by name, each explained in docs/reference/EVENTS.md: heartbeats sent, received, refused by reason, late loops… */
+  /**
+   * Counters by name, each explained in docs/reference/EVENTS.md: heartbeats sent, received,
+   * refused by reason, late loops…
+   */
   counters: z.record(z.string(), z.int()),
 });
 export type Snapshot = z.output<typeof snapshotSchema>;

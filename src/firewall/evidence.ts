@@ -1,7 +1,8 @@
-// Whether another firewall drops what is ours, found by evidence: new connections are counted before and after the others' hooks, and
-// where none of several comes through, something in between takes them. Reading their rules could not tell: an accept rule may be
-// right, or be never reached. Pure: counters and time in, what is lost out.
-// Hooks: IPVS takes packets at input 98 and 99 and answers at forward 99 and 100; what it sends passes output (ip_vs_xmit.c).
+// Whether another firewall drops what is ours, found by evidence: new connections are counted
+// before and after the others' hooks, and where none of several comes through, something in between
+// takes them. Reading their rules could not tell: an accept rule may be right, or be never reached.
+// Pure: counters and time in, what is lost out. Hooks: IPVS takes packets at input 98 and 99 and
+// answers at forward 99 and 100; what it sends passes output (ip_vs_xmit.c).
 
 import { familyOf } from '../units/address.ts';
 import type { FirewallService } from './firewall-service.ts';
@@ -18,7 +19,10 @@ export const HOOKS: Readonly<Record<Way, readonly string[]>> = {
   'active-data': ['prerouting', 'forward'],
 };
 
-/** New connections in a row that must be lost before it is told: where none has ever come through, and where some have. */
+/**
+ * New connections in a row that must be lost before it is told: where none has ever come through,
+ * and where some have.
+ */
 const LOST_MIN_NEVER = 3;
 const LOST_MIN_BEFORE = 5;
 
@@ -28,7 +32,10 @@ export function evidenceCounterName(way: Way, end: End, service: string): string
   return `${way.replaceAll('-', '_')}_${end}_${service}`;
 }
 
-/** The packet that opens a connection on a way, as an nft match. Nothing of it is for this router itself. */
+/**
+ * The packet that opens a connection on a way, as an nft match. Nothing of it is for this router
+ * itself.
+ */
 export function wayMatch(
   way: Way,
   service: FirewallService,

@@ -1,4 +1,5 @@
-// One service as the firewall sees it: what its rules and the evidence about them are made from. Type only.
+// One service as the firewall sees it: what its rules and the evidence about them are made from.
+// Type only.
 import type { Address } from '../units/address.ts';
 
 /** One service as the firewall sees it. */
@@ -6,8 +7,8 @@ export interface FirewallService {
   readonly name: string;
   readonly vip: Address;
   /**
-   * This router's interfaces by which clients are served: that of the VIP's LAN and of every other one, but not of the servers' own,
-   * whose answers would not come back through this router.
+   * This router's interfaces by which clients are served: that of the VIP's LAN and of every other
+   * one, but not of the servers' own, whose answers would not come back through this router.
    */
   readonly interfaces: readonly string[];
   readonly mark: number;

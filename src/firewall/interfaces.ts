@@ -1,5 +1,6 @@
-// Which interface the config means: the kernel knows it by another name when the config has an alternative name of it, or when it
-// was renamed while we run. nftables compares the kernel's own names only. Pure: what `ip -j address` prints in, names out.
+// Which interface the config means: the kernel knows it by another name when the config has an
+// alternative name of it, or when it was renamed while we run. nftables compares the kernel's own
+// names only. Pure: what `ip -j address` prints in, names out.
 import { interfaceOf, ownAddresses } from '../config/node.ts';
 import type { Config } from '../config/schema.ts';
 import { addressOf } from '../units/address.ts';
@@ -30,9 +31,9 @@ function strings(value: unknown): string[] {
 }
 
 /**
- * The kernel's name of an interface that the config calls `name`: the one that has it, else the one that has it as an alternative
- * name, else the one with an own address of this router on that LAN (it was renamed; the addresses stay). As written when there is
- * none: it may come yet.
+ * The kernel's name of an interface that the config calls `name`: the one that has it, else the one
+ * that has it as an alternative name, else the one with an own address of this router on that LAN
+ * (it was renamed; the addresses stay). As written when there is none: it may come yet.
  */
 export function realName(name: string, own: readonly string[], interfaces: readonly KernelInterface[]): string {
   if (interfaces.some(candidate => candidate.name === name)) return name;

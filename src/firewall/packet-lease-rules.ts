@@ -1,7 +1,9 @@
-// The rules of the packet lease: a netdev-ingress gate that lets packets, ARP requests and neighbour solicitations for the VIPs in
-// only while one element of a timed set lives. vipd renews it with frames on lo, so that no process is needed to end it. Pure:
-// addresses and times in, text for nft out. The frames are src/vip/native/hold/gate-frame.c's; kinds and destinations are the same there.
-// Source: nft(8) "dynset" statements; seen on kernel 6.18: an expired element is not matched any more, by the kernel's own jiffies.
+// The rules of the packet lease: a netdev-ingress gate that lets packets, ARP requests and
+// neighbour solicitations for the VIPs in only while one element of a timed set lives. vipd renews
+// it with frames on lo, so that no process is needed to end it. Pure: addresses and times in, text
+// for nft out. The frames are src/vip/native/hold/gate-frame.c's; kinds and destinations are the
+// same there. Source: nft(8) "dynset" statements; seen on kernel 6.18: an expired element is not
+// matched any more, by the kernel's own jiffies.
 import { type Address, familyOf, hexOf } from '../units/address.ts';
 
 /** Our table, `netdev tandem_gate`, and the one that lives only while it is tried out. */
@@ -20,7 +22,10 @@ export interface GatePlan {
   readonly leaseMs: number;
   /** What a renewal adds to it while no peer can take over, in ms. */
   readonly keepMs: number;
-  /** Interfaces of the other LANs: whoever comes in there for an address that is here is under the lease too. */
+  /**
+   * Interfaces of the other LANs: whoever comes in there for an address that is here is under the
+   * lease too.
+   */
   readonly others: readonly string[];
   /** Interfaces that exist now; a chain cannot be hooked to another (before Linux 6.16). */
   readonly present: readonly string[];
@@ -28,17 +33,24 @@ export interface GatePlan {
   readonly chains: readonly string[];
 }
 
-/** Renewals are in sixteenths of L: one that comes late opens the gate for what is left. The same in gate-frame.h. */
+/**
+ * Renewals are in sixteenths of L: one that comes late opens the gate for what is left. The same in
+ * gate-frame.h.
+ */
 const STEPS = 16;
 /**
- * The kernel rounds a time down to whole ticks (4 ms at 250 Hz, Debian's) and counts the one under way as whole: without one more, a
- * lease of 22 ms would be one of 16 to 20. With it, it is 20 to 24; the dead time leaves at least 8 ms after the lease.
+ * The kernel rounds a time down to whole ticks (4 ms at 250 Hz, Debian's) and counts the one under
+ * way as whole: without one more, a lease of 22 ms would be one of 16 to 20. With it, it is 20 to
+ * 24; the dead time leaves at least 8 ms after the lease.
  */
 const TICK_MS = 4;
 /** Ingress hooks run in this order; before everybody else's (flowtables are at 0). */
 const PRIORITY = -500;
 const ETHER_TYPE = '0x88b5';
-/** Longest life of an "ask", in ms; at least two ticks of a kernel with 250 Hz, and a part of L, which it may overstay. */
+/**
+ * Longest life of an "ask", in ms; at least two ticks of a kernel with 250 Hz, and a part of L,
+ * which it may overstay.
+ */
 const ASK_MS_MIN = 8;
 const ASK_MS_MAX = 20;
 /** The trial's lease and ask, in ms. */
@@ -58,8 +70,8 @@ const LIVE: Listener = { table: GATE_TABLE, code: '44' };
 const TRIAL: Listener = { table: GATE_TRIAL_TABLE, code: '54' };
 
 /**
- * Puts the gate in or brings it up to date, in one transaction: the chains are written anew, the sets are kept, so that a lease
- * that runs goes on through a restart of pulse.
+ * Puts the gate in or brings it up to date, in one transaction: the chains are written anew, the
+ * sets are kept, so that a lease that runs goes on through a restart of pulse.
  */
 export function gateRules(plan: GatePlan): string {
   const names = [...new Set([...interfacesOf(plan.addresses), ...plan.others])].sort();
@@ -79,7 +91,10 @@ export function gateRules(plan: GatePlan): string {
   ]);
 }
 
-/** A table of its own that answers to packet-lease-trial: the live one, and a lease that runs there, are not touched. */
+/**
+ * A table of its own that answers to packet-lease-trial: the live one, and a lease that runs there,
+ * are not touched.
+ */
 export function trialRules(): string {
   return lines([...removalOf(TRIAL), ...frame(TRIAL, { leaseMs: TRIAL_MS, keepMs: 0, askMs: TRIAL_MS })]);
 }
@@ -138,8 +153,9 @@ function frame(listener: Listener, { leaseMs, keepMs, askMs }: Times): string[] 
 }
 
 /**
- * What is for the addresses of this interface goes through the lease. What is for those of another one does so only while they are
- * in this kernel, because a standby may be somebody's way to them and must forward.
+ * What is for the addresses of this interface goes through the lease. What is for those of another
+ * one does so only while they are in this kernel, because a standby may be somebody's way to them
+ * and must forward.
  */
 function rulesOn(name: string, { addresses, others }: GatePlan): string[] {
   const here = ({ interface: other }: GateAddress) => other === name;
@@ -149,8 +165,9 @@ function rulesOn(name: string, { addresses, others }: GatePlan): string[] {
 }
 
 /**
- * Gratuitous ARP passes: nobody answers it, and the standby must hear it. Requests have no "local": who does not have the address
- * does not answer anyway. The target of a neighbour solicitation by its place in the message: nft before 1.0.8 has no name for it.
+ * Gratuitous ARP passes: nobody answers it, and the standby must hear it. Requests have no "local":
+ * who does not have the address does not answer anyway. The target of a neighbour solicitation by
+ * its place in the message: nft before 1.0.8 has no name for it.
  */
 function gateOf(addresses: readonly Address[], local: string): string[] {
   const four = addresses.filter(address => familyOf(address) === 4).join(', ');

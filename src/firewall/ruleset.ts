@@ -1,6 +1,8 @@
-// The nftables rules of the marks mode: marks for IPVS, source NAT for active mode, the guard that keeps FTP packets without state
-// silent, and one that keeps local users out of the sync. One table of our own, replaced as a whole in one transaction. Pure: config and node in, text out.
-// Source: nft(8); docs/internals/director.md has hooks and priorities. IPVS takes packets at input priority 98 and 99.
+// The nftables rules of the marks mode: marks for IPVS, source NAT for active mode, the guard that
+// keeps FTP packets without state silent, and one that keeps local users out of the sync. One table
+// of our own, replaced as a whole in one transaction. Pure: config and node in, text out. Source:
+// nft(8); docs/internals/director.md has hooks and priorities. IPVS takes packets at input priority
+// 98 and 99.
 import { interfaceOf } from '../config/node.ts';
 import type { Config, LanConfig, ServiceConfig } from '../config/schema.ts';
 import { EVENT_PORT, INJECTION_PORT, SYNC_GROUP } from '../ipvs/sync-daemon.ts';
@@ -20,16 +22,17 @@ export interface Firewall {
   /** VIPs and gateways. */
   readonly virtual: readonly Address[];
   /**
-   * Data of active mode that is unknown here is taken in mid-stream: on a standby, which may have to take over at any moment, and
-   * for a while after a takeover. Later it would only let strangers fill IPVS' table.
+   * Data of active mode that is unknown here is taken in mid-stream: on a standby, which may have
+   * to take over at any moment, and for a while after a takeover. Later it would only let strangers
+   * fill IPVS' table.
    */
   readonly adopting: boolean;
 }
 
 export interface Standing {
   /**
-   * Real servers by service that left the config but still have connections: their sessions open new data connections, which need
-   * the source NAT and the guard until the end.
+   * Real servers by service that left the config but still have connections: their sessions open
+   * new data connections, which need the source NAT and the guard until the end.
    */
   readonly draining?: ReadonlyMap<string, readonly Address[]>;
   readonly adopting?: boolean;
@@ -74,7 +77,10 @@ function servedInterfaces(config: Config, node: string, name: string, service: S
   );
 }
 
-/** Each once, sorted. nft's strings have no escapes, and a trailing star would match other interfaces too. */
+/**
+ * Each once, sorted. nft's strings have no escapes, and a trailing star would match other
+ * interfaces too.
+ */
 function namesOf(lans: readonly LanConfig[], node: string): string[] {
   const names = [...new Set(lans.flatMap(lan => interfaceOf(lan, node) ?? []))].sort();
   for (const name of names) {
@@ -84,7 +90,10 @@ function namesOf(lans: readonly LanConfig[], node: string): string[] {
   return names;
 }
 
-/** The text for `nft -f`: removes our table if it is there and puts the new one in its place, atomically. */
+/**
+ * The text for `nft -f`: removes our table if it is there and puts the new one in its place,
+ * atomically.
+ */
 export function ruleset(firewall: Firewall): string {
   const { services, adopting } = firewall;
   const each = (rules: (service: FirewallService) => readonly string[]) => services.flatMap(rules);
@@ -136,8 +145,9 @@ function namesSet(names: readonly string[]): string {
 }
 
 /**
- * Who comes in by an interface of no LAN is not under the packet lease, which guards the LANs' interfaces: he would be served by a
- * router whose every process is dead. So he is refused, and told. A packet of a VRF comes by a second time, from the VRF itself.
+ * Who comes in by an interface of no LAN is not under the packet lease, which guards the LANs'
+ * interfaces: he would be served by a router whose every process is dead. So he is refused, and
+ * told. A packet of a VRF comes by a second time, from the VRF itself.
  */
 function elsewhereRules({ interfaces, virtual, services }: Firewall): string[] {
   if (services.length === 0) return [];
@@ -167,7 +177,10 @@ interface EvidenceChain {
   readonly points: readonly { readonly way: Way; readonly end: End; readonly also: string }[];
 }
 
-/** Where new connections are counted; nothing is ever decided there. "also": only what is on this way and not the router's own. */
+/**
+ * Where new connections are counted; nothing is ever decided there. "also": only what is on this
+ * way and not the router's own.
+ */
 const EVIDENCE_CHAINS: readonly EvidenceChain[] = [
   {
     name: 'seen_prerouting',
@@ -244,7 +257,10 @@ function counterNames({ services }: Firewall): string[] {
   return ['refused_elsewhere', ...services.map(({ name }) => `refused_${name}`), ...seen].sort();
 }
 
-/** Clients on the servers' own LAN, and this router itself: an answer at once is better than silence. */
+/**
+ * Clients on the servers' own LAN, and this router itself: an answer at once is better than
+ * silence.
+ */
 function notServedRules(service: FirewallService): string[] {
   const from = `iifname != ${namesSet(service.interfaces)} ${ip(service)} daddr ${service.vip}`;
   const ports = `tcp dport { ${service.controlPort}, ${passive(service)} }`;
@@ -256,19 +272,26 @@ const SYN = `${FLAGS} == syn`;
 /** Each client in mid-stream needs one packet; what is more than that is nobody's transfer. */
 const ADOPTION_LIMIT = 'limit rate 100/second burst 200 packets';
 
-/** Only initial SYNs: a marked mid-stream packet would be scheduled before its synced state is there, perhaps wrongly. */
+/**
+ * Only initial SYNs: a marked mid-stream packet would be scheduled before its synced state is
+ * there, perhaps wrongly.
+ */
 function markRules(service: FirewallService, adopting: boolean): string[] {
   const to = `iifname ${namesSet(service.interfaces)} ${ip(service)} daddr ${service.vip}`;
   const mark = `meta mark set ${service.mark}`;
   const ports = `tcp dport { ${service.controlPort}, ${passive(service)} }`;
   const rules = [`${to} ${ports} ${SYN} ${mark}`];
-  // Data of active mode arrives mid-stream on a new owner; with sloppy_tcp IPVS adopts it by the client's template.
+  // Data of active mode arrives mid-stream on a new owner; with sloppy_tcp IPVS adopts it by the
+  // client's template.
   if (service.active && adopting)
     rules.push(`${to} tcp dport 20 ${FLAGS} != syn ct state { invalid, new, untracked } ${ADOPTION_LIMIT} ${mark}`);
   return rules;
 }
 
-/** To the VIP, not masquerade: the interface's own address is not what the client talks to, and changes at takeover. */
+/**
+ * To the VIP, not masquerade: the interface's own address is not what the client talks to, and
+ * changes at takeover.
+ */
 function natRules(service: FirewallService): string[] {
   if (!service.active || service.servers.length === 0) return [];
   const from = `oifname ${namesSet(service.interfaces)} ${ip(service)} saddr { ${service.servers.join(', ')} }`;
@@ -276,8 +299,9 @@ function natRules(service: FirewallService): string[] {
 }
 
 /**
- * What IPVS did not take has no state here: never answer it (a reset would kill a transfer whose state comes late). Answers to what
- * this router itself opened from the VIP pass; those of IPVS's own connections, which conntrack knows too (`vs.conntrack`), do not.
+ * What IPVS did not take has no state here: never answer it (a reset would kill a transfer whose
+ * state comes late). Answers to what this router itself opened from the VIP pass; those of IPVS's
+ * own connections, which conntrack knows too (`vs.conntrack`), do not.
  */
 function guardInRules(service: FirewallService): string[] {
   const to = `${ip(service)} daddr ${service.vip} tcp dport ${guarded(service)}`;
@@ -285,9 +309,10 @@ function guardInRules(service: FirewallService): string[] {
 }
 
 /**
- * What would leave for the clients with the real server's own address. Of a connection that conntrack knows to be with the VIP: it
- * should have been translated, and IPVS has lost it. Else connections that hosts opened to or from the server itself are let
- * through, packets that belong to no connection known here are not.
+ * What would leave for the clients with the real server's own address. Of a connection that
+ * conntrack knows to be with the VIP: it should have been translated, and IPVS has lost it. Else
+ * connections that hosts opened to or from the server itself are let through, packets that belong
+ * to no connection known here are not.
  */
 function guardOutRules(service: FirewallService): string[] {
   if (service.servers.length === 0) return [];
@@ -302,8 +327,8 @@ function guardOutRules(service: FirewallService): string[] {
 }
 
 /**
- * Whoever may send a datagram on lo could write into the kernel's connection table. What the kernel sends itself has no user, and
- * passes.
+ * Whoever may send a datagram on lo could write into the kernel's connection table. What the kernel
+ * sends itself has no user, and passes.
  */
 function syncGuardRules(services: readonly FirewallService[]): string[] {
   if (services.length === 0) return [];

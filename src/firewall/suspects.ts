@@ -1,5 +1,6 @@
-// Who may be dropping what the evidence says is lost: chains of others on the hooks in question that can drop at all. It only names
-// them, with the rule that is missing; whether something is lost is known already. Pure: `nft -j list ruleset` in, sentences out.
+// Who may be dropping what the evidence says is lost: chains of others on the hooks in question
+// that can drop at all. It only names them, with the rule that is missing; whether something is
+// lost is known already. Pure: `nft -j list ruleset` in, sentences out.
 import { HOOKS, type Loss, type Way } from './evidence.ts';
 import { GATE_TABLE } from './packet-lease-rules.ts';
 import { TABLE_NAME } from './ruleset.ts';
@@ -23,7 +24,9 @@ interface Rule {
 const SUSPECTS_MAX = 3;
 const FAMILIES = ['inet', 'ip', 'ip6'];
 
-/** Chains of others by which a way may be cut, those that drop by policy first: "ip filter FORWARD". */
+/**
+ * Chains of others by which a way may be cut, those that drop by policy first: "ip filter FORWARD".
+ */
 export function suspects(json: string, way: Way, family: 'ip' | 'ip6'): string[] {
   const { nftables } = JSON.parse(json) as { nftables?: unknown };
   const items = (Array.isArray(nftables) ? nftables : []) as { chain?: Chain; rule?: Rule }[];

@@ -1,5 +1,6 @@
-// ipvsadm's text: reads `-Sn`, `-Ln --thresholds`, `-L --timeout` and `-L --daemon`, writes the lines of a `-R` batch. Pure.
-// Source: ipvsadm 1.31's ipvsadm.c (print_service_entry, list_daemon, list_timeout); the tests hold text from a real kernel.
+// ipvsadm's text: reads `-Sn`, `-Ln --thresholds`, `-L --timeout` and `-L --daemon`, writes the
+// lines of a `-R` batch. Pure. Source: ipvsadm 1.31's ipvsadm.c (print_service_entry, list_daemon,
+// list_timeout); the tests hold text from a real kernel.
 import { type Address, hostPort, parseAddress } from '../units/address.ts';
 import type { KernelDaemon } from './sync-daemon.ts';
 import type { Forwarding, IpvsCommand, IpvsServer, IpvsService, IpvsTable, IpvsTimeouts, ServiceKey } from './table.ts';
@@ -40,8 +41,8 @@ const PROTOCOL_OPTION = { TCP: '-t', UDP: '-u', SCTP: '--sctp-service' } as cons
 type MutableService = Omit<IpvsService, 'servers'> & { readonly servers: IpvsServer[] };
 
 /**
- * The table from `ipvsadm -Sn`, with the counts that `-Sn` leaves out.
- * Undefined when the two do not speak of the same servers: something changed in between, read again.
+ * The table from `ipvsadm -Sn`, with the counts that `-Sn` leaves out. Undefined when the two do
+ * not speak of the same servers: something changed in between, read again.
  */
 export function parseTable(rules: string, counts: readonly ServerCounts[]): IpvsTable | undefined {
   const services = new Map<ServiceKey, MutableService>();
@@ -207,7 +208,10 @@ export function parseTimeouts(text: string): IpvsTimeouts {
 const DAEMON_LINE =
   /^(master|backup) sync daemon \(mcast=([^,]+), syncid=(\d+)(?:, maxlen=(\d+), group=([^,]+), port=(\d+), ttl=\d+)?\)/;
 
-/** Reads `ipvsadm -L --daemon`; nothing runs: nothing is written. Kernels before 4.3 tell interface and sync id only. */
+/**
+ * Reads `ipvsadm -L --daemon`; nothing runs: nothing is written. Kernels before 4.3 tell interface
+ * and sync id only.
+ */
 export function parseDaemons(text: string): readonly KernelDaemon[] {
   const lines = text.split('\n').filter(line => line.trim() !== '');
   return lines.map(line => {

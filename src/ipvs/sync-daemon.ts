@@ -6,7 +6,10 @@
 export const SYNC_GROUP = '224.0.0.81';
 /** The backup daemon hears this port on lo. */
 export const INJECTION_PORT = 8848;
-/** The master sends to another one, so that what a kernel reports is never taken for something to put into it. */
+/**
+ * The master sends to another one, so that what a kernel reports is never taken for something to
+ * put into it.
+ */
 export const EVENT_PORT = 8849;
 
 /** What is enough to stop one. */

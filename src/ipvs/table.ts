@@ -38,7 +38,9 @@ export interface IpvsService {
   readonly persistenceS: number | undefined;
   /** Flags of the scheduler, as `-b` takes them, sorted; empty: none. */
   readonly schedulerFlags: string;
-  /** Options that Tandem never sets (netmask, one-packet, persistence engine), as text; empty: none. */
+  /**
+   * Options that Tandem never sets (netmask, one-packet, persistence engine), as text; empty: none.
+   */
   readonly extras: string;
   readonly servers: readonly IpvsServer[];
 }
@@ -106,8 +108,11 @@ export interface Draining {
  */
 export type Leave = 'stays' | 'ends' | 'over';
 
-export interface DiffRules {
-  /** Services that Tandem put into the kernel at some time: only these and the wanted ones may be changed. */
+interface DiffRules {
+  /**
+   * Services that Tandem put into the kernel at some time: only these and the wanted ones may be
+   * changed.
+   */
   readonly owned: ReadonlySet<ServiceKey>;
   readonly leaveOf: (key: ServiceKey, address: Address) => Leave;
 }
@@ -119,7 +124,10 @@ export interface IpvsDiff {
   readonly foreign: readonly ServiceKey[];
 }
 
-/** The commands that make `actual` what is wanted, as far as that can be done without breaking a connection. */
+/**
+ * The commands that make `actual` what is wanted, as far as that can be done without breaking a
+ * connection.
+ */
 export function diff(actual: IpvsTable, wanted: readonly WantedService[], rules: DiffRules): IpvsDiff {
   const commands: IpvsCommand[] = [];
   const draining: Draining[] = [];
@@ -139,7 +147,8 @@ export function diff(actual: IpvsTable, wanted: readonly WantedService[], rules:
     const busy = service.servers
       .filter(server => connectionsOf(server) > 0)
       .map(server => drainingOf(service.key, server, rules.leaveOf(service.key, server.address)));
-    // Nothing marks packets for it any more, so no new client comes; its connections need the service until they end.
+    // Nothing marks packets for it any more, so no new client comes; its connections need the
+    // service until they end.
     if (busy.every(({ leave }) => leave === 'over')) commands.push({ type: 'delete-service', key: service.key });
     draining.push(...busy);
   }
@@ -157,8 +166,11 @@ export function isInUse(server: Pick<IpvsServer, 'activeConnections' | 'inactive
   return connectionsOf(server) + server.templates > 0;
 }
 
-/** Source hashing without this flag refuses every client whose own server is down or draining (ip_vs_sh.c). */
-export function schedulerFlagsOf(scheduler: Scheduler): string {
+/**
+ * Source hashing without this flag refuses every client whose own server is down or draining
+ * (ip_vs_sh.c).
+ */
+function schedulerFlagsOf(scheduler: Scheduler): string {
   return scheduler === 'sh' ? 'sh-fallback' : '';
 }
 
@@ -186,7 +198,10 @@ function serverCommands(present: IpvsService | undefined, service: WantedService
   return same ? [] : [{ type: 'edit-server', server }];
 }
 
-/** Servers in the kernel's service that are not wanted; one with another port than 0 is a different one. */
+/**
+ * Servers in the kernel's service that are not wanted; one with another port than 0 is a different
+ * one.
+ */
 function leftovers(present: IpvsService | undefined, wanted: WantedService): readonly IpvsServer[] {
   const addresses = new Set<string>(wanted.servers.map(server => server.address));
   return (present?.servers ?? []).filter(server => server.port !== 0 || !addresses.has(server.address));

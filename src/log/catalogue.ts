@@ -1,5 +1,6 @@
-// Every event that Tandem logs: stable code, severity, sentence, fields, remedy. docs/reference/EVENTS.md is generated from it
-// (scripts/docs). Codes never change their meaning; alerts are built on them. Pure.
+// Every event that Tandem logs: stable code, severity, sentence, fields, remedy.
+// docs/reference/EVENTS.md is generated from it (scripts/docs). Codes never change their meaning;
+// alerts are built on them. Pure.
 import { CONFIG_EVENTS } from './events/config-events.ts';
 import { DIRECTOR_EVENTS } from './events/director-events.ts';
 import { LOG_EVENTS } from './events/log-events.ts';

@@ -1,4 +1,5 @@
-// The counters that pulse and the sync publish (feed, status, metrics), each with its meaning. docs/reference/EVENTS.md is generated from it. Pure.
+// The counters that pulse and the sync publish (feed, status, metrics), each with its meaning.
+// docs/reference/EVENTS.md is generated from it. Pure.
 
 export const PULSE_COUNTERS = {
   sent: 'heartbeats sent, once for all links',
@@ -17,7 +18,9 @@ export const PULSE_COUNTERS = {
 
 export type PulseCounter = keyof typeof PULSE_COUNTERS;
 
-/** Of the connection sync's machine (src/sync/stream/sync-machine.ts), since the director's start. */
+/**
+ * Of the connection sync's machine (src/sync/stream/sync-machine.ts), since the director's start.
+ */
 export const SYNC_MACHINE_COUNTERS = {
   native_entries: "entries that this router's kernel or conntrack reported",
   native_ignored: 'of these, those reported while the peer owned the VIPs: not used',
@@ -89,12 +92,15 @@ export const SYNC_LINK_COUNTERS = {
 } as const satisfies Record<string, string>;
 
 /** Of the store. */
-export const SYNC_STORE_COUNTERS = {
+const SYNC_STORE_COUNTERS = {
   saved: 'snapshots saved',
   failed: 'snapshots that could not be saved',
 } as const satisfies Record<string, string>;
 
-/** All of the sync, as status, metrics and docs name them: the kernel's side, the links and the store with their prefix. */
+/**
+ * All of the sync, as status, metrics and docs name them: the kernel's side, the links and the
+ * store with their prefix.
+ */
 export const SYNC_COUNTERS: Readonly<Record<string, string>> = {
   ...SYNC_MACHINE_COUNTERS,
   ...prefixed('kernel', SYNC_KERNEL_COUNTERS),

@@ -14,7 +14,10 @@ export interface EventEntry {
   readonly fields: Readonly<Record<string, string>>;
   /** The code of the event that ends this condition, when it has an end. */
   readonly endedBy?: string;
-  /** Names of the fields that tell repetitions apart, for rate-limiting; absent: rate.ts goes by the usual names. */
+  /**
+   * Names of the fields that tell repetitions apart, for rate-limiting; absent: rate.ts goes by the
+   * usual names.
+   */
   readonly identity?: readonly string[];
 }
 

@@ -1,5 +1,5 @@
-// Makes the one JSON line of an event: fixed fields first, every value bounded, never more than a fixed length; the priority
-// prefix is sd-daemon(3). Pure.
+// Makes the one JSON line of an event: fixed fields first, every value bounded, never more than a
+// fixed length; the priority prefix is sd-daemon(3). Pure.
 import { type EventEntry, type Fields, type FieldValue, SEVERITIES, type Severity } from './event.ts';
 
 const TEXT_LENGTH_MAX = 1_000;
@@ -22,7 +22,7 @@ export interface LogEntry {
 }
 
 /** `<N>` as journald reads it: the syslog severity number. */
-export function priorityPrefix(severity: Severity): string {
+function priorityPrefix(severity: Severity): string {
   return `<${SEVERITIES.indexOf(severity)}>`;
 }
 
@@ -46,7 +46,10 @@ export function entryOf(
   return { ts, severity: about.severity, code, process, node, says: about.says, remedy: about.remedy, fields };
 }
 
-/** Fields that carry the name of a fixed one get an underscore; an event's own `node` that says the same is left out. */
+/**
+ * Fields that carry the name of a fixed one get an underscore; an event's own `node` that says the
+ * same is left out.
+ */
 function boundedFields(fields: Fields, node: string | null): Record<string, FieldValue> {
   const bounded: Record<string, FieldValue> = {};
   for (const [name, value] of Object.entries(fields).slice(0, FIELDS_MAX)) {

@@ -1,5 +1,6 @@
-// The log: winston, set up once per process. JSON lines on stdout (the daemons) or stderr (the CLI, whose stdout is its answer),
-// with journald's priority prefix under systemd. Never blocks, never grows, never throws. Not pure: clocks, timer and stream.
+// The log: winston, set up once per process. JSON lines on stdout (the daemons) or stderr (the CLI,
+// whose stdout is its answer), with journald's priority prefix under systemd. Never blocks, never
+// grows, never throws. Not pure: clocks, timer and stream.
 import { fstatSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import winston from 'winston';
@@ -13,13 +14,15 @@ export interface Log {
   event(code: EventCode, fields?: Fields): void;
 }
 
-/** A log with its end: call `close` before the process exits, so that the last lines are not lost. */
+/**
+ * A log with its end: call `close` before the process exits, so that the last lines are not lost.
+ */
 export interface ClosableLog extends Log {
   /** Logs what is still counted, then waits for the reader, at most `timeoutMs` (default 200). */
   close(timeoutMs?: number): Promise<void>;
 }
 
-export interface LogOptions {
+interface LogOptions {
   readonly process: 'pulse' | 'director' | 'cli';
   /** Name of this router. */
   readonly node?: string;
@@ -30,7 +33,9 @@ export interface LogOptions {
   readonly rateLimit?: Partial<RateLimits>;
   /** Where lines go; absent: stdout, the CLI stderr. */
   readonly stream?: Writable;
-  /** Whether lines carry `<N>`; absent: when the stream is the one systemd names in JOURNAL_STREAM. */
+  /**
+   * Whether lines carry `<N>`; absent: when the stream is the one systemd names in JOURNAL_STREAM.
+   */
   readonly prefixed?: boolean;
 }
 
@@ -79,7 +84,10 @@ export function createLog(options: LogOptions): ClosableLog {
   };
 }
 
-/** Under systemd JOURNAL_STREAM is "device:inode" of the journal's socket; a redirected child must not write prefixes. */
+/**
+ * Under systemd JOURNAL_STREAM is "device:inode" of the journal's socket; a redirected child must
+ * not write prefixes.
+ */
 function isJournalStream(descriptor: number): boolean {
   const wanted = process.env.JOURNAL_STREAM;
   if (!wanted) return false;
@@ -94,7 +102,8 @@ function isJournalStream(descriptor: number): boolean {
 function createLogger(sink: LogSink, prefixed: boolean): winston.Logger {
   const levels = Object.fromEntries(SEVERITIES.map((severity, number) => [severity, number]));
   const format = winston.format.printf(info => formatLine(info.entry as LogEntry, prefixed));
-  // winston's console transport would queue without a bound; this stream hands over to the sink and never waits.
+  // winston's console transport would queue without a bound; this stream hands over to the sink and
+  // never waits.
   const stream = new Writable({
     objectMode: true,
     write: (info: Record<symbol, string>, _encoding, next) => {

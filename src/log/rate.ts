@@ -1,5 +1,6 @@
-// Decides which repetitions of an event are left out of the log: the first few in a window pass, the rest is counted, and a
-// summary is due when the flood ends (and every minute while it lasts). Bounded by construction. Pure: time is an argument.
+// Decides which repetitions of an event are left out of the log: the first few in a window pass,
+// the rest is counted, and a summary is due when the flood ends (and every minute while it lasts).
+// Bounded by construction. Pure: time is an argument.
 import type { EventEntry, Fields, FieldValue } from './event.ts';
 
 export interface RateLimits {
@@ -14,10 +15,16 @@ export interface RateLimits {
 
 export const RATE_DEFAULTS: RateLimits = { passMax: 5, windowMs: 10_000, reportEveryMs: 60_000, keysMax: 256 };
 
-/** What an event repeats by: the code and the fields that name the thing it is about, not those that measure it. */
-export interface EventKey {
+/**
+ * What an event repeats by: the code and the fields that name the thing it is about, not those that
+ * measure it.
+ */
+interface EventKey {
   readonly code: string;
-  /** "name=value …" of the identifying fields; empty when there are none, or when the limiter pooled them. */
+  /**
+   * "name=value …" of the identifying fields; empty when there are none, or when the limiter pooled
+   * them.
+   */
   readonly about: string;
 }
 
@@ -40,13 +47,19 @@ interface Entry extends EventKey {
   reportedAt: number;
 }
 
-/** The limiter's memory; made by {@link createRate}, changed only by {@link admit} and {@link sweep}. */
+/**
+ * The limiter's memory; made by {@link createRate}, changed only by {@link admit} and {@link
+ * sweep}.
+ */
 export interface Rate {
   readonly limits: RateLimits;
   readonly entries: Map<string, Entry>;
 }
 
-/** Field names that tell two events of one code apart, unless the catalogue entry names its own (`identity`). */
+/**
+ * Field names that tell two events of one code apart, unless the catalogue entry names its own
+ * (`identity`).
+ */
 const IDENTIFYING: ReadonlySet<string> = new Set([
   'service',
   'server',
@@ -77,7 +90,9 @@ export function createRate(limits: Partial<RateLimits> = {}): Rate {
   return { limits: { ...RATE_DEFAULTS, ...limits }, entries: new Map() };
 }
 
-/** The key of an event. `entry.identity`, where the catalogue has it, says which fields identify. */
+/**
+ * The key of an event. `entry.identity`, where the catalogue has it, says which fields identify.
+ */
 export function eventKeyOf(code: string, entry: Pick<EventEntry, 'identity'>, fields: Fields): EventKey {
   const names = entry.identity ?? Object.keys(fields).filter(name => IDENTIFYING.has(name));
   const about = names
@@ -109,8 +124,8 @@ export function admit(rate: Rate, key: EventKey, now: number): boolean {
 }
 
 /**
- * Ends windows that are over: forgets keys that are quiet, and returns the summaries due, oldest repetition first.
- * To be called about once a second.
+ * Ends windows that are over: forgets keys that are quiet, and returns the summaries due, oldest
+ * repetition first. To be called about once a second.
  */
 export function sweep(rate: Rate, now: number): Summary[] {
   const { passMax, windowMs, reportEveryMs } = rate.limits;
@@ -135,7 +150,10 @@ export function sweep(rate: Rate, now: number): Summary[] {
   return due.sort((a, b) => a.lastAt - b.lastAt);
 }
 
-/** The summaries of all that is still left out, when the process is about to end. Empties the limiter. */
+/**
+ * The summaries of all that is still left out, when the process is about to end. Empties the
+ * limiter.
+ */
 export function flushRate(rate: Rate): Summary[] {
   const open = [...rate.entries.values()].filter(entry => entry.left > 0);
   rate.entries.clear();
@@ -145,7 +163,8 @@ export function flushRate(rate: Rate): Summary[] {
 function entryOf(rate: Rate, key: EventKey, now: number): Entry {
   const known = rate.entries.get(idOf(key));
   if (known) return known;
-  // A hostile sender can make up any number of addresses, but not of codes: pooling keeps the map bounded.
+  // A hostile sender can make up any number of addresses, but not of codes: pooling keeps the map
+  // bounded.
   const pooled = rate.entries.size < rate.limits.keysMax ? key : { code: key.code, about: '' };
   const existing = rate.entries.get(idOf(pooled));
   if (existing) return existing;

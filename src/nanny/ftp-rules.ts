@@ -1,5 +1,6 @@
-// What a check demands of a server's replies: the address and port it announces, how a transfer begins and ends. Marks mode
-// (docs/internals/director.md): clients are told the VIP in PASV, and a port that the firewall marks. Pure.
+// What a check demands of a server's replies: the address and port it announces, how a transfer
+// begins and ends. Marks mode (docs/internals/director.md): clients are told the VIP in PASV, and a
+// port that the firewall marks. Pure.
 import type { ServiceConfig } from '../config/schema.ts';
 import { type Address, familyOf } from '../units/address.ts';
 import type { Ms } from '../units/duration.ts';
@@ -33,7 +34,10 @@ export interface CheckPlan {
   readonly patient: boolean;
 }
 
-/** The plan for one server of a service. PASV can name IPv4 addresses only, so anything IPv6 is checked with EPSV. */
+/**
+ * The plan for one server of a service. PASV can name IPv4 addresses only, so anything IPv6 is
+ * checked with EPSV.
+ */
 export function checkPlan(service: ServiceConfig, address: Address, password: string, patient: boolean): CheckPlan {
   const { check } = service;
   const isIpv6 = familyOf(address) === 6 || familyOf(service.vip) === 6;
@@ -79,20 +83,28 @@ export function announced(plan: CheckPlan, reply: Reply): Announced {
   return { ok: true, port: target.port };
 }
 
-/** What is wrong with the first answer to RETR or LIST; undefined when the transfer begins (125, 150). */
+/**
+ * What is wrong with the first answer to RETR or LIST; undefined when the transfer begins (125,
+ * 150).
+ */
 export function preliminaryProblem(command: 'RETR' | 'LIST', reply: Reply): string | undefined {
   if (reply.code === 125 || reply.code === 150) return undefined;
-  // An empty directory is no excuse for leaving out 150: RFC 959 wants it, and clients that go by it would hang.
+  // An empty directory is no excuse for leaving out 150: RFC 959 wants it, and clients that go by
+  // it would hang.
   return `${command} is answered with ${reply.code}, not 125 or 150`;
 }
 
-/** How a transfer may end after we closed its data connection; 150 is pure-ftpd's ("150 0.002 seconds…", seen with 1.0.50). */
+/**
+ * How a transfer may end after we closed its data connection; 150 is pure-ftpd's ("150 0.002
+ * seconds…", seen with 1.0.50).
+ */
 const ENDS_AFTER_CUT: ReadonlySet<number> = new Set([426, 451, 150]);
 
 /**
- * What is wrong with the end of a transfer of `bytes` bytes, and the stage it belongs to. `cut`: we closed the data connection
- * at max_bytes, so that a server may speak of a broken transfer. An empty listing is fine, as directories may be empty; an empty
- * file is not, as the operator chose it to prove that contents arrive (an unmounted disk leaves empty ones).
+ * What is wrong with the end of a transfer of `bytes` bytes, and the stage it belongs to. `cut`: we
+ * closed the data connection at max_bytes, so that a server may speak of a broken transfer. An
+ * empty listing is fine, as directories may be empty; an empty file is not, as the operator chose
+ * it to prove that contents arrive (an unmounted disk leaves empty ones).
  */
 export function finalReplyProblem(
   command: 'RETR' | 'LIST',
@@ -105,8 +117,9 @@ export function finalReplyProblem(
   if (command === 'RETR' && bytes === 0) {
     return { stage: 'transfer', problem: 'the fetched file is empty; name one with contents in check.fetch' };
   }
-  // vsftpd hides an unreadable directory in a good code: "226 Transfer done (but failed to open directory)." (its postlogin.c).
-  // proftpd and pure-ftpd show it as an empty one: who wants that caught names a file in it.
+  // vsftpd hides an unreadable directory in a good code: "226 Transfer done (but failed to open
+  // directory)." (its postlogin.c). proftpd and pure-ftpd show it as an empty one: who wants that
+  // caught names a file in it.
   if (command === 'LIST' && bytes === 0 && reply.lines.some(line => line.includes('failed to open directory'))) {
     return { stage: 'transfer', problem: 'the login directory cannot be read; mend its permissions' };
   }

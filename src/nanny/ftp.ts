@@ -1,8 +1,10 @@
-// Decides what an FTP check says and when it has failed: connect, greeting, login, PASV or EPSV, one transfer, its end (RFC 959
-// section 5.4, RFC 2428). Events with their time go in, effects come out. Pure; io/ftp-check.ts runs it.
-// Why not basic-ftp 6.2.6 (read in its sources): it loses replies split over packets ("22" then "0 hi"), reads port bytes modulo
-// 256, has one idle time-out which a slow drip resets for ever and no stages; and where PASV announces the VIP it refuses or
-// connects to the VIP, which is the active router: a nanny must compare what is announced and connect to the server itself.
+// Decides what an FTP check says and when it has failed: connect, greeting, login, PASV or EPSV,
+// one transfer, its end (RFC 959 section 5.4, RFC 2428). Events with their time go in, effects come
+// out. Pure; io/ftp-check.ts runs it. Why not basic-ftp 6.2.6 (read in its sources): it loses
+// replies split over packets ("22" then "0 hi"), reads port bytes modulo 256, has one idle time-out
+// which a slow drip resets for ever and no stages; and where PASV announces the VIP it refuses or
+// connects to the VIP, which is the active router: a nanny must compare what is announced and
+// connect to the server itself.
 import { hostPort } from '../units/address.ts';
 import { type At, after, between, formatDuration, type Ms, ms } from '../units/duration.ts';
 import { type Announced, announced, type CheckPlan, finalReplyProblem, preliminaryProblem } from './ftp-rules.ts';
@@ -32,7 +34,10 @@ export type DialogueEvent =
   /** The deadline that was set last is over. */
   | { readonly type: 'timeout' };
 
-/** What must be done. A new deadline replaces the last one; after `finish` the control connection is closed too. */
+/**
+ * What must be done. A new deadline replaces the last one; after `finish` the control connection is
+ * closed too.
+ */
 export type DialogueEffect =
   | { readonly type: 'sendLine'; readonly line: string }
   | { readonly type: 'openData'; readonly port: number }
@@ -40,13 +45,19 @@ export type DialogueEffect =
   | { readonly type: 'setDeadline'; readonly at: At }
   | { readonly type: 'finish'; readonly result: CheckResult };
 
-/** The data connection during a transfer: open, ended by the server, cut by us at max_bytes, or broken (with an error code). */
+/**
+ * The data connection during a transfer: open, ended by the server, cut by us at max_bytes, or
+ * broken (with an error code).
+ */
 type DataEnd = 'open' | 'ended' | 'cut' | { readonly error: string };
 
 type Phase =
   | { readonly name: 'connecting' | 'greeting' | 'user' | 'pass' | 'type' | 'passive' }
   | { readonly name: 'data-connecting'; readonly port: number }
-  /** `started`: 125 or 150 came. `final`: the reply that ends the transfer, when it came before the end of the data. */
+  /**
+   * `started`: 125 or 150 came. `final`: the reply that ends the transfer, when it came before the
+   * end of the data.
+   */
   | {
       readonly name: 'transferring';
       readonly started: boolean;
@@ -117,7 +128,10 @@ function stay(dialogue: Dialogue): Step {
   return { next: dialogue, effects: [] };
 }
 
-/** Goes on within the same stage, whose deadline stays: a stage is bounded as a whole, so that no drip can stretch it. */
+/**
+ * Goes on within the same stage, whose deadline stays: a stage is bounded as a whole, so that no
+ * drip can stretch it.
+ */
 function proceed(dialogue: Dialogue, phase: Phase, effects: readonly DialogueEffect[]): Step {
   return { next: { ...dialogue, phase }, effects };
 }
@@ -142,7 +156,8 @@ function awaitGreeting(dialogue: Dialogue, at: At): Step {
 }
 
 function send(verb: string, argument = ''): DialogueEffect {
-  // The config refuses line breaks; a password file or a path must never become a second command all the same.
+  // The config refuses line breaks; a password file or a path must never become a second command
+  // all the same.
   return { type: 'sendLine', line: argument === '' ? verb : `${verb} ${argument.replace(/[\r\n\0]/gu, '?')}` };
 }
 
@@ -180,7 +195,8 @@ function onReply(before: Dialogue, reply: Reply, at: At): Step {
     case 'connecting':
       return stay(dialogue);
     case 'greeting':
-      // 120 says "ready in some minutes": the greeting is still to come, and the deadline of its stage bounds the wait.
+      // 120 says "ready in some minutes": the greeting is still to come, and the deadline of its
+      // stage bounds the wait.
       if (code === 120) return stay(dialogue);
       if (code === 220 && (!plan.patient || at <= dialogue.greetingDueAt)) {
         return enter(dialogue, 'login', { name: 'user' }, at, [send('USER', plan.user)]);
@@ -243,7 +259,8 @@ type Transferring = Extract<Phase, { name: 'transferring' }>;
 
 function onTransferReply(dialogue: Dialogue, phase: Transferring, reply: Reply, at: At): Step {
   if (phase.started) {
-    // The data may still be on its way when the final reply is here: they travel on different connections.
+    // The data may still be on its way when the final reply is here: they travel on different
+    // connections.
     if (reply.code < 400 && phase.final === undefined) return settleTransfer(dialogue, { ...phase, final: reply }, at);
     return fail(dialogue, `the transfer is answered with ${reply.code}`, wordsOf(reply), at);
   }
@@ -272,7 +289,10 @@ function onDataClosed(dialogue: Dialogue, error: string | undefined, at: At): St
   return settleTransfer(dialogue, { ...phase, data: error === undefined ? 'ended' : { error } }, at);
 }
 
-/** The transfer is over once it was announced (125, 150) and the data connection has ended; then only its final reply is missing. */
+/**
+ * The transfer is over once it was announced (125, 150) and the data connection has ended; then
+ * only its final reply is missing.
+ */
 function settleTransfer(dialogue: Dialogue, phase: Transferring, at: At): Step {
   if (!phase.started || phase.data === 'open') return proceed(dialogue, phase, []);
   const completing = { name: 'completing', bytes: phase.bytes, data: phase.data } as const;
@@ -358,7 +378,8 @@ function tookMs(dialogue: Dialogue, at: At): Ms {
 
 function failure(dialogue: Dialogue, problem: string, words: string, life: Life, at: At): CheckResult {
   const { password } = dialogue.plan;
-  // Some servers quote what they got. The secret stays out of logs and status, the well-known anonymous one may be shown.
+  // Some servers quote what they got. The secret stays out of logs and status, the well-known
+  // anonymous one may be shown.
   const shown = password.length < 4 ? words : words.replaceAll(password, '***');
   return {
     ok: false,
@@ -370,7 +391,10 @@ function failure(dialogue: Dialogue, problem: string, words: string, life: Life,
   };
 }
 
-/** Fails on something the server said; it is told goodbye, so that its log does not speak of an aborted client. */
+/**
+ * Fails on something the server said; it is told goodbye, so that its log does not speak of an
+ * aborted client.
+ */
 function fail(dialogue: Dialogue, problem: string, words: string, at: At): Step {
   return quit(dialogue, failure(dialogue, problem, words, 'speaks', at), at);
 }

@@ -4,7 +4,10 @@
 import { type At, after, between, type Ms, ms } from '../units/duration.ts';
 import type { CheckResult, Stage, Verdict } from './verdict.ts';
 
-/** A server without a verdict is checked again this soon after a check, so that a starting router knows its servers early. */
+/**
+ * A server without a verdict is checked again this soon after a check, so that a starting router
+ * knows its servers early.
+ */
 export const FIRST_CHECKS_PAUSE_MS = 1_000;
 /** Least pause after a check that took longer than the interval. */
 export const PAUSE_MIN_MS = 100;
@@ -52,8 +55,9 @@ export type NannyEffect =
   | { readonly type: 'fails-differently'; readonly before: Stage };
 
 /**
- * A nanny for a server not checked before. `share` (0 to below 1) places the first check within the interval, but no later than
- * FIRST_CHECKS_PAUSE_MS, so that the nannies of many servers do not start at once.
+ * A nanny for a server not checked before. `share` (0 to below 1) places the first check within the
+ * interval, but no later than FIRST_CHECKS_PAUSE_MS, so that the nannies of many servers do not
+ * start at once.
  */
 export function newNanny(pace: Pace, at: At, share: number): Nanny {
   const spread = Math.min(pace.intervalMs, FIRST_CHECKS_PAUSE_MS);
@@ -88,12 +92,18 @@ export function checkBegins(nanny: Nanny, at: At): Nanny {
   return { ...nanny, runningSince: at };
 }
 
-/** The running check was given up without a result (new settings, or this router could not check): counts stay. */
+/**
+ * The running check was given up without a result (new settings, or this router could not check):
+ * counts stay.
+ */
 export function checkAbandoned(nanny: Nanny, pace: Pace, at: At): Nanny {
   return { ...nanny, runningSince: undefined, nextAt: nextCheckAt(nanny, pace, at) };
 }
 
-/** Counts the result of the running check, which ended at `at`; `wall` is the same instant for people (ISO 8601). */
+/**
+ * Counts the result of the running check, which ended at `at`; `wall` is the same instant for
+ * people (ISO 8601).
+ */
 export function checkEnds(
   nanny: Nanny,
   pace: Pace,

@@ -1,5 +1,6 @@
-// Reads FTP replies from bytes as they come, in whatever packets: RFC 959 section 4.2 (multi-line replies), RFC 1123 4.1.2.6
-// (how 227 must be read), RFC 2428 section 3 (229). Bounded, for what a broken or hostile server may send; never throws. Pure.
+// Reads FTP replies from bytes as they come, in whatever packets: RFC 959 section 4.2 (multi-line
+// replies), RFC 1123 4.1.2.6 (how 227 must be read), RFC 2428 section 3 (229). Bounded, for what a
+// broken or hostile server may send; never throws. Pure.
 
 /** Longest reply line in bytes, line end not counted. */
 export const REPLY_LINE_BYTES_MAX = 1024;
@@ -43,14 +44,15 @@ export const NEW_READER: ReplyReader = {
   fault: undefined,
 };
 
-export interface ReadReplies {
+interface ReadReplies {
   readonly reader: ReplyReader;
   readonly replies: readonly Reply[];
 }
 
 /**
- * Reads `chunk`. Replies and fault depend on the bytes alone, never on how they were cut into packets.
- * Lines end in LF, with or without CR before it; blank lines between replies are skipped, as clients do.
+ * Reads `chunk`. Replies and fault depend on the bytes alone, never on how they were cut into
+ * packets. Lines end in LF, with or without CR before it; blank lines between replies are skipped,
+ * as clients do.
  */
 export function readReplies(reader: ReplyReader, chunk: Uint8Array): ReadReplies {
   const replies: Reply[] = [];
@@ -87,7 +89,8 @@ function endLine(reader: ReplyReader, replies: Reply[]): ReplyReader {
 }
 
 function continueReply(reader: ReplyReader, open: Reply, line: string, replies: Reply[]): ReplyReader {
-  // The end is the same code followed by a blank; "226" alone is tolerated. Any other line is text, whatever it begins with.
+  // The end is the same code followed by a blank; "226" alone is tolerated. Any other line is text,
+  // whatever it begins with.
   const isEnd = line === `${open.code}` || line.startsWith(`${open.code} `);
   const reply = { code: open.code, lines: [...open.lines, isEnd ? line.slice(4) : line] };
   if (reply.lines.length > REPLY_LINES_MAX) {
@@ -117,7 +120,10 @@ function decode(line: Uint8Array): string {
   return new TextDecoder().decode(line.subarray(0, end));
 }
 
-/** Text that is safe in a log or on a terminal: control, format and unassigned characters become \xHH or \u{HHHH}. */
+/**
+ * Text that is safe in a log or on a terminal: control, format and unassigned characters become
+ * \xHH or \u{HHHH}.
+ */
 export function printableLine(text: string): string {
   return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, character => {
     const code = character.codePointAt(0) ?? 0;
@@ -132,7 +138,10 @@ export function quoted(words: string): string {
   return `${characters.slice(0, WORDS_LENGTH_MAX - 1).join('')}…`;
 }
 
-/** A reply in one line: its code and its last line with text, where servers put the sentence that matters. */
+/**
+ * A reply in one line: its code and its last line with text, where servers put the sentence that
+ * matters.
+ */
 export function wordsOf(reply: Reply): string {
   return `${reply.code} ${reply.lines.findLast(line => line.trim() !== '') ?? ''}`.trim();
 }
@@ -167,7 +176,10 @@ function onlyMatch({ lines }: Reply, pattern: RegExp): RegExpExecArray | undefin
   return isOne ? (found[0] as RegExpExecArray | undefined) : undefined;
 }
 
-/** What a 227 announces: address in dotted form and port; undefined when it is malformed (RFC 959, RFC 1123 4.1.2.6). */
+/**
+ * What a 227 announces: address in dotted form and port; undefined when it is malformed (RFC 959,
+ * RFC 1123 4.1.2.6).
+ */
 export function parsePasv(reply: Reply): { readonly address: string; readonly port: number } | undefined {
   // Numbers of 0 to 255 without leading zeros, which some clients read as octal; text and
   // parentheses around them are not fixed.

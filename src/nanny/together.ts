@@ -5,7 +5,7 @@
 import type { Ms } from '../units/duration.ts';
 import type { Nanny } from './nanny.ts';
 
-export type Members = ReadonlyMap<string, Nanny>;
+type Members = ReadonlyMap<string, Nanny>;
 
 /** The servers of a service fail alike. */
 export interface Together {

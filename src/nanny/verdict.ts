@@ -1,4 +1,5 @@
-// What a nanny says of a real server: shared by the nannies, the director and the status report. Pure.
+// What a nanny says of a real server: shared by the nannies, the director and the status report.
+// Pure.
 
 /** Stages of a check, in order. */
 export const STAGES = ['connect', 'greeting', 'login', 'passive', 'data-connect', 'transfer', 'complete'] as const;
@@ -19,9 +20,15 @@ export type CheckResult =
       readonly tookMs: number;
       readonly stage: Stage;
       readonly life: Life;
-      /** What went wrong, one sentence, e.g. "PASV announces 198.51.100.11, not the VIP 192.0.2.100". */
+      /**
+       * What went wrong, one sentence, e.g. "PASV announces 198.51.100.11, not the VIP
+       * 192.0.2.100".
+       */
       readonly problem: string;
-      /** The server's own last words (one line, printable, at most 200 characters); empty when it said nothing. */
+      /**
+       * The server's own last words (one line, printable, at most 200 characters); empty when it
+       * said nothing.
+       */
       readonly words: string;
     };
 

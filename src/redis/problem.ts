@@ -39,7 +39,7 @@ const WORDS: readonly (readonly [pattern: RegExp, means: string])[] = [
   [/ECONNRESET|EPIPE|Connection is closed|socket hang up/i, 'closed the connection'],
 ];
 
-export interface RedisTrouble {
+interface RedisTrouble {
   readonly config: RedisConfig;
   readonly error: Error;
   /** An earlier error that explains a connection that was closed. */
@@ -52,7 +52,7 @@ export interface RedisTrouble {
   readonly rights: string;
 }
 
-export interface RedisProblem {
+interface RedisProblem {
   readonly late: boolean;
   /** Where, what and what to do; without a full stop. */
   readonly sentence: string;

@@ -11,7 +11,7 @@ export interface Clocks {
 }
 
 /** Less is the slewing of a time service, or two reads that were not quite at one moment. */
-export const STEP_MS_MIN = 1_000;
+const STEP_MS_MIN = 1_000;
 /** A process that stood still longer than this has missed what was before. */
 export const SECONDS_MAX = 60;
 

@@ -1,12 +1,12 @@
-// Cuts bytes that come in pieces into lines, bounded: what arrives before its newline may not grow past
-// a limit. Who reads says what a line that is too long means: the end of the connection (the other side
-// does not speak our language), or a line that is dropped and counted (output of a program or of the
-// kernel, in which the next line is as good as if nothing had been). Pure.
+// Cuts bytes that come in pieces into lines, bounded: what arrives before its newline may not grow
+// past a limit. Who reads says what a line that is too long means: the end of the connection (the
+// other side does not speak our language), or a line that is dropped and counted (output of a
+// program or of the kernel, in which the next line is as good as if nothing had been). Pure.
 
 const NEWLINE = 10;
 const NOTHING: Buffer = Buffer.alloc(0);
 
-export interface LineOptions {
+interface LineOptions {
   /** Longest line, in bytes, without its newline. */
   readonly bytesMax: number;
   readonly tooLong: 'end' | 'skip';
@@ -16,9 +16,9 @@ export interface LineOptions {
 
 export interface LineReader {
   /**
-   * Takes the next piece, cut anywhere, and hands over each line that ends in it, without its newline.
-   * False, with `tooLong: 'end'` only: a line is too long, nothing of this piece was handed over, and
-   * the connection is to be closed (every later call is false too).
+   * Takes the next piece, cut anywhere, and hands over each line that ends in it, without its
+   * newline. False, with `tooLong: 'end'` only: a line is too long, nothing of this piece was
+   * handed over, and the connection is to be closed (every later call is false too).
    */
   push(chunk: Buffer, take: (line: string) => void): boolean;
   /** No more will come. */
@@ -62,7 +62,9 @@ export function lineReader({ bytesMax, tooLong, encoding = 'utf8' }: LineOptions
   return { push, end, dropped: () => dropped, pendingBytes: () => pending.length };
 }
 
-/** Whether a line that ends in `chunk`, or what is left of it at its end, is longer than allowed. */
+/**
+ * Whether a line that ends in `chunk`, or what is left of it at its end, is longer than allowed.
+ */
 function hasOverlong(chunk: Buffer, pendingBytes: number, bytesMax: number): boolean {
   let from = -pendingBytes;
   for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, from)) {

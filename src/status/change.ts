@@ -1,12 +1,12 @@
-// What is new in a status report for those who follow /events: the parts that differ in something other than measurements
-// that move all the time. Pure.
+// What is new in a status report for those who follow /events: the parts that differ in something
+// other than measurements that move all the time. Pure.
 import type { StatusReport } from './status-report.ts';
 
 const PARTS = ['health', 'problems', 'notices', 'pulse', 'services', 'kernel', 'sync'] as const;
 export type Part = (typeof PARTS)[number];
 
 /** The parts that changed, whole, as they are now. */
-export type Changed = Partial<Pick<StatusReport, Part>>;
+type Changed = Partial<Pick<StatusReport, Part>>;
 
 /** Ages, round-trip times and counters move with every report; by themselves they are no change. */
 const MEASUREMENTS: ReadonlySet<string> = new Set([

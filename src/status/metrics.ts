@@ -1,5 +1,6 @@
-// The metrics of a status report: names, help, types, labels and values, in Prometheus's conventions (base units, `_total` for
-// counters, one series per state with 0 or 1). io/exposition.ts turns them into text. Pure.
+// The metrics of a status report: names, help, types, labels and values, in Prometheus's
+// conventions (base units, `_total` for counters, one series per state with 0 or 1).
+// io/exposition.ts turns them into text. Pure.
 import { ROLES, type Snapshot } from '../feed/message.ts';
 import type { StatusReport } from './status-report.ts';
 import { resyncProgress, STORE_TYPES, SYNC_PHASES, SYNC_ROLES, type SyncStatus } from './sync-status.ts';
@@ -18,13 +19,18 @@ export interface MetricFamily {
 
 const HEALTHS = ['ok', 'degraded', 'failed'] as const;
 const SERVER_STATES = ['unknown', 'up', 'down', 'draining'] as const;
-/** A snapshot with more counters than this is cut: series must stay bounded whatever pulse sends. */
+/**
+ * A snapshot with more counters than this is cut: series must stay bounded whatever pulse sends.
+ */
 const COUNTERS_MAX = 200;
 
 /** More links than a pair can have are cut, too. */
 const LINKS_MAX = 16;
 
-/** All families of the report. What the report does not know (null) has no sample, never a made-up zero. */
+/**
+ * All families of the report. What the report does not know (null) has no sample, never a made-up
+ * zero.
+ */
 export function familiesOf(report: StatusReport): MetricFamily[] {
   return [
     ...overallFamilies(report),
@@ -35,7 +41,10 @@ export function familiesOf(report: StatusReport): MetricFamily[] {
   ];
 }
 
-/** `heartbeatsSent`, `refused.bad-mac` → `tandem_pulse_heartbeats_sent_total`, `tandem_pulse_refused_bad_mac_total`. */
+/**
+ * `heartbeatsSent`, `refused.bad-mac` → `tandem_pulse_heartbeats_sent_total`,
+ * `tandem_pulse_refused_bad_mac_total`.
+ */
 export function counterName(name: string, part: 'pulse' | 'sync' = 'pulse'): string {
   const snake = name
     .replace(/([a-z0-9])([A-Z])/g, '$1_$2')

@@ -1,10 +1,10 @@
-// The status report: what GET /status answers, and what the CLI and the metrics are made from. Pure; the JSON Schema in
-// docs/reference/status.schema.json is generated from it.
+// The status report: what GET /status answers, and what the CLI and the metrics are made from.
+// Pure; the JSON Schema in docs/reference/status.schema.json is generated from it.
 import { z } from 'zod';
 import { snapshotSchema } from '../feed/message.ts';
 import { syncStatusSchema } from './sync-status.ts';
 
-export const serverReportSchema = z.object({
+const serverReportSchema = z.object({
   name: z.string(),
   address: z.string(),
   /** Weight in the config, and in the kernel now (null: not in the kernel). */
@@ -22,7 +22,7 @@ export const serverReportSchema = z.object({
   inactiveConnections: z.int(),
 });
 
-export const serviceReportSchema = z.object({
+const serviceReportSchema = z.object({
   name: z.string(),
   vip: z.string(),
   mark: z.int(),
@@ -36,7 +36,10 @@ export const statusReportSchema = z.object({
   version: z.string(),
   generatedAt: z.string(),
   pair: z.string(),
-  /** Overall: ok, degraded (served, but not redundant or not complete), failed (nobody is served, or pulse does not answer). */
+  /**
+   * Overall: ok, degraded (served, but not redundant or not complete), failed (nobody is served, or
+   * pulse does not answer).
+   */
   health: z.enum(['ok', 'degraded', 'failed']),
   /** Why it is not ok, each a sentence. */
   problems: z.array(z.string()),
@@ -49,7 +52,10 @@ export const statusReportSchema = z.object({
     rulesIn: z.boolean(),
     lastAuditAt: z.string().nullable(),
     repairs: z.int(),
-    /** Packets for VIPs and gateways, and FTP connections, refused since the director's start because of where they came from. */
+    /**
+     * Packets for VIPs and gateways, and FTP connections, refused since the director's start
+     * because of where they came from.
+     */
     refused: z.int(),
     /** Changes the last apply could not make, each a sentence. */
     errors: z.array(z.string()),

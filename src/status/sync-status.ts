@@ -2,10 +2,16 @@
 // pulse. The type comes from the schema; src/sync fills it in, everybody else reads it. Pure.
 import { z } from 'zod';
 
-/** off: not configured. waiting: no link to the peer's director. resync: the full table is under way. streaming: up to date. */
+/**
+ * off: not configured. waiting: no link to the peer's director. resync: the full table is under
+ * way. streaming: up to date.
+ */
 export const SYNC_PHASES = ['off', 'waiting', 'resync', 'streaming'] as const;
 
-/** source: this router owns the VIPs, its table goes to the peer. sink: the peer's table comes here. idle: nobody owns. */
+/**
+ * source: this router owns the VIPs, its table goes to the peer. sink: the peer's table comes here.
+ * idle: nobody owns.
+ */
 export const SYNC_ROLES = ['idle', 'source', 'sink'] as const;
 
 export const STORE_TYPES = ['none', 'file', 'redis'] as const;
@@ -30,7 +36,10 @@ export const syncStatusSchema = z.object({
     .readonly(),
   templates: z.int(),
   connections: z.int(),
-  /** Age of the oldest entry that the peer has not acknowledged (source), or of the source's last word (sink), in milliseconds. */
+  /**
+   * Age of the oldest entry that the peer has not acknowledged (source), or of the source's last
+   * word (sink), in milliseconds.
+   */
   lagMs: z.number(),
   unacknowledged: z.int(),
   /** Since the director's start, by name; each is in docs/reference/EVENTS.md. */

@@ -1,5 +1,6 @@
-// The sync's loop: gives the machine what happens (the kernel's reports, frames, roles, answers, time) and does what it says. One for
-// each config it stands on; sync.ts replaces it when a reload changes that. Not pure: timer, and the parts it is given.
+// The sync's loop: gives the machine what happens (the kernel's reports, frames, roles, answers,
+// time) and does what it says. One for each config it stands on; sync.ts replaces it when a reload
+// changes that. Not pure: timer, and the parts it is given.
 import type { Config } from '../config/schema.ts';
 import type { Snapshot } from '../feed/message.ts';
 import type { EventCode } from '../log/catalogue.ts';
@@ -49,12 +50,15 @@ export interface SyncParts {
 
 /** Kernel state first, then the VIP: so long the rules wait for what the store brings back. */
 const RESTORE_WAIT_MS = 3_000;
-/** A store that does not answer at the start is asked again: after a reboot of everything it may come up later than we. */
+/**
+ * A store that does not answer at the start is asked again: after a reboot of everything it may
+ * come up later than we.
+ */
 const RESTORE_TRIES = 12;
 const RESTORE_RETRY_MS = 5_000;
 /**
- * How long a change in the kernel takes until the peer has it, in ms: conntrack's event, one frame, the injection (seen: some
- * milliseconds; the margin is for a starved router).
+ * How long a change in the kernel takes until the peer has it, in ms: conntrack's event, one frame,
+ * the injection (seen: some milliseconds; the margin is for a starved router).
  */
 const FLUSH_MS = 250;
 const ROWS_PER_READ = 500;
@@ -219,7 +223,10 @@ export class SyncLoop {
     }
   }
 
-  /** Services and servers may change under a running loop; what it stands on may not (sync.ts sees to that). */
+  /**
+   * Services and servers may change under a running loop; what it stands on may not (sync.ts sees
+   * to that).
+   */
   configure(config: Config): void {
     this.#config = config;
     this.#rescope();

@@ -1,6 +1,6 @@
-// The connection sync as the director has it, and the only door to this folder: a loop for the config
-// in use, another one when a reload changes what it stands on (links, keys, port, store), none when it
-// is switched off. Not pure: real parts, random ids, clocks.
+// The connection sync as the director has it, and the only door to this folder: a loop for the
+// config in use, another one when a reload changes what it stands on (links, keys, port, store),
+// none when it is switched off. Not pure: real parts, random ids, clocks.
 import { randomBytes } from 'node:crypto';
 import { release } from 'node:os';
 import { loadKeys } from '../config/io/key.ts';
@@ -22,8 +22,9 @@ export type { EnsureResult } from './kernel/sync-kernel.ts';
 
 export interface ConnectionSync {
   /**
-   * Puts the kernel's part into the wanted state; services must be in the kernel before. The first call also brings back what the
-   * store holds, if this router's kernel and its peer have nothing. Never rejects: problems are in the result.
+   * Puts the kernel's part into the wanted state; services must be in the kernel before. The first
+   * call also brings back what the store holds, if this router's kernel and its peer have nothing.
+   * Never rejects: problems are in the result.
    */
   ensure(): Promise<EnsureResult>;
   /** What ensure() would do, each a clause. */
@@ -35,7 +36,9 @@ export interface ConnectionSync {
   flushMs(): number;
   pulseSays(snapshot: Snapshot): void;
   verdicts(verdicts: readonly Verdict[]): void;
-  /** Real servers that left the config but still have connections: their entries go on being synced. */
+  /**
+   * Real servers that left the config but still have connections: their entries go on being synced.
+   */
   draining(servers: DrainingServers): void;
   /** Takes a new config; what it does not touch goes on. */
   configure(config: Config): Promise<void>;
@@ -43,7 +46,7 @@ export interface ConnectionSync {
   close(): Promise<void>;
 }
 
-export interface ConnectionSyncOptions {
+interface ConnectionSyncOptions {
   readonly config: Config;
   /** Name of this router. */
   readonly node: string;
@@ -149,7 +152,8 @@ class Sync implements ConnectionSync {
   async configure(config: Config): Promise<void> {
     const same = groundOf(config, this.#options.node) === groundOf(this.#config, this.#options.node);
     this.#config = config;
-    // The key file may have changed under the same name: the operator's reload is when it is read again.
+    // The key file may have changed under the same name: the operator's reload is when it is read
+    // again.
     if (same && this.#loop && this.#keysAreSame()) return this.#loop.configure(config);
     await this.#close('the config has changed');
     this.#open();

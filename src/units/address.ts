@@ -1,4 +1,5 @@
-// IP addresses and networks, IPv4 and IPv6, in one canonical spelling. Pure; ipaddr.js does the reading.
+// IP addresses and networks, IPv4 and IPv6, in one canonical spelling. Pure; ipaddr.js does the
+// reading.
 import ipaddr from 'ipaddr.js';
 
 /** An IPv4 or IPv6 address in canonical text (RFC 5952 for IPv6). */
@@ -9,7 +10,10 @@ export type Cidr = string & { readonly __unit: 'cidr' };
 
 export type Family = 4 | 6;
 
-/** Canonical address, or undefined when the text is not a plain IPv4 or IPv6 address (no zone, no port, no octal). */
+/**
+ * Canonical address, or undefined when the text is not a plain IPv4 or IPv6 address (no zone, no
+ * port, no octal).
+ */
 export function parseAddress(text: string): Address | undefined {
   if (text.includes('%') || text.includes('/')) return undefined;
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text).toString() as Address;
@@ -69,7 +73,10 @@ export function isLinkLocal(address: Address | Cidr): boolean {
   return familyOf(address) === 6 && /^fe[89ab]/i.test(address);
 }
 
-/** First and last address of a network, where they are none of a host's: not in /31 and /32; IPv6 has no last one. */
+/**
+ * First and last address of a network, where they are none of a host's: not in /31 and /32; IPv6
+ * has no last one.
+ */
 export function ends(cidr: Cidr): { readonly first?: Address; readonly last?: Address } {
   const six = familyOf(cidr) === 6;
   if (prefixOf(cidr) >= (six ? 127 : 31)) return {};

@@ -1,10 +1,13 @@
-// Durations as people write them in the config ("50ms", "2s", "10m") and as the code carries them: branded numbers of
-// milliseconds. Pure.
+// Durations as people write them in the config ("50ms", "2s", "10m") and as the code carries them:
+// branded numbers of milliseconds. Pure.
 
 /** A length of time in milliseconds. */
 export type Ms = number & { readonly __unit: 'ms' };
 
-/** An instant on the monotonic clock (CLOCK_MONOTONIC), in milliseconds with a fraction. Never wall time. */
+/**
+ * An instant on the monotonic clock (CLOCK_MONOTONIC), in milliseconds with a fraction. Never wall
+ * time.
+ */
 export type At = number & { readonly __unit: 'monotonic ms' };
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;

@@ -1,14 +1,17 @@
 // Epochs: every term of ownership has a larger one. Ordered by counter, then node. Pure.
 
-/** One term of ownership: `counter` grows for ever, `node` (1 or 2) tells two routers' equal counters apart. */
+/**
+ * One term of ownership: `counter` grows for ever, `node` (1 or 2) tells two routers' equal
+ * counters apart.
+ */
 export interface Epoch {
   readonly counter: number;
   readonly node: number;
 }
 
 /**
- * Highest counter that is taken from the outside: far more than any pair can use, and far enough below the wire's 48 bits that
- * counting on from it never runs over them.
+ * Highest counter that is taken from the outside: far more than any pair can use, and far enough
+ * below the wire's 48 bits that counting on from it never runs over them.
  */
 export const EPOCH_COUNTER_MAX = 2 ** 47;
 /** Epoch counters that pulse reserves on disk at a time. */

@@ -6,8 +6,11 @@ import { type Epoch, formatEpoch, parseEpoch } from '../units/epoch.ts';
 /** Longest line in either direction, in bytes. */
 export const VIPD_LINE_BYTES_MAX = 1024;
 
-/** A router's own address: here, here without a way to the peer's, gone by itself, or gone with its carrier. */
-export const FIXED_STATES = ['here', 'unrouted', 'gone', 'down'] as const;
+/**
+ * A router's own address: here, here without a way to the peer's, gone by itself, or gone with its
+ * carrier.
+ */
+const FIXED_STATES = ['here', 'unrouted', 'gone', 'down'] as const;
 export type FixedState = (typeof FIXED_STATES)[number];
 
 export type VipdMode = 'armed' | 'alone';
@@ -61,7 +64,10 @@ export type VipdMessage =
       readonly via: 'echo' | 'word' | 'arp';
       readonly mac: string;
     }
-  /** Neither an echo nor the other vipd's word came within the probe's window, and nothing that came in is unread. */
+  /**
+   * Neither an echo nor the other vipd's word came within the probe's window, and nothing that came
+   * in is unread.
+   */
   | { readonly type: 'silent'; readonly id: number; readonly index: number }
   /**
    * Somebody else claims an address that we hold. port: where it was heard, the interface or a
@@ -94,7 +100,10 @@ export type VipdMessage =
    * interface's carrier.
    */
   | { readonly type: 'fixed'; readonly index: number; readonly state: FixedState }
-  /** The packet lease's rules are not what they should be; `lost` says what: table, shut, lo, or an interface that came back. */
+  /**
+   * The packet lease's rules are not what they should be; `lost` says what: table, shut, lo, or an
+   * interface that came back.
+   */
   | { readonly type: 'gate'; readonly lost: string }
   | { readonly type: 'error'; readonly text: string };
 
@@ -117,7 +126,9 @@ export function releaseLine(seq: number, epoch: Epoch, will: boolean): string {
   return `release ${seq} ${formatEpoch(epoch)} ${will ? 'will' : 'quiet'}`;
 }
 
-/** The longest that vipd takes (native/pipe/command.c); a longer one is refused as a bad command. */
+/**
+ * The longest that vipd takes (native/pipe/command.c); a longer one is refused as a bad command.
+ */
 export const PROBE_WINDOW_MS_MAX = 1_000;
 
 /** `windowMs`: how long vipd waits for an echo before it tells the silence. */

@@ -1,5 +1,6 @@
-// The witness process, a child of pulse: Redis, TLS, name look-ups and reconnecting have no place in the heartbeat's event loop, nor in
-// its real-time class. Reads a setup and then asks on stdin, one at a time; answers each on stdout in time. Ends when stdin closes.
+// The witness process, a child of pulse: Redis, TLS, name look-ups and reconnecting have no place
+// in the heartbeat's event loop, nor in its real-time class. Reads a setup and then asks on stdin,
+// one at a time; answers each on stdout in time. Ends when stdin closes.
 import { readFileSync } from 'node:fs';
 import { lineReader } from '../socket/lines.ts';
 import { monotonicNow } from '../units/io/clocks.ts';
@@ -20,7 +21,8 @@ const EXIT = { ok: 0, data: 65, permission: 77 } as const;
 
 function main(): void {
   if (isRealTime()) {
-    // Without util-linux's chrt in front: better no witness than one that takes the processor from the heartbeat.
+    // Without util-linux's chrt in front: better no witness than one that takes the processor from
+    // the heartbeat.
     end(
       EXIT.permission,
       'it runs in the real-time class of pulse; install chrt (util-linux), and let the unit allow sched_setscheduler',
@@ -67,7 +69,8 @@ class Server {
     const ask = parseAsk(line);
     if (!ask) return end(EXIT.data, 'a line on stdin is no ask');
     if (this.#busy) return say(failed(ask.seq, 'an earlier ask is not answered yet'));
-    // Asked before this process was stopped or starved: pulse has given it up, and it must not act now.
+    // Asked before this process was stopped or starved: pulse has given it up, and it must not act
+    // now.
     const ageMs = monotonicNow() - ask.at;
     if (ageMs > this.#setup.timeoutMs) {
       return say(
@@ -105,7 +108,10 @@ function end(code: number, problem: string): never {
   process.exit(code);
 }
 
-/** Whether the kernel runs this process under SCHED_FIFO (1) or SCHED_RR (2): field 41 of /proc/self/stat, see proc(5). */
+/**
+ * Whether the kernel runs this process under SCHED_FIFO (1) or SCHED_RR (2): field 41 of
+ * /proc/self/stat, see proc(5).
+ */
 function isRealTime(): boolean {
   try {
     const fields = readFileSync('/proc/self/stat', 'latin1')

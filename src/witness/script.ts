@@ -1,12 +1,16 @@
-// The rules of witness.ts as one script, so that compare and write cannot be torn apart, and how its arguments and replies are written.
-// Whoever can write to Redis may have written the record: what makes no sense is `failed` with a sentence, never a decision. Pure.
-//   PREFIX:v1:PAIR:witness   hash: node, counter and term (the epoch), until, since, lease, run; without a time to live
+// The rules of witness.ts as one script, so that compare and write cannot be torn apart, and how
+// its arguments and replies are written. Whoever can write to Redis may have written the record:
+// what makes no sense is `failed` with a sentence, never a decision. Pure.
+//   PREFIX:v1:PAIR:witness   hash: node, counter and term (the epoch), until, since, lease, run;
+//                            without a time to live
 import { WITNESS_VERDICTS, type WitnessAnswer, type WitnessAsk, type WitnessRecord } from './witness.ts';
 
 /** What an ACL user must be allowed, as ACL SETUSER takes it. */
 export const WITNESS_RIGHTS = '~PREFIX:*:witness +eval +info +time +hmget +hset +select';
 
-/** Largest number that is read from the record: counters and milliseconds since 1970 stay far below. */
+/**
+ * Largest number that is read from the record: counters and milliseconds since 1970 stay far below.
+ */
 const DIGITS_MAX = 15;
 
 /** Where the pair's record is. */
@@ -15,8 +19,9 @@ export function witnessKey(keyPrefix: string, pair: string): string {
 }
 
 /**
- * KEYS: the record. ARGV: verb, node, counter and node of the epoch, lease in ms. Replies a list of texts: a verdict and the record
- * (node, counter, term, remaining ms), if there is one; or a word of REFUSALS and a detail.
+ * KEYS: the record. ARGV: verb, node, counter and node of the epoch, lease in ms. Replies a list of
+ * texts: a verdict and the record (node, counter, term, remaining ms), if there is one; or a word
+ * of REFUSALS and a detail.
  */
 export const WITNESS_SCRIPT = `
 local function info(section, field)
@@ -120,7 +125,10 @@ const REFUSALS: Readonly<Record<string, (detail: string) => string>> = {
 const WORDS_MAX = 5;
 const WORD_LENGTH_MAX = 64;
 
-/** What the script's reply to ask `seq` means. `place`: Redis as the operator knows it. Never throws. */
+/**
+ * What the script's reply to ask `seq` means. `place`: Redis as the operator knows it. Never
+ * throws.
+ */
 export function readReply(seq: number, reply: unknown, place: string): WitnessAnswer {
   const words = Array.isArray(reply) && reply.length <= WORDS_MAX ? reply.map(wordOf) : [];
   const [first = '', ...rest] = words;

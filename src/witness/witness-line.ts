@@ -1,12 +1,16 @@
-// What pulse and the witness process say to each other: JSON lines, bounded. In: one setup, then asks. Out: one hello, then an answer
-// to each ask. Both ends check what they read: neither may be led astray by a line that was cut or mixed up. Pure.
+// What pulse and the witness process say to each other: JSON lines, bounded. In: one setup, then
+// asks. Out: one hello, then an answer to each ask. Both ends check what they read: neither may be
+// led astray by a line that was cut or mixed up. Pure.
 import { z } from 'zod';
 import type { RedisConfig } from '../config/schema.ts';
 import type { At } from '../units/duration.ts';
 import { failed } from './script.ts';
 import { WITNESS_VERBS, WITNESS_VERDICTS, type WitnessAnswer, type WitnessAsk } from './witness.ts';
 
-/** Longest line in bytes: the setup, with sixteen Sentinels and five paths, all of them as long as the config allows. */
+/**
+ * Longest line in bytes: the setup, with sixteen Sentinels and five paths, all of them as long as
+ * the config allows.
+ */
 export const WITNESS_LINE_BYTES_MAX = 65_536;
 /** Longest problem that is passed on, in characters. */
 const PROBLEM_LENGTH_MAX = 600;

@@ -1,22 +1,25 @@
-// The witness' rules: one record of who owns the pair's addresses, in which epoch and until when, and what each verb does to it. The
-// script in Redis (script.ts) does exactly this; the simulator runs it as it is. Pure; source: R5, R6, R13 (docs/invariants.md).
+// The witness' rules: one record of who owns the pair's addresses, in which epoch and until when,
+// and what each verb does to it. The script in Redis (script.ts) does exactly this; the simulator
+// runs it as it is. Pure; source: R5, R6, R13 (docs/invariants.md).
 import type { At } from '../units/duration.ts';
 import { compareEpochs, type Epoch } from '../units/epoch.ts';
 
 /**
- * look: changes nothing. renew: said by the owner; a witness that has forgotten learns from it. claim: wants to become owner. found:
- * claim by a router that has waited out one lease of a witness that had forgotten. release: the owner lets go.
+ * look: changes nothing. renew: said by the owner; a witness that has forgotten learns from it.
+ * claim: wants to become owner. found: claim by a router that has waited out one lease of a witness
+ * that had forgotten. release: the owner lets go.
  */
 export const WITNESS_VERBS = ['look', 'renew', 'claim', 'found', 'release'] as const;
 export type WitnessVerb = (typeof WITNESS_VERBS)[number];
 
 /**
- * seen: here is the record (after look and release). granted: the record is ours, for one lease. refused: the other's lease runs.
- * stale: our epoch is older than the record's. empty: nothing is known, or only what an earlier run of Redis left, which may be old:
- * a claim is not granted, an owner's renewal is. failed: no word of the witness; `problem` says why and what to do.
+ * seen: here is the record (after look and release). granted: the record is ours, for one lease.
+ * refused: the other's lease runs. stale: our epoch is older than the record's. empty: nothing is
+ * known, or only what an earlier run of Redis left, which may be old: a claim is not granted, an
+ * owner's renewal is. failed: no word of the witness; `problem` says why and what to do.
  */
 export const WITNESS_VERDICTS = ['seen', 'granted', 'refused', 'stale', 'empty', 'failed'] as const;
-export type WitnessVerdict = (typeof WITNESS_VERDICTS)[number];
+type WitnessVerdict = (typeof WITNESS_VERDICTS)[number];
 
 export interface WitnessAsk {
   /** The asker's own counter, echoed. */
@@ -39,22 +42,33 @@ export interface WitnessRecord {
 export interface WitnessAnswer {
   readonly seq: number;
   readonly verdict: WitnessVerdict;
-  /** The record as it is now. With `empty`: what an earlier run left, if anything; with `failed`: undefined. */
+  /**
+   * The record as it is now. With `empty`: what an earlier run left, if anything; with `failed`:
+   * undefined.
+   */
   readonly record: WitnessRecord | undefined;
   /** With `failed`: what is wrong and what to do, a sentence; else ''. */
   readonly problem: string;
 }
 
-/** The record as Redis keeps it. It has no time to live, so that "over" is told from "forgotten". */
+/**
+ * The record as Redis keeps it. It has no time to live, so that "over" is told from "forgotten".
+ */
 export interface StoredRecord {
   readonly nodeId: number;
   readonly epoch: Epoch;
   /** Clock of the Redis server, ms since 1970. 0: released. */
   readonly untilMs: number;
-  /** When the lease began to count, same clock: a later look at an earlier hour shows that the clock was put back. */
+  /**
+   * When the lease began to count, same clock: a later look at an earlier hour shows that the clock
+   * was put back.
+   */
   readonly sinceMs: number;
   readonly leaseMs: number;
-  /** Which run of Redis wrote it: another one may have come back with an old copy, or is another server after a failover. */
+  /**
+   * Which run of Redis wrote it: another one may have come back with an old copy, or is another
+   * server after a failover.
+   */
   readonly runId: string;
 }
 
@@ -94,7 +108,10 @@ export function judge(known: StoredRecord | undefined, asked: Asked, server: Wit
   }
 }
 
-/** A clock that was put back would stretch a lease by hours: it counts anew, in full, from the moment that shows. */
+/**
+ * A clock that was put back would stretch a lease by hours: it counts anew, in full, from the
+ * moment that shows.
+ */
 function recounted(stored: StoredRecord, { nowMs }: WitnessServer): StoredRecord {
   if (nowMs >= stored.sinceMs) return stored;
   const untilMs = stored.untilMs === 0 ? 0 : nowMs + stored.leaseMs;

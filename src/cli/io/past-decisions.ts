@@ -1,4 +1,5 @@
-// What pulse wrote down before it ended (src/pulse/io/state-file.ts): `tandem why` must work when there is nobody left to ask.
+// What pulse wrote down before it ended (src/pulse/io/state-file.ts): `tandem why` must work when
+// there is nobody left to ask.
 import { closeSync, openSync, readSync } from 'node:fs';
 import { z } from 'zod';
 import { type Decision, decisionSchema } from '../../feed/message.ts';
@@ -12,7 +13,8 @@ export function rememberedDecisions(file: string): Decision[] | undefined {
   try {
     return memorySchema.parse(JSON.parse(readBounded(file))).decisions;
   } catch {
-    // Not there, not readable for this user, or damaged: the caller then tells why pulse does not answer.
+    // Not there, not readable for this user, or damaged: the caller then tells why pulse does not
+    // answer.
     return undefined;
   }
 }

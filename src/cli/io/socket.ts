@@ -1,5 +1,6 @@
-// The daemons' unix sockets, seen from the CLI: one HTTP GET, one JSON line asked and answered, or the feed of snapshots.
-// Every wait and every answer is bounded; errors are CliErrors that say what to do.
+// The daemons' unix sockets, seen from the CLI: one HTTP GET, one JSON line asked and answered, or
+// the feed of snapshots. Every wait and every answer is bounded; errors are CliErrors that say what
+// to do.
 import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -87,7 +88,10 @@ export async function command(runDir: string, asked: ControlRequest): Promise<Co
   }
 }
 
-/** Snapshots from pulse as they come, for at most `forMs`; then it ends with a CliError. Leave the loop to close it. */
+/**
+ * Snapshots from pulse as they come, for at most `forMs`; then it ends with a CliError. Leave the
+ * loop to close it.
+ */
 export async function* feed(runDir: string, forMs: number): AsyncGenerator<Snapshot> {
   const path = firstUsable([join(runDir, FEED_ROOT_SOCKET), join(runDir, FEED_SOCKET)]);
   const socket = connect(path);

@@ -1,5 +1,6 @@
-// Follows a program that prints events for as long as it runs, such as `nft monitor` and `conntrack -E`. Not pure.
-// It dies with us. When it ends it is started again, later each time, and its last words are told.
+// Follows a program that prints events for as long as it runs, such as `nft monitor` and `conntrack
+// -E`. Not pure. It dies with us. When it ends it is started again, later each time, and its last
+// words are told.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { monotonicNow } from '../../units/io/clocks.ts';
 

@@ -1,4 +1,5 @@
-// Whether a child listens to netfilter's events yet: what happens before that, it never hears. Not pure: /proc.
+// Whether a child listens to netfilter's events yet: what happens before that, it never hears. Not
+// pure: /proc.
 
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import path from 'node:path';
@@ -8,7 +9,10 @@ import { monotonicNow } from '../../units/io/clocks.ts';
 const NETLINK_TABLE = '/proc/self/net/netlink';
 const POLL_MS = 20;
 
-/** Waits until each child has a socket in a group of netfilter's events, at most `timeoutMs`; false: some have none. */
+/**
+ * Waits until each child has a socket in a group of netfilter's events, at most `timeoutMs`; false:
+ * some have none.
+ */
 export async function areSubscribed(pids: () => readonly (number | undefined)[], timeoutMs: number): Promise<boolean> {
   const end = monotonicNow() + timeoutMs;
   for (;;) {
@@ -21,8 +25,9 @@ export async function areSubscribed(pids: () => readonly (number | undefined)[],
 }
 
 /**
- * The netfilter sockets that are in a group of events, as /proc/PID/fd names them. Columns: sk Eth Pid Groups … Inode. The port
- * ("Pid") does not tell whose it is: a program's second socket gets a random one.
+ * The netfilter sockets that are in a group of events, as /proc/PID/fd names them. Columns: sk Eth
+ * Pid Groups … Inode. The port ("Pid") does not tell whose it is: a program's second socket gets a
+ * random one.
  */
 function subscribedInodes(netlinkTable: string): ReadonlySet<string> {
   const lines = netlinkTable.matchAll(/^[0-9a-f]+ +12 +\d+ +(?!0+ )[0-9a-f]+ .* (\d+) *$/gm);

@@ -1,5 +1,6 @@
-// Runs one program, bounded in time and output, never through a shell. Not pure. A program that ends with a status other
-// than 0 is an answer, not an error; only a program that could not be run to its end is one.
+// Runs one program, bounded in time and output, never through a shell. Not pure. A program that
+// ends with a status other than 0 is an answer, not an error; only a program that could not be run
+// to its end is one.
 import { execFile } from 'node:child_process';
 
 export interface CommandResult {
@@ -18,10 +19,13 @@ export interface RunOptions {
   readonly outputBytesMax?: number;
 }
 
-/** Runs `program` with `args`; what the ipvsadm, nft, conntrack and systemd-notify shells are given, so that tests can stand in. */
+/**
+ * Runs `program` with `args`; what the ipvsadm, nft, conntrack and systemd-notify shells are given,
+ * so that tests can stand in.
+ */
 export type Run = (program: string, args: readonly string[], options?: RunOptions) => Promise<CommandResult>;
 
-export type CommandFailure = 'missing' | 'not-permitted' | 'timeout' | 'too-much-output' | 'killed' | 'not-started';
+type CommandFailure = 'missing' | 'not-permitted' | 'timeout' | 'too-much-output' | 'killed' | 'not-started';
 
 /** A program that could not be run to its end. `cause` is what node said. */
 export class CommandError extends Error {
@@ -61,7 +65,8 @@ export const run: Run = (program, args, options = {}) =>
         else reject(explain(program, timeout, error));
       },
     );
-    // A program that ends before it has read its input closes the pipe: its status says why, the EPIPE adds nothing.
+    // A program that ends before it has read its input closes the pipe: its status says why, the
+    // EPIPE adds nothing.
     child.stdin?.on('error', () => undefined);
     child.stdin?.end(options.input ?? '');
   });

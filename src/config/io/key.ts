@@ -1,6 +1,7 @@
-// The pair's key file: who may own it, what must be in it, and how a new one is made. The same guard reads the other
-// root-only secrets (password_file). One key a line in hex; the first signs, all (at most two) are accepted, which is how a
-// key is rotated: add the new one second on both routers, then swap the lines on both, then remove the old one.
+// The pair's key file: who may own it, what must be in it, and how a new one is made. The same
+// guard reads the other root-only secrets (password_file). One key a line in hex; the first signs,
+// all (at most two) are accepted, which is how a key is rotated: add the new one second on both
+// routers, then swap the lines on both, then remove the old one.
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
@@ -16,14 +17,20 @@ import {
   writeSync,
 } from 'node:fs';
 
-/** Bytes of a new key, and the fewest that are accepted: as long as the output of HMAC-SHA256 (RFC 2104 section 3). */
+/**
+ * Bytes of a new key, and the fewest that are accepted: as long as the output of HMAC-SHA256 (RFC
+ * 2104 section 3).
+ */
 export const KEY_BYTES = 32;
 const KEY_BYTES_MAX = 128;
 const KEYS_MAX = 2;
 const SECRET_FILE_BYTES_MAX = 4_096;
 const OTHERS_MASK = 0o077;
 
-/** The keys of the pair: `sign` signs what we send, any of `accept` (which holds `sign` too) is good on what comes in. */
+/**
+ * The keys of the pair: `sign` signs what we send, any of `accept` (which holds `sign` too) is good
+ * on what comes in.
+ */
 export interface PairKeys {
   readonly sign: Buffer;
   readonly accept: readonly Buffer[];
@@ -81,7 +88,10 @@ function keyProblem(text: string): string | undefined {
   return bytes > KEY_BYTES_MAX ? `is ${bytes} bytes long, longer than ${KEY_BYTES_MAX}` : undefined;
 }
 
-/** The text of a root-only file of at most 4 KiB. Throws KeyFileError. `ifMissing` says how to make the file. */
+/**
+ * The text of a root-only file of at most 4 KiB. Throws KeyFileError. `ifMissing` says how to make
+ * the file.
+ */
 export function readSecret(file: string, ifMissing: string): string {
   let fd: number;
   try {
@@ -108,7 +118,10 @@ export function readSecret(file: string, ifMissing: string): string {
   }
 }
 
-/** Throws KeyFileError unless the file belongs to root or to `euid` and nobody else may read or write it. */
+/**
+ * Throws KeyFileError unless the file belongs to root or to `euid` and nobody else may read or
+ * write it.
+ */
 function refuseUnsafe(file: string, stats: Stats, euid: number): void {
   if (!stats.isFile())
     throw new KeyFileError('it is not a regular file', { file, code: 'not-a-file', remedy: 'name a regular file' });
@@ -123,9 +136,13 @@ function refuseUnsafe(file: string, stats: Stats, euid: number): void {
   }
 }
 
-/** Writes a new random key, mode 0600. Throws KeyFileError, also when the file exists and `force` is false. */
+/**
+ * Writes a new random key, mode 0600. Throws KeyFileError, also when the file exists and `force` is
+ * false.
+ */
 export function generateKey(file: string, force: boolean): void {
-  // With force, a rename replaces the old file whole: a daemon that starts meanwhile reads the old key or the new one.
+  // With force, a rename replaces the old file whole: a daemon that starts meanwhile reads the old
+  // key or the new one.
   const target = force ? `${file}.${process.pid}.new` : file;
   let created = false;
   try {

@@ -1,4 +1,5 @@
-// Reads a config file from disk: bounded, UTF-8 only, never throwing for what is in the file or for its absence.
+// Reads a config file from disk: bounded, UTF-8 only, never throwing for what is in the file or for
+// its absence.
 
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { configDigest } from '../digest.ts';
@@ -29,8 +30,8 @@ export type LoadedConfig =
     };
 
 /**
- * The config in `file`, or every mistake in it. Synchronous: 1 MiB at most, at start and reload only. Never throws. `more` adds
- * rules, such as those of secrets.ts.
+ * The config in `file`, or every mistake in it. Synchronous: 1 MiB at most, at start and reload
+ * only. Never throws. `more` adds rules, such as those of secrets.ts.
  */
 export function loadConfig(file: string, more?: MoreRules): LoadedConfig {
   const read = readBounded(file);

@@ -1,5 +1,6 @@
-// Files that the config names and `tandem check` can look at: those of the store's Redis and of the witness'. Only warnings, since the file may be checked
-// on another machine than the routers; the daemons themselves refuse a secret that others may read. Not pure: reads the files.
+// Files that the config names and `tandem check` can look at: those of the store's Redis and of the
+// witness'. Only warnings, since the file may be checked on another machine than the routers; the
+// daemons themselves refuse a secret that others may read. Not pure: reads the files.
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import type { Finding, Path, Rule } from '../rules/finding.ts';
 import { warning } from '../rules/finding.ts';
@@ -9,7 +10,10 @@ import { KeyFileError, readSecret } from './key.ts';
 const PUBLIC_FILE_BYTES_MAX = 1_048_576;
 const IF_MISSING = 'make it with mode 0600, or correct the path';
 
-/** The rule that only the machine itself can check; docs/reference/CONFIG.md shows it with the others. */
+/**
+ * The rule that only the machine itself can check; docs/reference/CONFIG.md shows it with the
+ * others.
+ */
 export const SECRET_FILES: Rule = {
   says: 'Warning: files of a `redis` section that are missing or open to others (`tandem check` looks at those of its own machine).',
   check: secretFindings,
@@ -52,7 +56,9 @@ function redisFiles({ password_file, sentinel_password_file, tls }: RedisConfig,
   return named.flatMap(([path, file, secret]) => (file === undefined ? [] : [{ path, file, secret }]));
 }
 
-/** The text of a file that is no secret, such as a certificate; at most 1 MiB. Throws KeyFileError. */
+/**
+ * The text of a file that is no secret, such as a certificate; at most 1 MiB. Throws KeyFileError.
+ */
 export function readPublic(file: string): string {
   let fd: number | undefined;
   try {

@@ -1,4 +1,5 @@
-// Rules about addresses that no host can have: a router's own, virtual ones, targets and real servers. Pure.
+// Rules about addresses that no host can have: a router's own, virtual ones, targets and real
+// servers. Pure.
 import { type Address, addressOf, type Cidr, ends, isLinkLocal, prefixOf, specialUse } from '../../units/address.ts';
 import { ownAddresses } from '../node.ts';
 import type { Config } from '../schema.ts';
@@ -48,7 +49,10 @@ function networksOf(config: Config, lanName: string): Cidr[] {
   return lan ? Object.keys(lan.addresses).flatMap(router => ownAddresses(lan, router)) : [];
 }
 
-/** IPv4: first and last address of a network; IPv6: the first, which is every router's anycast address (RFC 4291, 2.6.1). */
+/**
+ * IPv4: first and last address of a network; IPv6: the first, which is every router's anycast
+ * address (RFC 4291, 2.6.1).
+ */
 function hostAddress({ address, what, path, networks }: Used): Finding[] {
   const remedy = 'write the address of one host';
   const special = specialUse(address);
@@ -62,7 +66,10 @@ function hostAddress({ address, what, path, networks }: Used): Finding[] {
   return [];
 }
 
-/** A link-local address says nothing without its interface, and a socket bound to it is refused by the kernel. */
+/**
+ * A link-local address says nothing without its interface, and a socket bound to it is refused by
+ * the kernel.
+ */
 function linkLocalLinks(config: Config): Finding[] {
   return config.heartbeat.links.flatMap((name, index): Finding[] => {
     const lan = config.lans[name];

@@ -1,5 +1,6 @@
-// What a cross-field rule says: where, how bad, what is wrong and what to write instead. `basis` names the other fields the
-// rule looked at, so that a finding is not shown when one of them is itself a mistake (see document.ts). Pure.
+// What a cross-field rule says: where, how bad, what is wrong and what to write instead. `basis`
+// names the other fields the rule looked at, so that a finding is not shown when one of them is
+// itself a mistake (see document.ts). Pure.
 import { closest, distance } from 'fastest-levenshtein';
 import { validate } from 'node-cron';
 import type { Schedule } from '../../units/schedule.ts';
@@ -35,7 +36,10 @@ export function warning(path: Path, problem: string, remedy: string, basis: read
   return { severity: 'warning', path, basis, problem, remedy };
 }
 
-/** The known name that `name` most likely stands for: at most two edits, or a third of its length, away. */
+/**
+ * The known name that `name` most likely stands for: at most two edits, or a third of its length,
+ * away.
+ */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   if (known.length === 0 || name.length > 100) return undefined;
   const candidate = closest(name, known as string[]);

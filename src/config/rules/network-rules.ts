@@ -14,8 +14,11 @@ import { interfaceOf, ownAddresses } from '../node.ts';
 import type { Config, LanConfig } from '../schema.ts';
 import { error, type Finding, type Path, type Rule, unknownName, warning } from './finding.ts';
 
-/** Most virtual addresses (VIPs and gateways) of a pair: what vipd can hold (VIP_MAX in native/base/tables.h). */
-export const VIRTUAL_ADDRESSES_MAX = 64;
+/**
+ * Most virtual addresses (VIPs and gateways) of a pair: what vipd can hold (VIP_MAX in
+ * native/base/tables.h).
+ */
+const VIRTUAL_ADDRESSES_MAX = 64;
 
 /** A rule about each LAN. */
 function onEachLan(says: string, check: (config: Config, name: string, lan: LanConfig) => Finding[]): Rule {
@@ -105,7 +108,10 @@ function sameNetworks(config: Config, lanName: string, lan: LanConfig): Finding[
   return findings;
 }
 
-/** Targets must be other hosts of the LAN; a LAN with clients and none cannot be told dead from quiet. */
+/**
+ * Targets must be other hosts of the LAN; a LAN with clients and none cannot be told dead from
+ * quiet.
+ */
 function targetsInside(config: Config, lanName: string, lan: LanConfig): Finding[] {
   const routers = Object.keys(config.routers);
   const nets = routers.flatMap(router => ownAddresses(lan, router));

@@ -7,7 +7,9 @@ import { error, type Finding, type Path, type Rule, warning } from './finding.ts
 interface Section {
   readonly redis: RedisConfig;
   readonly at: Path;
-  /** What crosses the network, for the warning about a missing `tls`: "sessions and password go". */
+  /**
+   * What crosses the network, for the warning about a missing `tls`: "sessions and password go".
+   */
   readonly whatGoes: string;
 }
 

@@ -1,5 +1,5 @@
-// Rules about services and real servers: VIPs, marks, ports, server addresses. Pure; sources: docs/internals/director.md,
-// and the kernel's default net.ipv4.ip_local_port_range.
+// Rules about services and real servers: VIPs, marks, ports, server addresses. Pure; sources:
+// docs/internals/director.md, and the kernel's default net.ipv4.ip_local_port_range.
 import { type Address, addressOf, contains, familyOf, prefixOf } from '../../units/address.ts';
 import { formatDuration } from '../../units/duration.ts';
 import { ownAddresses } from '../node.ts';
@@ -131,7 +131,10 @@ function serversOnLan([name, service]: Named, config: Config): Finding[] {
   });
 }
 
-/** NAT needs the servers' answers to come back through the pair, so their default gateway must float with the VIP. */
+/**
+ * NAT needs the servers' answers to come back through the pair, so their default gateway must float
+ * with the VIP.
+ */
 function natGateway([name, service]: Named, config: Config): Finding[] {
   const lan = config.lans[service.servers_lan];
   const family = familyOf(service.vip);
@@ -142,7 +145,10 @@ function natGateway([name, service]: Named, config: Config): Finding[] {
   return [error(at(name, 'servers_lan'), problem, remedy, basis)];
 }
 
-/** A client in the servers' own network is answered straight away, from the wrong address, past the pair. */
+/**
+ * A client in the servers' own network is answered straight away, from the wrong address, past the
+ * pair.
+ */
 function oneLan([name, service]: Named, config: Config): Finding[] {
   const { servers_lan: serversLan, vip } = service;
   const lan = config.lans[serversLan];

@@ -1,4 +1,5 @@
-// Rules about the connection sync and its store. Pure. What the fields mean: schema.ts; which files must be there: io/secrets.ts.
+// Rules about the connection sync and its store. Pure. What the fields mean: schema.ts; which files
+// must be there: io/secrets.ts.
 import type { Config } from '../schema.ts';
 import { error, type Finding, type Path, type Rule, scheduleProblem, warning } from './finding.ts';
 

@@ -1,6 +1,7 @@
-// Rules about times: H < L < D with the margins that keep "one owner" true, and check time-outs. Pure; source: R1
-// (docs/invariants.md). L >= 2H: one lost or late renewal must not cost the VIPs. D >= L + max(H/2, 8 ms): the active
-// router has lost its lease, and said so, before the standby may judge it dead.
+// Rules about times: H < L < D with the margins that keep "one owner" true, and check time-outs.
+// Pure; source: R1 (docs/invariants.md). L >= 2H: one lost or late renewal must not cost the VIPs.
+// D >= L + max(H/2, 8 ms): the active router has lost its lease, and said so, before the standby
+// may judge it dead.
 import { formatDuration, type Ms, ms } from '../../units/duration.ts';
 import { type Config, type ServiceConfig, STAGE_TIMEOUT_DEFAULT } from '../schema.ts';
 import { error, type Finding, type Path, type Rule, warning } from './finding.ts';

@@ -1,4 +1,5 @@
-// Rules about the witness: its lease outlives the heartbeat's, and it stands on neither router. Pure; source: R5, R13 (docs/invariants.md).
+// Rules about the witness: its lease outlives the heartbeat's, and it stands on neither router.
+// Pure; source: R5, R13 (docs/invariants.md).
 import { addressOf, parseAddress } from '../../units/address.ts';
 import { formatDuration, type Ms, ms } from '../../units/duration.ts';
 import { ownAddresses } from '../node.ts';
@@ -9,12 +10,16 @@ import { isLoopback, redisHosts } from './redis-rules.ts';
 const WITNESS: Path = ['witness'];
 const REDIS: Path = [...WITNESS, 'redis'];
 
-/** For the way to Redis and back, and for the clocks of three machines that run at slightly different rates. */
+/**
+ * For the way to Redis and back, and for the clocks of three machines that run at slightly
+ * different rates.
+ */
 const MARGIN_MS = 50;
 
 /**
- * The shortest lease of the witness. A router that loses the witness and the peer lets go before W ends, seen from its last granted
- * renewal: its own lease (L) must be over by then, after the intervals (H) that it takes to notice and to stop renewing.
+ * The shortest lease of the witness. A router that loses the witness and the peer lets go before W
+ * ends, seen from its last granted renewal: its own lease (L) must be over by then, after the
+ * intervals (H) that it takes to notice and to stop renewing.
  */
 export function witnessLeaseFloor(lease: Ms, interval: Ms): Ms {
   return ms(lease + 3 * interval + MARGIN_MS);

@@ -1,5 +1,6 @@
-// The director's own control socket: HTTP over run-dir/director-control.sock, mode 0600, so only root changes things. POST /audit
-// runs an audit and answers when it is done, POST /reload reads the config anew, GET /plan says what would change. Not pure.
+// The director's own control socket: HTTP over run-dir/director-control.sock, mode 0600, so only
+// root changes things. POST /audit runs an audit and answers when it is done, POST /reload reads
+// the config anew, GET /plan says what would change. Not pure.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Log } from '../../log/log.ts';
 import { listenOn, removeStaleSocket } from '../../socket/io/unix.ts';
@@ -9,7 +10,7 @@ export interface ControlAnswer {
   readonly body: unknown;
 }
 
-export interface ControlOptions {
+interface ControlOptions {
   readonly socketPath: string;
   readonly log: Log;
   readonly audit: () => Promise<ControlAnswer>;

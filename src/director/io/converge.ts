@@ -1,5 +1,6 @@
-// One audit: read the kernel, plan, apply, read again until nothing is left to do (a few rounds at most: a module loaded by the
-// first round brings settings that the second one sets). Not pure: the kernel, through its port. Decides nothing itself.
+// One audit: read the kernel, plan, apply, read again until nothing is left to do (a few rounds at
+// most: a module loaded by the first round brings settings that the second one sets). Not pure: the
+// kernel, through its port. Decides nothing itself.
 import type { Config } from '../../config/schema.ts';
 import type { Verdict } from '../../nanny/verdict.ts';
 import type { At } from '../../units/duration.ts';
@@ -35,7 +36,7 @@ export interface AuditInput {
   readonly adopting: boolean;
 }
 
-export interface AuditPorts {
+interface AuditPorts {
   readonly kernel: Kernel;
   /** Remembers what is ours; awaited before it goes into the kernel. */
   readonly saveOwned: (owned: Owned) => Promise<void>;
@@ -101,8 +102,8 @@ async function readActual({ config, applied }: AuditInput, kernel: Kernel, owned
       ftpHelper: false,
     };
   }
-  // IPVS first: reading it loads the module, which brings its settings. The signature before that: what changes in between
-  // is then noticed at the next look.
+  // IPVS first: reading it loads the module, which brings its settings. The signature before that:
+  // what changes in between is then noticed at the next look.
   const ipvsSignature = await kernel.ipvsSignature();
   const ipvs = await kernel.readIpvs();
   const interfaces = await kernel.readInterfaces();

@@ -1,5 +1,6 @@
-// The kernel as the director sees it: IPVS, our nftables table, settings, modules, conntrack. Not pure. Nothing here rejects:
-// what goes wrong comes back as a sentence, because the director goes on with whatever part works.
+// The kernel as the director sees it: IPVS, our nftables table, settings, modules, conntrack. Not
+// pure. Nothing here rejects: what goes wrong comes back as a sentence, because the director goes
+// on with whatever part works.
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { CommandError, type Run, run } from '../../command/io/run-command.ts';
 import type { Counts } from '../../firewall/evidence.ts';
@@ -18,7 +19,10 @@ import { normalValue, type SysctlValues, sysctlPath } from '../sysctl.ts';
 export interface Kernel {
   readIpvs(): Promise<Reading<{ readonly table: IpvsTable; readonly timeouts: IpvsTimeouts }>>;
   readCounts(): Promise<Reading<readonly ServerCounts[]>>;
-  /** What changes when somebody changes IPVS' services or servers (ipvs/signature.ts); cheap, for often. '' without IPVS. */
+  /**
+   * What changes when somebody changes IPVS' services or servers (ipvs/signature.ts); cheap, for
+   * often. '' without IPVS.
+   */
   ipvsSignature(): Promise<string>;
   /** Interfaces with names, alternative names and addresses; as last read when ip cannot tell. */
   readInterfaces(): Promise<readonly KernelInterface[]>;
@@ -101,7 +105,10 @@ async function readSysctl(name: string): Promise<string | undefined> {
   }
 }
 
-/** /sys/module has it whether it was loaded or built in (it has a parameter, so it shows); /proc/modules in case /sys is hidden. */
+/**
+ * /sys/module has it whether it was loaded or built in (it has a parameter, so it shows);
+ * /proc/modules in case /sys is hidden.
+ */
 async function ftpHelperLoaded(): Promise<boolean> {
   const shown = await stat(`/sys/module/${FTP_HELPER}`).catch(() => undefined);
   if (shown) return true;

@@ -1,10 +1,10 @@
-// A unix socket that carries JSON lines, connected again whenever it ends, with a bounded back-off. Not pure. Used for pulse's
-// feed (listens) and pulse's control socket (writes, one reply a line).
+// A unix socket that carries JSON lines, connected again whenever it ends, with a bounded back-off.
+// Not pure. Used for pulse's feed (listens) and pulse's control socket (writes, one reply a line).
 import { connect, type Socket } from 'node:net';
 import { LINE_BYTES_MAX } from '../../feed/message.ts';
 import { lineReader } from '../../socket/lines.ts';
 
-export interface LineClientOptions {
+interface LineClientOptions {
   /** Asked before each attempt. */
   readonly path: () => string;
   readonly onLine: (line: string) => void;
@@ -15,7 +15,7 @@ export interface LineClientOptions {
   readonly silenceMs?: number;
 }
 
-export interface LineClient {
+interface LineClient {
   /** Sends one line; false when there is no connection or the other side does not read. */
   send(line: string): boolean;
   connected(): boolean;
@@ -24,7 +24,9 @@ export interface LineClient {
 
 const BACKOFF_FIRST_MS = 100;
 const BACKOFF_MAX_MS = 2_000;
-/** More than this unread by the other side: it does not read, a new connection may find it better. */
+/**
+ * More than this unread by the other side: it does not read, a new connection may find it better.
+ */
 const QUEUE_BYTES_MAX = 65_536;
 
 export function createLineClient(options: LineClientOptions): LineClient {
@@ -46,7 +48,8 @@ export function createLineClient(options: LineClientOptions): LineClient {
       options.onConnect?.();
     });
     own.on('data', chunk => {
-      // Only what speaks resets the back-off: a listener that hangs up at once must not be hammered.
+      // Only what speaks resets the back-off: a listener that hangs up at once must not be
+      // hammered.
       backoffMs = BACKOFF_FIRST_MS;
       if (!lines.push(chunk, options.onLine)) own.destroy(new Error(`a line of more than ${LINE_BYTES_MAX} bytes`));
     });

@@ -1,5 +1,6 @@
-// Tells systemd how the director is (sd_notify(3)), through systemd-notify; nothing when not under systemd. Not pure. The unit
-// needs NotifyAccess=all, because systemd-notify is a child. The watchdog is fed from the event loop: a loop that hangs starves it.
+// Tells systemd how the director is (sd_notify(3)), through systemd-notify; nothing when not under
+// systemd. Not pure. The unit needs NotifyAccess=all, because systemd-notify is a child. The
+// watchdog is fed from the event loop: a loop that hangs starves it.
 import { type Run, run } from '../../command/io/run-command.ts';
 
 export interface Notify {

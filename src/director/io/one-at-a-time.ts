@@ -2,7 +2,7 @@
 // shares the next run, so that everybody gets one that began no earlier than the call. Not pure: it
 // waits.
 
-export interface OneAtATime<T> {
+interface OneAtATime<T> {
   run(): Promise<T>;
   /** Refuses further calls with `answer`; resolves when nothing runs any more. */
   close(answer: T): Promise<void>;

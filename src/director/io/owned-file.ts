@@ -1,5 +1,6 @@
-// Keeps what is ours across a restart of the director: run-dir/director-owned.json, written whole and renamed into place. Not
-// pure. It never stands in the way: without it, what the config wants is still ours.
+// Keeps what is ours across a restart of the director: run-dir/director-owned.json, written whole
+// and renamed into place. Not pure. It never stands in the way: without it, what the config wants
+// is still ours.
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '../../log/log.ts';

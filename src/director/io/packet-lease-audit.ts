@@ -1,6 +1,7 @@
-// The director's look at the packet lease: are the rules in the kernel still those that pulse put in? Not pure: nft and the run
-// directory. On the owner a table that is gone altogether is vipd's to notice, within one renewal, and pulse's to put back, because
-// it is shut until vipd has renewed it. A standby renews nothing and would notice when it claims: there it is put back here.
+// The director's look at the packet lease: are the rules in the kernel still those that pulse put
+// in? Not pure: nft and the run directory. On the owner a table that is gone altogether is vipd's
+// to notice, within one renewal, and pulse's to put back, because it is shut until vipd has renewed
+// it. A standby renews nothing and would notice when it claims: there it is put back here.
 import { type Run, run } from '../../command/io/run-command.ts';
 import { interfaceNames } from '../../firewall/io/interfaces.ts';
 import { readGateRecord } from '../../firewall/io/packet-lease-record.ts';

@@ -1,5 +1,6 @@
-// Listens to pulse: snapshots from run-dir/pulse-root.sock (a pulse of 0.3 has only pulse.sock), checked against the schema. Not
-// pure. The loss of pulse changes nothing in the kernel; it is told once, and ends with the next snapshot.
+// Listens to pulse: snapshots from run-dir/pulse-root.sock (a pulse of 0.3 has only pulse.sock),
+// checked against the schema. Not pure. The loss of pulse changes nothing in the kernel; it is told
+// once, and ends with the next snapshot.
 import { join } from 'node:path';
 import { FEED_ROOT_SOCKET, FEED_SOCKET } from '../../feed/files.ts';
 import { type Snapshot, snapshotSchema } from '../../feed/message.ts';
@@ -7,13 +8,13 @@ import type { Log } from '../../log/log.ts';
 import { firstUsable } from '../../socket/io/unix.ts';
 import { createLineClient } from './line-client.ts';
 
-export interface PulseFeed {
+interface PulseFeed {
   /** The last snapshot; null when pulse is not heard. */
   snapshot(): Snapshot | null;
   close(): void;
 }
 
-export interface PulseFeedOptions {
+interface PulseFeedOptions {
   readonly runDir: string;
   readonly log: Log;
   readonly onSnapshot: (snapshot: Snapshot) => void;

@@ -1,18 +1,18 @@
-// Tells pulse, over its root-only control socket, whether the rules are in and how many servers are healthy: at every change and
-// once a second. Not pure.
+// Tells pulse, over its root-only control socket, whether the rules are in and how many servers are
+// healthy: at every change and once a second. Not pure.
 import { join } from 'node:path';
 import { CONTROL_SOCKET } from '../../feed/files.ts';
 import { controlReplySchema, type DirectorReport } from '../../feed/message.ts';
 import type { Log } from '../../log/log.ts';
 import { createLineClient } from './line-client.ts';
 
-export interface PulseReporter {
+interface PulseReporter {
   /** Sends the report now if it differs from the last one sent. */
   changed(): void;
   close(): void;
 }
 
-export interface PulseReporterOptions {
+interface PulseReporterOptions {
   readonly runDir: string;
   readonly log: Log;
   readonly report: () => DirectorReport;

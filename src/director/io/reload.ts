@@ -1,5 +1,5 @@
-// Reads the config for the director, at start and again on SIGHUP or POST /reload: whole and valid, or the old one stays. Not pure:
-// reads the file, and tells the parts it is given.
+// Reads the config for the director, at start and again on SIGHUP or POST /reload: whole and valid,
+// or the old one stays. Not pure: reads the file, and tells the parts it is given.
 import { type LoadedConfig, loadConfig, mistakesOn } from '../../config/io/load.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Log } from '../../log/log.ts';
@@ -36,7 +36,7 @@ export function readConfig(loaded: LoadedConfig, file: string, node: string, log
   return { ok: true, config, digest };
 }
 
-export interface ReloadParts {
+interface ReloadParts {
   readonly configFile: string;
   readonly node: string;
   readonly director: Director;
@@ -44,7 +44,9 @@ export interface ReloadParts {
   readonly log: Log;
 }
 
-/** Reads the file again; on any mistake all stays as it is. Answers when the kernel has followed. */
+/**
+ * Reads the file again; on any mistake all stays as it is. Answers when the kernel has followed.
+ */
 export async function reload({ configFile, node, director, nannies, log }: ReloadParts): Promise<ControlAnswer> {
   const next = readConfig(loadConfig(configFile), configFile, node, log);
   if (!next.ok) return { status: 422, body: { reloaded: false, mistakes: next.mistakes } };

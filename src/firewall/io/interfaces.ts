@@ -1,4 +1,5 @@
-// The interfaces of this network namespace. Not pure: ip and /proc. Not /sys: that shows the namespace it was mounted in.
+// The interfaces of this network namespace. Not pure: ip and /proc. Not /sys: that shows the
+// namespace it was mounted in.
 import { readFile } from 'node:fs/promises';
 import { type Run, run } from '../../command/io/run-command.ts';
 import { type KernelInterface, parseInterfaces } from '../interfaces.ts';

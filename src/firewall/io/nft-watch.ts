@@ -1,12 +1,13 @@
-// Follows nftables' events through `nft monitor` and tells when one of our tables was touched, or when that may have been missed.
-// Not pure. Each start is told as a change, once the child listens: what happened before that, nobody heard.
+// Follows nftables' events through `nft monitor` and tells when one of our tables was touched, or
+// when that may have been missed. Not pure. Each start is told as a change, once the child listens:
+// what happened before that, nobody heard.
 import type { ChildProcess } from 'node:child_process';
 import { type Followed, follow } from '../../command/io/follow.ts';
 import { areSubscribed } from '../../command/io/netlink-sockets.ts';
 import { lineReader } from '../../socket/lines.ts';
 import { nftEventOf } from '../nft-events.ts';
 
-export interface NftWatch {
+interface NftWatch {
   /** A sentence; undefined: events are followed. */
   problem(): string | undefined;
   close(): void;

@@ -3,10 +3,10 @@ import { CommandError, type CommandResult, type Run, run } from '../../command/i
 import { type Counts, parseCounters } from '../evidence.ts';
 import { TABLE_FAMILY, TABLE_NAME } from '../ruleset.ts';
 
-export type NftFailure = 'missing' | 'no-kernel' | 'not-permitted' | 'failed';
+type NftFailure = 'missing' | 'no-kernel' | 'not-permitted' | 'failed';
 
 /** nft could not do its part; the message says what to do. */
-export class NftError extends Error {
+class NftError extends Error {
   readonly failure: NftFailure;
 
   constructor(message: string, options: { readonly failure: NftFailure; readonly cause?: unknown }) {

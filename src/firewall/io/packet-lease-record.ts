@@ -1,11 +1,12 @@
-// What pulse put in for the packet lease, in the run directory: the rules, and how nft lists them. The director, which audits the
-// kernel now and then, goes by this and not by its own config, which may be newer than pulse's. Not pure.
+// What pulse put in for the packet lease, in the run directory: the rules, and how nft lists them.
+// The director, which audits the kernel now and then, goes by this and not by its own config, which
+// may be newer than pulse's. Not pure.
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const GATE_FILE = 'gate.json';
 
-export interface GateRecord {
+interface GateRecord {
   /** The text that nft was given. It keeps a lease that runs. */
   readonly rules: string;
   /** How nft listed the table afterwards, without elements. */

@@ -1,6 +1,7 @@
-// The kernel's IPVS table through ipvsadm: read, counts, batches of changes, time-outs, sync daemons. Not pure. Every change
-// goes in one `ipvsadm -R` (seen: its exit status is that of the last line only and it goes on after an error, so stderr is
-// what counts, and the caller reads the table again to verify).
+// The kernel's IPVS table through ipvsadm: read, counts, batches of changes, time-outs, sync
+// daemons. Not pure. Every change goes in one `ipvsadm -R` (seen: its exit status is that of the
+// last line only and it goes on after an error, so stderr is what counts, and the caller reads the
+// table again to verify).
 import { CommandError, type CommandResult, type Run, run } from '../../command/io/run-command.ts';
 import type { PersistentCounts, ServerCounts } from '../ipvsadm.ts';
 import {
@@ -14,7 +15,7 @@ import {
 import type { KernelDaemon, SyncDaemonLine } from '../sync-daemon.ts';
 import type { IpvsCommand, IpvsTable, IpvsTimeouts } from '../table.ts';
 
-export type IpvsadmFailure = 'missing' | 'no-kernel' | 'not-permitted' | 'failed';
+type IpvsadmFailure = 'missing' | 'no-kernel' | 'not-permitted' | 'failed';
 
 /** ipvsadm could not do its part; the message says what to do. */
 export class IpvsadmError extends Error {
@@ -33,7 +34,10 @@ export interface Ipvsadm {
   readCounts(): Promise<readonly ServerCounts[]>;
   readPersistentCounts(): Promise<readonly PersistentCounts[]>;
   readTimeouts(): Promise<IpvsTimeouts>;
-  /** Runs the changes as one batch; returns what ipvsadm complained of, one entry a line, at most 20. */
+  /**
+   * Runs the changes as one batch; returns what ipvsadm complained of, one entry a line, at most
+   * 20.
+   */
   apply(commands: readonly IpvsCommand[]): Promise<readonly string[]>;
   listDaemons(): Promise<readonly KernelDaemon[]>;
   /** Group, port and length are the kernel's defaults when left out. */

@@ -1,4 +1,5 @@
-// Events of the nannies: what they find out about the real servers, and what keeps them from finding out. Pure.
+// Events of the nannies: what they find out about the real servers, and what keeps them from
+// finding out. Pure.
 import type { EventEntry } from '../event.ts';
 
 const SERVER = {

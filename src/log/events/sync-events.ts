@@ -1,4 +1,5 @@
-// Events of the connection sync: Tandem's stream between the directors, the kernel's part in it, and the store. Pure.
+// Events of the connection sync: Tandem's stream between the directors, the kernel's part in it,
+// and the store. Pure.
 import type { EventEntry } from '../event.ts';
 
 const ENTRIES = { templates: 'persistence templates', connections: 'connections' } as const;

@@ -1,14 +1,18 @@
-// Writes lines to a stream that may stall, break or be full, without ever waiting for it: beyond a bound lines are dropped and
-// counted. Not pure. On Linux Node writes to pipes and sockets (journald's too) without blocking and queues what does not
-// fit; writes to a file or a terminal are synchronous, so the daemons' units never log to those.
+// Writes lines to a stream that may stall, break or be full, without ever waiting for it: beyond a
+// bound lines are dropped and counted. Not pure. On Linux Node writes to pipes and sockets
+// (journald's too) without blocking and queues what does not fit; writes to a file or a terminal
+// are synchronous, so the daemons' units never log to those.
 import type { Writable } from 'node:stream';
 
 /** Most that may wait for the reader, in bytes. */
 export const QUEUE_BYTES_MAX = 262_144;
-/** After drops, writing starts again only below this: a reader at the edge must not make one line about drops per line. */
+/**
+ * After drops, writing starts again only below this: a reader at the edge must not make one line
+ * about drops per line.
+ */
 const RESUME_BYTES_MAX = QUEUE_BYTES_MAX / 2;
 
-export interface Dropped {
+interface Dropped {
   readonly lines: number;
   readonly bytes: number;
 }
@@ -16,18 +20,25 @@ export interface Dropped {
 export interface LogSink {
   /** Takes the line, or drops it: false. Never throws, never waits. */
   write(line: string): boolean;
-  /** What has been dropped since the last call; undefined while there is nothing to say or nobody who could read it. */
+  /**
+   * What has been dropped since the last call; undefined while there is nothing to say or nobody
+   * who could read it.
+   */
   takeDropped(): Dropped | undefined;
   /** Resolves when everything queued is written, or after `timeoutMs`. */
   drained(timeoutMs: number): Promise<void>;
   close(): void;
 }
 
-/** A sink on `stream`. Its errors (EPIPE, ENOSPC…) are swallowed here: a log that cannot be written must not stop a router. */
+/**
+ * A sink on `stream`. Its errors (EPIPE, ENOSPC…) are swallowed here: a log that cannot be written
+ * must not stop a router.
+ */
 export function createLogSink(stream: Writable): LogSink {
   let lines = 0;
   let bytes = 0;
-  // What the last takeDropped told, until a line got through: the line that was to tell it may be lost too.
+  // What the last takeDropped told, until a line got through: the line that was to tell it may be
+  // lost too.
   let told: Dropped = { lines: 0, bytes: 0 };
   let dropping = false;
   let broken = false;

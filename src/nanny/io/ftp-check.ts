@@ -1,5 +1,5 @@
-// Runs one check on real sockets: carries events to the dialogue (../ftp.ts) and does what it says. Decides nothing itself. When
-// its promise is settled, every socket is closed and no timer is left.
+// Runs one check on real sockets: carries events to the dialogue (../ftp.ts) and does what it says.
+// Decides nothing itself. When its promise is settled, every socket is closed and no timer is left.
 import { connect, type Socket } from 'node:net';
 import type { At } from '../../units/duration.ts';
 import {
@@ -19,7 +19,7 @@ export type CheckOutcome =
   | { readonly type: 'impossible'; readonly reason: string }
   | { readonly type: 'aborted' };
 
-export interface CheckOptions {
+interface CheckOptions {
   /** Monotonic clock. */
   readonly now: () => At;
   /** Gives the check up at once. */
@@ -135,8 +135,9 @@ class Check {
     clearTimeout(this.#timer);
     const timer = setTimeout(
       () => {
-        // If it was this process that came late, the server's answer may be waiting in the socket while Node runs timers
-        // first. The poll phase that reads it lies between here and setImmediate; an answer then replaces or clears the timer.
+        // If it was this process that came late, the server's answer may be waiting in the socket
+        // while Node runs timers first. The poll phase that reads it lies between here and
+        // setImmediate; an answer then replaces or clears the timer.
         setImmediate(() => {
           if (this.#timer === timer) this.#feed({ type: 'timeout' });
         });

@@ -26,10 +26,13 @@ import { type CheckOutcome, runCheck } from './ftp-check.ts';
 import { readPassword } from './password.ts';
 import { logEffects } from './verdict-report.ts';
 
-/** Checks that run at once. Each holds at most two sockets; the rest waits its turn, the longest overdue first. */
+/**
+ * Checks that run at once. Each holds at most two sockets; the rest waits its turn, the longest
+ * overdue first.
+ */
 export const CHECKS_AT_ONCE_MAX = 32;
 
-export interface NannyClock {
+interface NannyClock {
   /** Monotonic. */
   readonly now: () => At;
   /** Wall time for people, ISO 8601. */
@@ -38,7 +41,7 @@ export interface NannyClock {
 
 export const systemClock: NannyClock = { now: monotonicNow, wall: wallTime };
 
-export interface NanniesOptions {
+interface NanniesOptions {
   readonly config: Pick<Config, 'services'>;
   readonly clock: NannyClock;
   readonly log: Log;
@@ -63,7 +66,10 @@ export interface Nannies {
    * replaced as a whole.
    */
   watchLeaving(servers: ReadonlyMap<string, readonly Address[]>): void;
-  /** Takes over a new config. A server at the same address and port keeps its state and counts, whatever else changed. */
+  /**
+   * Takes over a new config. A server at the same address and port keeps its state and counts,
+   * whatever else changed.
+   */
   update(config: Pick<Config, 'services'>): void;
   /** Gives up running checks; resolves when their sockets are closed. */
   stop(): Promise<void>;
@@ -181,7 +187,9 @@ class NannySet implements Nannies {
     return { ...about, nanny, running: undefined, password: undefined, isCheckable: true };
   }
 
-  /** New settings for a server that stays: what runs by the old ones is given up, the counts stay. */
+  /**
+   * New settings for a server that stays: what runs by the old ones is given up, the counts stay.
+   */
   #resettle(ward: Ward, settings: ServiceConfig): Ward {
     const { servers: _before, ...old } = ward.settings;
     const { servers: _now, ...fresh } = settings;
@@ -239,7 +247,8 @@ class NannySet implements Nannies {
         password = await readPassword(file);
         ward.password = password;
       } catch (error) {
-        // Our own file is no reason to condemn a server: go on with what was read before, or do not judge.
+        // Our own file is no reason to condemn a server: go on with what was read before, or do not
+        // judge.
         const reason = error instanceof Error ? error.message : String(error);
         if (ward.password === undefined) return { type: 'impossible', reason };
         password = ward.password;

@@ -1,13 +1,13 @@
-// Reads the password of a check from its file. Not pure: one small file, read anew for every check, so that a changed password
-// needs no reload.
+// Reads the password of a check from its file. Not pure: one small file, read anew for every check,
+// so that a changed password needs no reload.
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 
 const PASSWORD_FILE_BYTES_MAX = 1024;
 
 /**
- * The first line of `path`. Throws an Error that says what to do when the file cannot be read, is open to others than its owner,
- * is empty or too long.
+ * The first line of `path`. Throws an Error that says what to do when the file cannot be read, is
+ * open to others than its owner, is empty or too long.
  */
 export async function readPassword(path: string): Promise<string> {
   // Without O_NONBLOCK a FIFO in that place would hold the check for ever.

@@ -3,7 +3,7 @@ import type { Log } from '../../log/log.ts';
 import type { Nanny, NannyEffect, Pace } from '../nanny.ts';
 
 /** Names the server in every event. */
-export interface ServerFields {
+interface ServerFields {
   readonly service: string;
   readonly server: string;
   readonly address: string;

@@ -1,6 +1,9 @@
 // Bounds a wait for Redis in time. Not pure: timer.
 
-/** What `work` gives, or the error of `late` when it is not done within `deadlineMs`; `late` is told so in words. */
+/**
+ * What `work` gives, or the error of `late` when it is not done within `deadlineMs`; `late` is told
+ * so in words.
+ */
 export async function withDeadline<T>(
   work: Promise<T>,
   deadlineMs: number,

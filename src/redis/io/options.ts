@@ -1,5 +1,6 @@
-// How Tandem talks to a Redis that the config names, for everybody who does: one connection, no queue, no retry, no reconnecting; TLS,
-// ACL user and password file, Sentinels. Not pure: reads the files with secrets and certificates.
+// How Tandem talks to a Redis that the config names, for everybody who does: one connection, no
+// queue, no retry, no reconnecting; TLS, ACL user and password file, Sentinels. Not pure: reads the
+// files with secrets and certificates.
 import type { RedisOptions } from 'ioredis';
 import { readSecret } from '../../config/io/key.ts';
 import { readPublic } from '../../config/io/secrets.ts';
@@ -11,8 +12,8 @@ export const CONNECT_TIMEOUTS = 5;
 const LINGER_MS = 200;
 
 /**
- * The options of one connection, which `connect()` opens. Secrets are read each time, so that a new password needs no restart; a file
- * that is missing or open to others throws a KeyFileError.
+ * The options of one connection, which `connect()` opens. Secrets are read each time, so that a new
+ * password needs no restart; a file that is missing or open to others throws a KeyFileError.
  */
 export function clientOptions(config: RedisConfig): RedisOptions & { replyMapping?: 'legacy' } {
   const { username, password_file, timeout, database } = config;

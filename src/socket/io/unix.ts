@@ -1,16 +1,21 @@
-// Places the daemons' unix sockets: a stale one is removed only when nobody answers on it, a file that is no socket never.
-// Readers' sockets: mode 0660, group `tandem` when the group exists (found in /etc/group, so without asking a directory
-// service). Control sockets: mode 0600. Not pure.
+// Places the daemons' unix sockets: a stale one is removed only when nobody answers on it, a file
+// that is no socket never. Readers' sockets: mode 0660, group `tandem` when the group exists (found
+// in /etc/group, so without asking a directory service). Control sockets: mode 0600. Not pure.
 import { accessSync, constants } from 'node:fs';
 import { chown, lstat, readFile, unlink } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 
 const CONNECT_MS_MAX = 1_000;
 const GROUP = 'tandem';
-/** What a socket's mode must lack: `group` leaves rw for owner and group, `root` for the owner only. */
+/**
+ * What a socket's mode must lack: `group` leaves rw for owner and group, `root` for the owner only.
+ */
 const UMASK = { group: 0o117, root: 0o177 } as const;
 
-/** Makes room for a socket at `path`. Throws when somebody listens there already or it is something else than a socket. */
+/**
+ * Makes room for a socket at `path`. Throws when somebody listens there already or it is something
+ * else than a socket.
+ */
 export async function removeStaleSocket(path: string): Promise<void> {
   const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
@@ -26,7 +31,10 @@ export async function removeStaleSocket(path: string): Promise<void> {
   await unlink(path);
 }
 
-/** The first of `paths` that is there and may be used; else the last one, so that its error is the one told. */
+/**
+ * The first of `paths` that is there and may be used; else the last one, so that its error is the
+ * one told.
+ */
 export function firstUsable(paths: readonly [string, ...string[]]): string {
   const usable = paths.find(path => {
     try {
@@ -39,7 +47,9 @@ export function firstUsable(paths: readonly [string, ...string[]]): string {
   return usable ?? (paths.at(-1) as string);
 }
 
-/** Binds `server` to `path`, from the first moment with the right mode; resolves once it listens. */
+/**
+ * Binds `server` to `path`, from the first moment with the right mode; resolves once it listens.
+ */
 export function listenOn(server: Server, path: string, access: keyof typeof UMASK): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', error => {
@@ -58,7 +68,10 @@ export function listenOn(server: Server, path: string, access: keyof typeof UMAS
   });
 }
 
-/** Gives the socket to root:tandem. Returns the group's name, or null when there is none or we are not root. */
+/**
+ * Gives the socket to root:tandem. Returns the group's name, or null when there is none or we are
+ * not root.
+ */
 export async function grantGroup(path: string): Promise<string | null> {
   const gid = gidOf(await readFile('/etc/group', 'utf8').catch(() => ''), GROUP);
   if (gid === undefined || process.getuid?.() !== 0) return null;

@@ -1,5 +1,6 @@
-// Server-sent events: a snapshot first, then each change with a sequence number, a comment every 15 s. A reader that does not
-// read is dropped, never waited for; changes that come close together are told as one. Not pure: timers and connections.
+// Server-sent events: a snapshot first, then each change with a sequence number, a comment every 15
+// s. A reader that does not read is dropped, never waited for; changes that come close together are
+// told as one. Not pure: timers and connections.
 
 import type { ServerResponse } from 'node:http';
 import type { Log } from '../../log/log.ts';
@@ -18,7 +19,9 @@ const REASONS_MAX = 16;
 interface Reader {
   readonly response: ServerResponse;
   sent: number;
-  /** Monotonic time since when something has been waiting for it; undefined when it is up to date. */
+  /**
+   * Monotonic time since when something has been waiting for it; undefined when it is up to date.
+   */
   waitingSince: number | undefined;
 }
 
@@ -32,7 +35,7 @@ interface Hub {
   coalescing: NodeJS.Timeout | undefined;
 }
 
-export interface HubOptions {
+interface HubOptions {
   readonly report: () => StatusReport;
   readonly log: Log;
   /** Time between two comments, in milliseconds. */
@@ -40,7 +43,10 @@ export interface HubOptions {
 }
 
 export interface EventHub {
-  /** Takes over the response; false when the limit of readers is reached (nothing has been written then). */
+  /**
+   * Takes over the response; false when the limit of readers is reached (nothing has been written
+   * then).
+   */
   add(response: ServerResponse): boolean;
   /** Something may have changed. */
   notify(reason: string): void;
@@ -72,7 +78,8 @@ function addReader(hub: Hub, response: ServerResponse): boolean {
   const report = hub.options.report();
   if (hub.readers.size === 0) hub.told = report;
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
-  // The server's idle time-out is for those who ask; here silence is normal and stalls are noticed by their queue.
+  // The server's idle time-out is for those who ask; here silence is normal and stalls are noticed
+  // by their queue.
   response.socket?.setTimeout(0);
   const reader: Reader = { response, sent: 0, waitingSince: undefined };
   hub.readers.add(reader);

@@ -1,5 +1,6 @@
-// Prometheus text of a report, made with prom-client: our families in a registry of their own for each scrape (so that what is
-// gone from the report is gone from the text), and the process's own metrics. Not pure: it watches this process.
+// Prometheus text of a report, made with prom-client: our families in a registry of their own for
+// each scrape (so that what is gone from the report is gone from the text), and the process's own
+// metrics. Not pure: it watches this process.
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { familiesOf, type MetricFamily } from '../metrics.ts';
 import type { StatusReport } from '../status-report.ts';
@@ -9,7 +10,9 @@ export interface Exposition {
   render(report: StatusReport): Promise<string>;
 }
 
-/** Starts watching the process (event loop lag, memory, descriptors); once per process is enough. */
+/**
+ * Starts watching the process (event loop lag, memory, descriptors); once per process is enough.
+ */
 export function createExposition(): Exposition {
   const own = new Registry();
   collectDefaultMetrics({ register: own });

@@ -1,5 +1,6 @@
-// The status server: HTTP over a unix socket, read-only. /status /healthz /metrics /events. Everything a reader can do is
-// bounded in number, size and time; no reader is ever waited for. Not pure.
+// The status server: HTTP over a unix socket, read-only. /status /healthz /metrics /events.
+// Everything a reader can do is bounded in number, size and time; no reader is ever waited for. Not
+// pure.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Log } from '../../log/log.ts';
 import { grantGroup, listenOn, removeStaleSocket } from '../../socket/io/unix.ts';
@@ -7,7 +8,7 @@ import type { StatusReport } from '../status-report.ts';
 import { createEventHub, type EventHub, READERS_MAX } from './events.ts';
 import { createExposition, type Exposition } from './exposition.ts';
 
-export const STATUS_PATHS = ['/status', '/healthz', '/metrics', '/events'] as const;
+const STATUS_PATHS = ['/status', '/healthz', '/metrics', '/events'] as const;
 
 export interface StatusSource {
   report(): StatusReport;
@@ -15,7 +16,7 @@ export interface StatusSource {
   subscribe(listener: (reason: string) => void): () => void;
 }
 
-export interface StatusServerOptions {
+interface StatusServerOptions {
   readonly socketPath: string;
   readonly source: StatusSource;
   readonly log: Log;
@@ -32,7 +33,10 @@ const LIMITS = {
   keepAliveTimeout: 5_000,
   connectionsCheckingInterval: 1_000,
 } as const;
-/** A connection on which nothing moves for this long is closed (readers of /events are watched by their queue instead). */
+/**
+ * A connection on which nothing moves for this long is closed (readers of /events are watched by
+ * their queue instead).
+ */
 const IDLE_MS_MAX = 30_000;
 
 interface Context {
@@ -127,7 +131,10 @@ function follow(context: Context, method: string, response: ServerResponse): voi
   reply(response, 503, JSON_TYPE, json({ error: `${READERS_MAX} readers follow /events already; close one` }));
 }
 
-/** 200 while clients are served (also degraded: the word says so), 503 when nobody is served or pulse does not answer. */
+/**
+ * 200 while clients are served (also degraded: the word says so), 503 when nobody is served or
+ * pulse does not answer.
+ */
 function healthOf(report: StatusReport): { status: 200 | 503; body: object } {
   const { health, problems, pulse } = report;
   const fine = health !== 'failed' && pulse !== null;

@@ -1,6 +1,7 @@
-// Reads what `conntrack -E -o id` and `conntrack -L` print (conntrack-tools 1.4.7, with -o extended and timestamp too), and says what
-// it means for IPVS's table: conntrack tells of a connection at once, the kernel's sync master up to 2 s later, and the data
-// connections of active mode are in no IPVS table at all. Pure.
+// Reads what `conntrack -E -o id` and `conntrack -L` print (conntrack-tools 1.4.7, with -o extended
+// and timestamp too), and says what it means for IPVS's table: conntrack tells of a connection at
+// once, the kernel's sync master up to 2 s later, and the data connections of active mode are in no
+// IPVS table at all. Pure.
 
 import { lineReader } from '../../socket/lines.ts';
 import {
@@ -21,10 +22,10 @@ const PORT_MAX = 0xffff;
 /** Seconds that IPVS keeps a closed connection (tcp_timeouts in ip_vs_proto_tcp.c). */
 const CLOSE_TIMEOUT_S = 10;
 
-export type FlowEvent = 'new' | 'update' | 'destroy' | 'list';
+type FlowEvent = 'new' | 'update' | 'destroy' | 'list';
 const EVENTS: Readonly<Record<string, FlowEvent>> = { '[NEW]': 'new', '[UPDATE]': 'update', '[DESTROY]': 'destroy' };
 
-export interface Tuple {
+interface Tuple {
   readonly source: RawAddress;
   readonly sourcePort: number;
   readonly destination: RawAddress;
@@ -54,14 +55,19 @@ export interface FlowCounts {
 }
 
 export interface FlowParser {
-  /** Takes the next piece of the output, cut anywhere; gives the entries of the lines that ended in it, in their order. */
+  /**
+   * Takes the next piece of the output, cut anywhere; gives the entries of the lines that ended in
+   * it, in their order.
+   */
   push(chunk: Buffer): Entry[];
   /** The end of the output: a line without its newline was cut, and counts as unknown. */
   end(): void;
   counts(): FlowCounts;
 }
 
-/** `currentScope` is asked for every line: after a reload the next line is judged by the new config. */
+/**
+ * `currentScope` is asked for every line: after a reload the next line is judged by the new config.
+ */
 export function createFlowParser(currentScope: () => Scope): FlowParser {
   const counts = { used: 0, foreign: 0, unknown: 0 };
   const lines = lineReader({ bytesMax: LINE_BYTES_MAX, tooLong: 'skip', encoding: 'latin1' });
@@ -87,7 +93,10 @@ export function createFlowParser(currentScope: () => Scope): FlowParser {
   };
 }
 
-/** Reads one line: "[NEW] ipv4 2 tcp 6 120 SYN_SENT src=… dst=… sport=… dport=… [UNREPLIED] src=… dst=… sport=… dport=… id=…". */
+/**
+ * Reads one line: "[NEW] ipv4 2 tcp 6 120 SYN_SENT src=… dst=… sport=… dport=… [UNREPLIED] src=…
+ * dst=… sport=… dport=… id=…".
+ */
 export function flowOfLine(line: string): Flow | 'foreign' | 'unknown' {
   const words = line.split(/\s+/).filter(word => word !== '');
   let at = 0;
@@ -134,10 +143,14 @@ function portOf(text: string | undefined): number | undefined {
   return port > 0 && port <= PORT_MAX ? port : undefined;
 }
 
-/** What a flow means for the table of the peer, templates before connections; [] when it is none of ours or says nothing new. */
+/**
+ * What a flow means for the table of the peer, templates before connections; [] when it is none of
+ * ours or says nothing new.
+ */
 function entriesOfFlow(flow: Flow, scope: Scope): readonly Entry[] {
   const { original, reply } = flow;
-  // Answers go back where the connection came from, whatever was translated: else it is not one of ours.
+  // Answers go back where the connection came from, whatever was translated: else it is not one of
+  // ours.
   const toVip = scope.ofVirtual(original.destination, original.destinationPort);
   if (toVip !== undefined) {
     const same = reply.destination === original.source && reply.destinationPort === original.sourcePort;
@@ -146,11 +159,15 @@ function entriesOfFlow(flow: Flow, scope: Scope): readonly Entry[] {
   if (original.sourcePort !== FTP_DATA_PORT) return [];
   const active = scope.ofActiveServer(original.source).find(service => service.vip === reply.destination);
   const same = reply.source === original.destination && reply.sourcePort === original.destinationPort;
-  // A port that had to be translated (two servers, one port of a client) has no place in IPVS's table.
+  // A port that had to be translated (two servers, one port of a client) has no place in IPVS's
+  // table.
   return active && same && reply.destinationPort === FTP_DATA_PORT ? entriesOfActiveData(flow, active, scope) : [];
 }
 
-/** A connection of a client to a VIP. Its end is told by the kernel's sync master, which knows IPVS's own state of it. */
+/**
+ * A connection of a client to a VIP. Its end is told by the kernel's sync master, which knows
+ * IPVS's own state of it.
+ */
 function entriesOfClient({ event, state, original, reply }: Flow, service: ServiceScope, scope: Scope): Entry[] {
   const [client, server] = [original.source, reply.source];
   if (event === 'destroy' || !service.servers.has(server) || reply.sourcePort !== original.destinationPort) return [];
@@ -166,8 +183,9 @@ function isOpening(state: string): boolean {
 }
 
 /**
- * A data connection that a server opened from port 20, source-NATed to the VIP: in IPVS's words a connection to the VIP's port 20. Its
- * end is told by the updates: the event of its removal waits for conntrack's garbage collector, for a minute and more (seen).
+ * A data connection that a server opened from port 20, source-NATed to the VIP: in IPVS's words a
+ * connection to the VIP's port 20. Its end is told by the updates: the event of its removal waits
+ * for conntrack's garbage collector, for a minute and more (seen).
  */
 function entriesOfActiveData(flow: Flow, service: ServiceScope, scope: Scope): Entry[] {
   const { source: server, destination: client, destinationPort: clientPort } = flow.original;

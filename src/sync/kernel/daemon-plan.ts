@@ -1,11 +1,15 @@
-// Which sync daemons the kernel should run, and what is left to do about those it runs. A network namespace has room for one master
-// and one backup. Pure. Source: start_sync_thread in net/netfilter/ipvs/ip_vs_sync.c.
+// Which sync daemons the kernel should run, and what is left to do about those it runs. A network
+// namespace has room for one master and one backup. Pure. Source: start_sync_thread in
+// net/netfilter/ipvs/ip_vs_sync.c.
 import { EVENT_PORT, INJECTION_PORT, type KernelDaemon, SYNC_GROUP } from '../../ipvs/sync-daemon.ts';
 import { MASTER_END } from './private-link.ts';
 
 /** Of the messages between this director and its own kernel; nothing with it is ever on a wire. */
 export const SYNC_ID = 84;
-/** 255 entries of IPv4: the most that one message can count. Also when somebody has made the MTU of lo smaller. */
+/**
+ * 255 entries of IPv4: the most that one message can count. Also when somebody has made the MTU of
+ * lo smaller.
+ */
 export const INJECTION_BYTES_MAX = 9_188;
 
 export const WANTED_DAEMONS: readonly KernelDaemon[] = [
@@ -20,7 +24,7 @@ export const WANTED_DAEMONS: readonly KernelDaemon[] = [
   { state: 'master', interface: MASTER_END, syncId: SYNC_ID, group: SYNC_GROUP, port: EVENT_PORT, lengthMax: 1_472 },
 ];
 
-export interface DaemonPlan {
+interface DaemonPlan {
   readonly stop: readonly KernelDaemon[];
   readonly start: readonly KernelDaemon[];
   /** Those that run as they should. */
@@ -72,7 +76,7 @@ export function describeDaemon({ state, interface: name, port }: KernelDaemon): 
 }
 
 /** What of the kernel's part works. */
-export interface KernelParts {
+interface KernelParts {
   /** What the master daemon says arrives here. */
   readonly hears: boolean;
   readonly master: boolean;
@@ -83,8 +87,8 @@ export interface KernelParts {
 }
 
 /**
- * Whether the sync may begin. Without the master's events, which a firewall may take, conntrack's tell of connections and the table
- * is read: a standby that is a little behind is better than none.
+ * Whether the sync may begin. Without the master's events, which a firewall may take, conntrack's
+ * tell of connections and the table is read: a standby that is a little behind is better than none.
  */
 export function isRunning({ hears, master, backup, injection, followsConntrack }: KernelParts): boolean {
   return backup && injection && ((hears && master) || followsConntrack);

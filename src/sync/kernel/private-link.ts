@@ -1,21 +1,23 @@
-// The private veth on which this router's kernel reports its connections to the director: what it should look like, and what is
-// left to do about it. Pure. Nothing is ever sent on it but the kernel's sync messages, and it leads nowhere.
+// The private veth on which this router's kernel reports its connections to the director: what it
+// should look like, and what is left to do about it. Pure. Nothing is ever sent on it but the
+// kernel's sync messages, and it leads nowhere.
 
 /** The end that the kernel's master daemon sends on, and the end that the director hears. */
 export const MASTER_END = 'tandem-sync0';
 const LISTENER_END = 'tandem-sync1';
 
 /**
- * Pairs of link-local addresses (RFC 3927) to choose from: the first that nobody here has. As /32, so that they are no route to
- * anywhere; with scope global, because the kernel binds its master to an address of that scope only, else to one of another
- * interface (seen; inet_select_addr in bind_mcastif_addr, ip_vs_sync.c).
+ * Pairs of link-local addresses (RFC 3927) to choose from: the first that nobody here has. As /32,
+ * so that they are no route to anywhere; with scope global, because the kernel binds its master to
+ * an address of that scope only, else to one of another interface (seen; inet_select_addr in
+ * bind_mcastif_addr, ip_vs_sync.c).
  */
 const CANDIDATES: readonly (readonly [string, string])[] = [84, 117, 198, 231].flatMap(third =>
   [80, 82].map(last => [`169.254.${third}.${last}`, `169.254.${third}.${last + 1}`] as const),
 );
 
 /** What `ip -j -d address show` tells of an interface. */
-export interface InterfaceLine {
+interface InterfaceLine {
   readonly name: string;
   /** Kind of a virtual one ("veth"); '' for others. */
   readonly kind: string;
@@ -30,7 +32,10 @@ export interface LinkPlan {
   /** Addresses of the master's and of the listener's end. */
   readonly masterAddress: string;
   readonly listenerAddress: string;
-  /** The kernel's master is bound to what was there before, or to nothing: it must be started after this. */
+  /**
+   * The kernel's master is bound to what was there before, or to nothing: it must be started after
+   * this.
+   */
   readonly renewsMaster: boolean;
   /** Lines for `ip -batch`, before the settings are written and after. */
   readonly create: readonly string[];
@@ -118,8 +123,8 @@ export interface LinkSetting {
 }
 
 /**
- * The listener's end takes packets from this router's own address; rp_filter 2 is what lets it, also when all.rp_filter is 1 (the
- * larger of the two counts).
+ * The listener's end takes packets from this router's own address; rp_filter 2 is what lets it,
+ * also when all.rp_filter is 1 (the larger of the two counts).
  */
 export const LINK_SETTINGS: readonly LinkSetting[] = [
   ...[MASTER_END, LISTENER_END].map(name => ({

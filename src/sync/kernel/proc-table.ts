@@ -1,13 +1,17 @@
-// Reads /proc/net/ip_vs_conn, fed in pieces that may be cut anywhere: the only list of all that IPVS knows, without flags, marks and
-// full time-outs, which come from the scope. Pure. Source: ip_vs_conn_seq_show in net/netfilter/ipvs/ip_vs_conn.c (the same in
-// 6.1 and 6.12): "%-3s %08X %04X %08X %04X %08X %04X %-11s %7u" and for IPv6 addresses "%pI6", eight groups of four digits.
+// Reads /proc/net/ip_vs_conn, fed in pieces that may be cut anywhere: the only list of all that
+// IPVS knows, without flags, marks and full time-outs, which come from the scope. Pure. Source:
+// ip_vs_conn_seq_show in net/netfilter/ipvs/ip_vs_conn.c (the same in 6.1 and 6.12): "%-3s %08X
+// %04X %08X %04X %08X %04X %-11s %7u" and for IPv6 addresses "%pI6", eight groups of four digits.
 
 import { lineReader } from '../../socket/lines.ts';
 import { type Entry, FLAG, PROTOCOL_MARK, PROTOCOL_TCP, type RawAddress, TCP_STATES } from '../table/entry.ts';
 import type { Scope, ServiceScope } from '../table/scope.ts';
 import { INVALID_TEMPLATE_PORT, TIMEOUT_S_MAX } from './wire.ts';
 
-/** Longer than any line: the columns of IPv6 (190 characters) and what a persistence engine may add (16 + 255). */
+/**
+ * Longer than any line: the columns of IPv6 (190 characters) and what a persistence engine may add
+ * (16 + 255).
+ */
 const LINE_BYTES_MAX = 512;
 const HEAD = 'Pro FromIP ';
 
@@ -20,7 +24,10 @@ const LINE = new RegExp(
 /** How ip_vs_proto_name spells protocol 0, the one of the templates of firewall-mark services. */
 const MARK_PROTOCOL_NAME = 'IP';
 const TCP_NAME = 'TCP';
-/** Names of a template's states, by number (IP_VS_CTPL_S_*). Kernels before 4.20 call every one NONE. */
+/**
+ * Names of a template's states, by number (IP_VS_CTPL_S_*). Kernels before 4.20 call every one
+ * NONE.
+ */
 const TEMPLATE_STATES: readonly string[] = ['NONE', 'ASSURED'];
 const TCP_STATE_NUMBERS: ReadonlyMap<string, number> = new Map(TCP_STATES.map((name, number) => [name, number]));
 
@@ -35,7 +42,7 @@ export interface TableCounts {
   readonly unknown: number;
 }
 
-export interface TableParser {
+interface TableParser {
   /** Takes the next piece; gives the entries in scope of the lines that ended in it. */
   push(chunk: Buffer): Entry[];
   /** The end of the file: a line without its newline was cut, and counts as unknown. */

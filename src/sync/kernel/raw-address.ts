@@ -1,5 +1,6 @@
-// Reads addresses as tools print them (inet_ntop), straight into raw form: conntrack's events bring four in a line, thousands of lines
-// a second, and ipaddr.js takes 20 times as long for IPv6. Says the same as units/address.ts for these spellings; its test compares. Pure.
+// Reads addresses as tools print them (inet_ntop), straight into raw form: conntrack's events bring
+// four in a line, thousands of lines a second, and ipaddr.js takes 20 times as long for IPv6. Says
+// the same as units/address.ts for these spellings; its test compares. Pure.
 import type { RawAddress } from '../table/entry.ts';
 
 const IPV4 = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/;
@@ -7,7 +8,10 @@ const IPV6_LENGTH_MAX = 39;
 const GROUP = /^[0-9a-f]{1,4}$/i;
 const GROUPS = 8;
 
-/** The address in raw form; undefined when the text is none, has a zone, or writes IPv4 inside IPv6 (never on a real link). */
+/**
+ * The address in raw form; undefined when the text is none, has a zone, or writes IPv4 inside IPv6
+ * (never on a real link).
+ */
 export function rawOfText(text: string): RawAddress | undefined {
   return text.includes(':') ? rawOfIpv6(text) : rawOfIpv4(text);
 }

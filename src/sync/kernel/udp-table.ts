@@ -1,5 +1,6 @@
-// Reads /proc/net/udp: what waits in a socket's receive buffer, and what it has lost. Sockets of the kernel's own threads are
-// in there too, which is how the backup daemon's are seen. Pure. Source: udp4_format_sock in net/ipv4/udp.c.
+// Reads /proc/net/udp: what waits in a socket's receive buffer, and what it has lost. Sockets of
+// the kernel's own threads are in there too, which is how the backup daemon's are seen. Pure.
+// Source: udp4_format_sock in net/ipv4/udp.c.
 
 export interface UdpSocket {
   /** As the kernel prints it: the address in host byte order, hex. */
@@ -15,7 +16,10 @@ export interface UdpSocket {
 const LINE =
   /^ *\d+: ([0-9A-F]{8}):([0-9A-F]{4}) [0-9A-F]{8}:[0-9A-F]{4} [0-9A-F]{2} [0-9A-F]{8}:([0-9A-F]{8}) .* (\d+) *$/;
 
-/** The sockets bound to `port` of the IPv4 address `address`. Lines of another shape are passed over. */
+/**
+ * The sockets bound to `port` of the IPv4 address `address`. Lines of another shape are passed
+ * over.
+ */
 export function socketsAt(table: string, address: string, port: number): readonly UdpSocket[] {
   const wanted = procHexOf(address);
   const found: UdpSocket[] = [];

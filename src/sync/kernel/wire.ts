@@ -1,6 +1,8 @@
-// The kernel's IPVS sync messages, version 1, read and written: what its master daemon reports and its backup daemon takes in. Pure.
-// Whatever arrives is checked more strictly than the kernel does, since it was sent as a datagram that anybody could have written.
-// Source: net/netfilter/ipvs/ip_vs_sync.c (struct ip_vs_sync_mesg, ip_vs_sync_v4, ip_vs_sync_v6), include/uapi/linux/ip_vs.h.
+// The kernel's IPVS sync messages, version 1, read and written: what its master daemon reports and
+// its backup daemon takes in. Pure. Whatever arrives is checked more strictly than the kernel does,
+// since it was sent as a datagram that anybody could have written. Source:
+// net/netfilter/ipvs/ip_vs_sync.c (struct ip_vs_sync_mesg, ip_vs_sync_v4, ip_vs_sync_v6),
+// include/uapi/linux/ip_vs.h.
 import {
   type Entry,
   FLAG,
@@ -11,20 +13,27 @@ import {
   TCP_STATES,
 } from '../table/entry.ts';
 
-/** What the backup daemon takes in one piece on a link of 1500 bytes (its maxlen, 40 IPv4 entries): larger ones it drops in silence. */
+/**
+ * What the backup daemon takes in one piece on a link of 1500 bytes (its maxlen, 40 IPv4 entries):
+ * larger ones it drops in silence.
+ */
 export const MESSAGE_BYTES_MAX = 1_472;
 /** Above the longest time-out of the config (7 days). */
 export const TIMEOUT_S_MAX = 30 * 86_400;
 /**
- * Flags that a backup takes in (IP_VS_CONN_F_BACKUP_MASK) without those of sequence numbers: only ip_vs_ftp adjusts these, it is
- * never loaded in marks mode, and an entry here does not carry the numbers.
+ * Flags that a backup takes in (IP_VS_CONN_F_BACKUP_MASK) without those of sequence numbers: only
+ * ip_vs_ftp adjusts these, it is never loaded in marks mode, and an entry here does not carry the
+ * numbers.
  */
 export const BACKUP_FLAGS = 0x7 | FLAG.noOutput | FLAG.inactive | FLAG.noClientPort | FLAG.template;
 
 const HEADER_BYTES = 8;
 const VERSION = 1;
 const COUNT_MAX = 255;
-/** type (1 byte), protocol (1), version and size (2), flags (4), state (2), three ports (6), mark (4), time-out (4). */
+/**
+ * type (1 byte), protocol (1), version and size (2), flags (4), state (2), three ports (6), mark
+ * (4), time-out (4).
+ */
 const FIXED_BYTES = 24;
 const ADDRESS_BYTES = { 4: 4, 6: 16 } as const;
 const TYPE = { 4: 0, 6: 1 } as const;
@@ -32,14 +41,20 @@ const SIZE_MASK = 0x0fff;
 /** The forwarding method with the largest number, IP_VS_CONN_F_BYPASS. */
 const FORWARDING_MAX = 4;
 const TEMPLATE_STATES = 2;
-/** Virtual port of a template that the kernel has made invalid, because its server may take no new client. */
+/**
+ * Virtual port of a template that the kernel has made invalid, because its server may take no new
+ * client.
+ */
 export const INVALID_TEMPLATE_PORT = 0xffff;
 const PORT_MAX = 0xffff;
 const MARK_MAX = 0xffff_ffff;
 const RAW = /^(?:[0-9a-f]{8}|[0-9a-f]{32})$/;
 const UNSPECIFIED = /^0+$/;
 
-/** Optional parameters after an entry: type and length (1 byte each), then the value. The high bit marks those one may skip. */
+/**
+ * Optional parameters after an entry: type and length (1 byte each), then the value. The high bit
+ * marks those one may skip.
+ */
 const OPTION = { sequence: 1, engineData: 2, engineName: 3 } as const;
 const OPTION_SKIPPABLE = 0x40;
 const OPTION_BYTES_MAX: Readonly<Record<number, number>> = {
@@ -49,7 +64,7 @@ const OPTION_BYTES_MAX: Readonly<Record<number, number>> = {
 };
 
 /** Why a whole message is refused. Stable: it names a counter. */
-export type MessageRefusal =
+type MessageRefusal =
   | 'too-short'
   | 'too-long'
   | 'size'
@@ -59,19 +74,25 @@ export type MessageRefusal =
   | 'entry-type'
   | 'trailing';
 
-export type DecodeResult =
+type DecodeResult =
   | {
       readonly ok: true;
       readonly syncId: number;
       readonly entries: readonly Entry[];
       /** Of the right size, but with options or values that no kernel has: see `usable`. */
       readonly skipped: number;
-      /** Other protocols than TCP, and templates that the kernel has made invalid: nothing is wrong with them. */
+      /**
+       * Other protocols than TCP, and templates that the kernel has made invalid: nothing is wrong
+       * with them.
+       */
       readonly ignored: number;
     }
   | { readonly ok: false; readonly refusal: MessageRefusal };
 
-/** Reads one datagram. Never throws; the work is bounded by its length. One broken entry's size makes all that follows unreadable. */
+/**
+ * Reads one datagram. Never throws; the work is bounded by its length. One broken entry's size
+ * makes all that follows unreadable.
+ */
 export function decodeMessage(message: Buffer): DecodeResult {
   const refusal = refusalOfHeader(message);
   if (refusal !== undefined) return { ok: false, refusal };
@@ -128,7 +149,10 @@ function placeAt(message: Buffer, at: number): Place | MessageRefusal {
   return { at, bytes, addressBytes, optionsFit: optionsFit(message, optionsAt, at + bytes) };
 }
 
-/** Whether the options from `at` fill the space to `end` exactly, each at most once and no longer than it may be. */
+/**
+ * Whether the options from `at` fill the space to `end` exactly, each at most once and no longer
+ * than it may be.
+ */
 function optionsFit(message: Buffer, at: number, end: number): boolean {
   let seen = 0;
   let next = at;
@@ -151,7 +175,10 @@ function optionsFit(message: Buffer, at: number, end: number): boolean {
   return true;
 }
 
-/** Entries of other people's services, and templates the kernel gave up: none of ours, and none of our concern. */
+/**
+ * Entries of other people's services, and templates the kernel gave up: none of ours, and none of
+ * our concern.
+ */
 function isForeign(message: Buffer, { at }: Place): boolean {
   const protocol = message.readUInt8(at + 1);
   const template = (message.readUInt32BE(at + 4) & FLAG.template) !== 0;
@@ -180,8 +207,9 @@ function entryAt(message: Buffer, { at, addressBytes }: Place): Entry {
 }
 
 /**
- * Whether every value of an entry is one that a kernel could have reported and may be given: to be asked of all that came from a
- * network or a file, before it is put into a kernel. Whether the entry is ours is the scope's question.
+ * Whether every value of an entry is one that a kernel could have reported and may be given: to be
+ * asked of all that came from a network or a file, before it is put into a kernel. Whether the
+ * entry is ours is the scope's question.
  */
 export function usable(entry: Entry): boolean {
   const { protocol, flags, state, mark, timeoutS } = entry;
@@ -211,8 +239,8 @@ function within(value: number, min: number, max: number): boolean {
 }
 
 /**
- * Messages of at most `bytesMax` bytes with the entries in their order. Entries that are not `usable` are left out: a caller that
- * has to know asks before.
+ * Messages of at most `bytesMax` bytes with the entries in their order. Entries that are not
+ * `usable` are left out: a caller that has to know asks before.
  */
 export function encodeMessages(
   entries: readonly Entry[],

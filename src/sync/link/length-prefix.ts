@@ -1,11 +1,15 @@
-// Frames on a byte stream: 4 bytes of length, big-endian, then the payload. Pure. The reader's work and memory are bounded by what
-// arrives, however it is cut: a byte is copied once, and a length is refused before anything is kept for it.
+// Frames on a byte stream: 4 bytes of length, big-endian, then the payload. Pure. The reader's work
+// and memory are bounded by what arrives, however it is cut: a byte is copied once, and a length is
+// refused before anything is kept for it.
 
 /** A frame of entries is at most 64 KiB; the rest is for what the layer above puts around them. */
 export const LINK_FRAME_BYTES_MAX = 65_536 + 1_024;
 export const LENGTH_BYTES = 4;
 
-/** A frame as it goes on the wire. Throws a RangeError for a length that the other side would refuse. */
+/**
+ * A frame as it goes on the wire. Throws a RangeError for a length that the other side would
+ * refuse.
+ */
 export function framed(frame: Buffer, bytesMax: number = LINK_FRAME_BYTES_MAX): Buffer {
   if (frame.length === 0 || frame.length > bytesMax) {
     throw new RangeError(`a frame of ${frame.length} bytes cannot be sent: 1 to ${bytesMax} are possible`);
@@ -16,10 +20,11 @@ export function framed(frame: Buffer, bytesMax: number = LINK_FRAME_BYTES_MAX): 
   return bytes;
 }
 
-export interface FrameReader {
+interface FrameReader {
   /**
-   * Takes the next piece, cut anywhere, and hands over each frame that is whole. False: the length of a frame is 0 or over the bound,
-   * nothing after it can be read, the connection is to be dropped (and every later call is false too).
+   * Takes the next piece, cut anywhere, and hands over each frame that is whole. False: the length
+   * of a frame is 0 or over the bound, nothing after it can be read, the connection is to be
+   * dropped (and every later call is false too).
    */
   push(chunk: Buffer, take: (frame: Buffer) => void): boolean;
 }

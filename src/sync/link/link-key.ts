@@ -1,6 +1,7 @@
-// What the peers prove themselves with on a sync link: a key derived from the pair's own, and a name by which the other side finds it.
-// Pure. Sources: RFC 5869 (HKDF), RFC 8446 sections 2.2 and 4.2.11 (pre-shared keys in TLS 1.3). The heartbeat signs with the pair's
-// key itself; a key derived for one purpose says nothing about it should it ever become known.
+// What the peers prove themselves with on a sync link: a key derived from the pair's own, and a
+// name by which the other side finds it. Pure. Sources: RFC 5869 (HKDF), RFC 8446 sections 2.2 and
+// 4.2.11 (pre-shared keys in TLS 1.3). The heartbeat signs with the pair's key itself; a key
+// derived for one purpose says nothing about it should it ever become known.
 import { createHash, hkdfSync } from 'node:crypto';
 
 const INFO = 'tandem sync stream';
@@ -8,8 +9,9 @@ const KEY_BYTES = 32;
 const NAME_DIGITS = 8;
 
 /**
- * Only version 1.3 with a pre-shared key: Node's key callbacks work with it, OpenSSL adds an ephemeral Diffie-Hellman exchange by
- * itself (psk_dhe_ke: what was recorded stays secret when the key becomes known later), and both ends are of this program.
+ * Only version 1.3 with a pre-shared key: Node's key callbacks work with it, OpenSSL adds an
+ * ephemeral Diffie-Hellman exchange by itself (psk_dhe_ke: what was recorded stays secret when the
+ * key becomes known later), and both ends are of this program.
  */
 export const TLS_ONLY = {
   minVersion: 'TLSv1.3',
@@ -19,12 +21,15 @@ export const TLS_ONLY = {
 } as const;
 
 export interface LinkKey {
-  /** Names the pair and, by a short hash, the key: during a rotation each side knows which of two is meant. Sent in clear. */
+  /**
+   * Names the pair and, by a short hash, the key: during a rotation each side knows which of two is
+   * meant. Sent in clear.
+   */
   readonly identity: string;
   readonly key: Buffer;
 }
 
-export interface LinkKeys {
+interface LinkKeys {
   /** What the connecting side offers. */
   readonly offer: LinkKey;
   /** What the listening side takes, by identity. */

@@ -1,4 +1,5 @@
-// Bounds, times and counters of the sync links, each with its reason; tests shorten the times. Pure.
+// Bounds, times and counters of the sync links, each with its reason; tests shorten the times.
+// Pure.
 
 import type { SYNC_LINK_COUNTERS } from '../../log/counters.ts';
 
@@ -12,11 +13,20 @@ export interface LinkLimits {
   readonly backoffMsMax: number;
   /** Until an address that is not there yet is tried again. */
   readonly bindAgainMs: number;
-  /** The core sends something at least every second: a link that brings nothing for this long is dead. */
+  /**
+   * The core sends something at least every second: a link that brings nothing for this long is
+   * dead.
+   */
   readonly silenceMs: number;
-  /** What may wait to be written. More means that the peer does not read, or that the link is too slow for what it should carry. */
+  /**
+   * What may wait to be written. More means that the peer does not read, or that the link is too
+   * slow for what it should carry.
+   */
   readonly queuedBytesMax: number;
-  /** Unauthenticated connections on one link at once; the newest is kept, so that old ones cannot keep the peer out. */
+  /**
+   * Unauthenticated connections on one link at once; the newest is kept, so that old ones cannot
+   * keep the peer out.
+   */
   readonly halfOpenMax: number;
 }
 
@@ -31,7 +41,10 @@ export const LINK_LIMITS: LinkLimits = {
   halfOpenMax: 4,
 };
 
-/** The pause before attempt `failures + 1`, half of it by chance, so that both links of a pair do not march in step. */
+/**
+ * The pause before attempt `failures + 1`, half of it by chance, so that both links of a pair do
+ * not march in step.
+ */
 export function backoffMs(failures: number, limits: LinkLimits, random: () => number): number {
   const full = Math.min(limits.backoffMsMax, limits.backoffMsMin * 2 ** Math.min(failures, 16));
   return full / 2 + (full / 2) * random();

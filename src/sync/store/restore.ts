@@ -1,18 +1,22 @@
-// Which rows of which snapshot come back into the kernel of a router that starts while its peer has nothing: the newest good
-// snapshot, what is left of each lifetime, no entry of a service or server that is gone or known to be down. Pure, in steps.
+// Which rows of which snapshot come back into the kernel of a router that starts while its peer has
+// nothing: the newest good snapshot, what is left of each lifetime, no entry of a service or server
+// that is gone or known to be down. Pure, in steps.
 
 import { type Ms, ms } from '../../units/duration.ts';
 import { compareEpochs } from '../../units/epoch.ts';
 import { type Entry, isTemplate, type RawAddress } from '../table/entry.ts';
 import type { SavedFault, SavedHeader, SavedSessions } from './saved-sessions.ts';
 
-/** The clock may have been set meanwhile by as much; beyond that the age of a snapshot means nothing. */
+/**
+ * The clock may have been set meanwhile by as much; beyond that the age of a snapshot means
+ * nothing.
+ */
 const CLOCK_AHEAD_MAX: Ms = ms(60_000);
 /** An entry with less left is not worth injecting: it would be gone before its client comes. */
 const LEFT_S_MIN = 1;
 const ROWS_PER_STEP = 500;
 
-export type RestoreRefusal = SavedFault | 'too-old' | 'from-the-future';
+type RestoreRefusal = SavedFault | 'too-old' | 'from-the-future';
 
 export interface RefusedSessions {
   /** Its place in the list that was given. */
@@ -23,7 +27,7 @@ export interface RefusedSessions {
   readonly problem: string;
 }
 
-export interface RestoreSkips {
+interface RestoreSkips {
   /** Their lifetime has ended. */
   readonly expired: number;
   /** Of services or servers that the config no longer has. */

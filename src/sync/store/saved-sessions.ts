@@ -1,8 +1,8 @@
-// Saved sessions: the format of a snapshot of the table in the store. Who saved it and when, then one
-// row for each entry with the rest of its lifetime, then counts, a SHA-256 over all of it (damage) and
-// an HMAC of that with a key made from the pair's (a store that others can write to must not feed the
-// kernel). Written and read in steps, so that a million rows never block the event loop. Pure; the
-// format is ours.
+// Saved sessions: the format of a snapshot of the table in the store. Who saved it and when, then
+// one row for each entry with the rest of its lifetime, then counts, a SHA-256 over all of it
+// (damage) and an HMAC of that with a key made from the pair's (a store that others can write to
+// must not feed the kernel). Written and read in steps, so that a million rows never block the
+// event loop. Pure; the format is ours.
 import { createHash, createHmac, type Hash, timingSafeEqual } from 'node:crypto';
 import type { Epoch } from '../../units/epoch.ts';
 import { type Entry, isTemplate, type RawAddress } from '../table/entry.ts';
@@ -51,7 +51,7 @@ export interface SavedRow {
   readonly remainingS: number;
 }
 
-export interface SavedCounts {
+interface SavedCounts {
   readonly templates: number;
   readonly connections: number;
 }
@@ -93,8 +93,8 @@ export function runSteps<T>(steps: Generator<void, T>): T {
 }
 
 /**
- * Encodes a snapshot; each step is well below a millisecond. `rows` may change between steps, as a Map's iterator allows. Throws
- * RangeError for names and numbers that do not fit.
+ * Encodes a snapshot; each step is well below a millisecond. `rows` may change between steps, as a
+ * Map's iterator allows. Throws RangeError for names and numbers that do not fit.
  */
 export function* encodeSteps(
   header: SavedHeader,
@@ -192,7 +192,10 @@ function readName(buffer: Buffer, at: number): string {
   return buffer.toString('utf8', at + 1, at + 1 + Math.min(buffer.readUInt8(at), NAME_BYTES_MAX));
 }
 
-/** What the header says, whether or not the rest is sound; undefined when this is no snapshot of our version. */
+/**
+ * What the header says, whether or not the rest is sound; undefined when this is no snapshot of our
+ * version.
+ */
 export function readHeader(buffer: Buffer): SavedHeader | undefined {
   if (buffer.length < HEADER_BYTES || !buffer.subarray(0, MAGIC.length).equals(MAGIC)) return undefined;
   if (buffer.readUInt16BE(8) !== VERSION) return undefined;
@@ -238,7 +241,10 @@ function writeAddress(out: Buffer, at: number, bytes: number, address: RawAddres
   for (let i = 0; i < bytes; i += 4) out.writeUInt32BE(Number.parseInt(address.slice(2 * i, 2 * i + 8), 16), at + i);
 }
 
-/** Reads a snapshot in steps. Never throws, whatever the bytes; `keys`: any of them may have sealed it. */
+/**
+ * Reads a snapshot in steps. Never throws, whatever the bytes; `keys`: any of them may have sealed
+ * it.
+ */
 export function* decodeSteps(
   buffer: Buffer,
   { pair, keys }: { readonly pair: string; readonly keys: readonly Buffer[] },

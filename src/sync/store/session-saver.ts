@@ -1,5 +1,6 @@
-// When the next snapshot is saved, and by whom: at every tick of the schedule, and soon after the table changed, but so seldom that
-// saving never takes more than a twentieth of the time; after failures ever less often. Pure: time is an argument.
+// When the next snapshot is saved, and by whom: at every tick of the schedule, and soon after the
+// table changed, but so seldom that saving never takes more than a twentieth of the time; after
+// failures ever less often. Pure: time is an argument.
 
 import type { StoreStatus, SyncRole } from '../../status/sync-status.ts';
 import { type At, after, between, type Ms, ms } from '../../units/duration.ts';
@@ -71,8 +72,9 @@ export function ended(
 }
 
 /**
- * Who saves. A file is each router's own: the owner, and the other one once it has all that the owner has, so that it does not
- * replace a whole snapshot by half a table. Redis is shared: the owner alone, or a router whose peer is not there to do it.
+ * Who saves. A file is each router's own: the owner, and the other one once it has all that the
+ * owner has, so that it does not replace a whole snapshot by half a table. Redis is shared: the
+ * owner alone, or a router whose peer is not there to do it.
  */
 export function mayPersist(
   type: StoreStatus['type'],

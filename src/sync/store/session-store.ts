@@ -8,7 +8,10 @@ export interface SessionStore {
   save(snapshot: Buffer): Promise<void>;
   /** Newest first, at most a few; [] when there is none. Rejects when the store cannot be read. */
   load(): Promise<readonly Buffer[]>;
-  /** Keeps a damaged snapshot (one that load gave) for people to look at, out of the way of the next load; tells where. */
+  /**
+   * Keeps a damaged snapshot (one that load gave) for people to look at, out of the way of the next
+   * load; tells where.
+   */
   setAside(snapshot: Buffer, why: string): Promise<string>;
   close(): Promise<void>;
 }

@@ -1,6 +1,7 @@
-// Why a store did not do what it was asked: a stable code, and a sentence for the log and the status that says what to do. Pure.
+// Why a store did not do what it was asked: a stable code, and a sentence for the log and the
+// status that says what to do. Pure.
 
-export type StoreErrorCode =
+type StoreErrorCode =
   /** Could not be done; the sentence tells. */
   | 'failed'
   | 'unreadable'

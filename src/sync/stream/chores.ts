@@ -1,4 +1,5 @@
-// Work that is too much for one step: each chore does a bounded slice at a time and says when it is done. Deterministic.
+// Work that is too much for one step: each chore does a bounded slice at a time and says when it is
+// done. Deterministic.
 import type { At } from '../../units/duration.ts';
 
 /** Does one slice; true when there is nothing left. */

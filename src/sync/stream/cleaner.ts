@@ -1,5 +1,6 @@
-// Makes the entries expire that only this router's kernel has: those of the mirror that the source did not name in its last resync
-// (stale), and those found in the kernel. Connections hold on to their templates: they go first. Deterministic.
+// Makes the entries expire that only this router's kernel has: those of the mirror that the source
+// did not name in its last resync (stale), and those found in the kernel. Connections hold on to
+// their templates: they go first. Deterministic.
 import type { At } from '../../units/duration.ts';
 import type { EntryKey } from '../table/entry.ts';
 import type { Mirror } from '../table/mirror.ts';
@@ -10,14 +11,14 @@ import { expiring, REPLACE_AFTER_MS, type Replacements } from './replacement.ts'
 
 const SLICE_ROWS = 2_000;
 
-export interface CleanerParts {
+interface CleanerParts {
   readonly mirror: Mirror;
   readonly out: Outbox;
   readonly injections: InjectionQueue;
   readonly replacements: Replacements;
   /**
-   * Entries that this router's own kernel has reported lately, though the VIPs are not here as far as is known: perhaps it is just taking
-   * over, and these are its new clients.
+   * Entries that this router's own kernel has reported lately, though the VIPs are not here as far
+   * as is known: perhaps it is just taking over, and these are its new clients.
    */
   readonly toldHere: () => ReadonlySet<EntryKey>;
 }

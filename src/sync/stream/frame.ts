@@ -1,9 +1,10 @@
-// The frames inside the links between the two directors: control messages (JSON) and numbered frames with entries in the kernel's own
-// wire format. Every byte is checked: whatever came, the answer is a frame or a refusal, never an exception. Pure.
+// The frames inside the links between the two directors: control messages (JSON) and numbered
+// frames with entries in the kernel's own wire format. Every byte is checked: whatever came, the
+// answer is a frame or a refusal, never an exception. Pure.
 //
-// Control: 1 | JSON, at most 4096 bytes.
-// Numbered: 2 | kind | stream (8 bytes) | number (6) | payload: sync messages one after another, each with its length inside
-// (wire.ts); of the two frames around a resync, JSON.
+// Control: 1 | JSON, at most 4096 bytes. Numbered: 2 | kind | stream (8 bytes) | number (6) |
+// payload: sync messages one after another, each with its length inside (wire.ts); of the two
+// frames around a resync, JSON.
 import { z } from 'zod';
 import { SYNC_ROLES } from '../../status/sync-status.ts';
 import type { Epoch } from '../../units/epoch.ts';
@@ -52,9 +53,15 @@ const controlSchema = z.discriminatedUnion('type', [
     /** The sender has had the receiver's hello on this link; if not, it wants it (again). */
     met: z.boolean(),
   }),
-  /** `n` grows with every change: a link that is slow must not bring back an older role. `stream`: only of a source. */
+  /**
+   * `n` grows with every change: a link that is slow must not bring back an older role. `stream`:
+   * only of a source.
+   */
   z.strictObject({ type: z.literal('role'), n: count, role: z.enum(SYNC_ROLES), epoch, stream: id.nullable() }),
-  /** `seq`: number of the source's newest frame, 0 when there is none. `at`: the sender's clock, to be echoed. */
+  /**
+   * `seq`: number of the source's newest frame, 0 when there is none. `at`: the sender's clock, to
+   * be echoed.
+   */
   z.strictObject({ type: z.literal('ping'), at: clock, stream: id.nullable(), seq }),
   z.strictObject({ type: z.literal('pong'), at: clock }),
   /** The sink wants the stream from `have` + 1 on; `have` 0: everything, so a resync. */
@@ -95,15 +102,18 @@ const resyncEnd = z.strictObject({ resync: count, count, digest });
 export type ResyncBegin = z.output<typeof resyncBegin>;
 export type ResyncEnd = z.output<typeof resyncEnd>;
 
-export type FrameRefusal = 'empty' | 'too-long' | 'type' | 'json' | 'message' | 'version' | 'kind' | 'number';
-export type FrameResult =
+type FrameRefusal = 'empty' | 'too-long' | 'type' | 'json' | 'message' | 'version' | 'kind' | 'number';
+type FrameResult =
   | { readonly type: 'control'; readonly message: Control }
   | { readonly type: 'numbered'; readonly frame: Numbered }
   | { readonly type: 'refused'; readonly refusal: FrameRefusal };
 
 const refused = (refusal: FrameRefusal): FrameResult => ({ type: 'refused', refusal });
 
-/** Reads a frame; the payload of a numbered one is read by readEntries and its like, once it is known to be wanted. Never throws. */
+/**
+ * Reads a frame; the payload of a numbered one is read by readEntries and its like, once it is
+ * known to be wanted. Never throws.
+ */
 export function readFrame(frame: Buffer): FrameResult {
   if (frame.length === 0) return refused('empty');
   if (frame.length > FRAME_BYTES_MAX) return refused('too-long');
@@ -168,7 +178,10 @@ export function writeResyncEnd(stream: Id, number: number, value: ResyncEnd): Bu
   return writeNumbered('resync-end', stream, number, [Buffer.from(JSON.stringify(value))]);
 }
 
-/** The entries of a live or bulk frame; undefined when a message in it cannot be read. `invalid`: entries left out. */
+/**
+ * The entries of a live or bulk frame; undefined when a message in it cannot be read. `invalid`:
+ * entries left out.
+ */
 export function readEntries(
   payload: Buffer,
 ): { readonly entries: readonly Entry[]; readonly invalid: number } | undefined {

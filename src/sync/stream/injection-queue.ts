@@ -1,17 +1,24 @@
-// The one way into this router's own kernel: jobs in their order, at most one batch without its answer, what the kernel dropped once
-// more. Who gave a job is told when the kernel has taken it. Deterministic.
+// The one way into this router's own kernel: jobs in their order, at most one batch without its
+// answer, what the kernel dropped once more. Who gave a job is told when the kernel has taken it.
+// Deterministic.
 import type { At } from '../../units/duration.ts';
 import type { Entry } from '../table/entry.ts';
 import type { Outbox } from './outbox.ts';
 
-/** Entries in one batch: about what the kernel takes in 20 ms, so that live entries do not wait behind a resync. */
+/**
+ * Entries in one batch: about what the kernel takes in 20 ms, so that live entries do not wait
+ * behind a resync.
+ */
 const BATCH_ENTRIES_MAX = 2_000;
 const ATTEMPTS_MAX = 10;
-/** Above this, whoever has more to do waits. The queue stays bounded by what came before: a frame, a slice. */
+/**
+ * Above this, whoever has more to do waits. The queue stays bounded by what came before: a frame, a
+ * slice.
+ */
 const BACKLOG_MAX = 8_000;
 
 /** `ok` false: the kernel did not take it, however often it was given. */
-export type Taken = (ok: boolean, now: At) => void;
+type Taken = (ok: boolean, now: At) => void;
 
 interface Job {
   readonly entries: readonly Entry[];

@@ -1,9 +1,13 @@
-// What the parts of the sync machine give out during one step: effects, and counters beside them. Deterministic.
+// What the parts of the sync machine give out during one step: effects, and counters beside them.
+// Deterministic.
 import { SYNC_MACHINE_COUNTERS } from '../../log/counters.ts';
 import type { SyncCounter, SyncEffect, SyncEventCode, SyncFields } from './effect.ts';
 
-/** What a `send` effect was about, for the case that the link refuses it. `seq`: of a numbered frame. */
-export interface Ticket {
+/**
+ * What a `send` effect was about, for the case that the link refuses it. `seq`: of a numbered
+ * frame.
+ */
+interface Ticket {
   readonly link: number;
   readonly seq: number | null;
   readonly hello: boolean;
@@ -49,7 +53,9 @@ export class Outbox {
     return found;
   }
 
-  /** Refusals are told at once: with the next input of another kind all sends before it are settled. */
+  /**
+   * Refusals are told at once: with the next input of another kind all sends before it are settled.
+   */
   settle(): void {
     this.#tickets.clear();
   }

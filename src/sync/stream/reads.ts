@@ -1,4 +1,5 @@
-// Questions to the loop for the kernel's table and counters: one at a time, each answer to the one who asked. Deterministic.
+// Questions to the loop for the kernel's table and counters: one at a time, each answer to the one
+// who asked. Deterministic.
 import type { At } from '../../units/duration.ts';
 import type { Entry, ServerEntryCounts } from '../table/entry.ts';
 import type { Outbox } from './outbox.ts';

@@ -1,22 +1,28 @@
-// Brings the owner's mirror in line with its kernel's table, in slices: at the start, after a takeover before it was warm, and after
-// events were lost. What differs is published, so that the stream to the peer goes on without a resync. Deterministic.
+// Brings the owner's mirror in line with its kernel's table, in slices: at the start, after a
+// takeover before it was warm, and after events were lost. What differs is published, so that the
+// stream to the peer goes on without a resync. Deterministic.
 import type { At } from '../../units/duration.ts';
 import { type Entry, type EntryKey, entryKeyOf, isInactive, isTemplate } from '../table/entry.ts';
 import type { Mirror } from '../table/mirror.ts';
 import type { Chore } from './chores.ts';
 
 const SLICE_ROWS = 2_000;
-/** A template or connection whose timer differs by more than this has been used since it was told. */
+/**
+ * A template or connection whose timer differs by more than this has been used since it was told.
+ */
 const TIMER_S = 10;
 
-export interface Reconciled {
+interface Reconciled {
   /** Entries that the mirror lacked, or had otherwise. */
   readonly changed: number;
   /** Rows that the kernel has no more. */
   readonly gone: number;
 }
 
-/** `told`: what the kernel reported by itself since it was asked for `entries`. `publish` gets what is new to the mirror. */
+/**
+ * `told`: what the kernel reported by itself since it was asked for `entries`. `publish` gets what
+ * is new to the mirror.
+ */
 export function reconcile(
   mirror: Mirror,
   entries: readonly Entry[],

@@ -1,8 +1,10 @@
-// Entries whose real server has changed. The kernel keeps the server of a template, and of a connection that is told as inactive, as long
-// as the entry lives: the old one is made to expire first, and the new one goes in once it is gone. A template does not expire while
-// connections that began on this very router hang on it (then the kernel gives it 60 s more): these are made to expire before it, and put
-// in again, as what the peer tells them to be, which hangs on nothing. Deterministic.
-// Source: ip_vs_proc_conn in net/netfilter/ipvs/ip_vs_sync.c, ip_vs_conn_expire in ip_vs_conn.c.
+// Entries whose real server has changed. The kernel keeps the server of a template, and of a
+// connection that is told as inactive, as long as the entry lives: the old one is made to expire
+// first, and the new one goes in once it is gone. A template does not expire while connections that
+// began on this very router hang on it (then the kernel gives it 60 s more): these are made to
+// expire before it, and put in again, as what the peer tells them to be, which hangs on nothing.
+// Deterministic. Source: ip_vs_proc_conn in net/netfilter/ipvs/ip_vs_sync.c, ip_vs_conn_expire in
+// ip_vs_conn.c.
 import { type At, ms } from '../../units/duration.ts';
 import {
   type Entry,
@@ -20,7 +22,10 @@ import type { Outbox } from './outbox.ts';
 
 /** From when the kernel has taken the time-out of one second until the entry is surely gone. */
 export const REPLACE_AFTER_MS = ms(2_000);
-/** A server that fails moves its clients one by one, as they come back: this many within two seconds are not expected. */
+/**
+ * A server that fails moves its clients one by one, as they come back: this many within two seconds
+ * are not expected.
+ */
 const PENDING_MAX = 200_000;
 const CONNECTIONS_MAX = 1_000;
 const SLICE_ROWS = 2_000;
@@ -36,8 +41,8 @@ interface Pending {
   toldAt: At;
   readonly stubborn: boolean;
   /**
-   * detaching: the connections that may hold on to the old template are looked for and made to expire. expiring: then the old entry
-   * itself. The next thing happens at `dueAt`.
+   * detaching: the connections that may hold on to the old template are looked for and made to
+   * expire. expiring: then the old entry itself. The next thing happens at `dueAt`.
    */
   stage: 'detaching' | 'expiring';
   dueAt: number;
@@ -61,10 +66,15 @@ export class Replacements {
   readonly #injections: InjectionQueue;
   readonly #out: Outbox;
   readonly #pending = new Map<EntryKey, Pending>();
-  /** Templates whose connections are still to be looked for, and those for which that is going on. */
+  /**
+   * Templates whose connections are still to be looked for, and those for which that is going on.
+   */
   #wanted = new Map<EntryKey, Pending>();
   #looking: { readonly cursor: Cursor; readonly templates: ReadonlyMap<EntryKey, Pending> } | null = null;
-  /** Connections that are away for a moment: what is told of them meanwhile goes into the mirror only, from where they come back. */
+  /**
+   * Connections that are away for a moment: what is told of them meanwhile goes into the mirror
+   * only, from where they come back.
+   */
   readonly #away = new Set<EntryKey>();
   #failed = false;
   #number = 0;
@@ -103,7 +113,10 @@ export class Replacements {
     return this.#pending.has(key) || this.#away.has(key);
   }
 
-  /** Newer word of an entry that is being replaced, which is in the mirror already; false when it is not. */
+  /**
+   * Newer word of an entry that is being replaced, which is in the mirror already; false when it is
+   * not.
+   */
   update(entry: Entry, now: At): boolean {
     const key = entryKeyOf(entry);
     const pending = this.#pending.get(key);
@@ -114,7 +127,8 @@ export class Replacements {
   }
 
   /**
-   * False: too many at once. `stubborn`: the kernel has kept the old one against all word, so something unknown may hold on to it.
+   * False: too many at once. `stubborn`: the kernel has kept the old one against all word, so
+   * something unknown may hold on to it.
    */
   start(old: Entry, entry: Entry, now: At, stubborn = false): boolean {
     if (this.#pending.size >= PENDING_MAX) return false;
@@ -152,8 +166,9 @@ export class Replacements {
   }
 
   /**
-   * This router becomes the owner: connections that were away come back at once, what was to go and has not been told stays. Templates go
-   * on getting their new server, unless the kernel's own word is that it uses them: see `overruled`.
+   * This router becomes the owner: connections that were away come back at once, what was to go and
+   * has not been told stays. Templates go on getting their new server, unless the kernel's own word
+   * is that it uses them: see `overruled`.
    */
   settle(now: At): void {
     for (const pending of this.#pending.values()) {
@@ -226,7 +241,10 @@ export class Replacements {
     });
   }
 
-  /** The connections that were made to expire, as they are by now. `all`: also those that the source has not named. */
+  /**
+   * The connections that were made to expire, as they are by now. `all`: also those that the source
+   * has not named.
+   */
   #attached({ connections }: Pending, all: boolean, now: At): Entry[] {
     return connections.flatMap(key => {
       this.#away.delete(key);

@@ -1,5 +1,6 @@
-// The receiving side of the stream: puts frames in order, gives their entries to the kernel, acknowledges what the kernel has taken, and
-// says whether this router is warm. How the kernel is compared with the mirror is in verify.ts. Deterministic.
+// The receiving side of the stream: puts frames in order, gives their entries to the kernel,
+// acknowledges what the kernel has taken, and says whether this router is warm. How the kernel is
+// compared with the mirror is in verify.ts. Deterministic.
 import { type At, ms } from '../../units/duration.ts';
 import { type Entry, type EntryKey, entryKeyOf } from '../table/entry.ts';
 import { EntryDigest } from '../table/entry-digest.ts';
@@ -30,7 +31,9 @@ const APPLY_FRAMES_MAX = 4;
 const NEED_AFTER_MS = ms(100);
 const NEED_EVERY_MS = ms(200);
 const NEED_FRAMES_MAX = 256;
-/** A hole that is still there after this, with a link up all the time, is not going to be repaired. */
+/**
+ * A hole that is still there after this, with a link up all the time, is not going to be repaired.
+ */
 const HOLE_MAX_MS = ms(5_000);
 /** Without word of the source, or behind it, for longer than this: cold. */
 const STALE_AFTER_MS = ms(5_000);
@@ -41,14 +44,18 @@ const ACK_EVERY_MS = ms(50);
 const MARKS_MAX = 32;
 /** The outcome of a comparison is said this often, in case it is lost with a link. */
 const ANSWERS = 6;
-/** Longer than pulse's word of a takeover is under way: what the kernel has too much may be what its new clients do. */
+/**
+ * Longer than pulse's word of a takeover is under way: what the kernel has too much may be what its
+ * new clients do.
+ */
 const EXTRA_AFTER_MS = ms(1_000);
 
 /**
- * none: no stream. resync: the table is coming. cleaning: what only this router had is made to expire. verifying: the kernel is compared.
- * verified: it was the same. doubtful: it was not, even after repairs; it will be compared again.
+ * none: no stream. resync: the table is coming. cleaning: what only this router had is made to
+ * expire. verifying: the kernel is compared. verified: it was the same. doubtful: it was not, even
+ * after repairs; it will be compared again.
  */
-export type SinkPhase = 'none' | 'resync' | 'cleaning' | 'verifying' | 'verified' | 'doubtful';
+type SinkPhase = 'none' | 'resync' | 'cleaning' | 'verifying' | 'verified' | 'doubtful';
 
 interface Bulk {
   readonly number: number;
@@ -59,7 +66,7 @@ interface Bulk {
   ended: ResyncEnd | null;
 }
 
-export interface SinkParts {
+interface SinkParts {
   readonly mirror: Mirror;
   readonly links: SyncLinks;
   readonly out: Outbox;
@@ -248,8 +255,8 @@ export class Sink {
   }
 
   /**
-   * This router takes the VIPs over: all that has come goes into mirror and kernel, also what lies behind a hole. True when the mirror is
-   * whole: it held all that the source had.
+   * This router takes the VIPs over: all that has come goes into mirror and kernel, also what lies
+   * behind a hole. True when the mirror is whole: it held all that the source had.
    */
   handOver(now: At): boolean {
     const whole = this.#phase === 'verified';
@@ -401,7 +408,10 @@ export class Sink {
     return forKernel;
   }
 
-  /** Once the kernel has all up to a word of the source, this router knew all that the source did when it came. */
+  /**
+   * Once the kernel has all up to a word of the source, this router knew all that the source did
+   * when it came.
+   */
   #catchUp(): void {
     while (this.#marks[0] !== undefined && this.#marks[0].seq <= this.#taken) {
       this.#caughtUpAt = this.#marks[0].at;

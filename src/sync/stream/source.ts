@@ -1,5 +1,6 @@
-// The sending side of the stream: numbers what it is given, keeps it until the peer's kernel has it, sends again what was lost with a
-// link, and brings a peer that has nothing the whole table. Deterministic: time is an argument, frames to send are effects.
+// The sending side of the stream: numbers what it is given, keeps it until the peer's kernel has
+// it, sends again what was lost with a link, and brings a peer that has nothing the whole table.
+// Deterministic: time is an argument, frames to send are effects.
 import { type At, ms } from '../../units/duration.ts';
 import { usable } from '../kernel/wire.ts';
 import { type Entry, type EntryKey, entryKeyOf } from '../table/entry.ts';
@@ -20,7 +21,10 @@ import type { SyncLinks } from './sync-links.ts';
 const LIVE_ENTRIES_MAX = 200;
 /** What comes within this time goes together; the first after a pause goes at once. */
 const COALESCE_MS = ms(10);
-/** A minute and more of a busy site's changes: longer, and the table itself is sent sooner than all that happened to it. */
+/**
+ * A minute and more of a busy site's changes: longer, and the table itself is sent sooner than all
+ * that happened to it.
+ */
 const RING_FRAMES_MAX = 8_192;
 const RING_BYTES_MAX = 32 * 1_048_576;
 /** Frames of a resync that the peer's kernel has not taken yet: 32,000 entries. */
@@ -46,7 +50,7 @@ interface Sent {
 }
 
 /** A full resync, by the instants of the monotonic clock. */
-export interface Resync {
+interface Resync {
   readonly number: number;
   readonly startedAt: At;
   endedAt: At | null;
@@ -62,7 +66,7 @@ export interface Resync {
   repaired: number;
 }
 
-export interface SourceParts {
+interface SourceParts {
   readonly instance: Id;
   readonly mirror: Mirror;
   readonly links: SyncLinks;
@@ -144,7 +148,10 @@ export class Source {
     if (this.#wanted) this.#attach(now);
   }
 
-  /** The stream cannot be continued: a new one, which begins with a resync as soon as the peer asks for it. */
+  /**
+   * The stream cannot be continued: a new one, which begins with a resync as soon as the peer asks
+   * for it.
+   */
   restart(reason: string, now: At): void {
     if (this.#stream === null) return;
     const unacknowledged = this.#ring.size;
@@ -312,7 +319,10 @@ export class Source {
     if (sent.on === 0 && sent.seq > this.#received) this.#unsent.add(sent.seq);
   }
 
-  /** What has been on its way for too long goes out on a link that it has not been on: a link that is dead may seem alive. */
+  /**
+   * What has been on its way for too long goes out on a link that it has not been on: a link that
+   * is dead may seem alive.
+   */
   #retransmit(now: At): void {
     let left = PUMP_FRAMES_MAX;
     for (let seq = this.#received + 1; seq <= this.#seq && left > 0; seq++) {

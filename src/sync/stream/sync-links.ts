@@ -1,4 +1,5 @@
-// The links to the peer's director as the machine sees them: which can be used, and which is best. Deterministic.
+// The links to the peer's director as the machine sees them: which can be used, and which is best.
+// Deterministic.
 import type { At } from '../../units/duration.ts';
 import type { Id } from './frame.ts';
 
@@ -9,7 +10,7 @@ const CONGESTED_MS = 20;
 /** An old round-trip time counts this much against a new one. */
 const RTT_SMOOTHING = 0.75;
 
-export interface SyncLink {
+interface SyncLink {
   connected: boolean;
   /** Instance of the director that said hello on it since it is up. */
   instance: Id | null;

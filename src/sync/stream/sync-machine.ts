@@ -1,6 +1,7 @@
-// The sync's machine: one input in, effects out. Puts the parts together by role: as source it feeds the mirror from the kernel and the
-// stream from the mirror; else it takes the stream of a peer that is source. Deterministic: time is an argument, and the instance id is
-// all the randomness it needs. What goes in and out: effect.ts.
+// The sync's machine: one input in, effects out. Puts the parts together by role: as source it
+// feeds the mirror from the kernel and the stream from the mirror; else it takes the stream of a
+// peer that is source. Deterministic: time is an argument, and the instance id is all the
+// randomness it needs. What goes in and out: effect.ts.
 
 import type { ResyncStatus, SyncPhase, SyncRole, SyncStatus } from '../../status/sync-status.ts';
 import { type At, ms } from '../../units/duration.ts';
@@ -44,7 +45,7 @@ const EARLY_ENTRIES_MAX = 20_000;
 const TWO_SOURCES_MS = ms(2_000);
 const LAG_PROBLEM_MS = 5_000;
 
-export interface SyncMachineOptions {
+interface SyncMachineOptions {
   /** Number of this router in the pair. */
   readonly node: 1 | 2;
   /** Random, new at every start of the director: 16 hex digits. */
@@ -53,8 +54,10 @@ export interface SyncMachineOptions {
   readonly rowsMax?: number;
 }
 
-/** What of SyncStatus the machine knows: the links have their names, and the store is the loop's. */
-export type MachineStatus = Omit<SyncStatus, 'links' | 'store'> & {
+/**
+ * What of SyncStatus the machine knows: the links have their names, and the store is the loop's.
+ */
+type MachineStatus = Omit<SyncStatus, 'links' | 'store'> & {
   /** By index. */
   readonly links: readonly { readonly connected: boolean; readonly rttMs: number | null }[];
 };
@@ -147,7 +150,10 @@ export class SyncMachine {
     return this.#warm;
   }
 
-  /** What is held in memory besides the mirror: frames, and entries for the kernel. All of it is bounded. */
+  /**
+   * What is held in memory besides the mirror: frames, and entries for the kernel. All of it is
+   * bounded.
+   */
   get held(): {
     readonly ring: number;
     readonly ringBytes: number;
@@ -167,7 +173,10 @@ export class SyncMachine {
     return !this.#injections.idle || this.#chores.pending;
   }
 
-  /** Whether the entry is not in the kernel although it is acknowledged, since one with another real server has to go first. */
+  /**
+   * Whether the entry is not in the kernel although it is acknowledged, since one with another real
+   * server has to go first.
+   */
   isReplacing(key: EntryKey): boolean {
     return this.#replacements.has(key);
   }
@@ -377,7 +386,10 @@ export class SyncMachine {
     if (!this.#isOverruled) this.#keepalive.seen(taken, now);
   }
 
-  /** The end of a connection that another one with the same key has replaced is no news of the new one; the kernel goes by that too. */
+  /**
+   * The end of a connection that another one with the same key has replaced is no news of the new
+   * one; the kernel goes by that too.
+   */
   #upsertNative(entry: Entry, now: At): boolean {
     const key = entryKeyOf(entry);
     if (this.#reading) this.#told?.add(key);
@@ -406,7 +418,10 @@ export class SyncMachine {
     }
   }
 
-  /** The kernel of a sink keeps a template, for connections that hang on it, which has another server by the source's word. */
+  /**
+   * The kernel of a sink keeps a template, for connections that hang on it, which has another
+   * server by the source's word.
+   */
   #contradict(entries: readonly Entry[], now: At): void {
     if (this.#role !== 'sink') return;
     for (const entry of entries) {

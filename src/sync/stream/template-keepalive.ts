@@ -1,6 +1,7 @@
-// Keeps the persistence templates of clients with a live connection alive on the router that owns the VIPs: connections that came by
-// synchronisation do not hold on to their template as native ones do, and a client whose template has gone gets any server for its next
-// transfer. A client whose connection has no template at all gets one again. Deterministic.
+// Keeps the persistence templates of clients with a live connection alive on the router that owns
+// the VIPs: connections that came by synchronisation do not hold on to their template as native
+// ones do, and a client whose template has gone gets any server for its next transfer. A client
+// whose connection has no template at all gets one again. Deterministic.
 import { type At, ms } from '../../units/duration.ts';
 import {
   type Entry,
@@ -23,7 +24,7 @@ const SLICE_ROWS = 2_000;
 /** A template is told again when a third of its time has passed. */
 const FRESH_SHARE = 2 / 3;
 
-export interface KeepaliveParts {
+interface KeepaliveParts {
   readonly mirror: Mirror;
   readonly injections: InjectionQueue;
   readonly out: Outbox;
@@ -63,8 +64,9 @@ export class TemplateKeepalive {
   }
 
   /**
-   * The kernel has told of these. A template that was put in with what was left of its time, or that the kernel has kept for the sake of
-   * a connection (60 s then), has a short time-out for good: the full one is given back to it.
+   * The kernel has told of these. A template that was put in with what was left of its time, or
+   * that the kernel has kept for the sake of a connection (60 s then), has a short time-out for
+   * good: the full one is given back to it.
    */
   seen(entries: readonly Entry[], now: At): void {
     const { mirror } = this.#parts;
@@ -78,7 +80,10 @@ export class TemplateKeepalive {
     this.#refresh([...short.values()], now);
   }
 
-  /** A server takes clients again: templates to it may have been made invalid by clients that came meanwhile. */
+  /**
+   * A server takes clients again: templates to it may have been made invalid by clients that came
+   * meanwhile.
+   */
   serverUp(mark: number, server: RawAddress): void {
     this.#walk('templates', row => row.mark === mark && row.server === server, false);
   }
@@ -97,7 +102,9 @@ export class TemplateKeepalive {
     return this.#parts.mirror.get(key, now) === undefined && !this.#parts.isReplacing(key);
   }
 
-  /** Goes through the table in slices; `full`: with the full persistence, else with what is left. */
+  /**
+   * Goes through the table in slices; `full`: with the full persistence, else with what is left.
+   */
   #walk(kinds: 'all' | 'templates', wanted: (row: Row, now: At) => boolean, full = true): void {
     const { mirror, injections, chores } = this.#parts;
     const session = this.#session;

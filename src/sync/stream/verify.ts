@@ -1,5 +1,6 @@
-// Compares this router's kernel with the mirror: every entry of a small table, the per-server counters of a large one (the kernel's list
-// takes a time that grows with its square). What is missing is put in again, what is too much is made to expire. Deterministic.
+// Compares this router's kernel with the mirror: every entry of a small table, the per-server
+// counters of a large one (the kernel's list takes a time that grows with its square). What is
+// missing is put in again, what is too much is made to expire. Deterministic.
 import { type At, ms } from '../../units/duration.ts';
 import type { ServerEntryCounts } from '../table/entry.ts';
 import { type Entry, type EntryKey, entryKeyOf, isInactive, isTemplate, rawOf } from '../table/entry.ts';
@@ -26,7 +27,7 @@ export interface VerifyReads {
   counts(answer: (counts: readonly ServerEntryCounts[] | null, now: At) => void): void;
 }
 
-export interface VerifierParts {
+interface VerifierParts {
   readonly mirror: Mirror;
   readonly out: Outbox;
   readonly injections: InjectionQueue;
@@ -165,7 +166,8 @@ export class Verifier {
   #byCounts(counts: readonly ServerEntryCounts[], versionBefore: number, now: At): void {
     const { mirror, injections, replacements } = this.#parts;
     const inKernel = new Map(counts.map(({ mark, server, ...rest }) => [`${mark} ${rawOf(server)}`, rest]));
-    // What came, went or moved since the question, what may have ended in the kernel already, what has not got there yet.
+    // What came, went or moved since the question, what may have ended in the kernel already, what
+    // has not got there yet.
     const unsettled = mirror.version - versionBefore + mirror.expiring(now, ENDING_S * 1_000);
     const allowance = unsettled + injections.backlog + replacements.size;
     const short = mirror.serverRows().filter(rows => {
@@ -231,7 +233,9 @@ export class Verifier {
   }
 }
 
-/** Whether the kernel's entry is another one than it should be, in all that a comparison can see. */
+/**
+ * Whether the kernel's entry is another one than it should be, in all that a comparison can see.
+ */
 function differs(found: Entry, wanted: Entry): boolean {
   if (found.server !== wanted.server || found.serverPort !== wanted.serverPort) return true;
   return !isTemplate(wanted) && isInactive(found) !== isInactive(wanted);

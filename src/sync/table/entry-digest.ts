@@ -1,5 +1,6 @@
-// A digest of a set of entries that does not depend on their order: two routers that sent and received the same (key, server) pairs
-// have the same one. Against mistakes, not against forgery: the links are authenticated. Pure.
+// A digest of a set of entries that does not depend on their order: two routers that sent and
+// received the same (key, server) pairs have the same one. Against mistakes, not against forgery:
+// the links are authenticated. Pure.
 import { type Entry, entryKeyOf } from './entry.ts';
 
 /** 16 hex digits. */
@@ -30,7 +31,10 @@ export class EntryDigest {
   }
 }
 
-/** Every bit of the input moves about half of the output's (murmur3's last step): sums of similar keys do not cancel out. */
+/**
+ * Every bit of the input moves about half of the output's (murmur3's last step): sums of similar
+ * keys do not cancel out.
+ */
 function finish(hash: number): number {
   let mixed = hash;
   mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);

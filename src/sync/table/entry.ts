@@ -1,13 +1,17 @@
-// One IPVS connection or persistence template as the sync carries it: its key, its bounds, its states. Pure. Addresses are kept as
-// hex of their network byte order: the kernel's formats (sync messages, /proc/net/ip_vs_conn) are read and written without any
-// conversion, and a table of a million entries stays small. Source: include/net/ip_vs.h, net/netfilter/ipvs/ip_vs_sync.c.
+// One IPVS connection or persistence template as the sync carries it: its key, its bounds, its
+// states. Pure. Addresses are kept as hex of their network byte order: the kernel's formats (sync
+// messages, /proc/net/ip_vs_conn) are read and written without any conversion, and a table of a
+// million entries stays small. Source: include/net/ip_vs.h, net/netfilter/ipvs/ip_vs_sync.c.
 import ipaddr from 'ipaddr.js';
 import { type Address, hexOf } from '../../units/address.ts';
 
 /** Network byte order in lower-case hex: 8 digits (IPv4) or 32 (IPv6). */
 export type RawAddress = string & { readonly __unit: 'raw address' };
 
-/** Connection flags (IP_VS_CONN_F_*, include/uapi/linux/ip_vs.h). The lowest three bits are the forwarding method; 0: NAT. */
+/**
+ * Connection flags (IP_VS_CONN_F_*, include/uapi/linux/ip_vs.h). The lowest three bits are the
+ * forwarding method; 0: NAT.
+ */
 export const FLAG = {
   noOutput: 0x80,
   /** Every TCP state but ESTABLISHED. */
@@ -17,7 +21,10 @@ export const FLAG = {
   template: 0x1000,
 } as const;
 
-/** TCP states as the kernel numbers them (IP_VS_TCP_S_*), by the names that /proc/net/ip_vs_conn shows. */
+/**
+ * TCP states as the kernel numbers them (IP_VS_TCP_S_*), by the names that /proc/net/ip_vs_conn
+ * shows.
+ */
 export const TCP_STATES = [
   'NONE',
   'ESTABLISHED',
@@ -32,7 +39,9 @@ export const TCP_STATES = [
   'SYNACK',
 ] as const;
 export type TcpState = (typeof TCP_STATES)[number];
-/** State of a template that has controlled a connection that got established (IP_VS_CTPL_S_ASSURED). */
+/**
+ * State of a template that has controlled a connection that got established (IP_VS_CTPL_S_ASSURED).
+ */
 export const TEMPLATE_ASSURED = 1;
 
 export const PROTOCOL_TCP = 6;
@@ -40,8 +49,9 @@ export const PROTOCOL_TCP = 6;
 export const PROTOCOL_MARK = 0;
 
 /**
- * An entry of the kernel's connection table. The template of a firewall-mark service has protocol 0, ports 0 and the mark as the
- * first four bytes of `virtual` (0.0.0.21; in IPv6 followed by zeros).
+ * An entry of the kernel's connection table. The template of a firewall-mark service has protocol
+ * 0, ports 0 and the mark as the first four bytes of `virtual` (0.0.0.21; in IPv6 followed by
+ * zeros).
  */
 export interface Entry {
   readonly protocol: number;
@@ -56,7 +66,10 @@ export interface Entry {
   readonly state: number;
   /** Firewall mark of the service it belongs to. */
   readonly mark: number;
-  /** Seconds the kernel keeps it from its last packet on; for an entry read from /proc, what is left of them. */
+  /**
+   * Seconds the kernel keeps it from its last packet on; for an entry read from /proc, what is left
+   * of them.
+   */
   readonly timeoutS: number;
 }
 
@@ -68,7 +81,10 @@ export interface ServerEntryCounts {
   readonly connections: number;
 }
 
-/** What tells two entries apart: everything the kernel hashes by (not the server: a client has one at a time). */
+/**
+ * What tells two entries apart: everything the kernel hashes by (not the server: a client has one
+ * at a time).
+ */
 export type EntryKey = string & { readonly __unit: 'entry key' };
 
 export function isTemplate(entry: Pick<Entry, 'flags'>): boolean {

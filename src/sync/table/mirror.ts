@@ -1,5 +1,6 @@
-// The kernel's connection table as user space knows it: what was last told of each entry, and until when it lives. Made for a million
-// rows: one object a row, no work that grows with the table in any single call. Deterministic: time is an argument.
+// The kernel's connection table as user space knows it: what was last told of each entry, and until
+// when it lives. Made for a million rows: one object a row, no work that grows with the table in
+// any single call. Deterministic: time is an argument.
 import type { At } from '../../units/duration.ts';
 import {
   type Entry,
@@ -13,11 +14,14 @@ import {
 
 export const MIRROR_ROWS_MAX = 1_500_000;
 /**
- * A row outlives its time-out by this: the kernel's timer may be late, and a row that is gone while the kernel still has the entry
- * would be taken for an entry that only the kernel has.
+ * A row outlives its time-out by this: the kernel's timer may be late, and a row that is gone while
+ * the kernel still has the entry would be taken for an entry that only the kernel has.
  */
 const MARGIN_MS = 2_000;
-/** Rows are looked at once within this many seconds at least, so that the wheel holds on to no dead row for longer. */
+/**
+ * Rows are looked at once within this many seconds at least, so that the wheel holds on to no dead
+ * row for longer.
+ */
 const WHEEL_S = 64;
 /** Rows looked at for one that may go when the table is full. */
 const EVICTION_LOOK_MAX = 64;
@@ -27,7 +31,10 @@ const INTERNED_MAX = 100_000;
 /** Connections of one client and mark in one number: all × this + established. */
 const LIVE_UNIT = 2 ** 20;
 
-/** One row: the entry as last told, and when. `timeoutS` is what was told, not what is left: see remainingS. */
+/**
+ * One row: the entry as last told, and when. `timeoutS` is what was told, not what is left: see
+ * remainingS.
+ */
 export interface Row extends Entry {
   readonly key: EntryKey;
   /** When it was last told or refreshed. */
@@ -77,8 +84,11 @@ class MirrorRow implements Row {
   }
 }
 
-/** new: it was not there. moved: it has another server than before. refreshed: nothing but state and time. full: not taken. */
-export type Upserted = 'new' | 'moved' | 'refreshed' | 'full';
+/**
+ * new: it was not there. moved: it has another server than before. refreshed: nothing but state and
+ * time. full: not taken.
+ */
+type Upserted = 'new' | 'moved' | 'refreshed' | 'full';
 
 export interface ServerRows {
   readonly mark: number;
@@ -87,7 +97,7 @@ export interface ServerRows {
   readonly connections: number;
 }
 
-export interface LiveConnections {
+interface LiveConnections {
   readonly established: number;
   readonly all: number;
 }
@@ -151,7 +161,10 @@ export class Mirror {
     return upserted;
   }
 
-  /** Takes over an entry of this router's own kernel that the source has not named: it is stale from the beginning. */
+  /**
+   * Takes over an entry of this router's own kernel that the source has not named: it is stale from
+   * the beginning.
+   */
   upsertStale(entry: Entry, now: At): void {
     if (this.upsertNative(entry, now) === 'full') return;
     const key = entryKeyOf(entry);
@@ -226,7 +239,10 @@ export class Mirror {
     return [...this.#servers.values()].map(rows => ({ ...rows }));
   }
 
-  /** Removes rows whose time has come; looks at no more than `lookMax`. True when there is nothing left to do for now. */
+  /**
+   * Removes rows whose time has come; looks at no more than `lookMax`. True when there is nothing
+   * left to do for now.
+   */
   sweep(now: At, lookMax: number): boolean {
     const nowS = toS(now);
     const nowDs = toDs(now);
@@ -249,7 +265,10 @@ export class Mirror {
     return false;
   }
 
-  /** How many rows end within `withinMs`: the kernel may have dropped them already. Looks at a few wheel slots only. */
+  /**
+   * How many rows end within `withinMs`: the kernel may have dropped them already. Looks at a few
+   * wheel slots only.
+   */
   expiring(now: At, withinMs: number): number {
     const untilDs = toDs(now) + Math.ceil((withinMs + MARGIN_MS) / 100);
     let count = 0;
@@ -264,7 +283,10 @@ export class Mirror {
     return count;
   }
 
-  /** Goes through the table, templates first. Rows may come, go and change meanwhile: one that is there all the time is seen. */
+  /**
+   * Goes through the table, templates first. Rows may come, go and change meanwhile: one that is
+   * there all the time is seen.
+   */
   cursor(kinds: 'all' | 'templates' | 'connections' = 'all'): Cursor {
     const maps = {
       all: [this.#templates, this.#connections],
@@ -317,7 +339,8 @@ export class Mirror {
     row.touchedDs = nowDs;
     row.generation = this.#generation;
     row.expiresDs = nowDs + timeoutS * 10 + MARGIN_MS / 100;
-    // A row that lives longer than before stays where it is on the wheel: it is looked at there and put further.
+    // A row that lives longer than before stays where it is on the wheel: it is looked at there and
+    // put further.
     if (Math.floor(row.expiresDs / 10) + 1 < row.dueS) this.#schedule(row);
   }
 

@@ -1,5 +1,6 @@
-// Which entries of the kernel's connection table are ours, by the config: templates by firewall mark, connections by VIP and port,
-// and the real server in both. Built once for a config, asked for every entry of tables with a million. Pure.
+// Which entries of the kernel's connection table are ours, by the config: templates by firewall
+// mark, connections by VIP and port, and the real server in both. Built once for a config, asked
+// for every entry of tables with a million. Pure.
 import type { Config, ServiceConfig } from '../../config/schema.ts';
 import type { Address } from '../../units/address.ts';
 import { type Entry, isTemplate, markAddress, PROTOCOL_MARK, PROTOCOL_TCP, type RawAddress, rawOf } from './entry.ts';
@@ -43,8 +44,9 @@ export interface Scope {
 }
 
 /**
- * `draining` names, by service, real servers that left the config but still have connections. Marks are unique and the ports of
- * services on one VIP are disjoint (rules/services.ts); should two services share port 20 of a VIP, the server tells them apart.
+ * `draining` names, by service, real servers that left the config but still have connections. Marks
+ * are unique and the ports of services on one VIP are disjoint (rules/services.ts); should two
+ * services share port 20 of a VIP, the server tells them apart.
  */
 export function scopeOf(config: Config, draining: ReadonlyMap<string, readonly Address[]> = new Map()): Scope {
   const services = Object.entries(config.services).map(([name, service]) =>

@@ -1,5 +1,5 @@
-// The two clocks: CLOCK_MONOTONIC, the one that vipd counts leases on too, for every interval; and wall
-// time for what people read.
+// The two clocks: CLOCK_MONOTONIC, the one that vipd counts leases on too, for every interval; and
+// wall time for what people read.
 import type { At } from '../duration.ts';
 
 /** CLOCK_MONOTONIC in milliseconds with a fraction. */

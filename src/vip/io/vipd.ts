@@ -1,5 +1,6 @@
-// Runs vipd as a child of pulse and speaks its language over the pipes. A vipd that died or got stuck is replaced; words of an
-// earlier one are not passed on. Nothing here waits: commands are written without back-pressure, bounded by the respawn.
+// Runs vipd as a child of pulse and speaks its language over the pipes. A vipd that died or got
+// stuck is replaced; words of an earlier one are not passed on. Nothing here waits: commands are
+// written without back-pressure, bounded by the respawn.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { FixedAddress, Link, ReachTarget, VirtualAddress } from '../../config/node.ts';
@@ -7,14 +8,20 @@ import { lineReader } from '../../socket/lines.ts';
 import { monotonicNow } from '../../units/io/clocks.ts';
 import { parseVipdLine, VIPD_LINE_BYTES_MAX, type VipdMessage } from '../protocol.ts';
 
-/** Unread commands beyond this mean that vipd is stuck; more are not queued (pulse replaces it soon). */
+/**
+ * Unread commands beyond this mean that vipd is stuck; more are not queued (pulse replaces it
+ * soon).
+ */
 const UNREAD_BYTES_MAX = 65_536;
-/** Respawns: at once for the first few in a row, then with pauses, so that a broken binary does not spin. */
+/**
+ * Respawns: at once for the first few in a row, then with pauses, so that a broken binary does not
+ * spin.
+ */
 const EAGER_RESPAWNS = 5;
 const RESPAWN_PAUSE_MS = 100;
 const CALM_MS = 10_000;
 
-export interface VipdOptions {
+interface VipdOptions {
   readonly binary: string;
   readonly stateFile: string;
   readonly addresses: readonly VirtualAddress[];
@@ -40,7 +47,7 @@ export interface Vipd {
 }
 
 /** The command line of vipd for a set of addresses and links. */
-export function vipdArguments(
+function vipdArguments(
   options: Pick<VipdOptions, 'stateFile' | 'addresses' | 'links' | 'targets' | 'fixed' | 'port' | 'gate'>,
 ): string[] {
   const { stateFile, addresses, links, targets, fixed, port, gate } = options;
@@ -69,7 +76,8 @@ export function startVipd(options: VipdOptions): Vipd {
   const start = () => {
     if (closed) return;
     lastSpawnAt = monotonicNow();
-    // detached: a signal to pulse's process group (Ctrl-C) is not vipd's business; its pipe tells it when to end.
+    // detached: a signal to pulse's process group (Ctrl-C) is not vipd's business; its pipe tells
+    // it when to end.
     const started = spawn(options.binary, vipdArguments(options), {
       stdio: ['pipe', 'pipe', 'inherit'],
       detached: true,
@@ -100,7 +108,8 @@ export function startVipd(options: VipdOptions): Vipd {
     respawn() {
       const old = child;
       child = undefined;
-      // SIGKILL also ends a stopped process; the kernel keeps the addresses until their lifetime ends, the new one adopts them.
+      // SIGKILL also ends a stopped process; the kernel keeps the addresses until their lifetime
+      // ends, the new one adopts them.
       old?.kill('SIGKILL');
       if (monotonicNow() - lastSpawnAt > CALM_MS) respawns = 0;
       respawns += 1;

@@ -1,6 +1,7 @@
-// The one connection to Redis that the witness process keeps: made anew when it breaks, with pauses that grow to a bound. An ask goes
-// out on a connection that stands, or fails at once; nothing is ever queued. An answer that is late ends the connection: what is
-// asked later must not stand in line behind it. Not pure.
+// The one connection to Redis that the witness process keeps: made anew when it breaks, with pauses
+// that grow to a bound. An ask goes out on a connection that stands, or fails at once; nothing is
+// ever queued. An answer that is late ends the connection: what is asked later must not stand in
+// line behind it. Not pure.
 import { Redis } from 'ioredis';
 import type { RedisConfig } from '../../config/schema.ts';
 import { withDeadline } from '../../redis/io/deadline.ts';
@@ -14,7 +15,7 @@ import type { WitnessAnswer, WitnessAsk } from '../witness.ts';
 const PAUSE_MS_MIN = 100;
 const PAUSE_MS_MAX = 2_000;
 
-export interface ConnectionOptions {
+interface ConnectionOptions {
   readonly redis: RedisConfig;
   readonly key: string;
   readonly nodeId: number;
@@ -94,7 +95,8 @@ class Connection implements WitnessConnection {
     let client: Redis | undefined;
     // The first error tells why; those that follow only say that the connection is closed.
     let first: Error | undefined;
-    // One Sentinel that does not help is no error as long as the next one does; the last that answered tells most.
+    // One Sentinel that does not help is no error as long as the next one does; the last that
+    // answered tells most.
     let hint: Error | undefined;
     try {
       const opening = new Redis(clientOptions(redis));
@@ -118,7 +120,10 @@ class Connection implements WitnessConnection {
     }
   }
 
-  /** `client` is of no use any more; the next one is opened after a pause. Of one that was given up before, nothing is heard. */
+  /**
+   * `client` is of no use any more; the next one is opened after a pause. Of one that was given up
+   * before, nothing is heard.
+   */
   #lost(client: Redis | undefined, problem: string): void {
     client?.disconnect();
     if (this.#closed || (client !== undefined && client !== this.#client && client !== this.#opening)) return;

@@ -42,7 +42,7 @@ function statesOf({ settings, own }: Machine, side: 'own' | 'peer'): (FixedState
 /**
  * No heartbeat link has been bound in this life: nothing could be heard, so silence says nothing.
  */
-export function isUnbound({ own }: Machine): boolean {
+function isUnbound({ own }: Machine): boolean {
   return own.linkProblems.length > 0 && !own.everBound && own.linkProblems.every(problem => problem !== undefined);
 }
 

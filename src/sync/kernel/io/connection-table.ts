@@ -1,5 +1,6 @@
-// Reads the kernel's own lists of connections. Not pure. /proc/net/ip_vs_conn gives a page at each read and begins anew to count
-// its way to the place: quadratic (50,000 entries: 10 s under emulation), so each read is short and the loop runs between them.
+// Reads the kernel's own lists of connections. Not pure. /proc/net/ip_vs_conn gives a page at each
+// read and begins anew to count its way to the place: quadratic (50,000 entries: 10 s under
+// emulation), so each read is short and the loop runs between them.
 import { open } from 'node:fs/promises';
 import type { Run } from '../../../command/io/run-command.ts';
 import type { Entry } from '../../table/entry.ts';
@@ -15,7 +16,7 @@ const ENTRIES_MAX = 4_000_000;
 const LIST_BYTES_MAX = 256 * 1024 * 1024;
 const LIST_MS_MAX = 60_000;
 
-export interface ConnectionTable extends TableCounts {
+interface ConnectionTable extends TableCounts {
   readonly list: readonly Entry[];
 }
 

@@ -1,5 +1,6 @@
-// Hears what the kernel's master daemon says on the private link. Not pure. Nothing else is taken: only datagrams from the master's
-// own address, which no packet from a wire can have (the kernel drops it as its own), in the kernel's own format.
+// Hears what the kernel's master daemon says on the private link. Not pure. Nothing else is taken:
+// only datagrams from the master's own address, which no packet from a wire can have (the kernel
+// drops it as its own), in the kernel's own format.
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { EVENT_PORT, SYNC_GROUP } from '../../../ipvs/sync-daemon.ts';
@@ -9,7 +10,7 @@ import { SYNC_ID } from '../daemon-plan.ts';
 import { decodeMessage } from '../wire.ts';
 import { readUdpSocket } from './udp-socket-table.ts';
 
-export interface EventSocketOptions {
+interface EventSocketOptions {
   readonly masterAddress: string;
   readonly listenerAddress: string;
   readonly scope: () => Scope;
@@ -18,19 +19,15 @@ export interface EventSocketOptions {
   readonly count: (name: EventCounter, by: number) => void;
 }
 
-export type EventCounter =
-  | 'events_received'
-  | 'events_foreign'
-  | 'events_refused'
-  | 'events_other_source'
-  | 'events_dropped';
+type EventCounter = 'events_received' | 'events_foreign' | 'events_refused' | 'events_other_source' | 'events_dropped';
 
 export interface EventSocket {
   readonly masterAddress: string;
   readonly listenerAddress: string;
   /**
-   * Sends a datagram the way the master's go and says whether it arrived: a firewall or a setting may be in the way. `patient`: it
-   * should arrive, so one that is lost on a busy machine is sent again; else one try is enough to see that nothing has changed.
+   * Sends a datagram the way the master's go and says whether it arrived: a firewall or a setting
+   * may be in the way. `patient`: it should arrive, so one that is lost on a busy machine is sent
+   * again; else one try is enough to see that nothing has changed.
    */
   probe(patient: boolean): Promise<boolean>;
   close(): void;

@@ -1,5 +1,5 @@
-// Follows conntrack's events through `conntrack -E`, one child for each question. Not pure. When we read
-// slowly it waits, and what the kernel could not give it meanwhile it says itself.
+// Follows conntrack's events through `conntrack -E`, one child for each question. Not pure. When we
+// read slowly it waits, and what the kernel could not give it meanwhile it says itself.
 
 import { type Followed, follow } from '../../../command/io/follow.ts';
 import { areSubscribed } from '../../../command/io/netlink-sockets.ts';
@@ -8,19 +8,22 @@ import { addressOfRaw, type Entry } from '../../table/entry.ts';
 import { FTP_DATA_PORT, type Scope } from '../../table/scope.ts';
 import { createFlowParser, type FlowParser } from '../conntrack-events.ts';
 
-export interface FlowWatchOptions {
+interface FlowWatchOptions {
   readonly scope: () => Scope;
   readonly entries: (entries: readonly Entry[]) => void;
   readonly lost: (what: string) => void;
   readonly count: (name: FlowCounter, by: number) => void;
 }
 
-export type FlowCounter = 'flows_used' | 'flows_foreign' | 'flows_unknown' | 'flows_lost' | 'flow_watch_restarts';
+type FlowCounter = 'flows_used' | 'flows_foreign' | 'flows_unknown' | 'flows_lost' | 'flow_watch_restarts';
 
 export interface FlowWatch {
   /** Starts what the scope asks for now, ends what it asks for no more. */
   follow(): void;
-  /** Whether every child is subscribed to the kernel's events now; waits for that at most `timeoutMs`. */
+  /**
+   * Whether every child is subscribed to the kernel's events now; waits for that at most
+   * `timeoutMs`.
+   */
   ready(timeoutMs: number): Promise<boolean>;
   /** Each a sentence. */
   problems(): readonly string[];
@@ -29,13 +32,19 @@ export interface FlowWatch {
 
 /** Bytes of the kernel's queue for one child: about 20,000 events. */
 const QUEUE_BYTES = 8 * 1024 * 1024;
-/** More VIPs than this are heard by one child for each family, and sorted out here: each child is given all events there are. */
+/**
+ * More VIPs than this are heard by one child for each family, and sorted out here: each child is
+ * given all events there are.
+ */
 const CHILDREN_MAX = 6;
 /** A child that lives longer than this has understood its arguments. */
 const CALM_MS = 3_000;
 const LOST_AGAIN_MS = 1_000;
 
-/** The arguments of the children for a scope. Answers to a VIP cover active mode and what IPVS picked up from a server's side. */
+/**
+ * The arguments of the children for a scope. Answers to a VIP cover active mode and what IPVS
+ * picked up from a server's side.
+ */
 export function questionsOf({ services }: Scope): readonly (readonly string[])[] {
   const vips = [...new Set(services.map(service => service.vip))];
   const familyOf = (vip: string) => (vip.length === 8 ? 'ipv4' : 'ipv6');

@@ -1,6 +1,7 @@
-// Puts entries into this router's own kernel: sync messages on lo, no faster than the backup daemon reads them. Not pure. What
-// waits in the daemon's socket and what it has dropped are in /proc/net/udp, so that nothing is lost with the smallest buffers
-// and without waiting for longer than needed (seen: 79 messages of 255 entries at once, default buffer: 12 lost; so: none).
+// Puts entries into this router's own kernel: sync messages on lo, no faster than the backup daemon
+// reads them. Not pure. What waits in the daemon's socket and what it has dropped are in
+// /proc/net/udp, so that nothing is lost with the smallest buffers and without waiting for longer
+// than needed (seen: 79 messages of 255 entries at once, default buffer: 12 lost; so: none).
 
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
@@ -13,14 +14,17 @@ import { encodeMessages } from '../wire.ts';
 import { readUdpSocket } from './udp-socket-table.ts';
 
 export interface KernelInjector {
-  /** Resolves when the kernel has read them all. Calls are served one after the other. Rejects when the socket fails. */
+  /**
+   * Resolves when the kernel has read them all. Calls are served one after the other. Rejects when
+   * the socket fails.
+   */
   inject(entries: readonly Entry[]): Promise<{ readonly dropped: number }>;
   close(): void;
 }
 
 /**
- * Messages that are sent before the daemon's socket is looked at. With the kernel's bookkeeping a message of 9 KB takes 16.6 KB
- * of the buffer, which holds 208 KB unless somebody made it smaller.
+ * Messages that are sent before the daemon's socket is looked at. With the kernel's bookkeeping a
+ * message of 9 KB takes 16.6 KB of the buffer, which holds 208 KB unless somebody made it smaller.
  */
 const BURST_MESSAGES = 8;
 const LOOPBACK = '127.0.0.1';
@@ -28,7 +32,9 @@ const LOOPBACK = '127.0.0.1';
 const TTL = 0;
 const POLL_MS = 1;
 const DRAIN_MS_MAX = 5_000;
-/** The message that was read last may still be at work: 255 entries take the kernel less than this. */
+/**
+ * The message that was read last may still be at work: 255 entries take the kernel less than this.
+ */
 const SETTLE_MS = 2;
 const ATTEMPTS_MAX = 4;
 /** Entries made into messages at a time, so that the loop is never blocked for long. */
@@ -85,8 +91,8 @@ async function injectAll(socket: Socket, entries: readonly Entry[]): Promise<{ d
 }
 
 /**
- * Sends until the kernel has read all of them without a loss: what it has already does no harm twice. After a loss one by one, for
- * buffers that somebody made smaller. Returns entries lost.
+ * Sends until the kernel has read all of them without a loss: what it has already does no harm
+ * twice. After a loss one by one, for buffers that somebody made smaller. Returns entries lost.
  */
 async function injectBurst(socket: Socket, messages: readonly Buffer[]): Promise<number> {
   let outcome = await injectOnce(socket, messages);
@@ -118,7 +124,10 @@ function send(socket: Socket, message: Buffer): Promise<void> {
   });
 }
 
-/** The daemon's socket once nothing waits in it; undefined when it is gone, or reads nothing for long. */
+/**
+ * The daemon's socket once nothing waits in it; undefined when it is gone, or reads nothing for
+ * long.
+ */
 async function drained(): ReturnType<typeof readUdpSocket> {
   const end = monotonicNow() + DRAIN_MS_MAX;
   while (monotonicNow() < end) {

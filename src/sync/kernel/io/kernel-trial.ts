@@ -1,6 +1,7 @@
-// Tries out what this kernel does with injected entries instead of assuming it from its version. Not pure. The entries are templates
-// of a mark and of addresses that nobody can have. They are put in, seen, sent again with a time-out of one second, seen to go:
-// on a starved machine, too, they cannot be gone before they were looked for.
+// Tries out what this kernel does with injected entries instead of assuming it from its version.
+// Not pure. The entries are templates of a mark and of addresses that nobody can have. They are put
+// in, seen, sent again with a time-out of one second, seen to go: on a starved machine, too, they
+// cannot be gone before they were looked for.
 
 import { readFile } from 'node:fs/promises';
 import { release } from 'node:os';
@@ -25,7 +26,10 @@ const TRIAL_CLIENT = { ipv4: '00000001', ipv6: '01000000000000000000000000000001
 const TRIAL_SERVER = { ipv4: '00000002', ipv6: '01000000000000000000000000000002' } as const;
 const FAMILIES = ['ipv4', 'ipv6'] as const;
 const TABLE_FILE = '/proc/self/net/ip_vs_conn';
-/** Reading a larger table for this would take seconds (it is quadratic): then it is assumed to work, and said. */
+/**
+ * Reading a larger table for this would take seconds (it is quadratic): then it is assumed to work,
+ * and said.
+ */
 export const TRIAL_ENTRIES_MAX = 20_000;
 const SHOWN_MS_MAX = 5_000;
 /** Should we be killed in between, they go by themselves. */

@@ -23,9 +23,10 @@ export async function planInterface(runCommand: Run): Promise<LinkPlan> {
 }
 
 /**
- * Puts the link into its wanted state; idempotent. `stopMaster` is called before anything is done that would leave a running master
- * daemon bound to what is no more: whatever becomes of us meanwhile, the next look finds it missing and starts it. Rejects with a
- * sentence that says what to do.
+ * Puts the link into its wanted state; idempotent. `stopMaster` is called before anything is done
+ * that would leave a running master daemon bound to what is no more: whatever becomes of us
+ * meanwhile, the next look finds it missing and starts it. Rejects with a sentence that says what
+ * to do.
  */
 export async function ensureLink(runCommand: Run, stopMaster: () => Promise<void>): Promise<PrivateLinkState> {
   const plan = await planInterface(runCommand);

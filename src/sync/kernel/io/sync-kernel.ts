@@ -1,5 +1,6 @@
-// The kernel's side of the sync (SyncKernel): private interface, sync daemons, what the kernel reports, what is put into
-// it, what it holds. Not pure. Nothing from a wire comes in here: the backup daemon hears lo, the listener hears the private link.
+// The kernel's side of the sync (SyncKernel): private interface, sync daemons, what the kernel
+// reports, what is put into it, what it holds. Not pure. Nothing from a wire comes in here: the
+// backup daemon hears lo, the listener hears the private link.
 import { readFile } from 'node:fs/promises';
 import { type Run, run } from '../../../command/io/run-command.ts';
 import { createIpvsadm, type Ipvsadm } from '../../../ipvs/io/ipvsadm.ts';
@@ -18,14 +19,14 @@ import { TRIAL_ENTRIES_MAX, type Trial, tryKernel } from './kernel-trial.ts';
 import { ensureLink, type PrivateLinkState, planInterface } from './private-interface.ts';
 import { sendsFrom } from './udp-socket-table.ts';
 
-export interface SyncKernelOptions {
+interface SyncKernelOptions {
   /** Asked anew each time: a reload changes it. */
   readonly scope: () => Scope;
   readonly runCommand?: Run;
   readonly ipvsadm?: Ipvsadm;
 }
 
-export type KernelCounter = keyof typeof SYNC_KERNEL_COUNTERS;
+type KernelCounter = keyof typeof SYNC_KERNEL_COUNTERS;
 
 /** How long the first ensure() waits for conntrack's children to be subscribed. */
 const FLOWS_READY_MS = 5_000;
@@ -232,7 +233,10 @@ class Kernel implements SyncKernel {
   }
 }
 
-/** With vs.conntrack every IPVS connection has a place in conntrack's table: a full one refuses new clients. */
+/**
+ * With vs.conntrack every IPVS connection has a place in conntrack's table: a full one refuses new
+ * clients.
+ */
 async function conntrackProblems(): Promise<readonly string[]> {
   const read = async (name: string) => {
     const text = await readFile(`/proc/sys/net/netfilter/${name}`, 'utf8').catch(() => '');

@@ -9,7 +9,10 @@ export async function sendsFrom(source: string, address: string, port: number): 
   return sendersTo(await readFile(TABLE_FILE, 'latin1'), address, port).includes(source);
 }
 
-/** The sockets bound to `address`:`port`, summed; undefined when there is none. Rejects when /proc cannot be read. */
+/**
+ * The sockets bound to `address`:`port`, summed; undefined when there is none. Rejects when /proc
+ * cannot be read.
+ */
 export async function readUdpSocket(
   address: string,
   port: number,

@@ -1,4 +1,5 @@
-// The listening side of a sync link: only from the peer's address on that link, few at a time, and only with the pair's key. Not pure.
+// The listening side of a sync link: only from the peer's address on that link, few at a time, and
+// only with the pair's key. Not pure.
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import type { Link } from '../../../config/node.ts';
@@ -8,7 +9,7 @@ import type { CountLink, LinkLimits } from '../link-limits.ts';
 
 const BACKLOG = 16;
 
-export interface AcceptOptions {
+interface AcceptOptions {
   readonly link: Pick<Link, 'local' | 'remote'>;
   readonly port: number;
   readonly keys: ReadonlyMap<string, Buffer>;
@@ -19,7 +20,7 @@ export interface AcceptOptions {
   listening(problem: string | undefined): void;
 }
 
-export interface Acceptor {
+interface Acceptor {
   /** Frees the port at once; resolves when the connections that were handed over have ended too. */
   close(): Promise<void>;
 }
@@ -112,7 +113,10 @@ function createHalfOpen({ limits, count }: AcceptOptions): HalfOpen {
   };
 }
 
-/** TLS for connections that another server accepted; it never listens itself. Without a certificate only a key can succeed. */
+/**
+ * TLS for connections that another server accepted; it never listens itself. Without a certificate
+ * only a key can succeed.
+ */
 function createHandshakes({ keys, limits, count, connected }: AcceptOptions, halfOpen: HalfOpen): TlsServer {
   const unknown = new WeakSet<TLSSocket>();
   const server = createTlsServer({

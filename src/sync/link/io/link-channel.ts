@@ -1,9 +1,13 @@
-// One authenticated connection to the peer's director: frames in and out, bounded, and watched for silence. Not pure.
+// One authenticated connection to the peer's director: frames in and out, bounded, and watched for
+// silence. Not pure.
 import type { TLSSocket } from 'node:tls';
 import { framed, frameReader, LENGTH_BYTES, LINK_FRAME_BYTES_MAX } from '../length-prefix.ts';
 import type { CountLink, LinkLimits } from '../link-limits.ts';
 
-/** A loop that was itself late finds its timer before the bytes that came meanwhile: they get this long to be seen. */
+/**
+ * A loop that was itself late finds its timer before the bytes that came meanwhile: they get this
+ * long to be seen.
+ */
 const GRACE_MS = 50;
 
 export interface Channel {
@@ -13,7 +17,7 @@ export interface Channel {
   close(why: string): void;
 }
 
-export interface ChannelListener {
+interface ChannelListener {
   frame(frame: Buffer): void;
   /** Once, when it is over; nothing comes after it. */
   closed(why: string): void;

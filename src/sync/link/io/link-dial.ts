@@ -1,4 +1,5 @@
-// The connecting side of a sync link: tries until there is an authenticated connection, and again when it ends. Not pure.
+// The connecting side of a sync link: tries until there is an authenticated connection, and again
+// when it ends. Not pure.
 
 import { connect, type Socket } from 'node:net';
 import { type TLSSocket, connect as tlsConnect } from 'node:tls';
@@ -7,7 +8,7 @@ import { monotonicNow } from '../../../units/io/clocks.ts';
 import { type LinkKey, TLS_ONLY } from '../link-key.ts';
 import { backoffMs, type CountLink, type LinkLimits } from '../link-limits.ts';
 
-export interface DialOptions {
+interface DialOptions {
   readonly link: Pick<Link, 'local' | 'remote'>;
   readonly port: number;
   readonly offer: LinkKey;
@@ -20,7 +21,7 @@ export interface DialOptions {
   failed(problem: string): void;
 }
 
-export interface Dialer {
+interface Dialer {
   close(): void;
 }
 
@@ -70,7 +71,10 @@ interface Attempt {
   abandon(): void;
 }
 
-/** One attempt: TCP, then TLS, each in its time. `done` is called at most once, never before this returns. */
+/**
+ * One attempt: TCP, then TLS, each in its time. `done` is called at most once, never before this
+ * returns.
+ */
 function startAttempt({ link, port, offer, limits, count }: DialOptions, done: (outcome: Outcome) => void): Attempt {
   let over = false;
   let secure: TLSSocket | undefined;
@@ -102,7 +106,8 @@ function startAttempt({ link, port, offer, limits, count }: DialOptions, done: (
       fail(`the TLS handshake failed (${error.message.trim()}); is the key the same on both routers?`),
     );
     established.once('secureConnect', () => {
-      // With a pre-shared key TLS 1.3 counts as a session that goes on; anything else was not authenticated by ours.
+      // With a pre-shared key TLS 1.3 counts as a session that goes on; anything else was not
+      // authenticated by ours.
       if (established.isSessionReused()) finish({ ok: true, socket: established });
       else fail('the other side did not prove the pair’s key');
     });

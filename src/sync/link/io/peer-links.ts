@@ -1,5 +1,6 @@
-// The links to the peer's director: one authenticated connection for each heartbeat link, made by the first router in alphabetical
-// order and accepted by the other. Carries frames, watches, connects again; what is in the frames is not its business. Not pure.
+// The links to the peer's director: one authenticated connection for each heartbeat link, made by
+// the first router in alphabetical order and accepted by the other. Carries frames, watches,
+// connects again; what is in the frames is not its business. Not pure.
 import type { TLSSocket } from 'node:tls';
 import type { PairKeys } from '../../../config/io/key.ts';
 import type { NodeView } from '../../../config/node.ts';
@@ -11,7 +12,7 @@ import { startAcceptor } from './link-accept.ts';
 import { type Channel, openChannel } from './link-channel.ts';
 import { startDialer } from './link-dial.ts';
 
-export interface PeerLinksOptions {
+interface PeerLinksOptions {
   readonly pair: string;
   readonly view: Pick<NodeView, 'nodeId' | 'links'>;
   /** TCP port, on the address of node 2 of each link. */
@@ -21,7 +22,7 @@ export interface PeerLinksOptions {
   readonly limits?: Partial<LinkLimits>;
 }
 
-export interface PeerLinkState {
+interface PeerLinkState {
   readonly lan: string;
   readonly connected: boolean;
   readonly queuedBytes: number;
@@ -83,7 +84,9 @@ function startSlot(
   if (link === undefined) throw new RangeError(`there is no link ${index}`);
   const derived = linkKeys(pair, keys);
 
-  /** Takes a connection into use; a newer one takes the place of an older, which the peer has left. */
+  /**
+   * Takes a connection into use; a newer one takes the place of an older, which the peer has left.
+   */
   const adopt = (socket: TLSSocket, over: () => void): void => {
     if (slot.channel !== undefined) {
       count('replaced');

@@ -1,5 +1,6 @@
-// Snapshots in a file: written beside, fsync'ed and renamed, so that a power loss at any moment leaves a whole one; the one before it
-// is kept as PATH.1 for the day the newest is damaged. Files are root-only. Not pure: the disk, by Node's threads, never the loop.
+// Snapshots in a file: written beside, fsync'ed and renamed, so that a power loss at any moment
+// leaves a whole one; the one before it is kept as PATH.1 for the day the newest is damaged. Files
+// are root-only. Not pure: the disk, by Node's threads, never the loop.
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';

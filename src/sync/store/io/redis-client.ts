@@ -1,6 +1,8 @@
-// One errand to Redis at a time: connect (through Sentinel, where there is one), do it, disconnect. Every command has a deadline and
-// so has the whole; nothing is queued while there is no connection, nothing is retried here. A connection that lives no longer than
-// its errand cannot go stale after a failover, cannot collect commands for a stopped server, and cannot reconnect in a loop. Not pure.
+// One errand to Redis at a time: connect (through Sentinel, where there is one), do it, disconnect.
+// Every command has a deadline and so has the whole; nothing is queued while there is no
+// connection, nothing is retried here. A connection that lives no longer than its errand cannot go
+// stale after a failover, cannot collect commands for a stopped server, and cannot reconnect in a
+// loop. Not pure.
 import { Redis } from 'ioredis';
 import type { RedisConfig } from '../../../config/schema.ts';
 import { withDeadline } from '../../../redis/io/deadline.ts';
@@ -8,7 +10,7 @@ import { CONNECT_TIMEOUTS, clientOptions } from '../../../redis/io/options.ts';
 import { problemOf } from '../../../redis/problem.ts';
 import { StoreError } from '../store-error.ts';
 
-export interface Errand<T> {
+interface Errand<T> {
   readonly config: RedisConfig;
   /** The whole, from connecting on, in ms. */
   readonly deadlineMs: number;
@@ -23,7 +25,8 @@ export async function withRedis<T>({ config, deadlineMs, run }: Errand<T>): Prom
   client.on('error', (error: Error) => {
     first ??= error;
   });
-  // One Sentinel that does not help is no error as long as the next one does; the last that answered tells most.
+  // One Sentinel that does not help is no error as long as the next one does; the last that
+  // answered tells most.
   let hint: Error | undefined;
   client.on('sentinelError', (error: Error) => {
     if (!hint || !/is closed|ETIMEDOUT/.test(error.message)) hint = error;

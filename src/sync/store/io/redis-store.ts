@@ -1,6 +1,8 @@
-// Snapshots in Redis, which both routers may share: the chunks are written under a new name, then one script makes the pointer name
-// them, if all are there and the pointer does not name a snapshot of a newer term of ownership. Every key expires. Not pure.
-//   PREFIX:v1:PAIR:current   hash: id, epoch, chunks and bytes of the newest snapshot and of the one before it
+// Snapshots in Redis, which both routers may share: the chunks are written under a new name, then
+// one script makes the pointer name them, if all are there and the pointer does not name a snapshot
+// of a newer term of ownership. Every key expires. Not pure.
+//   PREFIX:v1:PAIR:current   hash: id, epoch, chunks and bytes of the newest snapshot and of the
+//                            one before it
 //   PREFIX:v1:PAIR:ID:N      string: chunk N of snapshot ID
 //   PREFIX:v1:PAIR:damaged   hash: what was set aside last
 import { randomBytes } from 'node:crypto';
@@ -14,9 +16,15 @@ import { withRedis } from './redis-client.ts';
 
 const CHUNK_BYTES = 262_144;
 const CHUNKS_MAX = Math.ceil(SAVED_BYTES_MAX / CHUNK_BYTES);
-/** Chunks on their way at once: back-pressure, since each must be answered before the next ones are sent. */
+/**
+ * Chunks on their way at once: back-pressure, since each must be answered before the next ones are
+ * sent.
+ */
 const IN_FLIGHT_MAX = 4;
-/** Keys outlive max_age by this much, so that a snapshot that is too old is refused by name rather than missing. */
+/**
+ * Keys outlive max_age by this much, so that a snapshot that is too old is refused by name rather
+ * than missing.
+ */
 const MARGIN_MS = 300_000;
 /** The pointer goes before its chunks do. */
 const POINTER_MARGIN_MS = 60_000;
@@ -55,7 +63,7 @@ end
 redis.call('HSET', KEYS[1], 'previousId', '', 'previousChunks', '0', 'previousBytes', '0')
 return 1`;
 
-export interface RedisStoreOptions {
+interface RedisStoreOptions {
   readonly config: RedisConfig;
   /** Name of the pair: other pairs may use the same Redis. */
   readonly pair: string;
@@ -188,7 +196,10 @@ class RedisStore implements SessionStore {
     });
   }
 
-  /** What is there of it, one chunk after the other: a missing or short one makes it a damaged snapshot. */
+  /**
+   * What is there of it, one chunk after the other: a missing or short one makes it a damaged
+   * snapshot.
+   */
   async #read(client: Redis, named: Named | undefined): Promise<Buffer | undefined> {
     if (!named) return undefined;
     const chunks: Buffer[] = [];
@@ -216,7 +227,9 @@ class RedisStore implements SessionStore {
   }
 }
 
-/** What a pointer says, as far as it makes sense. Whoever can write to Redis may have written it. */
+/**
+ * What a pointer says, as far as it makes sense. Whoever can write to Redis may have written it.
+ */
 function namedOf(id: string | undefined, chunks: string | undefined, bytes: string | undefined): Named | undefined {
   const named = { id: id ?? '', chunks: Number(chunks), bytes: Number(bytes) };
   const sound =

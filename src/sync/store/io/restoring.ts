@@ -1,5 +1,6 @@
-// Reads the store at the start of a director and decides, by src/sync/store/restore.ts, what comes back; damaged snapshots are set aside, and
-// every refusal is told with its reason. In steps: the loop goes on. Not pure: the store.
+// Reads the store at the start of a director and decides, by src/sync/store/restore.ts, what comes
+// back; damaged snapshots are set aside, and every refusal is told with its reason. In steps: the
+// loop goes on. Not pure: the store.
 import type { EventCode } from '../../../log/catalogue.ts';
 import type { Fields } from '../../../log/event.ts';
 import { type RefusedSessions, type Restore, type RestoreRules, restoreSteps } from '../restore.ts';
@@ -7,7 +8,7 @@ import { decodeSteps, type SavedFault, type SavedSessions } from '../saved-sessi
 import type { SessionStore } from '../session-store.ts';
 import { runPaced } from './steps.ts';
 
-export interface RestoringPorts {
+interface RestoringPorts {
   readonly store: SessionStore;
   readonly pair: string;
   /** sealKey() of each key of the pair. */
@@ -15,8 +16,11 @@ export interface RestoringPorts {
   readonly onEvent: (code: EventCode, fields: Fields) => void;
 }
 
-export type Restoring =
-  /** `from` undefined: there is no usable snapshot. STORE_RESTORED is for the caller, when the kernel has the entries. */
+type Restoring =
+  /**
+   * `from` undefined: there is no usable snapshot. STORE_RESTORED is for the caller, when the
+   * kernel has the entries.
+   */
   | { readonly ok: true; readonly restore: Restore }
   /** The store does not answer; worth another try. */
   | { readonly ok: false; readonly problem: string };

@@ -1,5 +1,5 @@
-// Saves snapshots of the table to a store, as ../session-saver.ts decides: one at a time, in the background, never holding up the
-// loop. Not pure: timers, clocks.
+// Saves snapshots of the table to a store, as ../session-saver.ts decides: one at a time, in the
+// background, never holding up the loop. Not pure: timers, clocks.
 import type { EventCode } from '../../../log/catalogue.ts';
 import type { Fields } from '../../../log/event.ts';
 import { startSchedule } from '../../../schedule/io/run-schedule.ts';
@@ -15,7 +15,7 @@ import { runPaced } from './steps.ts';
 /** How often is looked whether the table has changed. */
 const LOOK_MS = 250;
 
-export interface SaverPorts {
+interface SaverPorts {
   readonly store: SessionStore;
   /** sync.store.schedule. */
   readonly schedule: Schedule;
@@ -23,7 +23,10 @@ export interface SaverPorts {
   readonly key: () => Buffer;
   /** What the header says besides the time. */
   readonly about: () => Omit<SavedHeader, 'savedAtMs'>;
-  /** Goes through the table; it may change meanwhile. Templates first, so that they are kept when there are too many rows. */
+  /**
+   * Goes through the table; it may change meanwhile. Templates first, so that they are kept when
+   * there are too many rows.
+   */
   readonly rows: () => Iterable<SavedRow>;
   /** Grows whenever an entry comes, goes or gets another server. */
   readonly version: () => number;
@@ -37,7 +40,10 @@ export interface SaverPorts {
 }
 
 export interface SessionSaver {
-  /** From now on snapshots are saved: call it when what was to be restored is in the table, not before. */
+  /**
+   * From now on snapshots are saved: call it when what was to be restored is in the table, not
+   * before.
+   */
   begin(): void;
   /** The schedule asks for a save. */
   tick(): void;
@@ -128,7 +134,8 @@ class Saver implements SessionSaver {
     this.failed++;
     const before = this.#problem;
     this.#problem = error.message;
-    // Around a takeover the old owner may come last once: that is what the comparison of epochs is for.
+    // Around a takeover the old owner may come last once: that is what the comparison of epochs is
+    // for.
     if (error instanceof StoreError && error.code === 'older-epoch' && this.#state.failures === 0) return;
     if (this.#told && before === error.message) return;
     this.#told = true;

@@ -7,7 +7,10 @@ import { createRedisStore } from './redis-store.ts';
 
 const FILE = 'sessions.snapshot';
 
-/** undefined: none is wanted. `stateDir` is the director's, for the file where the config names none. */
+/**
+ * undefined: none is wanted. `stateDir` is the director's, for the file where the config names
+ * none.
+ */
 export function createStore(config: Config, stateDir: string): SessionStore | undefined {
   const { type, path, redis, max_age } = config.sync.store;
   if (!config.sync.enabled || type === 'none') return undefined;

@@ -1,5 +1,5 @@
-// Runs the steps of pure generators (saved-sessions.ts, restore.ts) between other work: a few milliseconds at a time, then whatever else
-// waits. Not pure: reads the clock.
+// Runs the steps of pure generators (saved-sessions.ts, restore.ts) between other work: a few
+// milliseconds at a time, then whatever else waits. Not pure: reads the clock.
 
 import { setImmediate as othersFirst } from 'node:timers/promises';
 import { monotonicNow } from '../../../units/io/clocks.ts';

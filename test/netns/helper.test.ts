@@ -1,23 +1,8 @@
-// What one vipd asks the other by a frame of their own, on real interfaces in network namespaces: it gets through where every IP
-// filter drops, it is answered by a vipd whose lease runs and by nobody else. Needs root and nft.
-import test, { type ExecutionContext } from 'ava';
 import { nft } from './io/packet-lease.ts';
-import { buildAll, Pair, removeBuilt, sleep } from './io/vipd.ts';
+import { buildForAll, pairTest } from './io/pair-test.ts';
+import { sleep } from './io/vipd.ts';
 
-test.before(buildAll);
-test.after.always(removeBuilt);
-
-function pairTest(title: string, body: (t: ExecutionContext, pair: Pair) => Promise<void>): void {
-  test.serial(title, async t => {
-    t.timeout(60_000);
-    const pair = await Pair.make();
-    try {
-      await body(t, pair);
-    } finally {
-      await pair.close();
-    }
-  });
-}
+buildForAll();
 
 const DENY = `table inet deny {
   chain in { type filter hook input priority 0; policy drop; }

@@ -1,14 +1,14 @@
 // vipd's word on the routers' fixed addresses, on real interfaces in a network namespace. Needs root.
-import test, { type ExecutionContext } from 'ava';
+import type { ExecutionContext } from 'ava';
 import { run } from '../lab/netns.ts';
-import { buildAll, Pair, removeBuilt, sleep, type Vipd } from './io/vipd.ts';
+import { buildForAll, pairTest } from './io/pair-test.ts';
+import { type Pair, sleep, type Vipd } from './io/vipd.ts';
 
 /** An address that goes within this time of its carrier went with it. */
 const WITH_CARRIER_MS = 1_000;
 const TOLD_MS = 1_500;
 
-test.before(buildAll);
-test.after.always(removeBuilt);
+buildForAll();
 
 /** Own on lan0 by IPv4 and IPv6, own on lan1, the peer's wherever it is, own on an interface that is not there yet. */
 const FIXED = [
@@ -19,25 +19,17 @@ const FIXED = [
   '203.0.113.2,late0',
 ] as const;
 
-function pairTest(
+function ownTest(
   title: string,
   body: (t: ExecutionContext, pair: Pair, vipd: Vipd) => Promise<void>,
   more: readonly string[] = [],
 ): void {
-  test.serial(title, async t => {
-    t.timeout(60_000);
-    const pair = await Pair.make();
-    try {
-      const vipd = await pair.vipd('a', [
-        ...pair.args('a'),
-        ...[...FIXED, ...more].flatMap(fixed => ['--fixed', fixed]),
-      ]);
-      await vipd.line(/^fixed 4 /);
-      await body(t, pair, vipd);
-      t.is(vipd.stderr, '');
-    } finally {
-      await pair.close();
-    }
+  pairTest(title, async (t, pair) => {
+    const fixed = [...FIXED, ...more].flatMap(address => ['--fixed', address]);
+    const vipd = await pair.vipd('a', [...pair.args('a'), ...fixed]);
+    await vipd.line(/^fixed 4 /);
+    await body(t, pair, vipd);
+    t.is(vipd.stderr, '');
   });
 }
 
@@ -49,11 +41,11 @@ async function next(vipd: Vipd, act: () => Promise<unknown>): Promise<string> {
   return await vipd.line(/^fixed /, TOLD_MS, from);
 }
 
-pairTest('at the start every fixed address is told, whether it is there or not', async (t, _pair, vipd) => {
+ownTest('at the start every fixed address is told, whether it is there or not', async (t, _pair, vipd) => {
   t.deepEqual(words(vipd), ['fixed 0 here', 'fixed 1 here', 'fixed 2 here', 'fixed 3 gone', 'fixed 4 down']);
 });
 
-pairTest('one that somebody removes is gone, and here again when it is put back', async (t, pair, vipd) => {
+ownTest('one that somebody removes is gone, and here again when it is put back', async (t, pair, vipd) => {
   const ip = (...args: string[]) => pair.ip(pair.a, 'addr', ...args);
   t.is(await next(vipd, () => ip('del', '192.0.2.2/24', 'dev', 'lan0')), 'fixed 0 gone');
   // On another interface it serves for nothing.
@@ -72,7 +64,7 @@ pairTest('one that somebody removes is gone, and here again when it is put back'
   t.is(await next(vipd, () => ip('del', '192.0.2.2/32', 'dev', 'lan0')), 'fixed 0 gone');
 });
 
-pairTest('an IPv6 address counts once it is proven unique', async (t, pair, vipd) => {
+ownTest('an IPv6 address counts once it is proven unique', async (t, pair, vipd) => {
   const ip = (...args: string[]) => pair.ip(pair.a, 'addr', ...args);
   t.is(await next(vipd, () => ip('del', '2001:db8:1::2/64', 'dev', 'lan0')), 'fixed 1 gone');
   const from = vipd.lines.length;
@@ -82,7 +74,7 @@ pairTest('an IPv6 address counts once it is proven unique', async (t, pair, vipd
   t.is(await vipd.line(/^fixed /, 4_000, from), 'fixed 1 here');
 });
 
-pairTest(
+ownTest(
   'one that goes with its carrier is down, and gone when the carrier is back without it',
   async (t, pair, vipd) => {
     const ip = (...args: string[]) => pair.ip(pair.a, ...args);
@@ -99,7 +91,7 @@ pairTest(
   },
 );
 
-pairTest('an interface that comes late is found by its name, the peer’s address anywhere', async (t, pair, vipd) => {
+ownTest('an interface that comes late is found by its name, the peer’s address anywhere', async (t, pair, vipd) => {
   const ip = (...args: string[]) => pair.ip(pair.a, ...args);
   const from = vipd.lines.length;
   await ip('link', 'add', 'late0', 'type', 'veth', 'peer', 'name', 'far0');
@@ -138,13 +130,13 @@ async function unrouted(t: ExecutionContext, pair: Pair, vipd: Vipd): Promise<vo
   );
 }
 
-pairTest(
+ownTest(
   'without a way to the peer’s on its LAN an address is unrouted; a cable that is out says nothing',
   unrouted,
   PEERS,
 );
 
-pairTest('events that are lost are made up for: the list is taken anew', async (t, pair, vipd) => {
+ownTest('events that are lost are made up for: the list is taken anew', async (t, pair, vipd) => {
   vipd.child.kill('SIGSTOP');
   const many = (verb: string) =>
     Array.from({ length: 4_000 }, (_, i) => `addr ${verb} 10.${(i >> 8) & 255}.${i & 255}.1/32 dev lan1`);

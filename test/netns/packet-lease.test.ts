@@ -4,7 +4,6 @@ import { execFile } from 'node:child_process';
 import { chmod, copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import test, { type ExecutionContext } from 'ava';
 import {
   GATE_TABLE,
   GATE_TRIAL_TABLE,
@@ -24,24 +23,12 @@ import {
   resolves,
   SLACK_MS,
 } from './io/packet-lease.ts';
-import { buildAll, Pair, removeBuilt, sleep, TRIAL, TRIAL_PLAIN, VIPS } from './io/vipd.ts';
+import { buildForAll, pairTest } from './io/pair-test.ts';
+import { sleep, TRIAL, TRIAL_PLAIN, VIPS } from './io/vipd.ts';
 
 const run = promisify(execFile);
 
-test.before(buildAll);
-test.after.always(removeBuilt);
-
-function pairTest(title: string, body: (t: ExecutionContext, pair: Pair) => Promise<void>): void {
-  test.serial(title, async t => {
-    t.timeout(60_000);
-    const pair = await Pair.make();
-    try {
-      await body(t, pair);
-    } finally {
-      await pair.close();
-    }
-  });
-}
+buildForAll();
 
 pairTest('a renewed lease lets packets, ARP and neighbour solicitations in, before it nothing', async (t, pair) => {
   const vipd = await gatedVipd(pair);

@@ -2,29 +2,16 @@
 // the port of the switch a foreign claim comes from. Needs root and nft.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import test, { type ExecutionContext } from 'ava';
 import { nft } from './io/packet-lease.ts';
-import { buildAll, Pair, removeBuilt, sleep, type Vipd } from './io/vipd.ts';
+import { buildForAll, pairTest } from './io/pair-test.ts';
+import { type Pair, sleep, type Vipd } from './io/vipd.ts';
 
 const run = promisify(execFile);
 const [EVERY_MS, WINDOW_MS] = [25, 200];
 /** Until a change is told: the window, one sample, and a busy machine. */
 const TOLD_MS = WINDOW_MS + EVERY_MS + 400;
 
-test.before(buildAll);
-test.after.always(removeBuilt);
-
-function pairTest(title: string, body: (t: ExecutionContext, pair: Pair) => Promise<void>): void {
-  test.serial(title, async t => {
-    t.timeout(60_000);
-    const pair = await Pair.make();
-    try {
-      await body(t, pair);
-    } finally {
-      await pair.close();
-    }
-  });
-}
+buildForAll();
 
 /** Targets: b's own addresses on lan0, by IPv4 and IPv6, and on lan1 one that is not ours to ask from. */
 const TARGETS = ['192.0.2.3,lan0,192.0.2.2', '2001:db8:1::3,lan0,2001:db8:1::2', '198.51.100.3,lan1,-'] as const;

@@ -4,30 +4,17 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import test, { type ExecutionContext } from 'ava';
+import type { ExecutionContext } from 'ava';
 import { PROBE_WINDOW_MS_MAX, probeLine, sampleLine } from '../../src/vip/protocol.ts';
-import { buildAll, type Lines, nowUs, Pair, PORT, removeBuilt, sleep, VIPD_PLAIN, VIPS, type Vipd } from './io/vipd.ts';
+import { buildForAll, pairTest } from './io/pair-test.ts';
+import { type Lines, nowUs, PORT, sleep, VIPD_PLAIN, VIPS, type Vipd } from './io/vipd.ts';
 
 const run = promisify(execFile);
 const WILL = 'c0ffee5a';
 /** The LAN of an address, by its index. */
 const lanOf = (index: number) => (index < 2 ? 'lan0' : 'lan1');
 
-test.before(buildAll);
-test.after.always(removeBuilt);
-
-/** A test with a pair of its own; at its end no sanitizer may have spoken. */
-function pairTest(title: string, body: (t: ExecutionContext, pair: Pair) => Promise<void>): void {
-  test.serial(title, async t => {
-    t.timeout(60_000);
-    const pair = await Pair.make();
-    try {
-      await body(t, pair);
-    } finally {
-      await pair.close();
-    }
-  });
-}
+buildForAll();
 
 function wills(witness: Lines): string[] {
   return witness.matching(new RegExp(` udp .*${WILL}$`));

@@ -6,8 +6,6 @@ import test from 'ava';
 const BENCHMARKS = ['failover', 'gate', 'stall', 'sync', 'lab'];
 const SCRIPTS = readdirSync('scripts').filter(name => name !== 'lib.sh');
 const COMMANDS = [...SCRIPTS.map(name => [name]), ...BENCHMARKS.map(name => ['bench', name])];
-/** Its only option is --check. */
-const WITHOUT_HELP = ['docs'];
 /** Their programs judge what they are given: one is built first, the other wants root. */
 const JUDGED_LATER = ['fuzz', 'bench failover'];
 
@@ -16,7 +14,7 @@ function run([script, ...args]: readonly string[], option: string) {
   return { status, stdout, stderr };
 }
 
-for (const command of COMMANDS.filter(([script]) => !WITHOUT_HELP.includes(script as string)))
+for (const command of COMMANDS)
   test(`scripts/${command.join(' ')} --help says how it is used`, t => {
     const { status, stdout, stderr } = run(command, '--help');
     t.is(status, 0);
@@ -31,6 +29,12 @@ for (const command of COMMANDS.filter(command => !JUDGED_LATER.includes(command.
     t.is(stdout, '');
     t.regex(stderr, /usage|--nonsense/);
   });
+
+test('an option without its value ends with 64', t => {
+  const { status, stderr } = run(['test'], '--only');
+  t.is(status, 64);
+  t.regex(stderr, /--only needs a value/);
+});
 
 test('scripts/bench --help names the five, and without a name it is not content', t => {
   const { stdout } = run(['bench'], '--help');

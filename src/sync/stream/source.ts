@@ -195,7 +195,11 @@ export class Source {
     }
     // A peer that begins anew has nothing. One that had less than it has acknowledged since asked
     // before, and the question was long on its way, by a slower link.
-    if ((have === 0 && this.#acked > 0) || have > this.#seq) {
+    if (have > this.#seq) {
+      this.restart('the peer knows more of the stream than this router', now);
+      return;
+    }
+    if (have === 0 && this.#acked > 0) {
       this.restart('the peer has lost what it had', now);
       return;
     }

@@ -22,7 +22,7 @@ import { type DriftWatch, mayRepair, NO_DRIFT, pauseMs, repaired, settled } from
 import { findings, type Knowledge, NOTHING_KNOWN } from './findings.ts';
 import { type AuditInput, audit, preview } from './io/converge.ts';
 import type { Kernel } from './io/kernel.ts';
-import type { GateAudit, GateFinding } from './io/packet-lease-audit.ts';
+import type { PacketLeaseAudit, PacketLeaseFinding } from './io/packet-lease-audit.ts';
 import { isSame, type ServerInKernel, standOf } from './leaving.ts';
 import type { Owned } from './owned.ts';
 import { type AppliedRules, type Change, needsKernel, type QuietServer } from './plan.ts';
@@ -47,7 +47,7 @@ interface DirectorPorts {
   readonly snapshot: () => Snapshot | null;
   readonly saveOwned: (owned: Owned) => Promise<void>;
   /** Puts the rules of the packet lease back if somebody changed them. */
-  readonly auditGate: GateAudit;
+  readonly auditPacketLease: PacketLeaseAudit;
   /** Why nftables' events are not followed; undefined: they are. */
   readonly watchProblem: () => string | undefined;
   /** Monotonic. */
@@ -209,7 +209,7 @@ class Loop implements Director {
     this.#nftChange = undefined;
     const standing = { pulseHeard: this.#ports.snapshot() !== null, owner: this.#owns === true };
     // Beside the rest, which takes longer.
-    const gateAudit = this.#ports.auditGate(standing);
+    const packetLeaseAudit = this.#ports.auditPacketLease(standing);
     try {
       const done = await audit(this.#auditInput(this.#config), this.#ports);
       this.#owned = done.owned;
@@ -230,8 +230,8 @@ class Loop implements Director {
       const draining = drainingByService(next.draining, this.#owned);
       this.#ports.sync.draining(draining);
       this.#ports.watchLeaving(draining);
-      const gate = await gateAudit;
-      this.#tellGate(gate, reason);
+      const gate = await packetLeaseAudit;
+      this.#tellPacketLease(gate, reason);
       if (repairs > 0 || gate.change !== undefined) this.#noteRepair(reason);
     } catch (error) {
       const problem = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -346,7 +346,7 @@ class Loop implements Director {
     return (await kernel.ipvsSignature()) === this.#signature ? undefined : 'IPVS was changed';
   }
 
-  #tellGate({ change, problem }: GateFinding, reason: string): void {
+  #tellPacketLease({ change, problem }: PacketLeaseFinding, reason: string): void {
     const { log } = this.#ports;
     if (change !== undefined) log.event('DRIFT_REPAIRED', { target: 'packet lease', change, reason });
     if (problem !== undefined) log.event('KERNEL_REFUSED', { target: 'packet lease', problem });

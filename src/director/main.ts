@@ -19,7 +19,7 @@ import { createKernel } from './io/kernel.ts';
 import { createNotify, type Notify } from './io/notify.ts';
 import { oneAtATime } from './io/one-at-a-time.ts';
 import { readOwned, writeOwned } from './io/owned-file.ts';
-import { createGateAudit } from './io/packet-lease-audit.ts';
+import { createPacketLeaseAudit } from './io/packet-lease-audit.ts';
 import { createPulseFeed } from './io/pulse-feed.ts';
 import { createPulseReporter } from './io/pulse-reporter.ts';
 import { type Loaded, readConfig, reload } from './io/reload.ts';
@@ -124,7 +124,7 @@ async function assemble(options: DirectorOptions, loaded: Loaded, log: Log, noti
       watchLeaving: servers => nannies.watchLeaving(servers),
       snapshot: () => feed.snapshot(),
       saveOwned: next => writeOwned(runDir, log, next),
-      auditGate: createGateAudit(runDir),
+      auditPacketLease: createPacketLeaseAudit(runDir),
       watchProblem: () => watch.problem(),
       now: systemClock.now,
       wall: systemClock.wall,

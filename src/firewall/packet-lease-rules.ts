@@ -11,13 +11,13 @@ export const GATE_FAMILY = 'netdev';
 export const GATE_TABLE = 'tandem_gate';
 export const GATE_TRIAL_TABLE = 'tandem_gate_trial';
 
-export interface GateAddress {
+export interface PacketLeaseAddress {
   readonly address: Address;
   readonly interface: string;
 }
 
-export interface GatePlan {
-  readonly addresses: readonly GateAddress[];
+export interface PacketLeasePlan {
+  readonly addresses: readonly PacketLeaseAddress[];
   /** L: how long one renewal lets packets in, in ms. */
   readonly leaseMs: number;
   /** What a renewal adds to it while no peer can take over, in ms. */
@@ -73,7 +73,7 @@ const TRIAL: Listener = { table: GATE_TRIAL_TABLE, code: '54' };
  * Puts the gate in or brings it up to date, in one transaction: the chains are written anew, the
  * sets are kept, so that a lease that runs goes on through a restart of pulse.
  */
-export function gateRules(plan: GatePlan): string {
+export function packetLeaseRules(plan: PacketLeasePlan): string {
   const names = [...new Set([...interfacesOf(plan.addresses), ...plan.others])].sort();
   for (const name of names) {
     if (/["\\*]/.test(name))
@@ -100,7 +100,7 @@ export function trialRules(): string {
 }
 
 /** The text that removes a table of ours, and is no error when it is not there. */
-export function gateRemoval(table: typeof GATE_TABLE | typeof GATE_TRIAL_TABLE): string {
+export function packetLeaseRemoval(table: typeof GATE_TABLE | typeof GATE_TRIAL_TABLE): string {
   return lines(removalOf(table === GATE_TABLE ? LIVE : TRIAL));
 }
 
@@ -115,7 +115,7 @@ export function withoutElements(listing: string): string {
 }
 
 /** The interfaces that addresses are on, each once. */
-export function interfacesOf(addresses: readonly GateAddress[]): string[] {
+export function interfacesOf(addresses: readonly PacketLeaseAddress[]): string[] {
   return [...new Set(addresses.map(({ interface: name }) => name))].sort();
 }
 
@@ -157,8 +157,8 @@ function frame(listener: Listener, { leaseMs, keepMs, askMs }: Times): string[] 
  * one does so only while they are in this kernel, because a standby may be somebody's way to them
  * and must forward.
  */
-function rulesOn(name: string, { addresses, others }: GatePlan): string[] {
-  const here = ({ interface: other }: GateAddress) => other === name;
+function rulesOn(name: string, { addresses, others }: PacketLeasePlan): string[] {
+  const here = ({ interface: other }: PacketLeaseAddress) => other === name;
   const own = addresses.filter(here).map(({ address }) => address);
   const elsewhere = addresses.filter(address => !here(address)).map(({ address }) => address);
   return [...gateOf(own, ''), ...(others.includes(name) ? gateOf(elsewhere, 'fib daddr type local ') : [])];

@@ -46,7 +46,7 @@ interface LoopOptions {
   /** What of the config pulse has read, and what of that waits for a restart. */
   readonly running: () => Running;
   /** Makes the packet lease for another L; never waits, answers with the event `gated`. */
-  readonly retimeGate: (id: number, leaseMs: number) => void;
+  readonly retimePacketLease: (id: number, leaseMs: number) => void;
   readonly onExit: () => void;
 }
 
@@ -192,7 +192,7 @@ class PulseLoop implements Loop {
         vipd.send('announce');
         break;
       case 'gate':
-        this.#options.retimeGate(effect.id, effect.leaseMs);
+        this.#options.retimePacketLease(effect.id, effect.leaseMs);
         break;
       case 'probe':
         for (const { index, mac } of effect.targets) vipd.send(probeLine(effect.id, index, mac, effect.windowMs));

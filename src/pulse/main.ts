@@ -128,7 +128,7 @@ async function open(
   closers.push(feed.close);
   const reserved = await reserve(file, state);
   // Before the machine begins to listen and count.
-  const gate = await openGate(prepared);
+  const gate = await packetLeaseOf(prepared);
   late.push(() => gate.close());
   let ended = () => {};
   const end = new Promise<void>(resolve => {
@@ -152,7 +152,7 @@ async function open(
     askWitness: ask => witness?.ask(ask),
     packetLease: () => gate.inForce,
     running: () => reload.running(),
-    retimeGate: (id, leaseMs) => void gate.retime(leaseMs).then(() => loop.dispatch({ type: 'gated', id })),
+    retimePacketLease: (id, leaseMs) => void gate.retime(leaseMs).then(() => loop.dispatch({ type: 'gated', id })),
     onExit: ended,
   });
   const witness = openWitness(prepared, answer => loop.dispatch({ type: 'witness', answer }));
@@ -176,7 +176,7 @@ async function open(
   vipd.send('notify STOPPING=1');
 }
 
-function openGate({ options, config, view, log }: Prepared): Promise<PacketLease> {
+function packetLeaseOf({ options, config, view, log }: Prepared): Promise<PacketLease> {
   return openPacketLease({
     wanted: config.heartbeat.packet_lease === 'auto',
     addresses: view.addresses,

@@ -5,7 +5,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
-import { GATE_TABLE, gateRemoval, gateRules } from '../../src/firewall/packet-lease-rules.ts';
+import { GATE_TABLE, packetLeaseRemoval, packetLeaseRules } from '../../src/firewall/packet-lease-rules.ts';
 import type { Address } from '../../src/units/address.ts';
 import { KEEP_MS, nft } from '../netns/io/packet-lease.ts';
 import { Pair, sleep, VIPD_PLAIN, type Vipd } from '../netns/io/vipd.ts';
@@ -47,12 +47,19 @@ function rules(vips: number): string {
     address: `192.0.2.${100 + i}` as Address,
     interface: 'lan0',
   }));
-  return gateRules({ addresses, leaseMs: LEASE_MS, keepMs: KEEP_MS, others: [], present: ['lo', 'lan0'], chains: [] });
+  return packetLeaseRules({
+    addresses,
+    leaseMs: LEASE_MS,
+    keepMs: KEEP_MS,
+    others: [],
+    present: ['lo', 'lan0'],
+    chains: [],
+  });
 }
 
 /** Puts a case's rules in; vipd renews at once, so that the gate is open when it should be. */
 async function prepare(pair: Pair, vipd: Vipd, { vips, open }: Case): Promise<void> {
-  await nft(pair.a, ['-f', '-'], gateRemoval(GATE_TABLE) + (vips > 0 ? rules(vips) : ''));
+  await nft(pair.a, ['-f', '-'], packetLeaseRemoval(GATE_TABLE) + (vips > 0 ? rules(vips) : ''));
   if (open) vipd.send('gate');
   await sleep(20);
 }

@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { Config } from '../../src/config/schema.ts';
-import type { GateFinding } from '../../src/director/io/packet-lease-audit.ts';
+import type { PacketLeaseFinding } from '../../src/director/io/packet-lease-audit.ts';
 import { createDirector, type Director } from '../../src/director/loop.ts';
 import { NOTHING_OWNED, type Owned } from '../../src/director/owned.ts';
 import type { Snapshot } from '../../src/feed/message.ts';
@@ -27,7 +27,7 @@ interface Rig {
   syncTakes: Promise<void>;
   pulse: Snapshot | null;
   /** What the next look at the packet lease finds. */
-  gate: GateFinding;
+  gate: PacketLeaseFinding;
   saved: Owned | undefined;
   now: number;
   /** Codes of the events since the last call, without those of every change. */
@@ -79,7 +79,7 @@ function rigOf(options: { config?: Config; fake?: FakeKernel; owned?: Owned } = 
       saveOwned: async next => {
         rig.saved = next;
       },
-      auditGate: async () => rig.gate,
+      auditPacketLease: async () => rig.gate,
       watchProblem: () => undefined,
       now: () => rig.now as At,
       wall: () => '2026-11-22T16:00:00.000Z',

@@ -4,18 +4,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Run } from '../../src/command/io/run-command.ts';
-import { createGateAudit, type GateStanding } from '../../src/director/io/packet-lease-audit.ts';
-import { removeGateRecord, writeGateRecord } from '../../src/firewall/io/packet-lease-record.ts';
+import { createPacketLeaseAudit, type PacketLeaseStanding } from '../../src/director/io/packet-lease-audit.ts';
+import { removePacketLeaseRecord, writePacketLeaseRecord } from '../../src/firewall/io/packet-lease-record.ts';
 
 const GOOD = 'table netdev tandem_gate {\n\tset lease {\n\t}\n}\n';
 const WITH_ELEMENT = GOOD.replace('lease {\n', 'lease {\n\t\telements = { 0x0 timeout 220ms expires 9ms }\n');
 
-const OWNER: GateStanding = { pulseHeard: true, owner: true };
-const STANDBY: GateStanding = { pulseHeard: true, owner: false };
+const OWNER: PacketLeaseStanding = { pulseHeard: true, owner: true };
+const STANDBY: PacketLeaseStanding = { pulseHeard: true, owner: false };
 
 interface Case {
   readonly recorded?: boolean;
-  readonly standing?: GateStanding;
+  readonly standing?: PacketLeaseStanding;
   readonly rules?: string;
   /** pulse ends while nft works. */
   readonly ends?: boolean;
@@ -28,18 +28,18 @@ async function audited(
 ) {
   const runDir = await mkdtemp(join(tmpdir(), 'tandem-gate-'));
   t.teardown(() => rm(runDir, { recursive: true }));
-  if (recorded) await writeGateRecord(runDir, { rules, listing: GOOD });
+  if (recorded) await writePacketLeaseRecord(runDir, { rules, listing: GOOD });
   const applied: string[] = [];
   const nft: Run = async (_, args, options) => {
     if (!args.includes('list')) {
       applied.push(options?.input ?? '');
-      if (ends) await removeGateRecord(runDir);
+      if (ends) await removePacketLeaseRecord(runDir);
       return { status: 0, stdout: '', stderr: '' };
     }
     const listing = listings.shift();
     return { status: listing === undefined ? 1 : 0, stdout: listing ?? '', stderr: '' };
   };
-  return { finding: await createGateAudit(runDir, nft)(standing), applied };
+  return { finding: await createPacketLeaseAudit(runDir, nft)(standing), applied };
 }
 
 test('rules as pulse put them in need nothing, whatever the lease does meanwhile', async t => {

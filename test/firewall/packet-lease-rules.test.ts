@@ -2,8 +2,8 @@ import test from 'ava';
 import {
   chainsIn,
   GATE_TABLE,
-  gateRemoval,
-  gateRules,
+  packetLeaseRemoval,
+  packetLeaseRules,
   trialRules,
   withoutElements,
 } from '../../src/firewall/packet-lease-rules.ts';
@@ -26,7 +26,7 @@ const chainOf = (text: string, chain: string) =>
     .map(line => line.slice(`add rule netdev ${GATE_TABLE} ${chain} `.length));
 
 test('every interface gates packets, ARP requests and neighbour solicitations for its own addresses', t => {
-  const text = gateRules(PLAN);
+  const text = packetLeaseRules(PLAN);
   t.deepEqual(chainOf(text, 'gate_c0'), [
     'ip daddr { 192.0.2.100, 192.0.2.101 } goto check',
     'arp saddr ip != { 192.0.2.100, 192.0.2.101 } arp daddr ip { 192.0.2.100, 192.0.2.101 } goto check',
@@ -41,7 +41,7 @@ test('every interface gates packets, ARP requests and neighbour solicitations fo
 });
 
 test('on another LAN the lease counts for addresses that are in this kernel; what is for the peer goes on', t => {
-  const text = gateRules({ ...PLAN, others: ['c0', 's0', 'x0'], present: ['lo', 'c0', 's0', 'x0'] });
+  const text = packetLeaseRules({ ...PLAN, others: ['c0', 's0', 'x0'], present: ['lo', 'c0', 's0', 'x0'] });
   t.deepEqual(chainOf(text, 'gate_s0').slice(2), [
     'ip daddr { 192.0.2.100, 192.0.2.101 } fib daddr type local goto check',
     'arp saddr ip != { 192.0.2.100, 192.0.2.101 } arp daddr ip { 192.0.2.100, 192.0.2.101 } goto check',
@@ -56,14 +56,14 @@ test('on another LAN the lease counts for addresses that are in this kernel; wha
 });
 
 test('a grant opens the gate for as many sixteenths of the lease as it names, and the tick that the kernel takes off', t => {
-  const grants = chainOf(gateRules(PLAN), 'renew').filter(rule => rule.includes('0x02544e4402'));
+  const grants = chainOf(packetLeaseRules(PLAN), 'renew').filter(rule => rule.includes('0x02544e4402'));
   t.is(grants.length, 16);
   t.is(grants[0], '@ll,0,48 0x02544e440201 update @lease { meta mark & 0x0 timeout 17ms } accept');
   t.is(grants[15], '@ll,0,48 0x02544e440210 update @lease { meta mark & 0x0 timeout 224ms } accept');
 });
 
 test('no grant counts without a fresh ask, whose life is short even beside the shortest lease', t => {
-  const rules = chainOf(gateRules({ ...PLAN, leaseMs: 22 }), 'renew');
+  const rules = chainOf(packetLeaseRules({ ...PLAN, leaseMs: 22 }), 'renew');
   const position = (part: string) => rules.findIndex(rule => rule.includes(part));
   t.regex(rules[position('0x02544e440100')] ?? '', /update @asked \{ meta mark timeout 8ms \} drop/);
   const barrier = position('!= @asked drop');
@@ -73,23 +73,23 @@ test('no grant counts without a fresh ask, whose life is short even beside the s
 });
 
 test('the sets are never flushed, so that rules put in again keep a lease that runs', t => {
-  const text = gateRules({ ...PLAN, chains: ['check', 'renew', 'gate_c0', 'gate_old', 'mine'] });
+  const text = packetLeaseRules({ ...PLAN, chains: ['check', 'renew', 'gate_c0', 'gate_old', 'mine'] });
   t.notRegex(text, /flush set|delete set|delete table/);
   t.regex(text, /flush chain netdev tandem_gate gate_old\ndelete chain netdev tandem_gate gate_old\n/);
   t.notRegex(text, /mine/);
 });
 
 test('an interface that is not there has no chain; one with odd characters has a name that nft takes', t => {
-  t.notRegex(gateRules({ ...PLAN, present: ['c0'] }), /gate_s0|"s0"/);
-  const odd = gateRules({ ...PLAN, addresses: on('br-lan.7', '192.0.2.100'), present: ['br-lan.7'] });
+  t.notRegex(packetLeaseRules({ ...PLAN, present: ['c0'] }), /gate_s0|"s0"/);
+  const odd = packetLeaseRules({ ...PLAN, addresses: on('br-lan.7', '192.0.2.100'), present: ['br-lan.7'] });
   t.regex(odd, /add chain netdev tandem_gate gate_br_2d_lan_2e_7 \{ type filter hook ingress device "br-lan\.7" /);
-  t.throws(() => gateRules({ ...PLAN, addresses: on('a"b', '192.0.2.100') }), { message: /rename it/ });
+  t.throws(() => packetLeaseRules({ ...PLAN, addresses: on('a"b', '192.0.2.100') }), { message: /rename it/ });
 });
 
 test('the trial has a table and frames of its own', t => {
   t.notRegex(trialRules(), /tandem_gate[^_]/);
   t.notRegex(trialRules(), /0x02544e44/);
-  t.is(gateRemoval(GATE_TABLE), 'add table netdev tandem_gate\ndelete table netdev tandem_gate\n');
+  t.is(packetLeaseRemoval(GATE_TABLE), 'add table netdev tandem_gate\ndelete table netdev tandem_gate\n');
 });
 
 test("nft's listing is read for its chains and compared without the sets' elements", t => {

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import {
   GATE_TABLE,
   GATE_TRIAL_TABLE,
-  gateRemoval,
+  packetLeaseRemoval,
   TRIAL_MS,
   trialRules,
   withoutElements,
@@ -245,7 +245,7 @@ pairTest(
     await nft(pair.a, ['-f', '-'], trialRules());
     await t.notThrowsAsync(good);
     t.regex(await nft(pair.a, ['list', 'tables']), new RegExp(GATE_TRIAL_TABLE));
-    await nft(pair.a, ['-f', '-'], gateRemoval(GATE_TRIAL_TABLE));
+    await nft(pair.a, ['-f', '-'], packetLeaseRemoval(GATE_TRIAL_TABLE));
     const bad = await t.throwsAsync(good);
     t.regex(String(bad), /frames on lo do not meet the rules/);
     await pair.ip(pair.a, 'link', 'set', 'lo', 'down');

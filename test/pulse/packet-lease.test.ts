@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { CommandError, type Run } from '../../src/command/io/run-command.ts';
-import { readGateRecord } from '../../src/firewall/io/packet-lease-record.ts';
+import { readPacketLeaseRecord } from '../../src/firewall/io/packet-lease-record.ts';
 import { openPacketLease } from '../../src/pulse/io/packet-lease.ts';
 import type { Address } from '../../src/units/address.ts';
 import { EPOCH_NONE } from '../../src/units/epoch.ts';
@@ -76,7 +76,7 @@ test('the trial comes first, then the rules, and the director finds what was put
     [...places].sort((a, b) => a - b),
   );
   t.deepEqual(codes(rig), ['PACKET_LEASE_ON']);
-  t.is((await readGateRecord(rig.runDir))?.listing, 'table netdev tandem_gate {\n}\n');
+  t.is((await readPacketLeaseRecord(rig.runDir))?.listing, 'table netdev tandem_gate {\n}\n');
 });
 
 for (const [what, failing] of [
@@ -92,7 +92,7 @@ for (const [what, failing] of [
     t.deepEqual(codes(rig), ['PACKET_LEASE_OFF']);
     t.regex(String(rig.events[0]?.fields.reason), /is not installed/);
     t.regex(rig.ran.at(-1) ?? '', /delete table netdev tandem_gate\n/);
-    t.is(await readGateRecord(rig.runDir), undefined);
+    t.is(await readPacketLeaseRecord(rig.runDir), undefined);
     gate.hear({ type: 'gate', lost: 'table' }, () => t.fail());
     await gate.close();
   });

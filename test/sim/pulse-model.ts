@@ -27,7 +27,7 @@ export interface PulseHost {
   vipdCommand(command: VipdCommand): void;
   respawnVipd(): void;
   /** Makes the rules of the packet lease for another L. */
-  retimeGate(leaseMs: number, done: () => void): void;
+  retimePacketLease(leaseMs: number, done: () => void): void;
   sendHeartbeat(link: number, message: Heartbeat): void;
   packWill(message: ReturnType<typeof willFor>): unknown;
   askWitness(ask: WitnessAsk): void;
@@ -198,7 +198,7 @@ export class PulseModel {
       case 'announce':
         return host.vipdCommand({ type: 'announce' });
       case 'gate':
-        return host.retimeGate(effect.leaseMs, () => this.post('control', { type: 'gated', id: effect.id }));
+        return host.retimePacketLease(effect.leaseMs, () => this.post('control', { type: 'gated', id: effect.id }));
       case 'probe':
         for (const { index, mac } of effect.targets)
           host.vipdCommand({ type: 'probe', id: effect.id, index, mac, windowMs: effect.windowMs });

@@ -104,7 +104,7 @@ export class Router implements VipdHost, PulseHost {
   }
 
   /** nft takes its time, and one comes after the other. */
-  retimeGate(leaseMs: number, done: () => void): void {
+  retimePacketLease(leaseMs: number, done: () => void): void {
     const { timeline, random } = this.world;
     const { pulse } = this;
     this.#gateReadyAt = Math.max(this.#gateReadyAt, timeline.now) + (this.kernel.gated ? random.between(2, 60) : 0.1);

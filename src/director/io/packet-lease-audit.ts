@@ -4,11 +4,11 @@
 // it. A standby renews nothing and would notice when it claims: there it is put back here.
 import { type Run, run } from '../../command/io/run-command.ts';
 import { interfaceNames } from '../../firewall/io/interfaces.ts';
-import { readGateRecord } from '../../firewall/io/packet-lease-record.ts';
-import { GATE_FAMILY, GATE_TABLE, gateRemoval, withoutElements } from '../../firewall/packet-lease-rules.ts';
+import { readPacketLeaseRecord } from '../../firewall/io/packet-lease-record.ts';
+import { GATE_FAMILY, GATE_TABLE, packetLeaseRemoval, withoutElements } from '../../firewall/packet-lease-rules.ts';
 
 /** What an audit did: `change` was made, or `problem` kept it from that. */
-export interface GateFinding {
+export interface PacketLeaseFinding {
   readonly change?: string;
   readonly problem?: string;
 }
@@ -18,21 +18,21 @@ function devicesIn(rules: string): string[] {
   return [...rules.matchAll(/ hook ingress device "([^"]+)"/g)].map(match => match[1] as string);
 }
 
-export interface GateStanding {
+export interface PacketLeaseStanding {
   /** pulse is heard: its record is what it wants now, and it will open the gate when it claims. */
   readonly pulseHeard: boolean;
   readonly owner: boolean;
 }
 
-export type GateAudit = (standing: GateStanding) => Promise<GateFinding>;
+export type PacketLeaseAudit = (standing: PacketLeaseStanding) => Promise<PacketLeaseFinding>;
 
-export function createGateAudit(runDir: string, runCommand: Run = run): GateAudit {
+export function createPacketLeaseAudit(runDir: string, runCommand: Run = run): PacketLeaseAudit {
   const list = async (): Promise<string | undefined> => {
     const { status, stdout } = await runCommand('nft', ['-s', 'list', 'table', GATE_FAMILY, GATE_TABLE]);
     return status === 0 ? withoutElements(stdout) : undefined;
   };
   return async ({ pulseHeard, owner }) => {
-    const record = await readGateRecord(runDir);
+    const record = await readPacketLeaseRecord(runDir);
     if (!record) return {};
     try {
       const listing = await list();
@@ -44,8 +44,8 @@ export function createGateAudit(runDir: string, runCommand: Run = run): GateAudi
       const { status, stderr } = await runCommand('nft', ['-f', '-'], { input: record.rules });
       const after = await list();
       // pulse has taken its rules away meanwhile: it ends, and nobody would open this gate.
-      if (!(await readGateRecord(runDir))) {
-        await runCommand('nft', ['-f', '-'], { input: gateRemoval(GATE_TABLE) });
+      if (!(await readPacketLeaseRecord(runDir))) {
+        await runCommand('nft', ['-f', '-'], { input: packetLeaseRemoval(GATE_TABLE) });
         return {};
       }
       if (status === 0 && after === record.listing) return { change: 'rules of the packet lease put back' };

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 const GATE_FILE = 'gate.json';
 
-interface GateRecord {
+interface PacketLeaseRecord {
   /** The text that nft was given. It keeps a lease that runs. */
   readonly rules: string;
   /** How nft listed the table afterwards, without elements. */
@@ -14,9 +14,9 @@ interface GateRecord {
 }
 
 /** Undefined when pulse has put nothing in, or the file is not whole. */
-export async function readGateRecord(runDir: string): Promise<GateRecord | undefined> {
+export async function readPacketLeaseRecord(runDir: string): Promise<PacketLeaseRecord | undefined> {
   try {
-    const record = JSON.parse(await readFile(join(runDir, GATE_FILE), 'utf8')) as Partial<GateRecord> | null;
+    const record = JSON.parse(await readFile(join(runDir, GATE_FILE), 'utf8')) as Partial<PacketLeaseRecord> | null;
     if (typeof record?.rules !== 'string' || typeof record.listing !== 'string') return undefined;
     return { rules: record.rules, listing: record.listing };
   } catch {
@@ -25,12 +25,12 @@ export async function readGateRecord(runDir: string): Promise<GateRecord | undef
 }
 
 /** Written beside and renamed, root-only. Rejects when it cannot be. */
-export async function writeGateRecord(runDir: string, record: GateRecord): Promise<void> {
+export async function writePacketLeaseRecord(runDir: string, record: PacketLeaseRecord): Promise<void> {
   const path = join(runDir, GATE_FILE);
   await writeFile(`${path}.new`, `${JSON.stringify(record)}\n`, { mode: 0o600 });
   await rename(`${path}.new`, path);
 }
 
-export async function removeGateRecord(runDir: string): Promise<void> {
+export async function removePacketLeaseRecord(runDir: string): Promise<void> {
   await rm(join(runDir, GATE_FILE), { force: true });
 }

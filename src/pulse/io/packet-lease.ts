@@ -6,17 +6,17 @@
 import { type Run, run } from '../../command/io/run-command.ts';
 import { type LanInterface, realNames, relevantNames } from '../../firewall/interfaces.ts';
 import { interfaceNames, readInterfaces } from '../../firewall/io/interfaces.ts';
-import { removeGateRecord, writeGateRecord } from '../../firewall/io/packet-lease-record.ts';
+import { removePacketLeaseRecord, writePacketLeaseRecord } from '../../firewall/io/packet-lease-record.ts';
 import {
   chainsIn,
   GATE_FAMILY,
   GATE_TABLE,
   GATE_TRIAL_TABLE,
-  type GateAddress,
-  type GatePlan,
-  gateRemoval,
-  gateRules,
   interfacesOf,
+  type PacketLeaseAddress,
+  type PacketLeasePlan,
+  packetLeaseRemoval,
+  packetLeaseRules,
   TRIAL_MS,
   trialRules,
   withoutElements,
@@ -38,7 +38,7 @@ interface PacketLeaseOptions {
   /** `heartbeat.packet_lease` is not off. */
   readonly wanted: boolean;
   /** By the names of the config. */
-  readonly addresses: readonly GateAddress[];
+  readonly addresses: readonly PacketLeaseAddress[];
   /** The interfaces of all LANs, with this router's own addresses there. */
   readonly lans: readonly LanInterface[];
   readonly leaseMs: number;
@@ -239,27 +239,27 @@ function shellOf({
       const present = await interfaceNames();
       seen = relevantNames(names, present);
       const listing = await list(left).catch(() => '');
-      const plan: GatePlan = {
+      const plan: PacketLeasePlan = {
         ...{ leaseMs, keepMs, present, chains: chainsIn(listing), others: [...names.values()] },
         addresses: addresses.map(({ address, interface: name }) => ({ address, interface: real(name) })),
       };
       const used = await firstThatWorks(
         [
-          { plan, text: gateRules(plan) },
+          { plan, text: packetLeaseRules(plan) },
           // Sets of another version of ours do not fit: then all of it is made anew.
-          { plan, text: `${gateRemoval(GATE_TABLE)}${gateRules({ ...plan, chains: [] })}` },
+          { plan, text: `${packetLeaseRemoval(GATE_TABLE)}${packetLeaseRules({ ...plan, chains: [] })}` },
           // A kernel without nft_fib_netdev: whoever comes in by another LAN is not under the lease
           // then.
           {
             plan: { ...plan, others: [] },
-            text: `${gateRemoval(GATE_TABLE)}${gateRules({ ...plan, others: [], chains: [] })}`,
+            text: `${packetLeaseRemoval(GATE_TABLE)}${packetLeaseRules({ ...plan, others: [], chains: [] })}`,
           },
         ],
         text => apply(text, left()),
       );
-      const record = { rules: gateRules({ ...used, chains: [] }), listing: withoutElements(await list(left)) };
+      const record = { rules: packetLeaseRules({ ...used, chains: [] }), listing: withoutElements(await list(left)) };
       // Without it the director audits nothing of this, and that is all.
-      await writeGateRecord(runDir, record).catch(() => undefined);
+      await writePacketLeaseRecord(runDir, record).catch(() => undefined);
     },
     retime: to => {
       leaseMs = to;
@@ -276,24 +276,27 @@ function shellOf({
             throw new Error(stderr.trim().slice(0, 300) || `${trialProgram} ended with ${status}`);
         }
       } finally {
-        await apply(gateRemoval(GATE_TRIAL_TABLE), left(REMOVE_MS_MIN)).catch(() => undefined);
+        await apply(packetLeaseRemoval(GATE_TRIAL_TABLE), left(REMOVE_MS_MIN)).catch(() => undefined);
       }
     },
     // Nothing is left to do about a table that cannot be removed: vipd renews it all the same.
     remove: async left => {
-      await removeGateRecord(runDir).catch(() => undefined);
-      await apply(gateRemoval(GATE_TABLE), left(REMOVE_MS_MIN)).catch(() => undefined);
+      await removePacketLeaseRecord(runDir).catch(() => undefined);
+      await apply(packetLeaseRemoval(GATE_TABLE), left(REMOVE_MS_MIN)).catch(() => undefined);
     },
   };
 }
 
 interface Attempt {
-  readonly plan: GatePlan;
+  readonly plan: PacketLeasePlan;
   readonly text: string;
 }
 
 /** The plan of the first text that nft takes; rejects with what it said of the last one. */
-async function firstThatWorks(attempts: readonly Attempt[], apply: (text: string) => Promise<void>): Promise<GatePlan> {
+async function firstThatWorks(
+  attempts: readonly Attempt[],
+  apply: (text: string) => Promise<void>,
+): Promise<PacketLeasePlan> {
   let last: unknown;
   for (const { plan, text } of attempts) {
     try {

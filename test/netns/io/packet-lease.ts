@@ -2,7 +2,7 @@
 // milliseconds by echo, ARP and neighbour solicitation and notes what is answered when. Io, for the tests beside it.
 import { execFile, spawn } from 'node:child_process';
 import { promisify } from 'node:util';
-import { chainsIn, GATE_TABLE, gateRules } from '../../../src/firewall/packet-lease-rules.ts';
+import { chainsIn, GATE_TABLE, packetLeaseRules } from '../../../src/firewall/packet-lease-rules.ts';
 import type { Address } from '../../../src/units/address.ts';
 import { type Pair, sleep, VIPS, type Vipd } from './vipd.ts';
 
@@ -41,7 +41,7 @@ export async function installGate(pair: Pair, leaseMs = LEASE_MS, keepMs = KEEP_
   const listing = await nft(ns, ['list', 'table', 'netdev', GATE_TABLE]).catch(() => '');
   const interfaces = { others: ['lan0', 'lan1'], present: ['lo', 'lan0', 'lan1'] };
   const plan = { addresses: ADDRESSES, leaseMs, keepMs, ...interfaces, chains: chainsIn(listing) };
-  await nft(ns, ['-f', '-'], gateRules(plan));
+  await nft(ns, ['-f', '-'], packetLeaseRules(plan));
 }
 
 /** vipd on router a with the gate installed. */

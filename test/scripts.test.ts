@@ -1,10 +1,12 @@
 // Every script says how it is used, and refuses what it does not know before it does anything.
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import test from 'ava';
 
-const BENCHMARKS = ['failover', 'gate', 'stall', 'sync', 'lab'];
-const SCRIPTS = readdirSync('scripts').filter(name => name !== 'lib.sh');
+const BENCHMARKS = ['failover', 'gate', 'stall', 'nanny', 'scale', 'sync', 'lab'];
+const SCRIPTS = readdirSync('scripts', { withFileTypes: true })
+  .filter(entry => entry.isFile() && entry.name !== 'lib.sh')
+  .map(({ name }) => name);
 const COMMANDS = [...SCRIPTS.map(name => [name]), ...BENCHMARKS.map(name => ['bench', name])];
 /** Their programs judge what they are given: one is built first, the other wants root. */
 const JUDGED_LATER = ['fuzz', 'bench failover'];
@@ -36,11 +38,21 @@ test('an option without its value ends with 64', t => {
   t.regex(stderr, /--only needs a value/);
 });
 
-test('scripts/bench --help names the five, and without a name it is not content', t => {
+test('scripts/bench --help names the seven, and without a name it is not content', t => {
   const { stdout } = run(['bench'], '--help');
   t.deepEqual(
     [...stdout.matchAll(/^ {2}(\w+) {2,}\w/gm)].map(match => match[1]),
     BENCHMARKS,
   );
   t.is(spawnSync('scripts/bench').status, 64);
+});
+
+test('every program that a script starts is there', t => {
+  const texts = [...SCRIPTS.map(name => `scripts/${name}`), 'test/lab/lab'].map(file => readFileSync(file, 'utf8'));
+  const programs = texts.flatMap(text => [...text.matchAll(/dist\/((?:src|test)\/[\w/-]+)\.js/g)]);
+  t.true(programs.length > 10);
+  t.deepEqual(
+    programs.map(([, path]) => `${path}.ts`).filter(file => !existsSync(file)),
+    [],
+  );
 });

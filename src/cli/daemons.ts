@@ -1,6 +1,6 @@
-// `tandem pulse` and `tandem director`: finds this router's name, then runs the daemon in the
-// foreground. The daemons are imported only when they are asked for: `tandem status` must not load
-// them.
+// `tandem pulse`, `tandem director` and `tandem runner`: finds this router's name, then runs the
+// daemon in the foreground. The daemons are imported only when they are asked for: `tandem status`
+// must not load them.
 import { KeyFileError } from '../config/io/key.ts';
 import { loadConfig } from '../config/io/load.ts';
 import { mistakeLine } from '../config/mistakes.ts';
@@ -15,7 +15,7 @@ interface DaemonOptions {
   readonly stateDir: string;
 }
 
-export interface DaemonArguments {
+interface DaemonArguments {
   readonly config: string;
   readonly node?: string;
   readonly runDir: string;
@@ -30,10 +30,29 @@ export async function pulse(terminal: Terminal, given: DaemonArguments, hostname
   return EXIT.ok;
 }
 
-export async function director(terminal: Terminal, given: DaemonArguments, hostname: string): Promise<ExitCode> {
+export interface DirectorArguments extends DaemonArguments {
+  readonly runnerSocket: string;
+}
+
+export async function director(terminal: Terminal, given: DirectorArguments, hostname: string): Promise<ExitCode> {
   const options = resolve(terminal, given, hostname);
   const { runDirector } = await import('../director/main.ts');
-  await readably(runDirector(options));
+  await readably(runDirector({ ...options, runnerSocket: given.runnerSocket }));
+  return EXIT.ok;
+}
+
+export interface RunnerArguments {
+  readonly config: string;
+  readonly node?: string;
+  readonly socket?: string;
+}
+
+/** It reads the config when it is asked for something, and starts without one that can be used. */
+export async function runner({ config, node, socket }: RunnerArguments, hostname: string): Promise<ExitCode> {
+  const nodeOf = (routers: readonly string[]) =>
+    node === undefined ? routerOf(hostname, routers) : routers.find(name => name === node);
+  const { runRunner } = await import('../runner/main.ts');
+  await readably(runRunner({ configFile: config, nodeOf, socketPath: socket }));
   return EXIT.ok;
 }
 

@@ -15,6 +15,15 @@ export const EXIT = {
   degraded: 4,
   /** `tandem status`: nobody is served. */
   failed: 5,
+  /** `tandem drain`: the wait is over or was interrupted, and sessions may be left. */
+  left: 7,
+  /** `tandem replay`: this version decides something else than was recorded. */
+  otherwise: 8,
+  /**
+   * `tandem import`: a config was printed, and something of the old one was lost or means something
+   * else in it.
+   */
+  lossy: 6,
   /**
    * A daemon cannot start with this config or key: EX_CONFIG of sysexits.h. The units do not
    * restart it then, since only a person can mend that. A host name that is no router of the config

@@ -1,6 +1,6 @@
 // Words and colours of the CLI's tables. Pure. Text from outside (a server's words) is made
 // printable here, so that it cannot move the cursor or change colours.
-import Table from 'cli-table3';
+import { textWidth } from './text-width.ts';
 
 type Tone = 'good' | 'bad' | 'warn' | 'dim' | 'bold';
 /** Colours a text, or leaves it as it is when colours are off. */
@@ -54,33 +54,14 @@ export function milliseconds(ms: number | null): string {
   return ms < 10 ? `${ms.toFixed(2)} ms` : `${Math.round(ms)} ms`;
 }
 
-/** Columns without lines, heads dimmed, indented by two. */
+/** Columns without lines, heads dimmed, indented by two. Made for a hundred thousand rows. */
 export function columns(paint: Paint, heads: readonly string[], rows: readonly (readonly string[])[]): string {
-  const bare = {
-    top: '',
-    'top-mid': '',
-    'top-left': '',
-    'top-right': '',
-    bottom: '',
-    'bottom-mid': '',
-    'bottom-left': '',
-    'bottom-right': '',
-    left: ' ',
-    'left-mid': '',
-    mid: '',
-    'mid-mid': '',
-    right: '',
-    'right-mid': '',
-    middle: ' ',
-  };
-  const table = new Table({ chars: bare, style: { head: [], border: [], 'padding-left': 1, 'padding-right': 0 } });
-  table.push(
-    heads.map(head => paint('dim', head)),
-    ...rows.map(row => [...row]),
+  const table = [heads.map(head => paint('dim', head)), ...rows].map(row =>
+    row.map(cell => ({ cell, width: textWidth(cell) })),
   );
+  const widths = heads.map((_, column) => table.reduce((most, row) => Math.max(most, row[column]?.width ?? 0), 0));
   return table
-    .toString()
-    .split('\n')
-    .map(line => line.trimEnd())
+    .map(row => row.map(({ cell, width }, column) => cell + ' '.repeat((widths[column] ?? 0) - width)).join('  '))
+    .map(line => `  ${line}`.trimEnd())
     .join('\n');
 }

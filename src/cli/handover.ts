@@ -18,11 +18,13 @@ interface Handover {
 }
 
 /**
- * Whether only the warmth of the peer is missing: in any other case pulse knows better what stands
- * in the way.
+ * What a standby still lacks that comes by itself. Undefined: nothing, or something else stands in
+ * the way, which pulse knows better how to say.
  */
-export function isWorthWaiting({ role, peer }: Snapshot): boolean {
-  return role === 'active' && peer !== null && !peer.silent && peer.ready && peer.role === 'standby' && !peer.warm;
+export function worthWaitingFor({ role, peer }: Snapshot): 'rules' | 'warmth' | undefined {
+  if (role !== 'active' || !peer || peer.silent || peer.role !== 'standby') return undefined;
+  if (!peer.ready) return 'rules';
+  return peer.warm ? undefined : 'warmth';
 }
 
 /** The state of affairs just before the command. */

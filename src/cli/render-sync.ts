@@ -1,8 +1,9 @@
 // What people see of the sync: the lines in `tandem status`, and the whole of it in `tandem sync`.
 // Pure.
 import { SYNC_COUNTERS } from '../log/counters.ts';
+import { resyncProgress } from '../status/resync-progress.ts';
 import type { StatusReport } from '../status/status-report.ts';
-import { resyncProgress, type SyncStatus } from '../status/sync-status.ts';
+import type { SyncStatus } from '../status/sync-status.ts';
 import { age, columns, milliseconds, type Paint, painter, printable, since } from './format.ts';
 
 const SENTENCE_LENGTH_MAX = 300;

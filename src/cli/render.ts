@@ -1,24 +1,18 @@
-// What `tandem status`, `why` and `plan` print for people: problems first, then the pair, then what
+// What `tandem status` and `why` print for people: problems first, then the pair, then what
 // it serves. Pure.
 import type { Decision, Snapshot } from '../feed/message.ts';
-import type { ServerReport, ServiceReport, StatusReport } from '../status/status-report.ts';
+import type { DrainReport, ServerReport, ServiceReport, StatusReport } from '../status/status-report.ts';
 import { age, columns, milliseconds, type Paint, painter, printable, since } from './format.ts';
 import { syncLines } from './render-sync.ts';
 
-interface RenderOptions {
+export interface RenderOptions {
   readonly colour: boolean;
   /** Wall time, ms since 1970: ages are counted from here. */
   readonly now: number;
 }
 
-/** What the director would change in the kernel now (GET /plan). */
-interface PlanReport {
-  readonly changes: readonly { readonly target: string; readonly change: string; readonly disruptive: boolean }[];
-  readonly problems: readonly string[];
-}
-
 const WORDS_LENGTH_MAX = 70;
-const SENTENCE_LENGTH_MAX = 300;
+export const SENTENCE_LENGTH_MAX = 300;
 
 /** The status table of a whole report. */
 export function renderStatus(report: StatusReport, options: RenderOptions): string {
@@ -29,7 +23,9 @@ export function renderStatus(report: StatusReport, options: RenderOptions): stri
     problems(report.problems, paint),
     notices(report.notices, paint),
     pulse ? pairTables(pulse, paint, options.now) : 'PULSE\n  does not answer: systemctl status tandem-pulse',
+    fitnessTable(report.fitness, paint, options.now),
     ...report.services.map(service => serviceTable(service, paint, options.now)),
+    drainTable(report, paint, options.now),
     [kernelLines(report, paint, options.now), syncLines(report, paint, options.now)].join('\n'),
   ]);
 }
@@ -44,7 +40,7 @@ export function renderFeed(snapshot: Snapshot, problem: string, options: RenderO
   ]);
 }
 
-function page(sections: readonly string[]): string {
+export function page(sections: readonly string[]): string {
   return `${sections.filter(section => section !== '').join('\n\n')}\n`;
 }
 
@@ -54,13 +50,13 @@ function headline(report: StatusReport, paint: Paint): string {
   return `${health}  pair ${paint('bold', report.pair)}, tandem ${report.version}, ${report.generatedAt}`;
 }
 
-function problems(sentences: readonly string[], paint: Paint): string {
+export function problems(sentences: readonly string[], paint: Paint): string {
   if (sentences.length === 0) return '';
   const lines = sentences.map(sentence => `  ${paint('bad', '!')} ${printable(sentence, SENTENCE_LENGTH_MAX)}`);
   return [paint('bold', 'PROBLEMS'), ...lines].join('\n');
 }
 
-function notices(sentences: readonly string[], paint: Paint): string {
+export function notices(sentences: readonly string[], paint: Paint): string {
   if (sentences.length === 0) return '';
   const lines = sentences.map(sentence => `  ${printable(sentence, SENTENCE_LENGTH_MAX)}`);
   return [paint('bold', 'WAITING'), ...lines].join('\n');
@@ -72,6 +68,14 @@ function pairTables(pulse: Snapshot, paint: Paint, now: number): string {
     .join('\n\n');
 }
 
+/** A failed check counts after all else, so it stands behind. */
+function fitness(
+  { fitness: rank, failedChecks }: Pick<NonNullable<Snapshot['peer']>, 'fitness' | 'failedChecks'>,
+  paint: Paint,
+): string {
+  return failedChecks ? `${rank}${paint('bad', ` -${failedChecks}`)}` : String(rank);
+}
+
 function routerTable(pulse: Snapshot, paint: Paint, now: number): string {
   const { peer } = pulse;
   const here = [
@@ -79,7 +83,7 @@ function routerTable(pulse: Snapshot, paint: Paint, now: number): string {
     role(pulse.role, pulse.serving, paint),
     pulse.epoch,
     since(pulse.since, now),
-    String(pulse.fitness),
+    fitness(pulse, paint),
     pulse.rulesIn ? 'in' : paint('bad', 'NOT IN'),
     warmth(pulse.warm, paint),
     pulse.configDigest.slice(0, 8),
@@ -92,7 +96,7 @@ function routerTable(pulse: Snapshot, paint: Paint, now: number): string {
         peer.silent ? paint('bad', `SILENT (was ${peer.role})`) : role(peer.role, peer.serving, paint),
         peer.epoch,
         '-',
-        String(peer.fitness),
+        fitness(peer, paint),
         peer.ready ? 'in' : paint('bad', 'NOT IN'),
         warmth(peer.warm, paint),
         alike ? peer.configDigest.slice(0, 8) : paint('bad', `${peer.configDigest.slice(0, 8)} DIFFERS`),
@@ -199,28 +203,99 @@ function notHeld({ role, peerNode, peer }: Snapshot, impossible: boolean, paint:
 }
 
 function serviceTable(service: ServiceReport, paint: Paint, now: number): string {
-  const title = `${paint('bold', `SERVICE ${service.name}`)}  ${service.vip}, mark ${service.mark}, ${service.scheduler}`;
+  const title = `${paint('bold', `SERVICE ${service.name}`)}  ${service.kind === 'ftp' ? '' : `${service.kind}, `}${service.vip}, mark ${service.mark}, ${service.scheduler}`;
   const heads = ['server', 'address', 'verdict', 'weight', 'connections', 'checked', 'what it said'];
-  const rows = service.servers.map(server => serverRow(server, paint, now));
+  const { servers, sorry } = service;
+  const rows = [...servers, ...(sorry ? [{ ...sorry, name: 'sorry server' }] : [])].map(server =>
+    serverRow(server, paint, now),
+  );
   return [
     service.inKernel ? title : `${title}, ${paint('bad', 'NOT IN THE KERNEL')}`,
     rows.length > 0 ? columns(paint, heads, rows) : '  no servers',
+    ...pathLines(`through ${service.vip}`, service.path, paint, now),
+    ...servers.flatMap(({ name, vipCheck }) => pathLines(`${service.vip} on ${name}`, vipCheck, paint, now)),
   ].join('\n');
 }
 
+function drainTable({ drains, pulse }: StatusReport, paint: Paint, now: number): string {
+  if (drains.length === 0) return '';
+  const rows = drains.map(drain => [
+    `${drain.service}/${drain.server}`,
+    drain.phase === 'draining' ? drain.phase : paint(drain.phase === 'empty' ? 'good' : 'warn', drain.phase),
+    drainLoad(drain),
+    drain.leftMs === 0 ? 'none' : age(drain.leftMs),
+    drain.shared ? 'both' : paint('warn', `${pulse?.node ?? 'this one'} only`),
+    printable(`${since(drain.since, now)}, ${drain.who || 'somebody'} on ${drain.router}`, WORDS_LENGTH_MAX),
+    printable(drain.reason, WORDS_LENGTH_MAX),
+  ]);
+  const heads = ['server', 'state', 'has', 'time left', 'routers', 'since', 'reason'];
+  return [`${paint('bold', 'DRAINED')}  by an operator, whatever the config says`, columns(paint, heads, rows)].join(
+    '\n',
+  );
+}
+
+/**
+ * "2 sessions, 1 transfer"; without the sync's mirror only connections are known, and those of the
+ * router that serves not even so, unless they are synced.
+ */
+export function drainLoad(report: DrainReport): string {
+  const { kind, phase, sessions, transfers, activeConnections, inactiveConnections } = report;
+  const open = kind === 'udp' ? activeConnections + inactiveConnections : activeConnections;
+  const count = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`;
+  if (open === 0 && phase !== 'empty' && phase !== 'over') return 'not known on this router';
+  if (kind === 'udp') return count(open, 'client port');
+  if (sessions === null || transfers === null) return count(open, 'open connection');
+  return `${count(sessions, 'session')}, ${count(transfers, 'transfer')}`;
+}
+
+function pathLines(what: string, path: ServiceReport['path'], paint: Paint, now: number): string[] {
+  if (path === null) return [];
+  const { state, why, failedStage, words, checkedAt, checkMs } = path;
+  const head = `  ${what}: `;
+  if (state === 'not-checked') return [`${head}not checked here (${printable(why, SENTENCE_LENGTH_MAX)})`];
+  const when = checkedAt === null ? 'never checked' : `${since(checkedAt, now)}, ${milliseconds(checkMs)}`;
+  const failed = failedStage === null ? '' : `, ${failedStage}: ${printable(words, WORDS_LENGTH_MAX)}`;
+  const isBad = state === 'down' || state === 'misconfigured';
+  return [`${head}${paint(isBad ? 'bad' : 'good', isBad ? 'FAILS' : state)} (${when}${failed})`];
+}
+
+function fitnessTable(checks: StatusReport['fitness'], paint: Paint, now: number): string {
+  if (checks.length === 0) return '';
+  const tones = { unknown: 'warn', passing: 'good', failing: 'bad' } as const;
+  const rows = checks.map(({ name, state, reason, checkedAt, checkMs }) => [
+    name,
+    paint(tones[state], state === 'failing' ? 'FAILING' : state),
+    checkedAt === null ? 'never' : `${since(checkedAt, now)}, ${milliseconds(checkMs)}`,
+    printable(reason, WORDS_LENGTH_MAX),
+  ]);
+  return [paint('bold', 'FITNESS CHECKS'), columns(paint, ['check', 'state', 'run', 'says'], rows)].join('\n');
+}
+
 function serverRow(server: ServerReport, paint: Paint, now: number): string[] {
-  const tones = { unknown: 'warn', up: 'good', down: 'bad', draining: 'warn' } as const;
+  const tones = { unknown: 'warn', up: 'good', misconfigured: 'bad', down: 'bad', draining: 'warn' } as const;
   const { weight, kernelWeight } = server;
+  const isBad = server.state === 'down' || server.state === 'misconfigured';
   const failed = server.failedStage === null ? '' : `${server.failedStage}: `;
   return [
     server.name,
     server.address,
-    paint(tones[server.state], server.state === 'down' ? 'DOWN' : server.state),
+    paint(tones[server.state], isBad ? server.state.toUpperCase() : server.state) +
+      drainMark(server, paint) +
+      otherVerdict(server, paint),
     kernelWeight === weight ? String(weight) : `${kernelWeight ?? 'none'} of ${weight}`,
     `${server.activeConnections} + ${server.inactiveConnections}`,
     server.checkedAt === null ? 'never' : `${since(server.checkedAt, now)}, ${milliseconds(server.checkMs)}`,
     printable(`${failed}${server.words}`, WORDS_LENGTH_MAX),
   ];
+}
+
+function drainMark({ drained }: ServerReport, paint: Paint): string {
+  return drained ? paint('warn', ' (drained)') : '';
+}
+
+/** What the peer says, where it says something else. */
+function otherVerdict({ disagrees, peer }: ServerReport, paint: Paint): string {
+  return disagrees && peer !== null ? paint('bad', ` (${peer.state} at the peer)`) : '';
 }
 
 function kernelLines({ kernel, problems }: StatusReport, paint: Paint, now: number): string {
@@ -246,19 +321,4 @@ export function renderDecisions(decisions: readonly Decision[], { colour }: Pick
     ].join('\n');
   });
   return `${told.join('\n')}\n`;
-}
-
-/** The changes the director would make, disruptive ones marked. */
-export function renderPlan(plan: PlanReport, { colour }: Pick<RenderOptions, 'colour'>): string {
-  const paint = painter(colour);
-  const changes = plan.changes.map(({ target, change, disruptive }) => {
-    const mark = disruptive ? `  ${paint('bad', '(disruptive)')}` : '';
-    return `  ${target}: ${printable(change, SENTENCE_LENGTH_MAX)}${mark}`;
-  });
-  return page([
-    problems(plan.problems, paint),
-    changes.length > 0
-      ? [paint('bold', 'CHANGES'), ...changes].join('\n')
-      : 'nothing to change: the kernel is as the config wants it',
-  ]);
 }

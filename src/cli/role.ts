@@ -1,21 +1,20 @@
-// `tandem handover`, `hold` and `release`: ask pulse. A handover first waits for a cold peer to
-// become warm, and in the end until the role feed shows how it went.
-import { STATUS_SOCKET } from '../feed/files.ts';
-import { statusReportSchema } from '../status/status-report.ts';
+// `tandem handover`, `hold` and `release`: ask pulse. A handover first waits for a peer that is
+// cold or lacks its rules, and in the end until the role feed shows how it went.
 import { CliError, EXIT, type ExitCode } from './exit.ts';
-import { beginHandover, followHandover, handoverProgress, isWorthWaiting } from './handover.ts';
-import { command, feed, getJson } from './io/socket.ts';
+import { beginHandover, followHandover, handoverProgress, worthWaitingFor } from './handover.ts';
+import { command, feed, statusOf } from './io/socket.ts';
 import type { Terminal } from './io/terminal.ts';
 import { resyncPercent } from './render-sync.ts';
 
 /** Longest wait for the outcome of a handover. */
 const HANDOVER_MS_MAX = 10_000;
+const GOAL = { rules: 'them', warmth: 'it to become warm' };
 
 interface HandoverOptions {
   readonly runDir: string;
   /** Also to a peer whose tables are cold. */
   readonly cold: boolean;
-  /** Longest wait for a cold peer to become warm, in seconds. */
+  /** Longest wait for a peer that is cold or lacks its rules, in seconds. */
   readonly wait: number;
 }
 
@@ -24,24 +23,25 @@ interface HandoverOptions {
  * when the peer stays cold.
  */
 export async function handover(terminal: Terminal, options: HandoverOptions): Promise<ExitCode> {
-  if (!options.cold && options.wait > 0) await waitUntilWarm(terminal, options);
+  if (!options.cold && options.wait > 0) await waitForPeer(terminal, options);
   return await handOver(terminal, options);
 }
 
-/** Returns when the peer is warm, when waiting makes no sense, or after options.wait. */
-async function waitUntilWarm(terminal: Terminal, { runDir, wait }: HandoverOptions): Promise<void> {
+/** Returns when the peer lacks nothing, when waiting makes no sense, or after options.wait. */
+async function waitForPeer(terminal: Terminal, { runDir, wait }: HandoverOptions): Promise<void> {
   const snapshots = feed(runDir, wait * 1_000);
   let told: string | undefined;
   try {
     for await (const now of snapshots) {
-      const cold = `${now.peerNode} is cold`;
-      if (!isWorthWaiting(now)) {
+      const lacks = worthWaitingFor(now);
+      if (lacks === undefined) {
         if (told !== undefined && now.peer?.warm) terminal.err(`${now.peerNode} is warm\n`);
         return;
       }
-      if (told === undefined) terminal.err(`${cold}; waiting up to ${wait} s for it to become warm\n`);
-      const progress = `${cold}${await resyncNow(runDir)}`;
-      if (progress !== (told ?? cold)) terminal.err(`${progress}\n`);
+      const state = lacks === 'rules' ? `the rules of ${now.peerNode} are not in` : `${now.peerNode} is cold`;
+      if (told === undefined) terminal.err(`${state}; waiting up to ${wait} s for ${GOAL[lacks]}\n`);
+      const progress = lacks === 'rules' ? state : `${state}${await resyncNow(runDir)}`;
+      if (progress !== (told ?? state)) terminal.err(`${progress}\n`);
       told = progress;
     }
   } catch (error) {
@@ -54,7 +54,7 @@ async function waitUntilWarm(terminal: Terminal, { runDir, wait }: HandoverOptio
 /** ", resync 45 %" by the own director, which is the one that sends; empty when it does not say. */
 async function resyncNow(runDir: string): Promise<string> {
   try {
-    const { sync } = await getJson(runDir, STATUS_SOCKET, '/status', statusReportSchema);
+    const { sync } = await statusOf(runDir);
     const percent = resyncPercent(sync);
     return percent === undefined ? '' : `, resync ${percent}`;
   } catch (error) {

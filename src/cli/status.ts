@@ -1,16 +1,18 @@
 // `tandem status`, `sync`, `why` and `plan`: read a socket, print what it says. Sockets and the
 // screen are in io/.
 import { join } from 'node:path';
-import { z } from 'zod';
-import { DIRECTOR_CONTROL_SOCKET, STATE_FILE, STATUS_SOCKET } from '../feed/files.ts';
+import { DIRECTOR_CONTROL_SOCKET, STATE_FILE } from '../feed/files.ts';
 import type { Decision, Snapshot } from '../feed/message.ts';
-import { type StatusReport, statusReportSchema } from '../status/status-report.ts';
+import type { StatusReport } from '../status/status-report.ts';
 import { CliError, EXIT, type ExitCode } from './exit.ts';
-import { rememberedDecisions } from './io/past-decisions.ts';
-import { getJson, snapshot } from './io/socket.ts';
+import { getJson, snapshot, statusOf } from './io/socket.ts';
 import type { Terminal } from './io/terminal.ts';
-import { renderDecisions, renderFeed, renderPlan, renderStatus } from './render.ts';
+import { picture } from './picture.ts';
+import { renderDecisions, renderFeed, renderStatus } from './render.ts';
+import { renderPlan } from './render-plan.ts';
 import { renderSync } from './render-sync.ts';
+import { renderWhy } from './render-why.ts';
+import { roleChanges } from './role-changes.ts';
 
 interface Place {
   readonly runDir: string;
@@ -23,7 +25,6 @@ type Known =
   | { readonly whole: false; readonly pulse: Snapshot; readonly problem: string };
 
 const WATCH_MS = 1_000;
-const SCREEN = { top: '\u001b[H', clearLine: '\u001b[K', clearBelow: '\u001b[J', clear: '\u001b[2J' } as const;
 
 /**
  * One status, or with `watch` one a second until Ctrl-C. The exit code says the health; 3: the
@@ -35,7 +36,7 @@ export async function status(terminal: Terminal, options: Place & { readonly wat
     terminal.out(show(known, terminal, options.json === true, 2));
     return known.whole ? EXIT[known.report.health] : EXIT.unreachable;
   }
-  if (terminal.screen && !options.json) terminal.out(SCREEN.clear);
+  if (terminal.screen && !options.json) terminal.takeScreen();
   do {
     terminal.out(await frame(terminal, options));
   } while (await terminal.pause(WATCH_MS));
@@ -56,12 +57,12 @@ async function frame(terminal: Terminal, options: Place): Promise<string> {
   }
   if (options.json) return text;
   if (!terminal.screen) return `${text}\n`;
-  return `${SCREEN.top}${text.replaceAll('\n', `${SCREEN.clearLine}\n`)}${SCREEN.clearBelow}`;
+  return picture(text, terminal.size());
 }
 
 async function learn(runDir: string): Promise<Known> {
   try {
-    return { whole: true, report: await getJson(runDir, STATUS_SOCKET, '/status', statusReportSchema) };
+    return { whole: true, report: await statusOf(runDir) };
   } catch (error) {
     if (!(error instanceof CliError)) throw error;
     const pulse = await snapshot(runDir).catch((second: unknown) => {
@@ -87,7 +88,7 @@ function show(known: Known, terminal: Terminal, json: boolean, indent: number): 
  * and warmth of both routers.
  */
 export async function sync(terminal: Terminal, options: Place): Promise<ExitCode> {
-  const report = await getJson(options.runDir, STATUS_SOCKET, '/status', statusReportSchema);
+  const report = await statusOf(options.runDir);
   const rendered = renderSync(report, { colour: terminal.colour, now: terminal.now() });
   terminal.out(options.json ? `${JSON.stringify(syncJson(report), null, 2)}\n` : rendered);
   return EXIT.ok;
@@ -115,39 +116,45 @@ function partial(pulse: Snapshot, problem: string, now: number): object {
   return { schema: 'tandem-status-partial/1', generatedAt, health: 'degraded', problems: [problem], pulse };
 }
 
-type WhyOptions = Place & { readonly last: number; readonly stateDir: string };
+type WhyOptions = Place & { readonly last: number; readonly stateDir: string; readonly verbose?: boolean };
 
 /**
- * The last `last` role decisions with their evidence, oldest first: pulse's own, or what it wrote
- * down before it ended.
+ * The last `last` changes of role in sentences, or decisions with their raw evidence, oldest first:
+ * pulse's own, or what it wrote down before it ended.
  */
 export async function why(terminal: Terminal, options: WhyOptions): Promise<ExitCode> {
-  const decisions = (await lastDecisions(terminal, options)).slice(-options.last);
-  const json = `${JSON.stringify(decisions, null, 2)}\n`;
-  terminal.out(options.json ? json : renderDecisions(decisions, { colour: terminal.colour }));
+  const { node, decisions } = await lastDecisions(terminal, options);
+  const last = decisions.slice(-options.last);
+  const { colour } = terminal;
+  if (options.json) terminal.out(`${JSON.stringify(last, null, 2)}\n`);
+  else if (options.verbose) terminal.out(renderDecisions(last, { colour }));
+  else terminal.out(renderWhy(roleChanges(decisions).slice(-options.last), { colour, node }));
   return EXIT.ok;
 }
 
-async function lastDecisions(terminal: Terminal, { runDir, stateDir }: WhyOptions): Promise<readonly Decision[]> {
+/** node: this router, undefined when pulse does not answer. */
+interface Remembered {
+  readonly node: string | undefined;
+  readonly decisions: readonly Decision[];
+}
+
+async function lastDecisions(terminal: Terminal, { runDir, stateDir }: WhyOptions): Promise<Remembered> {
   try {
-    return (await snapshot(runDir)).decisions;
+    return await snapshot(runDir);
   } catch (error) {
     const file = join(stateDir, STATE_FILE);
+    const { rememberedDecisions } = await import('./io/past-decisions.ts');
     const remembered = error instanceof CliError ? rememberedDecisions(file) : undefined;
     if (!remembered) throw error;
     terminal.err(`tandem: ${(error as CliError).message}\nthese decisions are from ${file}\n`);
-    return remembered;
+    return { node: undefined, decisions: remembered };
   }
 }
 
-const planSchema = z.object({
-  changes: z.array(z.object({ target: z.string(), change: z.string(), disruptive: z.boolean() })),
-  problems: z.array(z.union([z.string(), z.object({ text: z.string() }).transform(({ text }) => text)])),
-});
-
 /** What the director would change in the kernel now. */
 export async function showPlan(terminal: Terminal, options: Place): Promise<ExitCode> {
-  const answer = await getJson(options.runDir, DIRECTOR_CONTROL_SOCKET, '/plan', planSchema);
+  const { kernelPlanSchema } = await import('../feed/reload-answer.ts');
+  const answer = await getJson(options.runDir, DIRECTOR_CONTROL_SOCKET, '/plan', kernelPlanSchema);
   const json = `${JSON.stringify(answer, null, 2)}\n`;
   terminal.out(options.json ? json : renderPlan(answer, { colour: terminal.colour }));
   return EXIT.ok;

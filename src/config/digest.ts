@@ -1,5 +1,6 @@
 // Short names for what a config says, to tell whether two are the same. Pure.
 import { createHash } from 'node:crypto';
+import { noticeTimes } from './check-time.ts';
 import { nodeView } from './node.ts';
 import type { Config } from './schema.ts';
 import { unitsOf } from './units.ts';
@@ -18,12 +19,12 @@ export function configDigest(config: Config): string {
  * The rest of the config (weights, schedulers, the sync) is the director's.
  */
 export function pulseDigest(config: Config, node: string): string {
-  const { pair, heartbeat, witness, services } = config;
+  const { pair, heartbeat, witness } = config;
   // How long a failed server may go unnoticed, whether there are sessions at all, and what is
   // served together.
-  const checks = Object.values(services).map(({ check: { fall, interval, timeout } }) => ({ fall, interval, timeout }));
+  const noticeMs = noticeTimes(config);
   const view = nodeView(config, node);
-  return digestOf({ pair, heartbeat, witness, view, checks, units: unitsOf(config, view.addresses) });
+  return digestOf({ pair, heartbeat, witness, view, noticeMs, units: unitsOf(config, view.addresses) });
 }
 
 /**
@@ -46,6 +47,18 @@ export function restartParts(config: Config, node: string): Readonly<Record<stri
     'the hosts that are asked whether a LAN lives': targets.map(({ address, lan }) => [lan, address]),
   };
   return Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, digestOf({ part })]));
+}
+
+/**
+ * The config part by part, services and LANs by their names, each as 8 hex digits: so that two
+ * routers can say where their files differ.
+ */
+export function partDigests(config: Config): Readonly<Record<string, string>> {
+  const { lans, services, ...rest } = config;
+  const named = (section: string, parts: Readonly<Record<string, unknown>>) =>
+    Object.entries(parts).map(([name, part]): [string, unknown] => [`${section}.${name}`, part]);
+  const parts: [string, unknown][] = [...Object.entries(rest), ...named('lans', lans), ...named('services', services)];
+  return Object.fromEntries(parts.map(([name, part]) => [name, digestOf({ part }).slice(0, 8)]));
 }
 
 /** The names of the parts that are not the same in both. */

@@ -80,7 +80,10 @@ function judge(
   const findings = rules.filter(finding => !kept || !restsOn(finding, kept.gone));
   const mistakes = inOrder([
     ...yaml,
-    ...schema.filter(mistake => !isMisspelt(mistake, schema)).map(mistake => place('error', mistake)),
+    ...schema
+      .filter(mistake => !isMisspelt(mistake, schema))
+      .map(mistake => place('error', mistake))
+      .filter(mistake => !yaml.some(other => other.remedy === FILLED && isSamePlace(mistake, other))),
     ...findings.map(finding => place(finding.severity, { ...finding, at: 'value' })),
   ]);
   if (parsed.success && mistakes.every(mistake => mistake.severity === 'warning')) {
@@ -93,6 +96,10 @@ function judge(
 function isMisspelt({ path, missing }: SchemaMistake, all: readonly SchemaMistake[]): boolean {
   const written = (other: SchemaMistake) => [...other.path.slice(0, -1), other.meant].join('.');
   return missing === true && all.some(other => other.meant !== undefined && written(other) === path.join('.'));
+}
+
+function isSamePlace(one: Mistake, other: Mistake): boolean {
+  return one.line === other.line && one.column === other.column;
 }
 
 function inOrder(mistakes: readonly Mistake[]): Mistake[] {
@@ -122,9 +129,9 @@ const YAML_REMEDIES: Readonly<Record<string, string>> = {
 };
 
 /**
- * What the YAML library lets pass: aliases of nothing or of themselves, typed tags, keys that are
- * not plain names, and keys written twice. It could find the last (`uniqueKeys`), but compares
- * every key with every other: minutes on a hostile file.
+ * What the YAML library lets pass: values that are still to be filled in, aliases of nothing or of
+ * themselves, typed tags, keys that are not plain names, and keys written twice. It could find the
+ * last (`uniqueKeys`), but compares every key with every other: minutes on a hostile file.
  */
 function nodeMistakes(doc: Document.Parsed, lines: LineCounter): Mistake[] {
   const told: Mistake[] = [];
@@ -147,6 +154,8 @@ function nodeMistakes(doc: Document.Parsed, lines: LineCounter): Mistake[] {
       if (node.tag !== undefined && !PLAIN_TAGS.test(node.tag))
         tell(node, `tag ${show(node.tag)} is not for here`, PLAINLY);
       if (isMap(node)) wrongKeys(node, lines, tell);
+      if (isScalar(node) && String(node.value).startsWith(FILL_IN))
+        tell(node, `${show(node.value)} is still to be filled in`, FILLED);
     },
   });
   return told;
@@ -154,6 +163,9 @@ function nodeMistakes(doc: Document.Parsed, lines: LineCounter): Mistake[] {
 
 /** Marks mistakes after which the values cannot be relied on. */
 const PLAINLY = 'write the value itself';
+/** How a value begins that `tandem import` could not know; the rest of it says which it is. */
+export const FILL_IN = 'FILL-IN';
+const FILLED = 'write the value that it asks for';
 const PLAIN_TAGS = /^tag:yaml\.org,2002:(map|seq|str|int|float|bool|null)$/;
 
 function wrongKeys(
@@ -218,7 +230,8 @@ function offsetOf(doc: Document.Parsed, path: Path, at: 'key' | 'value'): number
  */
 function isTooDeep(text: string): boolean {
   let depth = 0;
-  for (const character of text) {
+  // Comments nest nothing: those of an import quote lines that open a block.
+  for (const character of text.replace(/(^|[\n\r])[ \t]*#[^\n\r]*/g, '$1')) {
     if (character === '[' || character === '{') depth++;
     else if ((character === ']' || character === '}') && depth > 0) depth--;
     if (depth > NESTING_MAX) return true;

@@ -20,28 +20,57 @@ export function configJsonSchema(): JsonSchema {
 }
 
 /**
- * The schema nodes that describe the field at `path`: several where the schema allows alternatives,
- * none if unknown.
+ * The schema nodes that describe the field at `path` of the file `value`: several where the schema
+ * allows alternatives, none if unknown.
  */
-export function fieldsAt(root: JsonSchema, path: Path): JsonSchema[] {
+export function fieldsAt(root: JsonSchema, path: Path, value?: unknown): JsonSchema[] {
   let nodes = [root];
+  let at = value;
   for (const step of path) {
-    nodes = nodes.flatMap(alternatives).flatMap(node => {
-      const next = typeof step === 'number' ? node.items : (node.properties?.[step] ?? node.additionalProperties);
-      return typeof next === 'object' && !Array.isArray(next) ? [next as JsonSchema] : [];
-    });
+    nodes = nodes
+      .flatMap(node => meant(node, at))
+      .flatMap(node => {
+        const next = typeof step === 'number' ? node.items : (node.properties?.[step] ?? node.additionalProperties);
+        return typeof next === 'object' && !Array.isArray(next) ? [next as JsonSchema] : [];
+      });
+    at = fieldOf(at, step);
   }
   return nodes;
 }
 
 /** A node itself, or each of its alternatives. */
 export function alternatives(node: JsonSchema): JsonSchema[] {
-  return (node.anyOf as JsonSchema[] | undefined) ?? [node];
+  return ((node.anyOf ?? node.oneOf) as JsonSchema[] | undefined) ?? [node];
 }
 
-/** The keys the schema knows at `path`, in its order; empty for a map with free names. */
-export function keysAt(root: JsonSchema, path: Path): string[] {
-  return fieldsAt(root, path)
-    .flatMap(alternatives)
-    .flatMap(node => Object.keys(node.properties ?? {}));
+/** The same, of kinds of maps only the one that `value` is of; all where it is of none. */
+function meant(node: JsonSchema, value: unknown): JsonSchema[] {
+  const all = alternatives(node);
+  if (node.oneOf === undefined) return all;
+  const isOf = (option: JsonSchema) => {
+    const tags = Object.entries((option.properties ?? {}) as Record<string, JsonSchema>);
+    return tags.every(([name, tag]) => tag.const === undefined || tag.const === (fieldOf(value, name) ?? tag.default));
+  };
+  const found = all.filter(isOf);
+  return found.length > 0 ? found : all;
+}
+
+function fieldOf(value: unknown, name: string | number): unknown {
+  const isMap = typeof value === 'object' && value !== null && Object.hasOwn(value, name);
+  return isMap ? (value as Record<string | number, unknown>)[name] : undefined;
+}
+
+/**
+ * The keys the schema knows at `path` of `value`, in its order; empty for a map with free names.
+ */
+export function keysAt(root: JsonSchema, path: Path, value?: unknown): string[] {
+  const at = path.reduce(fieldOf, value);
+  return fieldsAt(root, path, value)
+    .flatMap(node => meant(node, at))
+    .flatMap(node => [...Object.keys(node.properties ?? {}), ...namesOf(node)]);
+}
+
+/** Of a map whose names are given, all of them optional. */
+function namesOf({ propertyNames: names }: JsonSchema): string[] {
+  return typeof names === 'object' ? (names.enum ?? []).map(String) : [];
 }

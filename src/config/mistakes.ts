@@ -59,13 +59,13 @@ export function isMap(value: unknown): value is Record<string | number, unknown>
 
 function explain(issue: Issue, base: Path, value: unknown, schema: JsonSchema): SchemaMistake[] {
   const path = [...base, ...issue.path.map(step => (typeof step === 'number' ? step : String(step)))];
-  if (issue.code === 'unrecognized_keys') return issue.keys.map(key => unknownKey(path, key, schema));
+  if (issue.code === 'unrecognized_keys') return issue.keys.map(key => unknownKey(path, key, value, schema));
   if (issue.code === 'invalid_union') {
     const fitting = issue.errors.find(branch => branch.some(inner => !isWrongType(inner)));
     if (fitting) return fitting.flatMap(inner => explain(inner, path, value, schema));
   }
   const found = valueAt(value, path);
-  const [problem, remedy] = problemOf(issue, path, found, schema);
+  const [problem, remedy] = problemOf(issue, path, found, description(schema, path, value));
   const at = issue.code === 'invalid_key' ? 'key' : 'value';
   return [{ path, at, problem, remedy, ...(found === undefined ? { missing: true } : {}) }];
 }
@@ -86,22 +86,25 @@ const REMOVED: Readonly<Record<string, readonly [why: string, remedy: string]>> 
   ],
 };
 
-function unknownKey(path: Path, key: string, schema: JsonSchema): SchemaMistake {
+function unknownKey(path: Path, key: string, value: unknown, schema: JsonSchema): SchemaMistake {
   const removed = REMOVED[[...path, key].join('.')];
   if (removed) {
     const [why, remedy] = removed;
     return { path: [...path, key], at: 'key', problem: `unknown key ${show(key)}: ${why}`, remedy };
   }
-  const known = keysAt(schema, path);
+  if (path[0] === 'services' && path.length === 2 && (key === 'ports' || key === 'server_port')) {
+    const problem = `unknown key ${show(key)}: a service without kind is FTP`;
+    return { path: [...path, key], at: 'key', problem, remedy: 'write kind: tcp or udp, or delete it' };
+  }
+  const known = keysAt(schema, path, value);
   const meant = nearest(key, known);
   const remedy = meant === undefined ? `delete it; known here: ${known.join(', ')}` : `did you mean "${meant}"?`;
   const problem = `unknown key ${show(key)}`;
   return { path: [...path, key], at: 'key', problem, remedy, ...(meant === undefined ? {} : { meant }) };
 }
 
-function problemOf(issue: Issue, path: Path, value: unknown, schema: JsonSchema): [problem: string, remedy: string] {
+function problemOf(issue: Issue, path: Path, value: unknown, about: string): [problem: string, remedy: string] {
   const name = show(path[path.length - 1] ?? 'the file');
-  const about = description(schema, path);
   if (value === undefined) return [`${name} is missing`, `add ${path[path.length - 1] ?? 'it'}: ${about}`];
   if (value === null) return [`${name} has no value`, `write ${about}, or delete the line`];
   const split = /^(.*); ((?:write|name) .*)$/s.exec(issue.message);
@@ -112,6 +115,13 @@ function problemOf(issue: Issue, path: Path, value: unknown, schema: JsonSchema)
       return [`${show(value)} is ${kind(value)}`, own ?? `write ${expected(issue.expected, about)}`];
     case 'invalid_value':
       return [`${show(value)} is not a choice for ${name}`, choices(issue.values.map(String), value)];
+    case 'invalid_union': {
+      // The tag that says which kind of map it is.
+      const kinds = 'options' in issue ? (issue.options ?? []) : [];
+      const known = kinds.filter(option => typeof option === 'string');
+      if (known.length > 0) return [`${show(value)} is not a choice for ${name}`, choices(known, value)];
+      return [`${show(value)} is not allowed for ${name}`, own ?? `write ${about}`];
+    }
     case 'invalid_key':
       return [`${name} is not allowed as a name`, issue.issues[0]?.message ?? 'write another name'];
     case 'too_small':
@@ -128,8 +138,36 @@ function size(value: unknown): string {
   return typeof value === 'string' ? `a text of ${value.length} characters is` : `${show(value)} is`;
 }
 
+/** What ipvsadm, keepalived, ldirectord and Piranha call our forwarding methods and checks. */
+const WORDS_OF_OTHERS: ReadonlyMap<string, string> = new Map([
+  ['masq', 'nat'],
+  ['masquerading', 'nat'],
+  ['gate', 'dr'],
+  ['gatewaying', 'dr'],
+  ['direct', 'dr'],
+  ['ipip', 'tun'],
+  ['tunnel', 'tun'],
+  ['tcp_check', 'connect'],
+  ['tcp', 'connect'],
+  ['http_get', 'http'],
+  ['ssl_get', 'http'],
+  ['https', 'http'],
+  ['ping_check', 'icmp'],
+  ['ping', 'icmp'],
+  ['udp_check', 'datagram'],
+  ['udp', 'datagram'],
+  ['negotiate', 'send_expect'],
+]);
+
+function meantBy(word: string, values: readonly string[]): string | undefined {
+  const lower = word.toLowerCase();
+  return (
+    [lower, WORDS_OF_OTHERS.get(lower)].find(one => one !== undefined && values.includes(one)) ?? nearest(word, values)
+  );
+}
+
 function choices(values: readonly string[], value: unknown): string {
-  const meant = typeof value === 'string' ? nearest(value, values) : undefined;
+  const meant = typeof value === 'string' ? meantBy(value, values) : undefined;
   return meant === undefined ? `write ${choice(values)}` : `did you mean "${meant}"? (${choice(values)})`;
 }
 
@@ -142,8 +180,8 @@ function expected(type: string, about: string): string {
 }
 
 /** What the field holds, as it reads after "write": its description with a small first letter. */
-function description(schema: JsonSchema, path: Path): string {
-  const [field] = fieldsAt(schema, path);
+function description(schema: JsonSchema, path: Path, value: unknown): string {
+  const [field] = fieldsAt(schema, path, value);
   const text = field?.description ?? 'what docs/reference/CONFIG.md says';
   return /^[A-Z][a-z ]/.test(text) ? text.charAt(0).toLowerCase() + text.slice(1) : text;
 }

@@ -2,6 +2,7 @@
 // virtual address. Pure.
 import { type Address, addressOf, type Cidr, contains, type Family, familyOf, isLinkLocal } from '../units/address.ts';
 import type { Config, LanConfig } from './schema.ts';
+import { serversLanOf } from './servers-lan.ts';
 
 export interface Link {
   /** Name of the LAN that carries it. */
@@ -79,7 +80,7 @@ export function ownAddresses(lan: LanConfig, node: string): readonly Cidr[] {
 }
 
 /** The router's own address whose network contains `address`. */
-function ownAddressNear(lan: LanConfig, node: string, address: Address): Address | undefined {
+export function ownAddressNear(lan: LanConfig, node: string, address: Address): Address | undefined {
   const near = ownAddresses(lan, node).find(own => contains(own, address));
   return near && addressOf(near);
 }
@@ -131,7 +132,7 @@ function targetsOn(config: Config, lan: string, spec: LanConfig, node: string): 
   const interfaceName = interfaceOf(spec, node);
   if (interfaceName === undefined) return [];
   const servers = Object.values(config.services)
-    .filter(service => service.servers_lan === lan)
+    .filter(service => serversLanOf(config, service) === lan)
     .flatMap(service => Object.values(service.servers).map(server => server.address));
   const asked = [...new Set([...spec.targets, ...servers.slice(0, SERVER_TARGETS_MAX)])];
   return asked.map(address => ({ address, lan, interface: interfaceName, own: ownAddressNear(spec, node, address) }));

@@ -17,10 +17,11 @@ const STAND_INS: readonly (readonly [path: string, value: unknown])[] = [
   ['heartbeat', { links: ['x'] }],
   ['heartbeat.links', ['x']],
   ['services.*.vip', '0.0.0.0'],
-  ['services.*.servers_lan', 'x'],
   ['services.*.mark', 1],
+  ['services.*.ports', 1],
   ['services.*.servers', {}],
 ];
+const KIND = ['services', '*', 'kind'] as const;
 /** Each round mends all that zod can see; nested mistakes may need another. */
 const ROUNDS_MAX = 8;
 
@@ -61,6 +62,12 @@ function mend(copy: unknown, mistake: SchemaMistake, gone: Path[]): void {
     // every reference to it.
     if (mistake.meant !== undefined) gone.push([...parent, mistake.meant]);
     else if (!mistake.problem.startsWith('unknown key')) gone.push(parent);
+    return;
+  }
+  // Of a service of no known kind no field means anything.
+  if (matches(KIND, mistake.path)) {
+    gone.push(parent);
+    remove(copy, parent);
     return;
   }
   // An entry taken out of a list would shift the others away from their places: give up the whole

@@ -1,131 +1,30 @@
 // The one source of the config: its types, defaults, bounds and documentation. `tandem check`, the
-// daemons and docs/reference/config.schema.json all come from here; rules that need more than one
-// field are in rules.ts. Pure.
+// daemons and docs/reference/config.schema.json all come from here; the kinds of field are in
+// fields.ts, the checks of real servers in check-schema.ts, and rules that need more than one field
+// in rules.ts. Pure.
 import { z } from 'zod';
-import { type Address, type Cidr, parseAddress, parseCidr } from '../units/address.ts';
-import { DURATION_SYNTAX, formatDuration, type Ms, ms, parseDuration } from '../units/duration.ts';
-import { parseSchedule, type Schedule } from '../units/schedule.ts';
-
-const NAME = /^[a-z0-9][a-z0-9-]{0,30}$/;
-
-const SCHEDULE_SYNTAX = 'write a duration like 30s, or a cron expression like "0 30 3 * * *"';
-
-/**
- * A duration field: text in the file, milliseconds in the code. `fallback` is shown as the default,
- * bounds in errors.
- */
-function duration(about: string, min: number, max: number, fallback: string) {
-  const range = `${formatDuration(ms(min))} to ${formatDuration(ms(max))}`;
-  return z
-    .string({ error: `write ${DURATION_SYNTAX}` })
-    .meta({
-      title: 'duration',
-      description: `${about} (${range})`,
-      pattern: '^\\d+(\\.\\d+)?(ms|s|m|h|d)$',
-      examples: [fallback],
-    })
-    .transform((text, ctx): Ms => {
-      const value = parseDuration(text);
-      if (value === undefined) {
-        ctx.addIssue({ code: 'custom', message: `"${text}" is not a duration; write ${DURATION_SYNTAX}` });
-        return z.NEVER;
-      }
-      if (value < min || value > max) {
-        ctx.addIssue({ code: 'custom', message: `${text} is out of bounds; write a duration of ${range}` });
-        return z.NEVER;
-      }
-      return value;
-    })
-    .prefault(fallback);
-}
-
-/**
- * A pause ("30s"), kept by the monotonic clock, or a cron expression, for whoever wants times of
- * the day.
- */
-function schedule(about: string, min: number, max: number, fallback: string) {
-  const range = `${formatDuration(ms(min))} to ${formatDuration(ms(max))}`;
-  return z
-    .string({ error: SCHEDULE_SYNTAX })
-    .meta({
-      title: 'duration or cron expression',
-      description: `${about} (${range}, or a cron expression)`,
-      examples: [fallback, '0 30 3 * * *'],
-    })
-    .transform((text, ctx): Schedule => {
-      const value = parseSchedule(text);
-      if (value.type === 'every' && (value.everyMs < min || value.everyMs > max)) {
-        ctx.addIssue({ code: 'custom', message: `${text} is out of bounds; write a duration of ${range}` });
-        return z.NEVER;
-      }
-      return value;
-    })
-    .prefault(fallback);
-}
-
-function integer(about: string, min: number, max: number) {
-  const error = `write a whole number from ${min} to ${max}`;
-  return z
-    .int({ error })
-    .min(min, { error })
-    .max(max, { error })
-    .meta({ description: `${about} (${min} to ${max})` });
-}
-
-function name(about: string) {
-  return z
-    .string()
-    .regex(NAME, { error: 'write lower-case letters, digits and dashes, at most 31 characters' })
-    .meta({ description: about });
-}
-
-const address = z
-  .string({ error: 'write an IPv4 or IPv6 address' })
-  .meta({ title: 'address', description: 'An IPv4 or IPv6 address, without a prefix length' })
-  .transform((text, ctx): Address => {
-    const value = parseAddress(text);
-    if (value === undefined) {
-      ctx.addIssue({
-        code: 'custom',
-        message: `"${text}" is not an address; write one like 192.0.2.100 or 2001:db8::100`,
-      });
-      return z.NEVER;
-    }
-    return value;
-  });
-
-const cidr = z
-  .string({ error: 'write an address with its prefix length' })
-  .meta({ title: 'address/prefix', description: 'An address with the prefix length of its network' })
-  .transform((text, ctx): Cidr => {
-    const value = parseCidr(text);
-    if (value === undefined) {
-      ctx.addIssue({
-        code: 'custom',
-        message: `"${text}" is not an address with a prefix length; write one like 192.0.2.2/24`,
-      });
-      return z.NEVER;
-    }
-    return value;
-  });
-
-const interfaceName = z
-  .string()
-  .regex(/^[^\s/:]{1,15}$/, { error: 'write the name of a network interface, at most 15 characters' })
-  .meta({ title: 'interface', description: 'A network interface, as `ip link` names it' });
-
-const portRange = z
-  .string({ error: 'write first-last, like 10000-20000' })
-  .meta({ title: 'port range', description: 'An inclusive range of TCP ports', examples: ['10000-20000'] })
-  .transform((text, ctx): { first: number; last: number } => {
-    const match = /^(\d{1,5})-(\d{1,5})$/.exec(text);
-    const [first, last] = [Number(match?.[1]), Number(match?.[2])];
-    if (!match || first < 1024 || last > 65535 || first > last) {
-      ctx.addIssue({ code: 'custom', message: `"${text}" is not a port range; write first-last within 1024-65535` });
-      return z.NEVER;
-    }
-    return { first, last };
-  });
+import { ftpCheck, tcpCheck, udpCheck } from './check-schema.ts';
+import {
+  address,
+  cidr,
+  duration,
+  durationOrOff,
+  endpoint,
+  environment,
+  filePath,
+  integer,
+  interfaceName,
+  name,
+  portList,
+  portRange,
+  ports,
+  schedule,
+  script,
+  shortText,
+} from './fields.ts';
+import { hooks } from './hook-schema.ts';
+import { SCHEDULER_OPTIONS, SCHEDULERS } from './scheduler.ts';
+import { VIRTUAL_ADDRESSES_MAX } from './virtual-addresses.ts';
 
 const router = z
   .strictObject({
@@ -148,7 +47,7 @@ const lan = z
       .meta({ description: "Each router's own, fixed addresses on this LAN (Tandem never adds or removes these)" }),
     vips: z
       .array(address)
-      .max(64)
+      .max(VIRTUAL_ADDRESSES_MAX)
       .default([])
       .meta({ description: 'Virtual IPs that clients use; the active router holds them' }),
     gateways: z
@@ -199,130 +98,169 @@ const heartbeat = z
   })
   .meta({ description: 'Heartbeat and election' });
 
-/**
- * Longer than the 5 s after which a resolver asks the next name server: a greeting may wait for
- * that.
- */
-export const STAGE_TIMEOUT_DEFAULT = ms(6_000);
+/** A heartbeat has a byte for those that fail; more would be no check of a router any more. */
+const FITNESS_CHECKS_MAX = 20;
 
-const check = z
-  .strictObject({
-    interval: duration('Time between two checks of a server', 500, 600_000, '5s'),
-    timeout: duration(
-      'Longest time for a whole check; a server that is down is given as long for its greeting, to tell a slow one from a hung one: more than a name server that is gone costs it (10s for each that it asks)',
-      200,
-      120_000,
-      '30s',
-    ),
-    stage_timeout: duration(
-      'Longest time for one stage of it (connect, login, transfer…); more than the 5s after which a resolver asks the next name server',
-      100,
-      60_000,
-      formatDuration(STAGE_TIMEOUT_DEFAULT),
-    ),
-    rise: integer('Good checks in a row before a server is used', 1, 20).default(2),
-    fall: integer('Failed checks in a row before a server gets no new clients', 1, 20).default(3),
-    user: z
-      .string()
-      .min(1)
-      .max(64)
-      .regex(/^[^\r\n]*$/, { error: 'write a name without line breaks' })
-      .default('anonymous')
-      .meta({ description: 'FTP user of the check' }),
-    password_file: z
-      .string()
-      .min(1)
-      .optional()
-      .meta({ description: 'Root-only file with the password; anonymous needs none' }),
-    data: z
-      .enum(['pasv', 'epsv'])
-      .default('pasv')
-      .meta({ description: 'How the data connection is opened (IPv6 servers are always checked with epsv)' }),
-    fetch: z
-      .string()
-      .max(255)
-      .regex(/^[^\r\n]*$/, { error: 'write a path without line breaks' })
-      .optional()
-      .meta({ description: 'File to fetch; without it the login directory is listed' }),
-    max_bytes: integer('Bytes read of the data connection before the check is content', 1, 16_777_216).default(65_536),
-  })
-  .meta({ description: 'How a nanny checks the real servers, as an FTP client would' });
+/** The kernel's largest threshold (ip_vs_add_dest). */
+const CONNECTIONS_MAX = 0x7fff_ffff;
 
 const server = z
   .strictObject({
-    address: address.meta({ description: 'Its address on servers_lan, of the family of the VIP' }),
+    address: address.meta({
+      description: 'Its own address, of the family of the VIP; with nat and dr on servers_lan, with tun anywhere',
+    }),
     weight: integer('Share of new clients', 1, 65_535).default(1),
+    upper_threshold: integer(
+      'No new clients from this many connections on, control and data, closing ones until they are forgotten, too; a client that has this server already opens further ones all the same. A session counts 1, with a transfer 2, with many short transfers one for each of the last two minutes. 0: no limit',
+      0,
+      CONNECTIONS_MAX,
+    ).default(0),
+    lower_threshold: integer(
+      'A server that was full takes new clients again below this many connections; 0: below three quarters of upper_threshold',
+      0,
+      CONNECTIONS_MAX,
+    ).default(0),
   })
   .meta({ description: 'A real server' });
 
-const service = z
+const sorryServer = z
   .strictObject({
-    vip: address.meta({ description: 'The VIP of the service: one of the vips of a LAN' }),
-    servers_lan: name('The LAN the real servers are on'),
+    address: address.meta({ description: 'Its address on servers_lan, of the family of the VIP' }),
+  })
+  .meta({
+    description:
+      'Another machine that gets new clients while no real server takes any, and tells them why (of FTP 421 and a sentence, say). It listens on the ports of the real servers (of FTP the control ports), needs of its host what a real server needs (nat: the route through the floating gateway; dr and tun: the VIP), and is checked as they are; of FTP for a greeting of any code: within TLS on a port that begins with it (990; any certificate will do), else in the clear. Not used while servers keep their weights (on_all_failed: keep)',
+  });
+
+/** Where a service is, whatever its kind. */
+const place = {
+  vip: address.meta({ description: 'The VIP of the service: one of the vips of a LAN' }),
+  servers_lan: name(
+    'The LAN the real servers are on; nat needs it, with dr it is the LAN of the VIP when left out, with tun the servers may be anywhere',
+  ).optional(),
+  forwarding: z.enum(['nat', 'dr', 'tun']).default('nat').meta({
+    description:
+      'IPVS forwarding method. nat: the servers answer through the floating gateway. dr: the servers have the VIP themselves, silent on their LAN, and answer the clients straight; they are on a LAN of the routers. tun: the same, but each packet comes to them in a tunnel (IPIP, or IPv6 in IPv6), so they may be anywhere',
+  }),
+  mark: integer('Firewall mark of the service, unique', 1, 0x7fff_ffff),
+};
+
+/** How its clients are spread. */
+const balancing = {
+  scheduler: z.enum(SCHEDULERS).default('wlc').meta({
+    description:
+      'IPVS scheduler: which real server gets a new client. rr, wrr: in turn (wrr by weight); lc, wlc: the one with the fewest connections (wlc by weight); sed, nq: the shortest expected delay (nq: an idle one first); twos: the less busy of two at random; fo: the largest weight that is up; ovf: the largest weight until its connections exceed it; sh, mh: by the client’s address; dh, lblc, lblcr: by the VIP, so that all clients of it come to one server',
+  }),
+  scheduler_options: z.array(z.enum(SCHEDULER_OPTIONS)).max(2).optional().meta({
+    description:
+      'Of sh and mh only. fallback: a client whose own server takes no clients gets another one; port: the client’s port counts, too. Absent: [fallback]',
+  }),
+};
+
+/** Who serves it. */
+const serving = {
+  persistence_prefix: integer(
+    'Leading bits of a client’s address that count for persistence: clients of one such network share a real server, as behind a NAT with several addresses (IPv4 1 to 32, IPv6 1 to 128; absent: the whole address). A change gives running sessions new templates',
+    1,
+    128,
+  ).optional(),
+  on_all_failed: z.enum(['keep', 'empty']).default('keep').meta({
+    description:
+      'What happens when every check of the service fails, but servers answer (all full, the account of the check locked, no name server). keep: those that fell together keep their weights, with an alarm; empty: new clients are refused',
+  }),
+  sorry_server: sorryServer.optional(),
+  servers: z.record(name('A real server'), server).meta({ description: 'The real servers, by name' }),
+};
+
+const ftpService = z
+  .strictObject({
+    kind: z.literal('ftp').default('ftp').meta({
+      description:
+        'What the service is. ftp: control and data connections of one session on one server. tcp, udp: any other service over TCP or UDP, their fields are below',
+    }),
+    ...place,
     mode: z
       .enum(['marks'])
       .default('marks')
       .meta({ description: 'One firewall mark for control, passive and active data' }),
-    forwarding: z
-      .enum(['nat'])
-      .default('nat')
-      .meta({ description: 'IPVS forwarding method: the servers answer through the floating gateway' }),
-    mark: integer('Firewall mark of the service, unique', 1, 0x7fff_ffff),
-    control_port: integer('FTP control port, on the VIP and on the real servers', 1, 65_535).default(21),
+    control_port: ports(
+      'FTP control port, on the VIP and on the real servers, or a list: [21, 990] for FTP (plain, or TLS by AUTH) and FTPS (TLS from the start) with one passive range and one persistence',
+      'write a port from 1 to 65535, or a list of up to four',
+    ).prefault(21),
     passive_ports: portRange
       .meta({ description: 'Passive data ports, first-last (1024 to 65535); the real servers use the same range' })
       .prefault('10000-20000'),
-    active: z.boolean().default(true).meta({ description: 'Serve active mode (data from the servers’ port 20) too' }),
-    scheduler: z.enum(['rr', 'wrr', 'lc', 'wlc', 'sh']).default('wlc').meta({ description: 'IPVS scheduler' }),
+    active: z
+      .boolean()
+      .default(true)
+      .meta({ description: 'Serve active mode (data from the servers to the client) too' }),
+    active_port: ports(
+      'The port that active mode’s data come from on the real servers: one, or a list in the order of control_port; 20 for control port 21 and 989 for 990 without a word',
+      'write a port from 1 to 65535, or a list as long as control_port',
+    ).optional(),
+    announce: address.optional().meta({
+      description:
+        'The address that the real servers name in PASV, where clients reach the VIP by another: the public one of a 1:1 NAT before the pair (default: the VIP)',
+    }),
+    ...balancing,
     persistence: duration(
       'How long a client stays with its real server after its last connection',
       1_000,
       86_400_000,
       '6m',
     ),
-    check: check.prefault({}),
-    on_all_failed: z.enum(['keep', 'empty']).default('keep').meta({
-      description:
-        'What happens when every check of the service fails, but servers answer (all full, the account of the check locked, no name server). keep: those that fell together keep their weights, with an alarm; empty: new clients are refused',
-    }),
-    servers: z.record(name('A real server'), server).meta({ description: 'The real servers, by name' }),
+    check: ftpCheck.prefault({}),
+    ...serving,
   })
   .meta({ description: 'One FTP service on one VIP' });
 
-/** "host:port" in the file, both parts in the code. */
-const endpoint = z
-  .string({ error: 'write host:port, like 203.0.113.9:26379' })
-  .meta({ title: 'host:port', description: 'A host (name or address; IPv6 in brackets) and its port' })
-  .transform((text, ctx): { host: string; port: number } => {
-    const match = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([A-Za-z0-9._-]{1,253})):(\d{1,5})$/.exec(text);
-    const host = match?.[1] ?? match?.[2];
-    const port = Number(match?.[3]);
-    if (host === undefined || port < 1 || port > 65535) {
-      const message = `"${text.slice(0, 60)}" is not a host with its port; write one like 203.0.113.9:26379 or "[2001:db8::9]:26379"`;
-      ctx.addIssue({ code: 'custom', message });
-      return z.NEVER;
-    }
-    return { host, port };
-  });
+/** The ports of a service that is not FTP, and how its connections belong together. */
+const plainPorts = {
+  ports: portList(
+    'What clients come to on the VIP: a port, a range, or a list of both, such as [80, 443] for HTTP with HTTPS; all of a client goes to one server with persistence',
+  ),
+  server_port: integer(
+    'The port that it has on the real servers, where that is another one; with forwarding: nat, one port and persistence: off only',
+    1,
+    65_535,
+  ).optional(),
+  persistence: durationOrOff(
+    'How long a client stays with its real server after its last connection; off: each connection is given a server of its own',
+    1_000,
+    86_400_000,
+    '6m',
+  ),
+};
 
-function filePath(about: string) {
-  return z
-    .string()
-    .min(1)
-    .max(1_000)
-    .regex(/^\/[^\0\r\n]*$/, { error: 'write a whole path, from / on' })
-    .optional()
-    .meta({ title: 'file', description: about });
-}
+const tcpService = z
+  .strictObject({
+    kind: z.literal('tcp').meta({ description: 'A service over TCP that is not FTP: SFTP, HTTP, HTTPS, SMTP' }),
+    ...place,
+    ...plainPorts,
+    ...balancing,
+    check: tcpCheck.prefault({}),
+    ...serving,
+  })
+  .meta({ description: 'One TCP service on one VIP' });
 
-function shortText(about: string, max: number) {
-  return z
-    .string()
-    .min(1)
-    .max(max)
-    .regex(/^[^\0\r\n]*$/, { error: 'write a text without line breaks' })
-    .meta({ description: about });
-}
+const udpService = z
+  .strictObject({
+    kind: z.literal('udp').meta({ description: 'A service over UDP: DNS, syslog, RADIUS, SIP' }),
+    ...place,
+    ...plainPorts,
+    sync: z.enum(['templates', 'connections']).default('templates').meta({
+      description:
+        'What of it the standby is told. templates: which server a client has, with persistence; connections: each client port, too, so that what has a server keeps it without persistence',
+    }),
+    ...balancing,
+    check: udpCheck.prefault({}),
+    ...serving,
+  })
+  .meta({ description: 'One UDP service on one VIP' });
+
+const service = z
+  .discriminatedUnion('kind', [ftpService, tcpService, udpService])
+  .meta({ description: 'One service on one VIP; without kind it is FTP' });
 
 const redisTls = z
   .strictObject({
@@ -421,6 +359,12 @@ const ipvs = z
       604_800_000,
       '2h',
     ),
+    udp_timeout: duration(
+      'A UDP client port that has been silent for this long is forgotten; set where a service is of kind udp',
+      1_000,
+      86_400_000,
+      '5m',
+    ),
     tcp_fin_timeout: duration('Closed TCP connections are forgotten after this', 1_000, 3_600_000, '2m'),
     drain: duration(
       'How long a real server that takes no new clients may keep those it has: one that left the config (then what still runs is cut), or one that fails its check but answers (then its clients go to other servers)',
@@ -438,6 +382,39 @@ const ipvs = z
   })
   .meta({ description: 'Kernel settings shared by all services' });
 
+const fitnessCheck = z
+  .strictObject({
+    script: script(
+      'The program with its arguments, run by tandem-runner without any right and without a shell. Exit status 0: passed; any other, a signal or a time-out: failed, with the first line of its output as the reason. It and the directories on the way to it must belong to root and be writable by nobody else',
+    ),
+    environment: environment('Further environment variables of the script'),
+    interval: duration('Time between two runs', 1_000, 3_600_000, '10s'),
+    timeout: duration(
+      'Longest time of a run: then its process group gets SIGTERM, a second later SIGKILL, and it has failed',
+      100,
+      120_000,
+      '5s',
+    ),
+    rise: integer('Good runs in a row before it passes', 1, 20).default(2),
+    fall: integer('Failed runs in a row before it fails', 1, 20).default(3),
+  })
+  .meta({ description: 'A check by script of what this router needs to serve' });
+
+const fitness = z
+  .strictObject({
+    checks: z
+      .record(name('A fitness check'), fitnessCheck)
+      .refine(checks => Object.keys(checks).length <= FITNESS_CHECKS_MAX, {
+        error: `name ${FITNESS_CHECKS_MAX} checks at most`,
+      })
+      .default({})
+      .meta({
+        description:
+          'Checks by script, by name, on both routers. Of two routers that are alike in LANs, servers and VIPs the one where fewer fail is fitter, and the VIPs go there; none is a veto',
+      }),
+  })
+  .meta({ description: 'What makes this router fit to serve, besides its LANs and real servers' });
+
 export const configSchema = z
   .strictObject({
     pair: name('Name of the pair; heartbeats of other pairs are refused'),
@@ -447,7 +424,9 @@ export const configSchema = z
     witness: witness.optional(),
     sync: sync.prefault({}),
     ipvs: ipvs.prefault({}),
-    services: z.record(name('A service'), service).default({}).meta({ description: 'FTP services, by name' }),
+    fitness: fitness.prefault({}),
+    hooks,
+    services: z.record(name('A service'), service).default({}).meta({ description: 'Services, by name' }),
   })
   .meta({ title: 'Tandem', description: 'Config of a Tandem router pair; identical on both routers' });
 
@@ -455,6 +434,10 @@ export const configSchema = z
 export type Config = z.output<typeof configSchema>;
 export type LanConfig = Config['lans'][string];
 export type ServiceConfig = Config['services'][string];
+export type FtpServiceConfig = Extract<ServiceConfig, { readonly kind: 'ftp' }>;
+/** Any other: its ports are all alike. */
+export type PlainServiceConfig = Exclude<ServiceConfig, FtpServiceConfig>;
+export type PlainCheckConfig = PlainServiceConfig['check'];
 type StoreConfig = Config['sync']['store'];
 export type RedisConfig = NonNullable<StoreConfig['redis']>;
 export type WitnessConfig = NonNullable<Config['witness']>;

@@ -1,6 +1,6 @@
 // What is served together: a VIP with the floating gateways of its family through which its
 // services' real servers answer. Without its gateway a VIP under NAT serves nobody, so a router
-// holds all of a unit or none of it. Pure.
+// holds all of a unit or none of it. Under DR and TUN the servers answer by themselves. Pure.
 import type { VirtualAddress } from './node.ts';
 import type { Config } from './schema.ts';
 
@@ -14,7 +14,9 @@ export type Unit = readonly number[];
  */
 export function unitsOf({ services }: Pick<Config, 'services'>, addresses: readonly VirtualAddress[]): Unit[] {
   const gatewaysOf = ({ address, family }: VirtualAddress): number[] => {
-    const lans = Object.values(services).flatMap(service => (service.vip === address ? [service.servers_lan] : []));
+    const lans = Object.values(services)
+      .filter(({ vip, forwarding }) => vip === address && forwarding === 'nat')
+      .map(service => service.servers_lan);
     return [...addresses.entries()].flatMap(([index, other]) =>
       other.kind === 'gateway' && other.family === family && lans.includes(other.lan) ? [index] : [],
     );

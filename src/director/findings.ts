@@ -24,6 +24,8 @@ export interface Knowledge {
   readonly sync: EnsureResult | undefined;
   /** Changes by others that were undone, since the start. */
   readonly repairs: number;
+  /** What was said last of time-outs that services of others share. */
+  readonly sharedTimeouts: string | undefined;
   /** Changes that the last audit could not make, each a sentence. */
   readonly errors: readonly string[];
 }
@@ -36,6 +38,7 @@ export const NOTHING_KNOWN: Knowledge = {
   draining: [],
   sync: undefined,
   repairs: 0,
+  sharedTimeouts: undefined,
   errors: [],
 };
 
@@ -72,6 +75,7 @@ export function findings(
     draining: done.last.draining.map(({ key, address }) => ({ key, address })),
     sync: sync,
     repairs: before.repairs + drifted.length + (syncDrift ? sync.changes.length : 0),
+    sharedTimeouts: done.first.sharedTimeouts ?? before.sharedTimeouts,
     errors: [...new Set(errors)].slice(0, 32),
   };
   const changes = done.done.map(({ target, change }) => ({ target, change }));
@@ -85,6 +89,7 @@ export function findings(
       ),
     ),
     ...sync.changes.map(change => changed({ target: 'sync', change }, syncDrift, about.reason)),
+    ...timeoutEvents(before, next),
     ...drainEvents(before, done),
     ...problemEvents(before.problems, next.problems),
     ...syncEvents(before.sync, sync),
@@ -116,6 +121,11 @@ function syncDrifted(before: EnsureResult | undefined, now: EnsureResult): boole
 
 function changed({ target, change }: { target: string; change: string }, drift: boolean, reason: string): Event {
   return { code: drift ? 'DRIFT_REPAIRED' : 'KERNEL_CHANGED', fields: { target, change, reason } };
+}
+
+/** Once: who changes them back again and again is told of by DRIFT_REPEATS. */
+function timeoutEvents({ sharedTimeouts: told }: Knowledge, { sharedTimeouts: change }: Knowledge): Event[] {
+  return change === undefined || change === told ? [] : [{ code: 'TIMEOUTS_SHARED', fields: { change } }];
 }
 
 function drainEvents(before: Knowledge, done: Audit): Event[] {

@@ -2,58 +2,67 @@
 // people. Not pure: it holds what is known between audits and logs; what to do is decided in
 // plan.ts, what it means in findings.ts.
 import type { Config } from '../config/schema.ts';
+import type { DrainWord } from '../drain/drain-word.ts';
+import type { Drains } from '../drain/drains.ts';
 import type { DirectorReport, Role, Snapshot } from '../feed/message.ts';
 import { owns } from '../feed/owns.ts';
-import { type Evidence, type Loss, NO_EVIDENCE, weigh } from '../firewall/evidence.ts';
+import type { KernelPlan } from '../feed/reload-answer.ts';
 import { type KernelInterface, lanInterfaces, realNames, relevantNames } from '../firewall/interfaces.ts';
-import { acceptMatch, firewallOf } from '../firewall/ruleset.ts';
-import { lossText, suspects } from '../firewall/suspects.ts';
+import { knowing, knownClients, servicesWithKnown } from '../firewall/known-clients.ts';
+import { ruleChanges } from '../firewall/rule-changes.ts';
+import type { HookReport } from '../hooks/hook-report.ts';
 import type { ServerCounts } from '../ipvs/ipvsadm.ts';
 import { connectionsOf, type IpvsTable, isInUse } from '../ipvs/table.ts';
-import type { Log } from '../log/log.ts';
+import type { CheckWord } from '../nanny/check-word.ts';
 import type { Verdict } from '../nanny/verdict.ts';
+import type { SessionFilter, SessionTable } from '../status/sessions.ts';
 import type { StatusReport } from '../status/status-report.ts';
 import type { SyncStatus } from '../status/sync-status.ts';
 import type { ConnectionSync, EnsureResult } from '../sync/sync.ts';
-import { type Address, familyOf } from '../units/address.ts';
+import type { Address } from '../units/address.ts';
 import { type At, between } from '../units/duration.ts';
 import { conntrackTargets, isTakeover } from './demotion.ts';
 import { type DriftWatch, mayRepair, NO_DRIFT, pauseMs, repaired, settled } from './drift.ts';
 import { findings, type Knowledge, NOTHING_KNOWN } from './findings.ts';
+import { type FitnessReport, failingChecks } from './fitness-check.ts';
 import { type AuditInput, audit, preview } from './io/converge.ts';
+import { ForeignDrops } from './io/foreign-drops.ts';
 import type { Kernel } from './io/kernel.ts';
+import { ManualResume, type ManualResumePorts } from './io/manual-resume.ts';
+import { type DrainPorts, OperatorDrains } from './io/operator-drains.ts';
 import type { PacketLeaseAudit, PacketLeaseFinding } from './io/packet-lease-audit.ts';
+import { type VipCheckPorts, VipChecks } from './io/vip-checks.ts';
 import { isSame, type ServerInKernel, standOf } from './leaving.ts';
+import type { SeenUp } from './manual-resume.ts';
+import type { DrainOrder, DrainOutcome } from './operator-drains.ts';
 import type { Owned } from './owned.ts';
-import { type AppliedRules, type Change, needsKernel, type QuietServer } from './plan.ts';
+import { type Actual, type AppliedRules, type DrainedServer, needsKernel, type QuietServer } from './plan.ts';
 import { pulseReport, statusReport } from './report.ts';
 import { NOTHING_SERVED_YET, type ServiceWatch, serviceFailures, watchService } from './service-watch.ts';
+import { filterProblem, sessionTable } from './session-table.ts';
 import { NOTHING_WATCHED, type SyncWatch, syncProblems, watchSync } from './sync-watch.ts';
+import { hasSessions } from './wanted.ts';
 
 /** The least time between two looks that follow at once on an audit or a repair. */
 const LOOK_AGAIN_MS = 250;
 
-interface DirectorPorts {
+interface DirectorPorts extends VipCheckPorts, DrainPorts, ManualResumePorts {
   readonly kernel: Kernel;
   readonly sync: ConnectionSync;
-  readonly log: Log;
-  readonly verdicts: () => readonly Verdict[];
-  /**
-   * Verdicts on servers that drain, and the way to name those to be watched: by service, all of
-   * them.
-   */
-  readonly leavers: () => readonly Verdict[];
+  /** On servers that drain, named by their addresses, and on sorry servers, named SORRY. */
+  readonly otherVerdicts: () => readonly Verdict[];
+  /** What the fitness checks by script say. */
+  readonly fitness: () => readonly FitnessReport[];
+  readonly hooks: () => readonly HookReport[];
+  /** Names the servers that drain, which are to be watched: by service, all of them. */
   readonly watchLeaving: (servers: ReadonlyMap<string, readonly Address[]>) => void;
-  readonly snapshot: () => Snapshot | null;
   readonly saveOwned: (owned: Owned) => Promise<void>;
+  /** An audit has put in what it could; it may wait for the sync yet. */
+  readonly rulesTried: () => void;
   /** Puts the rules of the packet lease back if somebody changed them. */
   readonly auditPacketLease: PacketLeaseAudit;
   /** Why nftables' events are not followed; undefined: they are. */
   readonly watchProblem: () => string | undefined;
-  /** Monotonic. */
-  readonly now: () => At;
-  /** Wall time, ISO 8601. */
-  readonly wall: () => string;
 }
 
 interface DirectorStart {
@@ -62,11 +71,9 @@ interface DirectorStart {
   readonly node: string;
   readonly version: string;
   readonly owned: Owned;
-}
-
-interface PlanView {
-  readonly changes: readonly Pick<Change, 'target' | 'change' | 'disruptive'>[];
-  readonly problems: readonly string[];
+  /** As the last run left them. */
+  readonly drains: Drains;
+  readonly seenUp: SeenUp | undefined;
 }
 
 export interface Director {
@@ -77,7 +84,7 @@ export interface Director {
   /** Takes a new config; the next audit applies it. */
   setConfig(config: Config, digest: string): Promise<void>;
   /** What would change in the kernel for `config` (absent: the one in use). */
-  plan(config?: Config): Promise<PlanView>;
+  plan(config?: Config): Promise<KernelPlan>;
   /**
    * Reads the connection counts; asks for an audit when a server that takes no new clients has come
    * a step further.
@@ -89,16 +96,26 @@ export interface Director {
    */
   nftChanged(what: string): void;
   /**
-   * To be called often: looks whether IPVS was changed, and at what nftChanged() has left for
-   * later.
+   * To be called often: looks whether IPVS was changed, at what nftChanged() has left for later,
+   * and at what both routers' nannies say.
    */
   look(): Promise<void>;
   /** Takes notice of what pulse says. */
   pulseSays(snapshot: Snapshot): void;
   verdictChanged(): void;
+  /** What the peer's nannies say of some servers. */
+  peerChecks(words: readonly CheckWord[]): void;
+  /** What the peer knows of drains. */
+  peerDrains(words: readonly DrainWord[]): void;
+  /** An operator drains servers or enables them; resolves when the kernel has followed. */
+  drain(order: DrainOrder): Promise<DrainOutcome>;
   config(): Config;
+  /** See configDigest. */
+  digest(): string;
   reportForPulse(): DirectorReport;
   report(): StatusReport;
+  /** Who is connected; a sentence, when a name that is asked for does not exist. */
+  sessions(filter: SessionFilter): SessionTable | string;
   /** Calls `listener` when the report may have changed; returns the way to stop that. */
   subscribe(listener: (reason: string) => void): () => void;
   changed(reason: string): void;
@@ -125,10 +142,13 @@ class Loop implements Director {
   #digest: string;
   #owned: Owned;
   #applied: AppliedRules | undefined;
+  #actual: Actual | undefined;
   #known: Knowledge = NOTHING_KNOWN;
   #table: IpvsTable = { services: [] };
-  #counts: readonly ServerCounts[] = [];
+  /** Undefined: the kernel was not read yet. */
+  #counts: readonly ServerCounts[] | undefined;
   #quiet: readonly QuietServer[] = [];
+  #drained: readonly DrainedServer[] = [];
   #lookedAgainAt = -Infinity as At;
   /** Where the servers that leave stood when they were last looked at. */
   #stand = '';
@@ -137,9 +157,7 @@ class Loop implements Director {
   /** Whether the VIPs are here; undefined: not known yet. */
   #owns: boolean | undefined;
   #ownsSince: At | undefined;
-  #evidence: Evidence = NO_EVIDENCE;
-  readonly #losses = new Map<string, { readonly loss: Loss; readonly problem: string }>();
-  readonly #refused = { seen: 0, total: 0 };
+  readonly #foreignDrops: ForeignDrops;
   /** As the last audit had it. */
   #adopting = true;
   #judged = false;
@@ -159,6 +177,11 @@ class Loop implements Director {
   #names: ReadonlyMap<string, string> = new Map();
   #namesSeen = '';
   #syncWatch: SyncWatch = NOTHING_WATCHED;
+  readonly #vipChecks: VipChecks;
+  readonly #drains: OperatorDrains;
+  readonly #resume: ManualResume;
+  /** Where the drains of operators stood when they were last looked at. */
+  #drainStand = '';
   #serviceWatch: ServiceWatch = NOTHING_SERVED_YET;
   #running: Promise<void> | undefined;
   #waiting: { readonly reasons: Set<string>; readonly done: Promise<void> } | undefined;
@@ -172,6 +195,39 @@ class Loop implements Director {
     this.#digest = start.digest;
     this.#owned = start.owned;
     this.#startedAt = ports.now();
+    this.#foreignDrops = new ForeignDrops({
+      ...{ kernel: ports.kernel, log: ports.log, now: ports.now, node: start.node, config: () => this.#config },
+      changed: reason => this.changed(reason),
+    });
+    this.#drains = new OperatorDrains({
+      ...ports,
+      node: start.node,
+      drains: start.drains,
+      config: () => this.#config,
+      counts: () => this.#counts,
+      owns: () => this.#owns,
+      decreed: names => this.#resume.decreed(names),
+      changed: reason => this.changed(reason),
+      audit: reason => this.audit(reason),
+    });
+    this.#vipChecks = new VipChecks({
+      ...ports,
+      node: start.node,
+      config: () => this.#config,
+      names: () => this.#names,
+      draining: () =>
+        new Set([...drainingByService(this.#known.draining, this.#owned).keys(), ...this.#drains.services()]),
+      changed: reason => this.changed(reason),
+    });
+    this.#resume = new ManualResume({
+      ...ports,
+      seenUp: start.seenUp,
+      config: () => this.#config,
+      isOwner: () => this.#owns === true,
+      drainOf: () => this.#drains.rule(),
+      checks: () => this.#vipChecks.seen().checks,
+      drain: order => this.drain(order),
+    });
   }
 
   audit(reason: string): Promise<void> {
@@ -206,20 +262,28 @@ class Loop implements Director {
   async #run(reason: string, repair = false): Promise<void> {
     const { log, now, wall } = this.#ports;
     const began = now();
+    const drainStand = this.#drains.stand();
     this.#nftChange = undefined;
     const standing = { pulseHeard: this.#ports.snapshot() !== null, owner: this.#owns === true };
     // Beside the rest, which takes longer.
     const packetLeaseAudit = this.#ports.auditPacketLease(standing);
     try {
-      const done = await audit(this.#auditInput(this.#config), this.#ports);
+      const input = this.#auditInput(this.#config);
+      this.#adopting = input.adopting;
+      const done = await audit(input, this.#ports).finally(() => this.#ports.rulesTried());
       this.#owned = done.owned;
       this.#stand = standOf(done.owned.leaving ?? [], began, this.#config.ipvs);
       this.#applied = done.applied;
+      this.#actual = done.actual;
       this.#signature = done.actual.ipvsSignature;
       this.#noteNames(done.actual.interfaces);
-      if (done.actual.ipvs.ok) this.#table = done.actual.ipvs.value.table;
-      this.#counts = countsOf(this.#table);
+      if (done.actual.ipvs.ok) {
+        this.#table = done.actual.ipvs.value.table;
+        this.#counts = countsOf(this.#table);
+      }
       this.#quiet = done.last.quiet;
+      this.#drained = done.last.drained;
+      this.#drainStand = drainStand;
       const known = this.#known.sync;
       const sync = repair && known ? { ...known, changes: [] } : await this.#ensureSync();
       const { next, events } = findings(this.#known, done, sync, { reason, tookMs: Math.round(now() - began) });
@@ -267,6 +331,10 @@ class Loop implements Director {
 
   async look(): Promise<void> {
     const { kernel, log, now } = this.#ports;
+    if (!this.#closed) {
+      this.#vipChecks.look();
+      this.#drains.look();
+    }
     const before = this.#drift;
     this.#drift = settled(before, now());
     if (before.alarmed && !this.#drift.alarmed) {
@@ -359,30 +427,44 @@ class Loop implements Director {
   }
 
   #auditInput(config: Config): AuditInput {
-    const { verdicts, leavers, now } = this.#ports;
+    const { verdicts, otherVerdicts, now } = this.#ports;
     const adopting = this.#adopts();
-    this.#adopting = adopting;
-    const kernel = { owned: this.#owned, applied: this.#applied };
-    return { ...kernel, config, node: this.#node, verdicts, leavers, now, adopting };
+    const kernel = { owned: this.#owned, applied: this.#applied, known: this.#actual };
+    const clients = () => this.#ports.sync.clients(servicesWithKnown(config));
+    const drains = () => this.#drains.rule();
+    return { ...kernel, config, node: this.#node, verdicts, otherVerdicts, drains, now, adopting, clients };
   }
 
   async setConfig(config: Config, digest: string): Promise<void> {
     this.#config = config;
     this.#digest = digest;
+    this.#drains.configured();
+    this.#resume.look();
     await this.#ports.sync.configure(config);
     this.changed('config');
   }
 
-  async plan(config: Config = this.#config): Promise<PlanView> {
-    const made = await preview(this.#auditInput(config), this.#ports.kernel);
-    const sync = await this.#ports.sync.preview();
+  async plan(config: Config = this.#config): Promise<KernelPlan> {
+    const input = this.#auditInput(config);
+    // Of another machine under the same name nothing is known yet.
+    const addressIn = ({ services }: Config, { service, server }: Verdict) =>
+      services[service]?.servers[server]?.address;
+    const isMeant = (verdict: Verdict) => addressIn(config, verdict) === addressIn(this.#config, verdict);
+    const verdicts = () => input.verdicts().filter(isMeant);
+    const made = await preview({ ...input, verdicts }, this.#ports.kernel);
+    const sync = await this.#ports.sync.preview(config);
     const changes = made.changes.map(({ target, change, disruptive }) => ({ target, change, disruptive }));
-    const syncChanges = sync.map(change => ({ target: 'sync' as const, change, disruptive: false }));
-    return { changes: [...changes, ...syncChanges], problems: made.problems.map(problem => problem.text) };
+    const syncChanges = sync.map(change => ({ target: 'sync', change, disruptive: false }));
+    return {
+      changes: [...changes, ...syncChanges],
+      rules: made.nft === undefined ? [] : ruleChanges(this.#applied?.text, made.nft),
+      problems: made.problems.map(problem => problem.text),
+    };
   }
 
   async poll(): Promise<void> {
-    await this.#weighEvidence();
+    await this.#foreignDrops.weigh();
+    await this.#vipChecks.nameClaimer();
     if (this.#running !== undefined || !needsKernel(this.#config, this.#owned, undefined)) return;
     const read = await this.#ports.kernel.readCounts();
     if (!read.ok || this.#running !== undefined) return;
@@ -399,70 +481,59 @@ class Loop implements Director {
     if (this.#known.draining.some(server => of(server).some(one => connectionsOf(one) === 0))) {
       return 'a server has finished draining';
     }
-    // One with a real port is not the server that is meant.
+    // One with another port is not the server that is meant.
     const isMoved =
-      ({ inUse }: QuietServer) =>
+      ({ port, inUse }: QuietServer) =>
       (one: ServerCounts) =>
-        one.port === 0 && isInUse(one) !== inUse;
+        one.port === port && isInUse(one) !== inUse;
     if (this.#quiet.some(server => of(server).some(isMoved(server)))) {
       return 'clients came to or left a server that fails its check';
     }
+    const sessionsMoved =
+      ({ port, kind, hasSessions: had }: DrainedServer) =>
+      (one: ServerCounts) =>
+        one.port === port && hasSessions({ kind }, one) !== had;
+    if (this.#drained.some(server => of(server).some(sessionsMoved(server)))) {
+      return 'sessions came to or left a server that is drained';
+    }
+    if (this.#drains.stand() !== this.#drainStand) return 'the time of a drained server';
     const stand = standOf(this.#owned.leaving ?? [], this.#ports.now(), this.#config.ipvs);
     return stand === this.#stand ? undefined : 'the deadline of a server that takes no new clients';
-  }
-
-  /** Whether other firewalls let through what is ours, by the counters of our own rules. */
-  async #weighEvidence(): Promise<void> {
-    const { kernel, log } = this.#ports;
-    const services = Object.keys(this.#config.services);
-    if (services.length === 0) return;
-    const read = await kernel.readCounters();
-    if (!read.ok) return;
-    const refused = [...read.value].filter(([name]) => name.startsWith('refused_')).reduce((sum, [, n]) => sum + n, 0);
-    // Rules that were put in anew count from zero.
-    this.#refused.total += refused < this.#refused.seen ? refused : refused - this.#refused.seen;
-    this.#refused.seen = refused;
-    this.#evidence = weigh(this.#evidence, read.value, services);
-    const keyOf = ({ service, way }: Loss) => `${way} ${service}`;
-    const now = new Set(this.#evidence.losses.map(keyOf));
-    for (const [key, { loss }] of this.#losses) {
-      if (now.has(key)) continue;
-      this.#losses.delete(key);
-      log.event('FOREIGN_DROP_OVER', { service: loss.service, way: loss.way });
-      this.changed('firewall');
-    }
-    for (const loss of this.#evidence.losses) {
-      if (this.#losses.has(keyOf(loss))) continue;
-      const problem = await this.#explain(loss);
-      this.#losses.set(keyOf(loss), { loss, problem });
-      log.event('FOREIGN_DROP', { service: loss.service, way: loss.way, problem });
-      this.changed('firewall');
-    }
-  }
-
-  async #explain(loss: Loss): Promise<string> {
-    const service = firewallOf(this.#config, this.#node).services.find(({ name }) => name === loss.service);
-    const rules = await this.#ports.kernel.readAllRules();
-    const family = service && familyOf(service.vip) === 6 ? 'ip6' : 'ip';
-    return lossText(
-      loss,
-      rules.ok ? suspects(rules.value, loss.way, family) : [],
-      service ? acceptMatch(loss.way, service) : '',
-    );
   }
 
   pulseSays(snapshot: Snapshot): void {
     this.#serviceWatch = watchService(this.#serviceWatch, snapshot, this.#ports.now());
     this.#ports.sync.pulseSays(snapshot);
+    this.#vipChecks.pulseSays(snapshot);
     const takesOver = isTakeover(this.#role, snapshot.role);
     const lost = this.#owns === true && !owns(snapshot);
     this.#role = snapshot.role;
     const had = this.#owns;
     this.#owns = owns(snapshot);
     if (had !== this.#owns) this.#ownsSince = this.#ports.now();
-    if (takesOver) void this.audit(`role is ${snapshot.role}`);
+    if (takesOver) {
+      void this.#learnClients();
+      void this.audit(`role is ${snapshot.role}`);
+    }
     if (lost) void this.#forgetConnections();
+    if (had !== this.#owns) this.#resume.look();
     this.changed('pulse');
+  }
+
+  /**
+   * The rules are in already, and were written when there were other clients. Should they be
+   * replaced just now, those are put in anew with them.
+   */
+  async #learnClients(): Promise<void> {
+    const services = servicesWithKnown(this.#config);
+    if (services.length === 0) return;
+    const { kernel, log, now, sync } = this.#ports;
+    const began = now();
+    const known = knownClients(this.#config, { synced: sync.clients(services) });
+    const clients = [...known.values()].reduce((sum, list) => sum + list.size, 0);
+    const problem = clients === 0 ? undefined : await kernel.applyNft(knowing(known));
+    if (problem === undefined) log.event('CLIENTS_KNOWN', { clients, tookMs: Math.round(now() - began) });
+    else log.event('CLIENTS_PROBLEM', { problem });
   }
 
   /**
@@ -482,13 +553,32 @@ class Loop implements Director {
   }
 
   verdictChanged(): void {
+    if (this.#closed) return;
     this.#ports.sync.verdicts(this.#ports.verdicts());
+    this.#resume.look();
     void this.audit('verdict');
     this.changed('verdict');
   }
 
+  peerChecks(words: readonly CheckWord[]): void {
+    this.#vipChecks.peerChecks(words);
+    this.#resume.look();
+  }
+
+  peerDrains(words: readonly DrainWord[]): void {
+    this.#drains.hear(words);
+  }
+
+  drain(order: DrainOrder): Promise<DrainOutcome> {
+    return this.#drains.order(order);
+  }
+
   config(): Config {
     return this.#config;
+  }
+
+  digest(): string {
+    return this.#digest;
   }
 
   reportForPulse(): DirectorReport {
@@ -503,6 +593,7 @@ class Loop implements Director {
       digest: this.#digest,
       rulesIn,
       judged: this.#judged,
+      failedChecks: failingChecks(this.#ports.fitness()),
       flushMs,
       sync: status,
     });
@@ -523,18 +614,31 @@ class Loop implements Director {
       generatedAt: this.#ports.wall(),
       pulse: this.#ports.snapshot(),
       verdicts: this.#ports.verdicts(),
-      leavers: this.#ports.leavers(),
+      otherVerdicts: this.#ports.otherVerdicts(),
+      ...this.#vipChecks.seen(),
+      drains: this.#drains.report(),
+      node: this.#node,
       table: this.#table,
-      counts: this.#counts,
+      counts: this.#counts ?? [],
       known: this.#known,
       lastAuditAt: this.#lastAuditAt,
       watchProblems: this.#watchProblems(),
-      refused: this.#refused.total,
+      refused: this.#foreignDrops.refused,
       sync: sync.status,
       failures: this.#failures(),
       syncProblems: sync.problems,
+      fitness: this.#ports.fitness(),
+      hooks: this.#ports.hooks(),
       kernelFound: this.#ports.sync.found(),
     });
+  }
+
+  sessions(filter: SessionFilter): SessionTable | string {
+    const { sync, snapshot, wall } = this.#ports;
+    const problem = filterProblem(this.#config, filter);
+    if (problem !== undefined) return problem;
+    const standing = { config: this.#config, node: this.#node, pulse: snapshot(), generatedAt: wall() };
+    return sessionTable(standing, sync.sessions(filter));
   }
 
   #failures(): readonly string[] {
@@ -551,8 +655,7 @@ class Loop implements Director {
         ]
       : [];
     const blind = needsKernel(this.#config, this.#owned, undefined) ? this.#ports.watchProblem() : undefined;
-    const lost = [...this.#losses.values()].map(({ problem }) => problem);
-    return [...fight, ...lost, ...(blind === undefined ? [] : [blind])];
+    return [...fight, ...this.#foreignDrops.problems(), ...(blind === undefined ? [] : [blind])];
   }
 
   subscribe(listener: (reason: string) => void): () => void {
@@ -565,6 +668,8 @@ class Loop implements Director {
     await this.#running;
     // What waited for it begins no more.
     await this.#waiting?.done;
+    await this.#vipChecks.close();
+    await this.#drains.close();
   }
 
   changed(reason: string): void {
@@ -574,15 +679,7 @@ class Loop implements Director {
 
 function countsOf(table: IpvsTable): readonly ServerCounts[] {
   return table.services.flatMap(({ key, servers }) =>
-    servers.map(({ address, port, upperThreshold, activeConnections, inactiveConnections, templates }) => ({
-      key,
-      address,
-      port,
-      upperThreshold,
-      activeConnections,
-      inactiveConnections,
-      templates,
-    })),
+    servers.map(({ forwarding: _forwarding, weight: _weight, ...counts }) => ({ key, ...counts })),
   );
 }
 

@@ -1,9 +1,9 @@
 // The director's decision: config, verdicts and what the kernel really has → a plan of changes, and
 // what is wrong. Pure. The plan is empty when the kernel is as wanted; it never flushes, and
 // touches only services and the table that are ours.
-import type { Config } from '../config/schema.ts';
+import type { Config, ServiceConfig } from '../config/schema.ts';
 import { type KernelInterface, lanInterfaces, realNames, withRealNames } from '../firewall/interfaces.ts';
-import { firewallOf, removal, ruleset } from '../firewall/ruleset.ts';
+import { firewallOf, removal, ruleset, type Standing } from '../firewall/ruleset.ts';
 import { formatCommand } from '../ipvs/ipvsadm.ts';
 import {
   type Draining,
@@ -13,17 +13,30 @@ import {
   type IpvsTable,
   type IpvsTimeouts,
   isInUse,
+  isQuiesced,
   type Leave,
+  type ServerOptions,
   type ServiceKey,
+  takesClients,
+  type WantedServer,
   type WantedService,
 } from '../ipvs/table.ts';
-import type { Verdict } from '../nanny/verdict.ts';
+import { isCondemned, type Verdict } from '../nanny/verdict.ts';
 import type { Address } from '../units/address.ts';
 import type { At } from '../units/duration.ts';
 import { leaveOf } from './leaving.ts';
 import { type Owned, ownedKeys } from './owned.ts';
 import { defenceAtWork, diffSysctls, type SysctlChange, type SysctlValues, wantedSysctls } from './sysctl.ts';
-import { findVerdict, ipvsKeyOf, serverOf, wantedServices, wantedTimeouts } from './wanted.ts';
+import {
+  type DrainOf,
+  findVerdict,
+  hasSessions,
+  ipvsKeyOf,
+  ipvsPortOf,
+  serverOf,
+  wantedServices,
+  wantedTimeouts,
+} from './wanted.ts';
 
 /** A part of the kernel, as read; or why it could not be read (a sentence with what to do). */
 export type Reading<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string };
@@ -97,23 +110,37 @@ export interface Plan {
   readonly sysctls: readonly SysctlChange[];
   readonly draining: readonly Draining[];
   readonly quiet: readonly QuietServer[];
+  readonly drained: readonly DrainedServer[];
   readonly wanted: readonly WantedService[];
+  /** What a change of IPVS' time-outs means for services of others, a sentence. */
+  readonly sharedTimeouts: string | undefined;
 }
 
-/** A server of the config that is down but answers. */
+/** A server of the config that is down or misconfigured, but answers. */
 export interface QuietServer {
   readonly key: ServiceKey;
   readonly address: Address;
+  readonly port: number;
   /** Whether it has clients, so that it is quiesced; else it has weight 0. */
   readonly inUse: boolean;
+}
+
+/** A server of the config that an operator drains, while it has time for its sessions. */
+export interface DrainedServer {
+  readonly key: ServiceKey;
+  readonly address: Address;
+  readonly port: number;
+  readonly kind: ServiceConfig['kind'];
+  readonly hasSessions: boolean;
 }
 
 export interface PlanInput {
   readonly config: Config;
   readonly node: string;
   readonly verdicts: readonly Verdict[];
-  /** Of servers that drain; each is named by its address. */
-  readonly leavers: readonly Verdict[];
+  /** Of servers that drain, each named by its address, and of sorry servers, named SORRY. */
+  readonly otherVerdicts: readonly Verdict[];
+  readonly drainOf: DrainOf;
   readonly now: At;
   readonly actual: Actual;
   readonly owned: Owned;
@@ -153,7 +180,7 @@ export function plan(input: PlanInput): Plan {
   const { config, actual, owned } = input;
   const problems: Problem[] = [];
   const table = actual.ipvs.ok ? actual.ipvs.value.table : undefined;
-  const wanted = wantedServices(config, input.verdicts, table ?? { services: [] }, leaveRule(input));
+  const wanted = wantedServices(config, input, table ?? { services: [] }, leaveRule(input));
   const ipvs = planIpvs(input, wanted, problems);
   const nft = planNft(input, ipvs.draining, problems);
   const sysctls = diffSysctls(wantedSysctls(config, actual.interfaces6), actual.sysctls);
@@ -163,8 +190,13 @@ export function plan(input: PlanInput): Plan {
     ...serviceProblems(input, wanted, table),
   );
   if (actual.ftpHelper && wanted.length > 0) problems.push(FTP_HELPER_PROBLEM);
+  const { sharedTimeouts } = ipvs;
   const changes: Change[] = [
-    ...ipvs.commands.map(command => describe(command, owned, wanted)),
+    ...ipvs.commands.map(command =>
+      command.type === 'set-timeouts' && sharedTimeouts !== undefined
+        ? { ...describe(command, owned, wanted, table), change: sharedTimeouts, disruptive: true }
+        : describe(command, owned, wanted, table),
+    ),
     ...(nft === undefined ? [] : [nftChange(nft, actual)]),
     ...sysctls.changes.map(({ rule, from }) => ({
       target: 'sysctl' as const,
@@ -175,49 +207,81 @@ export function plan(input: PlanInput): Plan {
   ];
   const { commands, draining } = ipvs;
   const quiet = quietServers(input, table);
-  return { changes, problems, ipvs: commands, nft, sysctls: sysctls.changes, draining, quiet, wanted };
+  const drained = drainedServers(input, table);
+  const kernel = { ipvs: commands, nft, sysctls: sysctls.changes };
+  return { changes, problems, ...kernel, draining, quiet, drained, wanted, sharedTimeouts };
 }
 
 /**
  * A server that drains and shows no life any more keeps nobody: its clients come to other servers
  * at once.
  */
-function leaveRule({ leavers, owned, now, config }: PlanInput): (key: ServiceKey, address: Address) => Leave {
+function leaveRule({ otherVerdicts, owned, now, config }: PlanInput): (key: ServiceKey, address: Address) => Leave {
   const nameOf = new Map([
     ...owned.services.map(({ key, name }) => [key, name] as const),
     ...Object.entries(config.services).map(([name, service]) => [ipvsKeyOf(service), name] as const),
   ]);
   return (key, address) => {
     const leave = leaveOf(owned.leaving ?? [], { key, address }, now, config.ipvs);
-    const verdict = findVerdict(leavers, nameOf.get(key) ?? '', address);
-    const isDead = verdict?.state === 'down' && !verdict.alive;
+    const verdict = findVerdict(otherVerdicts, nameOf.get(key) ?? '', address);
+    const isDead = verdict !== undefined && isCondemned(verdict) && !verdict.alive;
     return leave === 'stays' && isDead ? 'ends' : leave;
   };
 }
 
-function quietServers({ config, verdicts }: PlanInput, table: IpvsTable | undefined): readonly QuietServer[] {
+/** One that an operator drains has its own time. */
+function quietServers({ config, verdicts, drainOf }: PlanInput, table: IpvsTable | undefined): readonly QuietServer[] {
   return Object.entries(config.services).flatMap(([name, service]) => {
     const key = ipvsKeyOf(service);
     const present = table?.services.find(candidate => candidate.key === key);
+    const port = ipvsPortOf(service);
     return Object.entries(service.servers).flatMap(([server, { address }]) => {
       const verdict = findVerdict(verdicts, name, server);
-      if (verdict?.state !== 'down' || !verdict.alive || verdict.kept) return [];
-      const found = serverOf(present, address);
-      return [{ key, address, inUse: found !== undefined && isInUse(found) }];
+      if (!verdict || !isCondemned(verdict) || !verdict.alive || verdict.kept) return [];
+      if (drainOf(name, server) !== undefined) return [];
+      const found = serverOf(present, { address, port });
+      return [{ key, address, port, inUse: found !== undefined && isInUse(found) }];
+    });
+  });
+}
+
+function drainedServers({ config, drainOf }: PlanInput, table: IpvsTable | undefined): readonly DrainedServer[] {
+  return Object.entries(config.services).flatMap(([name, service]) => {
+    const key = ipvsKeyOf(service);
+    const present = table?.services.find(candidate => candidate.key === key);
+    const port = ipvsPortOf(service);
+    return Object.entries(service.servers).flatMap(([server, { address }]) => {
+      const drain = drainOf(name, server);
+      if (drain === undefined || drain === 'over') return [];
+      const found = serverOf(present, { address, port });
+      const isBusy = found !== undefined && hasSessions(service, found);
+      return [{ key, address, port, kind: service.kind, hasSessions: isBusy }];
     });
   });
 }
 
 /**
  * Whether the data plane is complete: nothing left to change but draining, and nothing that bars
- * it.
+ * it. A scheduler that the kernel lacks bars nothing where the service runs with another one.
  */
 export function isComplete(made: Plan): boolean {
   const pending =
-    made.ipvs.some(command => !isLeaving(command)) ||
+    made.ipvs.some(command => !isLeaving(command) && !(command.type === 'edit-service' && !command.vital)) ||
     made.nft !== undefined ||
     made.sysctls.some(({ rule }) => !rule.soft);
   return !pending && !made.problems.some(problem => problem.blocking);
+}
+
+/**
+ * Whether the plan may be carried out by what was read some time ago: there is something to do, and
+ * none of it depends on who is connected just now.
+ */
+export function isHarmless({ changes, ipvs }: Plan): boolean {
+  const takes = ({ weight, upperThreshold }: ServerOptions) => weight > 0 && !isQuiesced({ upperThreshold });
+  return (
+    changes.length > 0 &&
+    ipvs.every(command => !isLeaving(command) && (!('server' in command) || takes(command.server)))
+  );
 }
 
 /** Changes that only clear away what is not wanted any more. */
@@ -225,12 +289,15 @@ function isLeaving({ type }: IpvsCommand): boolean {
   return type === 'drain-server' || type === 'delete-server' || type === 'delete-service';
 }
 
-function planIpvs(input: PlanInput, wanted: readonly WantedService[], problems: Problem[]): IpvsDiff {
+type IpvsPlan = IpvsDiff & Pick<Plan, 'sharedTimeouts'>;
+const NO_IPVS: IpvsPlan = { commands: [], draining: [], foreign: [], sharedTimeouts: undefined };
+
+function planIpvs(input: PlanInput, wanted: readonly WantedService[], problems: Problem[]): IpvsPlan {
   const { actual, owned, config } = input;
-  if (!needsKernel(config, owned, undefined)) return { commands: [], draining: [], foreign: [] };
+  if (!needsKernel(config, owned, undefined)) return NO_IPVS;
   if (!actual.ipvs.ok) {
     problems.push({ code: 'ipvs-unavailable', about: '', text: actual.ipvs.problem, blocking: true });
-    return { commands: [], draining: [], foreign: [] };
+    return NO_IPVS;
   }
   const { table, timeouts } = actual.ipvs.value;
   const made = diff(table, wanted, { owned: ownedKeys(owned), leaveOf: leaveRule(input) });
@@ -240,9 +307,20 @@ function planIpvs(input: PlanInput, wanted: readonly WantedService[], problems: 
     problems.push({ code: 'foreign-services', about: '', text, blocking: false });
   }
   const target = wantedTimeouts(config);
-  const same = timeouts.tcpS === target.tcpS && timeouts.tcpFinS === target.tcpFinS;
+  const isUdpSame = target.udpS === 0 || timeouts.udpS === target.udpS;
+  const same = timeouts.tcpS === target.tcpS && timeouts.tcpFinS === target.tcpFinS && isUdpSame;
   const set: IpvsCommand[] = same || wanted.length === 0 ? [] : [{ type: 'set-timeouts', timeouts: target }];
-  return { ...made, commands: [...set, ...made.commands] };
+  const shared = set.length > 0 && made.foreign.length > 0;
+  const sharedTimeouts = shared ? sharedText(timeouts, target, made.foreign) : undefined;
+  return { ...made, commands: [...set, ...made.commands], sharedTimeouts };
+}
+
+/** The kernel has one set of time-outs for everybody's services. */
+function sharedText(from: IpvsTimeouts, to: IpvsTimeouts, foreign: readonly ServiceKey[]): string {
+  const udp = (udpS: number) => (to.udpS === 0 ? '' : `, udp ${udpS} s`);
+  const of = ({ tcpS, tcpFinS, udpS }: IpvsTimeouts) => `tcp ${tcpS} s and tcpfin ${tcpFinS} s${udp(udpS)}`;
+  const names = foreign.slice(0, 8).join(', ');
+  return `ipvsadm --set ${to.tcpS} ${to.tcpFinS} ${to.udpS}: IPVS' time-outs were ${of(from)}, they become ${of(to)}, and hold for the services of others, too (${names})`;
 }
 
 function planNft(input: PlanInput, draining: readonly Draining[], problems: Problem[]): string | undefined {
@@ -257,16 +335,34 @@ function planNft(input: PlanInput, draining: readonly Draining[], problems: Prob
   if (!services) return listing === undefined ? undefined : removal();
   try {
     const names = realNames(lanInterfaces(config, node), actual.interfaces);
-    const here = withRealNames(config, node, names);
-    const text = ruleset(
-      firewallOf(here, node, { draining: drainingByName(draining, owned), adopting: input.adopting }),
-    );
+    const text = rulesOnce(config, node, {
+      names,
+      standing: { draining: drainingByName(draining, owned), adopting: input.adopting },
+    });
     return applied?.text === text && applied.listing === listing && listing !== undefined ? undefined : text;
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     problems.push({ code: 'config', about: '', text, blocking: true });
     return undefined;
   }
+}
+
+interface RulesInput {
+  readonly names: ReadonlyMap<string, string>;
+  readonly standing: Required<Standing>;
+}
+
+/** The rules as they were last written for a config. */
+const written = new WeakMap<Config, { readonly key: string; readonly text: string }>();
+
+/** With hundreds of services they are a megabyte, and most audits want the same. */
+function rulesOnce(config: Config, node: string, { names, standing }: RulesInput): string {
+  const key = JSON.stringify([node, [...names], [...standing.draining], standing.adopting]);
+  const before = written.get(config);
+  if (before?.key === key) return before.text;
+  const text = ruleset(firewallOf(withRealNames(config, node, names), node, standing));
+  written.set(config, { key, text });
+  return text;
 }
 
 function drainingByName(draining: readonly Draining[], owned: Owned): ReadonlyMap<string, readonly Address[]> {
@@ -290,7 +386,12 @@ function nftChange(text: string, actual: Actual): Change {
   return { target: 'nft', change, disruptive: false, leaving: false };
 }
 
-function describe(command: IpvsCommand, owned: Owned, wanted: readonly WantedService[]): Change {
+function describe(
+  command: IpvsCommand,
+  owned: Owned,
+  wanted: readonly WantedService[],
+  table: IpvsTable | undefined,
+): Change {
   const line = `ipvsadm ${formatCommand(command)}`;
   const plain = (change: string): Change => ({
     target: 'ipvs',
@@ -302,8 +403,15 @@ function describe(command: IpvsCommand, owned: Owned, wanted: readonly WantedSer
     const clients = command.server.weight === 0 ? 'its clients go to other servers' : 'no new clients';
     return plain(`${line} (leaves: ${clients}, ${command.connections} connections finish)`);
   }
-  if (command.type === 'edit-server' && command.server.upperThreshold > 0) {
-    return plain(`${line} (fails its check, but answers: no new clients, those that it has stay)`);
+  if (command.type === 'edit-server' && isQuiesced(command.server)) {
+    return plain(`${line} (fails its check, but answers, or is drained: no new clients, those that it has stay)`);
+  }
+  if (command.type === 'edit-service') {
+    const present = table?.services.find(service => service.key === command.service.key);
+    if (present === undefined || present.mask === command.service.mask) return plain(line);
+    const why =
+      'the part of their addresses that clients are known by changes: sessions may open their next data connections on another server';
+    return { ...plain(`${line} (${why})`), disruptive: true };
   }
   if (command.type !== 'add-service') return plain(line);
   const name = wanted.find(service => service.key === command.service.key)?.name;
@@ -324,7 +432,7 @@ function sysctlProblems({ missing, off }: ReturnType<typeof diffSysctls>): Probl
     ...missing.map(rule => ({
       code: 'sysctl-missing' as const,
       about: rule.name,
-      text: `the kernel has no setting ${rule.name} (${rule.why}); is the module loaded (ip_vs, nf_conntrack), and the kernel 4.19 or newer?`,
+      text: `the kernel has no setting ${rule.name} (${rule.why}); is the module loaded (ip_vs, nf_conntrack), and the kernel 5.6 or newer?`,
       blocking: true,
     })),
     ...off.map(({ rule, from }) => ({
@@ -350,23 +458,41 @@ function defenceProblems(values: SysctlValues): Problem[] {
  */
 function serviceProblems(input: PlanInput, wanted: readonly WantedService[], table: IpvsTable | undefined): Problem[] {
   if (!table) return [];
-  const { config, verdicts } = input;
+  const { config, verdicts, drainOf } = input;
   const isJudged = (service: string, server: string) =>
     (findVerdict(verdicts, service, server)?.state ?? 'unknown') !== 'unknown';
+  const isDrained = (service: string, server: string) => drainOf(service, server) !== undefined;
   const refusing = wanted
-    .filter(service => service.servers.every(server => server.weight === 0 || server.quiesced))
-    .map(({ name }) => ({ name, servers: Object.keys(config.services[name]?.servers ?? {}) }))
-    .filter(({ name, servers }) => servers.every(server => isJudged(name, server)))
-    .map(({ name, servers }) => ({
+    .filter(({ name, servers }) => !servers.some(server => takesClients(server) && !isSorry(server, config, name)))
+    .map(service => ({ ...service, names: Object.keys(config.services[service.name]?.servers ?? {}) }))
+    // All of them drained is what somebody wants: a notice (report.ts).
+    .filter(({ name, names }) => names.length === 0 || names.some(server => !isDrained(name, server)))
+    .filter(({ name, names }) => names.every(server => isDrained(name, server) || isJudged(name, server)))
+    .map(({ name, names, servers }) => ({
       code: 'no-server-up' as const,
       about: name,
       text:
-        servers.length === 0
+        names.length === 0
           ? `service ${name} has no real servers; add some to its servers`
-          : `service ${name}: no real server passes its check, so new clients are refused; look at the failed stage of each`,
+          : `service ${name}: no real server${undrained(names.filter(server => isDrained(name, server)))} passes its check, ${fateOfNewClients(servers, config.services[name])}; look at the failed stage of each`,
       blocking: false,
     }));
   return [...refusing, ...keptProblems(input)];
+}
+
+function undrained(names: readonly string[]): string {
+  return names.length === 0 ? '' : ` that is not drained (${names.join(', ')})`;
+}
+
+function isSorry({ address }: WantedServer, config: Config, name: string): boolean {
+  return config.services[name]?.sorry_server?.address === address;
+}
+
+function fateOfNewClients(servers: readonly WantedServer[], service: ServiceConfig | undefined): string {
+  const sorry = service?.sorry_server?.address;
+  if (sorry === undefined) return 'so new clients are refused';
+  if (servers.some(takesClients)) return `so new clients come to its sorry server ${sorry}`;
+  return `nor does its sorry server ${sorry}, so new clients are refused`;
 }
 
 /** Services whose servers keep their weights although no check passes. */

@@ -43,16 +43,32 @@ const FORWARDING6 = 'net.ipv6.conf.all.forwarding';
  * kernel has below net.ipv6.conf.
  */
 export function wantedSysctls(config: Config, interfaces6: readonly string[] = []): readonly SysctlRule[] {
-  const families = new Set(Object.values(config.services).map(service => familyOf(service.vip)));
-  if (families.size === 0) return [];
+  const services = Object.values(config.services);
+  if (services.length === 0) return [];
+  // Where the servers answer past this router it forwards nothing, and conntrack has no part.
+  const tracked = services.filter(({ forwarding }) => forwarding === 'nat');
+  const families = new Set(tracked.map(service => familyOf(service.vip)));
   return [
     ...(families.has(6) ? interfaces6.flatMap(routerAdvertisements) : []),
     ...(families.has(4) ? [set('net.ipv4.ip_forward', '1', "the real servers' answers pass through this router")] : []),
     ...(families.has(6) ? [set(FORWARDING6, '1', "the real servers' answers pass through this router")] : []),
-    set('net.ipv4.vs.sloppy_tcp', '1', 'data of active mode is adopted in mid-stream after a takeover'),
+    set('net.ipv4.vs.sloppy_tcp', '1', 'connections are adopted in mid-stream after a takeover'),
+    ...(services.some(({ forwarding }) => forwarding === 'tun') ? tunnelRules() : []),
     set('net.ipv4.vs.expire_quiescent_template', '1', 'clients of a server that is down get another one'),
     ...defenceRules(),
-    ...(config.sync.enabled ? syncRules() : []),
+    ...(config.sync.enabled ? syncRules(tracked.length > 0) : []),
+    ...(tracked.length > 0 ? conntrackRules() : []),
+  ];
+}
+
+/** A packet with its tunnel header may be too large for the way to the server. */
+function tunnelRules(): SysctlRule[] {
+  const why = 'a client that sends too large packets for the tunnel is told, else its uploads stand still';
+  return [set('net.ipv4.vs.pmtu_disc', '1', why)];
+}
+
+function conntrackRules(): SysctlRule[] {
+  return [
     set(
       'net.netfilter.nf_conntrack_tcp_be_liberal',
       '1',
@@ -93,7 +109,12 @@ function defenceRules(): SysctlRule[] {
   }));
 }
 
-function syncRules(): SysctlRule[] {
+/** `tracked`: conntrack sees connections of ours. */
+function syncRules(tracked: boolean): SysctlRule[] {
+  return [...(tracked ? earlyRules() : []), ...masterRules()];
+}
+
+function earlyRules(): SysctlRule[] {
   const early = 'conntrack tells of new connections at once, the sync master up to 2 s later';
   return [
     { ...set('net.ipv4.vs.conntrack', '1', early), soft: true },
@@ -103,6 +124,11 @@ function syncRules(): SysctlRule[] {
       atLeast: true,
       soft: true,
     },
+  ];
+}
+
+function masterRules(): SysctlRule[] {
+  return [
     set('net.ipv4.vs.sync_threshold', '0 0', 'every connection is reported once, at its first packet'),
     set('net.ipv4.vs.sync_refresh_period', '10', 'quiet connections are reported again every 10 s, not per packet'),
     set(

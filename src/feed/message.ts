@@ -7,8 +7,6 @@ import { z } from 'zod';
 
 /** Longest hold with an end, ten years; a longer one is written without an end. */
 const HOLD_MS_MAX = 10 * 366 * 86_400_000;
-/** Longest line on either socket, in bytes. */
-export const LINE_BYTES_MAX = 65_536;
 
 export const ROLES = ['starting', 'standby', 'claiming', 'active', 'handing-over', 'stopping'] as const;
 export type Role = (typeof ROLES)[number];
@@ -42,9 +40,14 @@ const linkReportSchema = z.object({
   problem: z.string().nullable().default(null),
 });
 
+/** The key that signs, and all that are accepted. */
+const keyIds = { signs: z.string(), accepts: z.array(z.string()) };
+
 export const snapshotSchema = z.object({
   type: z.literal('snapshot'),
   version: z.literal(1),
+  /** The version of pulse that runs; null: from a pulse of 0.3.0. */
+  program: z.string().nullable().default(null),
   seq: z.int(),
   node: z.string(),
   peerNode: z.string(),
@@ -64,6 +67,8 @@ export const snapshotSchema = z.object({
   leaseMargin: z.number().nullable(),
   hold: z.object({ on: z.boolean(), until: z.string().nullable() }),
   fitness: z.int(),
+  /** Fitness checks by script that fail here. */
+  failedChecks: z.int().default(0),
   rulesIn: z.boolean(),
   /** Its director has said lately that the tables here hold what the owner's hold. */
   warm: z.boolean(),
@@ -75,6 +80,14 @@ export const snapshotSchema = z.object({
   runningDigest: z.string().nullable().default(null),
   /** Parts of that which wait for a restart of pulse, by name. */
   waiting: z.array(z.string()).default([]),
+  /**
+   * Keys by their names (keyId): those of this router, and of the peer as far as it has shown them.
+   * null: from a pulse of 0.3.0.
+   */
+  keys: z
+    .object({ ...keyIds, peer: z.object(keyIds).nullable() })
+    .nullable()
+    .default(null),
   /** New times or a new priority are read and not in force yet. */
   timesPending: z.boolean().default(false),
   peer: z
@@ -84,6 +97,8 @@ export const snapshotSchema = z.object({
       epoch: z.string(),
       priority: z.int(),
       fitness: z.int(),
+      /** Fitness checks by script that fail there; null: it does not say. */
+      failedChecks: z.int().nullable().default(null),
       ready: z.boolean(),
       hold: z.boolean(),
       warm: z.boolean(),
@@ -201,6 +216,11 @@ export const directorReportSchema = z.object({
   /** Real servers that pass their checks, over all services; null before the first verdicts. */
   healthyServers: z.int().nullable(),
   totalServers: z.int(),
+  /**
+   * Fitness checks by script that fail here (a heartbeat has a byte for them); null: as said
+   * before, since not all are judged yet.
+   */
+  failedChecks: z.int().min(0).max(255).nullable().default(null),
   /** How long connection state may wait in the kernel's sync buffer, in ms; 0 when no sync runs. */
   flushMs: z.int().min(0).max(10_000),
   /** This router's tables hold what the owner's hold; true when sync is off. */
@@ -223,13 +243,33 @@ export const controlRequestSchema = z.discriminatedUnion('command', [
     forMs: z.number().positive().max(HOLD_MS_MAX, 'hold for ten years at most, or without an end').optional(),
   }),
   z.object({ command: z.literal('release') }),
+  /**
+   * The config is read again, as by SIGHUP; the reply comes when it has been. dryRun: it is looked
+   * at only.
+   */
+  z.object({ command: z.literal('reload'), dryRun: z.boolean().default(false) }),
+  /** The pair's keys are read again, and nothing else; the reply comes when they have been. */
+  z.object({ command: z.literal('keys') }),
 ]);
 export type ControlRequest = z.output<typeof controlRequestSchema>;
+/** Those that the election answers, at once. */
+export type RoleRequest = Exclude<ControlRequest, { readonly command: 'reload' | 'keys' }>;
 
 /** `message` is for people; `code` is stable: ok, refused, invalid. */
 export const controlReplySchema = z.object({
   ok: z.boolean(),
   code: z.enum(['ok', 'refused', 'invalid']),
   message: z.string(),
+  /** To `reload`, of a file without mistakes: see configDigest and pulseDigest. */
+  reading: z
+    .object({
+      digest: z.string(),
+      runningDigest: z.string(),
+      /** Parts that wait, or would wait, for a restart of pulse, by name. */
+      waiting: z.array(z.string()),
+      /** Why the pair's keys stay as they were; empty: they do not, or are the same. */
+      keysProblem: z.string().default(''),
+    })
+    .optional(),
 });
 export type ControlReply = z.output<typeof controlReplySchema>;

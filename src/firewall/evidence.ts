@@ -33,26 +33,37 @@ export function evidenceCounterName(way: Way, end: End, service: string): string
 }
 
 /**
- * The packet that opens a connection on a way, as an nft match. Nothing of it is for this router
- * itself.
+ * Whether new connections of the service take this way through the router. Of UDP none is counted:
+ * nothing in a datagram says that it is the first.
  */
-export function wayMatch(
-  way: Way,
-  service: FirewallService,
-  ports: { readonly control: string; readonly syn: string; readonly synAck: string },
-): string | undefined {
-  const ip = familyOf(service.vip) === 6 ? 'ip6' : 'ip';
-  const servers = `{ ${service.servers.join(', ')} }`;
-  if (way !== 'from-clients' && service.servers.length === 0) return undefined;
+export function hasWay(way: Way, { transport, forwarding, servers, activePorts }: FirewallService): boolean {
+  if (transport === 'udp') return false;
+  const hasServers = servers.length > 0;
   switch (way) {
     case 'from-clients':
-      return `${ip} daddr ${service.vip} tcp dport ${ports.control} ${ports.syn}`;
+      return true;
     case 'to-servers':
-      return `meta mark ${service.mark} ${ip} daddr ${servers} tcp dport ${ports.control} ${ports.syn}`;
+      return hasServers;
     case 'from-servers':
-      return `${ip} saddr ${servers} tcp sport ${ports.control} ${ports.synAck}`;
+      return hasServers && forwarding === 'nat';
     case 'active-data':
-      return service.active ? `${ip} saddr ${servers} tcp sport 20 ${ports.syn}` : undefined;
+      return hasServers && forwarding === 'nat' && activePorts.length > 0;
+  }
+}
+
+/**
+ * A packet on its way to a real server, as an nft match. `inner`: what it is, where that can be
+ * seen: in a tunnel it cannot.
+ */
+export function forwarded({ forwarding, vip, servers }: FirewallService, inner: string): string {
+  const [ip, protocol] = familyOf(vip) === 6 ? ['ip6', 41] : ['ip', 4];
+  switch (forwarding) {
+    case 'nat':
+      return `${ip} daddr { ${servers.join(', ')} } ${inner}`;
+    case 'dr':
+      return `${ip} daddr ${vip} ${inner}`;
+    case 'tun':
+      return `${ip} daddr { ${servers.join(', ')} } meta l4proto ${protocol}`;
   }
 }
 

@@ -3,7 +3,7 @@
 // lost is known already. Pure: `nft -j list ruleset` in, sentences out.
 import { HOOKS, type Loss, type Way } from './evidence.ts';
 import { GATE_TABLE } from './packet-lease-rules.ts';
-import { TABLE_NAME } from './ruleset.ts';
+import { TABLE_NAME } from './table-name.ts';
 
 interface Chain {
   readonly family: string;
@@ -28,14 +28,17 @@ const FAMILIES = ['inet', 'ip', 'ip6'];
  * Chains of others by which a way may be cut, those that drop by policy first: "ip filter FORWARD".
  */
 export function suspects(json: string, way: Way, family: 'ip' | 'ip6'): string[] {
+  return droppers(json, HOOKS[way], family);
+}
+
+/** The same by hooks. */
+export function droppers(json: string, hooks: readonly string[], family: 'ip' | 'ip6'): string[] {
   const { nftables } = JSON.parse(json) as { nftables?: unknown };
   const items = (Array.isArray(nftables) ? nftables : []) as { chain?: Chain; rule?: Rule }[];
   const chains = items.flatMap(({ chain }) => (chain && isForeign(chain) ? [chain] : []));
   const rules = items.flatMap(({ rule }) => (rule && isForeign(rule) ? [rule] : []));
   const able = chains
-    .filter(
-      ({ hook, family: own }) => hook !== undefined && HOOKS[way].includes(hook) && (own === 'inet' || own === family),
-    )
+    .filter(({ hook, family: own }) => hook !== undefined && hooks.includes(hook) && (own === 'inet' || own === family))
     .map(chain => ({ chain, byPolicy: chain.policy === 'drop', byRule: canDrop(chain, rules, new Set()) }))
     .filter(({ byPolicy, byRule }) => byPolicy || byRule)
     .sort((a, b) => Number(b.byPolicy) - Number(a.byPolicy));

@@ -11,6 +11,7 @@ export interface ServerCounts {
   readonly address: Address;
   readonly port: number;
   readonly upperThreshold: number;
+  readonly lowerThreshold: number;
   readonly activeConnections: number;
   readonly inactiveConnections: number;
   readonly templates: number;
@@ -57,8 +58,7 @@ export function parseTable(rules: string, counts: readonly ServerCounts[]): Ipvs
       const server = readServer(rest, line);
       const count = known.get(serverId(key, server.address, server.port));
       if (!count) return undefined;
-      const { upperThreshold, activeConnections, inactiveConnections, templates } = count;
-      const counts = { upperThreshold, activeConnections, inactiveConnections, templates };
+      const { key: _key, address: _address, port: _port, ...counts } = count;
       services.get(key)?.servers.push({ ...server, ...counts });
       servers += 1;
     } else throw new IpvsadmTextError('rule', line);
@@ -83,18 +83,20 @@ function readKey(words: readonly string[], line: string): { key: ServiceKey; res
 function readService(key: ServiceKey, words: readonly string[], line: string): MutableService {
   let scheduler = '';
   let persistenceS: number | undefined;
+  let mask = '';
   let schedulerFlags = '';
   const extras: string[] = [];
   for (let i = 0; i < words.length; i += 1) {
     const value = words[i + 1] ?? '';
     if (words[i] === '-s') scheduler = words[++i] ?? '';
     else if (words[i] === '-p') persistenceS = readNumber(words[++i] ?? '', line);
+    else if (words[i] === '-M') mask = words[++i] ?? '';
     else if (words[i] === '-b') schedulerFlags = (words[++i] ?? '').split(',').sort().join(',');
     else if (value === '' || value.startsWith('-')) extras.push(words[i] as string);
     else extras.push(`${words[i++]} ${value}`);
   }
   if (scheduler === '') throw new IpvsadmTextError('service', line);
-  return { key, scheduler, persistenceS, schedulerFlags, extras: extras.join(' '), servers: [] };
+  return { key, scheduler, persistenceS, mask, schedulerFlags, extras: extras.join(' '), servers: [] };
 }
 
 function readServer(
@@ -149,11 +151,11 @@ export function parseCounts(thresholds: string, persistent: string): readonly Se
 /** Reads `ipvsadm -Ln --thresholds`: connections and thresholds of every real server. */
 export function parseThresholds(text: string): readonly Omit<ServerCounts, 'templates'>[] {
   return listedServers(text).map(({ key, words, line }) => {
-    const [upperThreshold, , activeConnections, inactiveConnections] = words
+    const [upperThreshold, lowerThreshold, activeConnections, inactiveConnections] = words
       .slice(2, 6)
       .map(word => readNumber(word, line)) as [number, number, number, number];
     const target = readEndpoint(words[1] ?? '', line);
-    return { key, ...target, upperThreshold, activeConnections, inactiveConnections };
+    return { key, ...target, upperThreshold, lowerThreshold, activeConnections, inactiveConnections };
   });
 }
 
@@ -200,9 +202,9 @@ function listedKey(words: readonly string[], line: string): ServiceKey {
 
 /** Reads `ipvsadm -L --timeout`. */
 export function parseTimeouts(text: string): IpvsTimeouts {
-  const match = /^Timeout \(tcp tcpfin udp\): (\d+) (\d+) \d+$/m.exec(text);
+  const match = /^Timeout \(tcp tcpfin udp\): (\d+) (\d+) (\d+)$/m.exec(text);
   if (!match) throw new IpvsadmTextError('time-out line', text.trim());
-  return { tcpS: Number(match[1]), tcpFinS: Number(match[2]) };
+  return { tcpS: Number(match[1]), tcpFinS: Number(match[2]), udpS: Number(match[3]) };
 }
 
 const DAEMON_LINE =
@@ -233,25 +235,28 @@ export function formatCommand(command: IpvsCommand): string {
   switch (command.type) {
     case 'add-service':
     case 'edit-service': {
-      const { key, scheduler, persistenceS, schedulerFlags } = command.service;
-      const flags = schedulerFlags === '' ? '' : ` -b ${schedulerFlags}`;
-      return `${command.type === 'add-service' ? '-A' : '-E'} ${key} -s ${scheduler} -p ${persistenceS}${flags}`;
+      const { key, scheduler, persistenceS, mask, schedulerFlags } = command.service;
+      const flags = `${mask === '' ? '' : ` -M ${mask}`}${schedulerFlags === '' ? '' : ` -b ${schedulerFlags}`}`;
+      const persistence = persistenceS === undefined ? '' : ` -p ${persistenceS}`;
+      return `${command.type === 'add-service' ? '-A' : '-E'} ${key} -s ${scheduler}${persistence}${flags}`;
     }
     case 'delete-service':
       return `-D ${command.key}`;
     case 'add-server':
     case 'edit-server':
     case 'drain-server': {
-      const { key, address, port, forwarding, weight, upperThreshold } = command.server;
+      const { key, address, port, forwarding, weight, upperThreshold, lowerThreshold } = command.server;
       const option = command.type === 'add-server' ? '-a' : '-e';
       const target = `-r ${hostPort(address, port)} ${FORWARDING_OPTION[forwarding]}`;
-      return `${option} ${key} ${target} -w ${weight} -x ${upperThreshold}`;
+      // What is not written is 0.
+      const lower = lowerThreshold === 0 ? '' : ` -y ${lowerThreshold}`;
+      return `${option} ${key} ${target} -w ${weight} -x ${upperThreshold}${lower}`;
     }
     case 'delete-server':
       return `-d ${command.key} -r ${hostPort(command.address, command.port)}`;
     case 'set-timeouts':
-      // 0 leaves the UDP time-out as it is.
-      return `--set ${command.timeouts.tcpS} ${command.timeouts.tcpFinS} 0`;
+      // 0 leaves one as it is.
+      return `--set ${command.timeouts.tcpS} ${command.timeouts.tcpFinS} ${command.timeouts.udpS}`;
   }
 }
 

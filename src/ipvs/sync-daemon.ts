@@ -12,6 +12,9 @@ export const INJECTION_PORT = 8848;
  */
 export const EVENT_PORT = 8849;
 
+/** nftables logs to this group of nfnetlink_log what the kernel's own sync tells late. */
+export const SYN_GROUP = 8848;
+
 /** What is enough to stop one. */
 export interface SyncDaemonLine {
   readonly state: 'master' | 'backup';

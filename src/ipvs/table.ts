@@ -12,6 +12,9 @@ export type Scheduler = string;
 /** How ipvsadm names a virtual service: "-f 21", "-f 22 -6", "-t 192.0.2.50:80". */
 export type ServiceKey = string & { readonly __unit: 'ipvs service' };
 
+/** The port of a server that is given connections to whatever port the client asked for. */
+export const KEEPS_PORT = 0;
+
 /** The name of a firewall-mark service. */
 export function markKey(mark: number, family: Family): ServiceKey {
   return (family === 6 ? `-f ${mark} -6` : `-f ${mark}`) as ServiceKey;
@@ -19,12 +22,14 @@ export function markKey(mark: number, family: Family): ServiceKey {
 
 export interface IpvsServer {
   readonly address: Address;
-  /** 0 in a firewall-mark service: the client's port is kept. */
+  /** KEEPS_PORT, or another one: only without persistence, by NAT. */
   readonly port: number;
   readonly forwarding: Forwarding;
   readonly weight: number;
-  /** No new connections from this many on; 0: no limit. */
+  /** No new clients from this many connections on; 0: no limit. Templates do not count. */
   readonly upperThreshold: number;
+  /** New ones again below this; 0: the kernel's own, three quarters of the upper one. */
+  readonly lowerThreshold: number;
   readonly activeConnections: number;
   readonly inactiveConnections: number;
   /** Persistence templates: clients that come back to it. */
@@ -36,10 +41,12 @@ export interface IpvsService {
   readonly scheduler: Scheduler;
   /** Persistence in seconds; undefined: none. */
   readonly persistenceS: number | undefined;
+  /** What of a client's address a template has, as `-M` takes it; empty: all of it. */
+  readonly mask: string;
   /** Flags of the scheduler, as `-b` takes them, sorted; empty: none. */
   readonly schedulerFlags: string;
   /**
-   * Options that Tandem never sets (netmask, one-packet, persistence engine), as text; empty: none.
+   * Options that Tandem never sets (one-packet, persistence engine), as text; empty: none.
    */
   readonly extras: string;
   readonly servers: readonly IpvsServer[];
@@ -51,10 +58,16 @@ export interface IpvsTable {
 
 export interface WantedServer {
   readonly address: Address;
+  readonly port: number;
   readonly forwarding: Forwarding;
   readonly weight: number;
+  /** As the config has them; not in force while it is quiesced. */
+  readonly upperThreshold: number;
+  readonly lowerThreshold: number;
   /** It gets no new clients; those that it has stay. */
   readonly quiesced: boolean;
+  /** Its time as a drained server is over: it leaves the kernel with what it has. */
+  readonly cut?: true;
 }
 
 export interface WantedService {
@@ -62,7 +75,12 @@ export interface WantedService {
   /** Its name in the config. */
   readonly name: string;
   readonly scheduler: Scheduler;
-  readonly persistenceS: number;
+  /** As `-b` takes them, sorted; empty: none. */
+  readonly schedulerFlags: string;
+  /** Undefined: none. */
+  readonly persistenceS: number | undefined;
+  /** As `-M` takes it; empty: the whole address. */
+  readonly mask: string;
   readonly servers: readonly WantedServer[];
 }
 
@@ -70,24 +88,27 @@ export interface WantedService {
 export interface IpvsTimeouts {
   readonly tcpS: number;
   readonly tcpFinS: number;
+  /** 0, of a wanted one: as it is. */
+  readonly udpS: number;
 }
 
 export interface ServiceOptions {
   readonly key: ServiceKey;
   readonly scheduler: Scheduler;
-  readonly persistenceS: number;
+  readonly persistenceS: number | undefined;
+  readonly mask: string;
   readonly schedulerFlags: string;
 }
 
-export interface ServerOptions extends Omit<WantedServer, 'quiesced'> {
+export interface ServerOptions extends Omit<WantedServer, 'quiesced' | 'cut'> {
   readonly key: ServiceKey;
-  readonly port: number;
-  readonly upperThreshold: number;
 }
 
 /** One change to the table. There is deliberately none that flushes or zeroes. */
 export type IpvsCommand =
-  | { readonly type: 'add-service' | 'edit-service'; readonly service: ServiceOptions }
+  | { readonly type: 'add-service'; readonly service: ServiceOptions }
+  /** `vital`: not only how new clients are spread, but what keeps sessions together. */
+  | { readonly type: 'edit-service'; readonly service: ServiceOptions; readonly vital: boolean }
   | { readonly type: 'delete-service'; readonly key: ServiceKey }
   | { readonly type: 'add-server' | 'edit-server'; readonly server: ServerOptions }
   | { readonly type: 'drain-server'; readonly server: ServerOptions; readonly connections: number }
@@ -107,6 +128,20 @@ export interface Draining {
  * goes, whatever it has.
  */
 export type Leave = 'stays' | 'ends' | 'over';
+
+/**
+ * The thresholds that keep new clients away. Nobody else writes this upper one: the config's is 0
+ * or at least 2.
+ */
+const QUIESCED = { upperThreshold: 1, lowerThreshold: 0 } as const;
+
+export function isQuiesced({ upperThreshold }: Pick<IpvsServer, 'upperThreshold'>): boolean {
+  return upperThreshold === QUIESCED.upperThreshold;
+}
+
+export function takesClients({ weight, quiesced }: Pick<WantedServer, 'weight' | 'quiesced'>): boolean {
+  return weight > 0 && !quiesced;
+}
 
 interface DiffRules {
   /**
@@ -156,6 +191,19 @@ export function diff(actual: IpvsTable, wanted: readonly WantedService[], rules:
   return { commands, draining, foreign };
 }
 
+/**
+ * The services that are not as these commands say, for all their schedulers: after a complaint that
+ * the kernel lacks one.
+ */
+export function withoutScheduler(commands: readonly IpvsCommand[], actual: IpvsTable): readonly ServiceOptions[] {
+  return commands.flatMap(command => {
+    if (command.type !== 'add-service' && command.type !== 'edit-service') return [];
+    const { key, scheduler } = command.service;
+    const present = actual.services.find(candidate => candidate.key === key);
+    return present?.scheduler === scheduler ? [] : [command.service];
+  });
+}
+
 /** Connections that IPVS counts for a server, idle and closing ones included. */
 export function connectionsOf(server: Pick<IpvsServer, 'activeConnections' | 'inactiveConnections'>): number {
   return server.activeConnections + server.inactiveConnections;
@@ -166,45 +214,37 @@ export function isInUse(server: Pick<IpvsServer, 'activeConnections' | 'inactive
   return connectionsOf(server) + server.templates > 0;
 }
 
-/**
- * Source hashing without this flag refuses every client whose own server is down or draining
- * (ip_vs_sh.c).
- */
-function schedulerFlagsOf(scheduler: Scheduler): string {
-  return scheduler === 'sh' ? 'sh-fallback' : '';
-}
-
 function serviceCommands(present: IpvsService | undefined, wanted: WantedService): IpvsCommand[] {
-  const { key, scheduler, persistenceS } = wanted;
-  const service = { key, scheduler, persistenceS, schedulerFlags: schedulerFlagsOf(scheduler) };
+  const { key, scheduler, schedulerFlags, persistenceS, mask } = wanted;
+  const service = { key, scheduler, persistenceS, mask, schedulerFlags };
   if (!present) return [{ type: 'add-service', service }];
-  const same =
-    present.scheduler === scheduler &&
-    present.persistenceS === persistenceS &&
-    present.schedulerFlags === service.schedulerFlags &&
-    present.extras === '';
-  return same ? [] : [{ type: 'edit-service', service }];
+  const spread = present.scheduler === scheduler && present.schedulerFlags === schedulerFlags;
+  const vital = present.persistenceS !== persistenceS || present.mask !== mask || present.extras !== '';
+  return spread && !vital ? [] : [{ type: 'edit-service', service, vital }];
 }
 
 function serverCommands(present: IpvsService | undefined, service: WantedService, wanted: WantedServer): IpvsCommand[] {
-  const { quiesced, ...about } = wanted;
-  const server: ServerOptions = { ...about, key: service.key, port: 0, upperThreshold: quiesced ? 1 : 0 };
-  const found = present?.servers.find(candidate => candidate.address === wanted.address && candidate.port === 0);
+  const { quiesced, cut, ...about } = wanted;
+  const { key } = service;
+  const { address, port } = wanted;
+  const server: ServerOptions = { ...about, key, ...(quiesced && QUIESCED) };
+  const found = present?.servers.find(candidate => candidate.address === address && candidate.port === port);
+  if (cut) return found ? [{ type: 'delete-server', key, address, port }] : [];
   if (!found) return [{ type: 'add-server', server }];
   const same =
     found.weight === wanted.weight &&
     found.forwarding === wanted.forwarding &&
-    found.upperThreshold === server.upperThreshold;
+    found.upperThreshold === server.upperThreshold &&
+    found.lowerThreshold === server.lowerThreshold;
   return same ? [] : [{ type: 'edit-server', server }];
 }
 
 /**
- * Servers in the kernel's service that are not wanted; one with another port than 0 is a different
- * one.
+ * Servers in the kernel's service that are not wanted; one with another port is a different one.
  */
 function leftovers(present: IpvsService | undefined, wanted: WantedService): readonly IpvsServer[] {
-  const addresses = new Set<string>(wanted.servers.map(server => server.address));
-  return (present?.servers ?? []).filter(server => server.port !== 0 || !addresses.has(server.address));
+  const ends = new Set(wanted.servers.map(({ address, port }) => `${address} ${port}`));
+  return (present?.servers ?? []).filter(({ address, port }) => !ends.has(`${address} ${port}`));
 }
 
 function leaveCommands(key: ServiceKey, server: IpvsServer, leave: Leave): IpvsCommand[] {
@@ -214,8 +254,8 @@ function leaveCommands(key: ServiceKey, server: IpvsServer, leave: Leave): IpvsC
   // Weight 0 ends its templates: clients that come back go to other servers. It gets no new ones
   // anyway.
   const weight = leave === 'ends' ? 0 : server.weight;
-  if (server.weight === 0 || (weight > 0 && server.upperThreshold === 1)) return [];
-  return [{ type: 'drain-server', connections, server: { key, address, port, forwarding, weight, upperThreshold: 1 } }];
+  if (server.weight === 0 || (weight > 0 && isQuiesced(server))) return [];
+  return [{ type: 'drain-server', connections, server: { key, address, port, forwarding, weight, ...QUIESCED } }];
 }
 
 function drainingOf(key: ServiceKey, server: IpvsServer, leave: Leave): Draining {

@@ -23,7 +23,7 @@ export interface ClosableLog extends Log {
 }
 
 interface LogOptions {
-  readonly process: 'pulse' | 'director' | 'cli';
+  readonly process: 'pulse' | 'director' | 'runner' | 'cli';
   /** Name of this router. */
   readonly node?: string;
   /** Wall clock, milliseconds since 1970. */
@@ -33,6 +33,8 @@ interface LogOptions {
   readonly rateLimit?: Partial<RateLimits>;
   /** Where lines go; absent: stdout, the CLI stderr. */
   readonly stream?: Writable;
+  /** Is handed each entry that is logged; it must neither throw nor wait. */
+  readonly onEntry?: (entry: LogEntry) => void;
   /**
    * Whether lines carry `<N>`; absent: when the stream is the one systemd names in JOURNAL_STREAM.
    */
@@ -146,4 +148,5 @@ function emit(state: State, code: EventCode, fields: Fields): void {
   };
   const entry: LogEntry = entryOf(code, about, fields, origin);
   state.logger.log({ level: about.severity, message: code, entry });
+  state.options.onEntry?.(entry);
 }

@@ -1,84 +1,37 @@
 // What a check demands of a server's replies: the address and port it announces, how a transfer
 // begins and ends. Marks mode (docs/internals/director.md): clients are told the VIP in PASV, and a
 // port that the firewall marks. Pure.
-import type { ServiceConfig } from '../config/schema.ts';
-import { type Address, familyOf } from '../units/address.ts';
-import type { Ms } from '../units/duration.ts';
+import type { Stage } from '../config/check-stages.ts';
+import type { CheckPlan } from './check-plan.ts';
+import type { TransferVerb } from './dialogue.ts';
 import { parseEpsv, parsePasv, type Reply } from './reply.ts';
-import type { Stage } from './verdict.ts';
 
-/** Sent as password where the config names no password file: for anonymous logins. */
-export const ANONYMOUS_PASSWORD = 'tandem@';
-
-/** All that one check goes by. */
-export interface CheckPlan {
-  /** The server's own address, for the control and the data connection. */
-  readonly address: Address;
-  readonly controlPort: number;
-  readonly vip: Address;
-  readonly passivePorts: { readonly first: number; readonly last: number };
-  readonly user: string;
-  readonly password: string;
-  readonly data: 'pasv' | 'epsv';
-  /** File to fetch; undefined: the login directory is listed. */
-  readonly fetch: string | undefined;
-  /** Data bytes after which the check is content and closes the data connection. */
-  readonly maxBytes: number;
-  readonly timeoutMs: Ms;
-  /** Bounds each stage as a whole, not each reply in it. */
-  readonly stageTimeoutMs: Ms;
-  /**
-   * Waits for the greeting for as long as the whole check may take, to tell a slow server from a
-   * hung one. A greeting after stageTimeoutMs is a failure all the same.
-   */
-  readonly patient: boolean;
-}
-
-/**
- * The plan for one server of a service. PASV can name IPv4 addresses only, so anything IPv6 is
- * checked with EPSV.
- */
-export function checkPlan(service: ServiceConfig, address: Address, password: string, patient: boolean): CheckPlan {
-  const { check } = service;
-  const isIpv6 = familyOf(address) === 6 || familyOf(service.vip) === 6;
-  return {
-    address,
-    controlPort: service.control_port,
-    vip: service.vip,
-    passivePorts: service.passive_ports,
-    user: check.user,
-    password,
-    data: isIpv6 ? 'epsv' : check.data,
-    fetch: check.fetch,
-    maxBytes: check.max_bytes,
-    timeoutMs: check.timeout,
-    stageTimeoutMs: check.stage_timeout,
-    patient,
-  };
-}
-
-export type Announced = { readonly ok: true; readonly port: number } | { readonly ok: false; readonly problem: string };
+export type Announced =
+  | { readonly ok: true; readonly port: number }
+  | { readonly ok: false; readonly misconfigured: boolean; readonly problem: string };
 
 /** The port for the data connection, or what is wrong with the answer to PASV or EPSV. */
 export function announced(plan: CheckPlan, reply: Reply): Announced {
   const verb = plan.data === 'pasv' ? 'PASV' : 'EPSV';
   const expected = plan.data === 'pasv' ? 227 : 229;
   if (reply.code !== expected) {
-    return { ok: false, problem: `${verb} is answered with ${reply.code}, not ${expected}` };
+    return { ok: false, misconfigured: false, problem: `${verb} is answered with ${reply.code}, not ${expected}` };
   }
   const target = plan.data === 'pasv' ? parsePasv(reply) : { address: undefined, port: parseEpsv(reply) };
   if (target?.port === undefined) {
     const form = plan.data === 'pasv' ? '(h1,h2,h3,h4,p1,p2)' : '(|||port|)';
-    return { ok: false, problem: `the ${expected} reply is malformed: it must hold ${form}` };
+    return { ok: false, misconfigured: false, problem: `the ${expected} reply is malformed: it must hold ${form}` };
   }
-  if (target.address !== undefined && target.address !== plan.vip) {
+  if (target.address !== undefined && target.address !== plan.announce) {
     const setting = 'pasv_address (vsftpd), MasqueradeAddress (proftpd) or ForcePassiveIP (pure-ftpd)';
-    return { ok: false, problem: `PASV announces ${target.address}, not the VIP ${plan.vip}; set ${setting}` };
+    const problem = `PASV announces ${target.address}, not ${plan.announce}; set ${setting}`;
+    return { ok: false, misconfigured: true, problem };
   }
   const { first, last } = plan.passivePorts;
   if (target.port < first || target.port > last) {
     const remedy = "set the server's passive port range to it";
-    return { ok: false, problem: `${verb} announces port ${target.port}, outside ${first}-${last}; ${remedy}` };
+    const problem = `${verb} announces port ${target.port}, outside ${first}-${last}; ${remedy}`;
+    return { ok: false, misconfigured: true, problem };
   }
   return { ok: true, port: target.port };
 }
@@ -87,7 +40,7 @@ export function announced(plan: CheckPlan, reply: Reply): Announced {
  * What is wrong with the first answer to RETR or LIST; undefined when the transfer begins (125,
  * 150).
  */
-export function preliminaryProblem(command: 'RETR' | 'LIST', reply: Reply): string | undefined {
+export function preliminaryProblem(command: TransferVerb, reply: Reply): string | undefined {
   if (reply.code === 125 || reply.code === 150) return undefined;
   // An empty directory is no excuse for leaving out 150: RFC 959 wants it, and clients that go by
   // it would hang.
@@ -107,7 +60,7 @@ const ENDS_AFTER_CUT: ReadonlySet<number> = new Set([426, 451, 150]);
  * it to prove that contents arrive (an unmounted disk leaves empty ones).
  */
 export function finalReplyProblem(
-  command: 'RETR' | 'LIST',
+  command: TransferVerb,
   reply: Reply,
   bytes: number,
   cut: boolean,
@@ -124,4 +77,21 @@ export function finalReplyProblem(
     return { stage: 'transfer', problem: 'the login directory cannot be read; mend its permissions' };
   }
   return undefined;
+}
+
+/** What a server lacks that refuses active mode, or cannot open its data connection. */
+export function activeProblem({ activePort }: CheckPlan, { code }: Reply): string {
+  const origin = activePort === undefined ? '' : ` from its port ${activePort}`;
+  const ways = 'port_enable=YES (vsftpd), no AllowForeignAddress and <Limit> against it (proftpd)';
+  return code === 425
+    ? `the server cannot open its data connection to this router (425): let its firewall pass connections${origin}`
+    : `active mode is refused (${code}): set ${ways}; or write active: false for the service, and check.data: pasv`;
+}
+
+/** The router's rules know data of active mode by their source port. */
+export function sourceProblem({ activePort }: CheckPlan, port: number): string | undefined {
+  if (activePort === undefined || port === activePort) return undefined;
+  const vsftpd = `connect_from_port_20=YES${activePort === 20 ? '' : ` and ftp_data_port=${activePort}`}`;
+  const setting = `${vsftpd} (vsftpd), RootRevoke off (proftpd)`;
+  return `data of active mode come from port ${port}, not ${activePort}, so clients do not get them; set ${setting}`;
 }

@@ -6,100 +6,65 @@
 // connects to the VIP, which is the active router: a nanny must compare what is announced and
 // connect to the server itself.
 import { hostPort } from '../units/address.ts';
-import { type At, after, between, formatDuration, type Ms, ms } from '../units/duration.ts';
-import { type Announced, announced, type CheckPlan, finalReplyProblem, preliminaryProblem } from './ftp-rules.ts';
+import { type At, after, between, formatDuration } from '../units/duration.ts';
 import {
-  lastWords,
-  NEW_READER,
-  printableLine,
-  quoted,
-  type Reply,
-  type ReplyReader,
-  readReplies,
-  wordsOf,
-} from './reply.ts';
-import type { CheckResult, Life, Stage } from './verdict.ts';
-
-/** How long the server may take to answer QUIT; the result is known by then. */
-export const QUIT_MS = 200;
-
-/** What happened. `error` is the code of a failed socket operation, such as ECONNREFUSED. */
-export type DialogueEvent =
-  | { readonly type: 'connected' }
-  | { readonly type: 'received'; readonly bytes: Uint8Array }
-  | { readonly type: 'closed'; readonly error?: string }
-  | { readonly type: 'data-connected' }
-  | { readonly type: 'data'; readonly count: number }
-  | { readonly type: 'data-closed'; readonly error?: string }
-  /** The deadline that was set last is over. */
-  | { readonly type: 'timeout' };
-
-/**
- * What must be done. A new deadline replaces the last one; after `finish` the control connection is
- * closed too.
- */
-export type DialogueEffect =
-  | { readonly type: 'sendLine'; readonly line: string }
-  | { readonly type: 'openData'; readonly port: number }
-  | { readonly type: 'closeData' }
-  | { readonly type: 'setDeadline'; readonly at: At }
-  | { readonly type: 'finish'; readonly result: CheckResult };
-
-/**
- * The data connection during a transfer: open, ended by the server, cut by us at max_bytes, or
- * broken (with an error code).
- */
-type DataEnd = 'open' | 'ended' | 'cut' | { readonly error: string };
-
-type Phase =
-  | { readonly name: 'connecting' | 'greeting' | 'user' | 'pass' | 'type' | 'passive' }
-  | { readonly name: 'data-connecting'; readonly port: number }
-  /**
-   * `started`: 125 or 150 came. `final`: the reply that ends the transfer, when it came before the
-   * end of the data.
-   */
-  | {
-      readonly name: 'transferring';
-      readonly started: boolean;
-      readonly bytes: number;
-      readonly data: DataEnd;
-      readonly final: Reply | undefined;
-    }
-  | { readonly name: 'completing'; readonly bytes: number; readonly data: DataEnd }
-  | { readonly name: 'quitting' | 'finished'; readonly result: CheckResult };
-
-export interface Dialogue {
-  readonly plan: CheckPlan;
-  readonly startedAt: At;
-  readonly stage: Stage;
-  readonly deadline: At;
-  /** Until then the greeting is in time; the deadline of a patient check is later. */
-  readonly greetingDueAt: At;
-  /** Whether a reply has come, whatever it said. */
-  readonly spoke: boolean;
-  readonly reader: ReplyReader;
-  readonly phase: Phase;
-}
-
-export interface Step {
-  readonly next: Dialogue;
-  readonly effects: readonly DialogueEffect[];
-}
+  authProblem,
+  certificateProblem,
+  handshakeProblem,
+  isTlsAnswer,
+  type PresentedCertificate,
+  tlsHint,
+} from './certificate.ts';
+import type { CheckPlan } from './check-plan.ts';
+import {
+  type Dialogue,
+  type DialogueEffect,
+  type DialogueEvent,
+  enter,
+  fail,
+  failMute,
+  finish,
+  misconfigured,
+  passed,
+  proceed,
+  quit,
+  type Step,
+  send,
+  stay,
+} from './dialogue.ts';
+import { NEW_READER, type Reply, type ReplyReader, readReplies, wordsOf } from './reply.ts';
+import { firstStage } from './stage-clock.ts';
+import {
+  awaitedData,
+  beginFetch,
+  complete,
+  isDataPath,
+  onCleared,
+  onData,
+  onDataClosed,
+  onDataConnected,
+  onDeleted,
+  onListening,
+  onPassiveReply,
+  onPortReply,
+  onTransferReply,
+  verbOfData,
+} from './transfer.ts';
 
 /** A dialogue whose control connection is being opened at `at`. */
 export function beginDialogue(plan: CheckPlan, at: At): Step {
-  const deadline = after(at, ms(Math.min(plan.stageTimeoutMs, plan.timeoutMs)));
+  const clock = firstStage('connect', plan, at);
   const next: Dialogue = {
+    ...clock,
     plan,
-    startedAt: at,
-    stage: 'connect',
-    deadline,
-    greetingDueAt: deadline,
+    firstWordDueAt: clock.deadline,
     spoke: false,
     reader: NEW_READER,
+    certificate: undefined,
+    bytes: 0,
     phase: { name: 'connecting' },
   };
-  return { next, effects: [{ type: 'setDeadline', at: deadline }] };
+  return { next, effects: [{ type: 'setDeadline', at: clock.deadline }] };
 }
 
 /** The next state and what to do. Events that come after the finish change nothing. */
@@ -108,70 +73,85 @@ export function stepDialogue(dialogue: Dialogue, event: DialogueEvent, at: At): 
   if (phase.name === 'finished') return stay(dialogue);
   switch (event.type) {
     case 'connected':
-      return phase.name === 'connecting' ? awaitGreeting(dialogue, at) : stay(dialogue);
+      return phase.name === 'connecting' ? onConnected(dialogue, at) : stay(dialogue);
+    case 'secured':
+      return phase.name === 'securing' ? onSecured(dialogue, event.certificate, at) : stay(dialogue);
     case 'received':
       return onReceived(dialogue, event.bytes, at);
     case 'closed':
       return onClosed(dialogue, event.error, at);
+    case 'listening':
+      return phase.name === 'listening' ? onListening(dialogue, phase.verb, event.address, event.port) : stay(dialogue);
     case 'data-connected':
-      return phase.name === 'data-connecting' ? onDataConnected(dialogue, at) : stay(dialogue);
+      return onDataConnected(dialogue, event.from, at);
     case 'data':
-      return phase.name === 'transferring' ? onData(dialogue, phase, event.count, at) : stay(dialogue);
+      return onData(dialogue, event.bytes, at);
     case 'data-closed':
-      return onDataClosed(dialogue, event.error, at);
+      return onDataClosed(dialogue, event.error, event.sha256, at);
     case 'timeout':
       return onTimeout(dialogue, at);
   }
 }
 
-function stay(dialogue: Dialogue): Step {
-  return { next: dialogue, effects: [] };
+function onConnected(dialogue: Dialogue, at: At): Step {
+  const { until, tls } = dialogue.plan;
+  if (until === 'connect') return finish(dialogue, passed(dialogue, at));
+  if (tls?.mode === 'implicit') return awaitFirstWord(secure(dialogue, at));
+  return awaitFirstWord(enter(dialogue, 'greeting', { name: 'greeting' }, at, []));
 }
 
-/**
- * Goes on within the same stage, whose deadline stays: a stage is bounded as a whole, so that no
- * drip can stretch it.
- */
-function proceed(dialogue: Dialogue, phase: Phase, effects: readonly DialogueEffect[]): Step {
-  return { next: { ...dialogue, phase }, effects };
-}
-
-function enter(dialogue: Dialogue, stage: Stage, phase: Phase, at: At, effects: readonly DialogueEffect[]): Step {
-  const { plan, startedAt } = dialogue;
-  const deadline = Math.min(after(at, plan.stageTimeoutMs), after(startedAt, plan.timeoutMs)) as At;
-  const next = { ...dialogue, stage, phase, deadline };
-  return { next, effects: [...effects, { type: 'setDeadline', at: deadline }] };
-}
-
-/** In the greeting a server may wait for its resolver; a patient check waits with it. */
-function awaitGreeting(dialogue: Dialogue, at: At): Step {
-  const { plan, startedAt } = dialogue;
-  const { next, effects } = enter(dialogue, 'greeting', { name: 'greeting' }, at, []);
-  if (!plan.patient) return { next: { ...next, greetingDueAt: next.deadline }, effects };
+/** Before its first word a server may wait for its resolver; a patient check waits with it. */
+function awaitFirstWord({ next, effects }: Step): Step {
+  const { plan, startedAt, deadline: firstWordDueAt } = next;
+  if (!plan.patient) return { next: { ...next, firstWordDueAt }, effects };
   const deadline = after(startedAt, plan.timeoutMs);
+  const others = effects.filter(({ type }) => type !== 'setDeadline');
   return {
-    next: { ...next, greetingDueAt: next.deadline, deadline },
-    effects: [{ type: 'setDeadline', at: deadline }],
+    next: { ...next, firstWordDueAt, deadline },
+    effects: [...others, { type: 'setDeadline', at: deadline }],
   };
 }
 
-function send(verb: string, argument = ''): DialogueEffect {
-  // The config refuses line breaks; a password file or a path must never become a second command
-  // all the same.
-  return { type: 'sendLine', line: argument === '' ? verb : `${verb} ${argument.replace(/[\r\n\0]/gu, '?')}` };
+function secure(dialogue: Dialogue, at: At): Step {
+  return enter(dialogue, 'tls', { name: 'securing' }, at, [{ type: 'secure' }]);
 }
 
-function transferCommand(plan: CheckPlan): 'RETR' | 'LIST' {
-  return plan.fetch === undefined ? 'LIST' : 'RETR';
+function onSecured(before: Dialogue, presented: PresentedCertificate, at: At): Step {
+  const { plan } = before;
+  const { validUntil, daysLeft } = presented;
+  const dialogue: Dialogue = { ...before, spoke: true, certificate: { validUntil, daysLeft } };
+  if (plan.tls === undefined) return stay(before);
+  const problem = certificateProblem(plan.tls, presented);
+  if (problem !== undefined) return misconfigured(dialogue, problem, '', at);
+  if (plan.tls.mode === 'explicit') return logIn(dialogue, at);
+  if (isLate(dialogue, at)) return fail(dialogue, lateProblem('TLS comes', plan), '', at);
+  return awaitFirstWord(enter(dialogue, 'greeting', { name: 'greeting' }, at, []));
+}
+
+function logIn(dialogue: Dialogue, at: At): Step {
+  return enter(dialogue, 'login', { name: 'user' }, at, [send('USER', dialogue.plan.user)]);
+}
+
+function isLate({ plan, firstWordDueAt }: Dialogue, at: At): boolean {
+  return plan.patient && at > firstWordDueAt;
+}
+
+function lateProblem(what: string, { stageTimeoutMs }: CheckPlan): string {
+  return `${what}, but not within ${formatDuration(stageTimeoutMs)}; is its resolver slow?`;
 }
 
 function onReceived(dialogue: Dialogue, bytes: Uint8Array, at: At): Step {
   const { reader, replies } = readReplies(dialogue.reader, bytes);
   const effects: DialogueEffect[] = [];
   let next: Dialogue = { ...dialogue, reader };
-  for (const reply of replies) {
+  for (const [index, reply] of replies.entries()) {
     const step = onReply(next, reply, at);
     next = step.next;
+    if (next.phase.name === 'securing') {
+      const isAll = index === replies.length - 1 && isIdle(reader);
+      const { next: now, effects: last } = isAll ? afresh(step, reader) : failMute(next, SENT_BEFORE_TLS, 'speaks', at);
+      return { next: now, effects: [...effects, ...last] };
+    }
     effects.push(...step.effects);
   }
   if (reader.fault !== undefined && next.phase.name !== 'finished') {
@@ -185,39 +165,65 @@ function onReceived(dialogue: Dialogue, bytes: Uint8Array, at: At): Step {
   return { next, effects };
 }
 
+/**
+ * Whoever sits in between could put replies behind the 234, to be taken for the server's own once
+ * TLS runs (CVE-2011-0411, CVE-2021-22947). No honest server sends any.
+ */
+const SENT_BEFORE_TLS =
+  'more than the 234 comes in the clear before TLS begins: the server is broken, or somebody in between adds to what it sends';
+
+function isIdle({ partial, open, fault }: ReplyReader): boolean {
+  return partial.length === 0 && open === undefined && fault === undefined;
+}
+
+/** What comes encrypted is read as if nothing had come before; the bytes still count. */
+function afresh({ next, effects }: Step, { bytes, lastLine }: ReplyReader): Step {
+  return { next: { ...next, reader: { ...NEW_READER, bytes, lastLine } }, effects };
+}
+
 function onReply(before: Dialogue, reply: Reply, at: At): Step {
   const dialogue: Dialogue = { ...before, spoke: true };
   const { phase, plan } = dialogue;
   const { code } = reply;
   const isOver = phase.name === 'quitting' || phase.name === 'finished';
-  if (code === 421 && !isOver) return fail(dialogue, 'the server refuses service and closes (421)', wordsOf(reply), at);
+  if (plan.greetingOnly && phase.name === 'greeting' && code !== 120) return quit(dialogue, passed(dialogue, at), at);
+  if (code === 421 && !isOver) {
+    const problem = `the server refuses service and closes (421)${tlsHint(plan.tls, reply)}`;
+    return fail(dialogue, problem, wordsOf(reply), at);
+  }
   switch (phase.name) {
     case 'connecting':
       return stay(dialogue);
+    case 'securing':
+      return failMute(before, SENT_BEFORE_TLS, 'speaks', at);
     case 'greeting':
-      // 120 says "ready in some minutes": the greeting is still to come, and the deadline of its
-      // stage bounds the wait.
-      if (code === 120) return stay(dialogue);
-      if (code === 220 && (!plan.patient || at <= dialogue.greetingDueAt)) {
-        return enter(dialogue, 'login', { name: 'user' }, at, [send('USER', plan.user)]);
-      }
-      if (code === 220) {
-        const problem = `the greeting comes, but not within ${formatDuration(plan.stageTimeoutMs)}; is its resolver slow?`;
-        return fail(dialogue, problem, wordsOf(reply), at);
-      }
-      return fail(dialogue, `the greeting is ${code}, not 220`, wordsOf(reply), at);
+      return onGreeting(dialogue, reply, at);
+    case 'auth':
+      return code === 234 ? secure(dialogue, at) : misconfigured(dialogue, authProblem(reply), wordsOf(reply), at);
     case 'user':
       if (code === 331) return proceed(dialogue, { name: 'pass' }, [send('PASS', plan.password)]);
       return onLoginReply(dialogue, 'USER', reply, at);
     case 'pass':
       return onLoginReply(dialogue, 'PASS', reply, at);
+    case 'pbsz':
+      if (code === 200) return proceed(dialogue, { name: 'prot' }, [send('PROT', 'P')]);
+      return fail(dialogue, unexpected('PBSZ 0', code, 200), wordsOf(reply), at);
+    case 'prot':
+      if (code === 200) return proceed(dialogue, { name: 'type' }, [send('TYPE', 'I')]);
+      return fail(dialogue, unexpected('PROT P', code, 200), wordsOf(reply), at);
     case 'type':
-      if (code === 200) {
-        return enter(dialogue, 'passive', { name: 'passive' }, at, [send(plan.data === 'pasv' ? 'PASV' : 'EPSV')]);
-      }
-      return fail(dialogue, `TYPE I is answered with ${code}, not 200`, wordsOf(reply), at);
+      return code === 200 ? onTyped(dialogue, at) : fail(dialogue, unexpected('TYPE I', code, 200), wordsOf(reply), at);
+    case 'directory':
+      return onDirectoryReply(dialogue, reply, at);
+    case 'clearing':
+      return onCleared(dialogue, at);
+    case 'deleting':
+      return onDeleted(dialogue, reply, at);
     case 'passive':
-      return onPassiveReply(dialogue, announced(plan, reply), reply, at);
+      return onPassiveReply(dialogue, phase.verb, reply, at);
+    case 'port':
+      return onPortReply(dialogue, phase, reply, at);
+    case 'listening':
     case 'data-connecting':
       return fail(dialogue, `the server sends ${code} without being asked`, wordsOf(reply), at);
     case 'transferring':
@@ -231,86 +237,50 @@ function onReply(before: Dialogue, reply: Reply, at: At): Step {
   }
 }
 
+function unexpected(command: string, code: number, wanted: number): string {
+  return `${command} is answered with ${code}, not ${wanted}`;
+}
+
+function onTyped(dialogue: Dialogue, at: At): Step {
+  const { directory } = dialogue.plan;
+  if (directory === undefined) return beginFetch(dialogue, at);
+  return enter(dialogue, 'directory', { name: 'directory' }, at, [send('CWD', directory)]);
+}
+
+function onDirectoryReply(dialogue: Dialogue, reply: Reply, at: At): Step {
+  const { directory, user } = dialogue.plan;
+  if (reply.code === 250 || reply.code === 200) return beginFetch(dialogue, at);
+  const problem = unexpected(`CWD ${directory}`, reply.code, 250);
+  return fail(dialogue, `${problem}; let user "${user}" enter it, or correct check.directory`, wordsOf(reply), at);
+}
+
+function onGreeting(dialogue: Dialogue, reply: Reply, at: At): Step {
+  const { plan } = dialogue;
+  // 120 says "ready in some minutes": the greeting is still to come, and the deadline of its stage
+  // bounds the wait.
+  if (reply.code === 120) return stay(dialogue);
+  if (reply.code !== 220) return fail(dialogue, `the greeting is ${reply.code}, not 220`, wordsOf(reply), at);
+  if (isLate(dialogue, at)) return fail(dialogue, lateProblem('the greeting comes', plan), wordsOf(reply), at);
+  const { banner } = plan;
+  if (banner !== undefined && !reply.lines.some(line => line.includes(banner)))
+    return fail(dialogue, `the greeting does not hold "${banner}" (check.banner)`, wordsOf(reply), at);
+  if (plan.until === 'greeting') return finish(dialogue, passed(dialogue, at));
+  if (plan.tls?.mode === 'explicit') return enter(dialogue, 'tls', { name: 'auth' }, at, [send('AUTH', 'TLS')]);
+  return logIn(dialogue, at);
+}
+
 function onLoginReply(dialogue: Dialogue, verb: 'USER' | 'PASS', reply: Reply, at: At): Step {
   const { user } = dialogue.plan;
   if (reply.code === 230 || (verb === 'PASS' && reply.code === 202)) {
+    if (dialogue.plan.until === 'login') return quit(dialogue, passed(dialogue, at), at);
+    if (dialogue.plan.tls) return proceed(dialogue, { name: 'pbsz' }, [send('PBSZ', '0')]);
     return proceed(dialogue, { name: 'type' }, [send('TYPE', 'I')]);
   }
   const problem =
     reply.code === 332
       ? `the server wants an account (ACCT) for user "${user}", which a check does not have`
-      : `login of user "${user}" is refused: ${verb} is answered with ${reply.code}`;
+      : `login of user "${user}" is refused: ${verb} is answered with ${reply.code}${tlsHint(dialogue.plan.tls, reply)}`;
   return fail(dialogue, problem, wordsOf(reply), at);
-}
-
-function onPassiveReply(dialogue: Dialogue, target: Announced, reply: Reply, at: At): Step {
-  if (!target.ok) return fail(dialogue, target.problem, wordsOf(reply), at);
-  const { port } = target;
-  return enter(dialogue, 'data-connect', { name: 'data-connecting', port }, at, [{ type: 'openData', port }]);
-}
-
-function onDataConnected(dialogue: Dialogue, at: At): Step {
-  const { plan } = dialogue;
-  const phase: Phase = { name: 'transferring', started: false, bytes: 0, data: 'open', final: undefined };
-  return enter(dialogue, 'transfer', phase, at, [send(transferCommand(plan), plan.fetch)]);
-}
-
-type Transferring = Extract<Phase, { name: 'transferring' }>;
-
-function onTransferReply(dialogue: Dialogue, phase: Transferring, reply: Reply, at: At): Step {
-  if (phase.started) {
-    // The data may still be on its way when the final reply is here: they travel on different
-    // connections.
-    if (reply.code < 400 && phase.final === undefined) return settleTransfer(dialogue, { ...phase, final: reply }, at);
-    return fail(dialogue, `the transfer is answered with ${reply.code}`, wordsOf(reply), at);
-  }
-  const problem = preliminaryProblem(transferCommand(dialogue.plan), reply);
-  if (problem !== undefined) return fail(dialogue, problem, wordsOf(reply), at);
-  return settleTransfer(dialogue, { ...phase, started: true }, at);
-}
-
-function onData(dialogue: Dialogue, phase: Transferring, count: number, at: At): Step {
-  if (phase.data !== 'open') return stay(dialogue);
-  const bytes = phase.bytes + count;
-  if (bytes < dialogue.plan.maxBytes) return proceed(dialogue, { ...phase, bytes }, []);
-  const step = settleTransfer(dialogue, { ...phase, bytes, data: 'cut' }, at);
-  return { next: step.next, effects: [{ type: 'closeData' }, ...step.effects] };
-}
-
-function onDataClosed(dialogue: Dialogue, error: string | undefined, at: At): Step {
-  const { phase, plan } = dialogue;
-  if (phase.name === 'data-connecting') {
-    const target = hostPort(plan.address, phase.port);
-    const problem = `the data connection to ${target} fails${error ? ` (${error})` : ''}; is the passive range open there?`;
-    return fail(dialogue, problem, lastWords(dialogue.reader), at);
-  }
-  if (phase.name !== 'transferring' || phase.data !== 'open') return stay(dialogue);
-  // Broken or ended, the server's reply says why: it is waited for, within the stage.
-  return settleTransfer(dialogue, { ...phase, data: error === undefined ? 'ended' : { error } }, at);
-}
-
-/**
- * The transfer is over once it was announced (125, 150) and the data connection has ended; then
- * only its final reply is missing.
- */
-function settleTransfer(dialogue: Dialogue, phase: Transferring, at: At): Step {
-  if (!phase.started || phase.data === 'open') return proceed(dialogue, phase, []);
-  const completing = { name: 'completing', bytes: phase.bytes, data: phase.data } as const;
-  const stage = typeof phase.data === 'object' ? 'transfer' : 'complete';
-  const step = enter(dialogue, stage, completing, at, []);
-  return phase.final ? complete(step.next, completing, phase.final, at) : step;
-}
-
-function complete(dialogue: Dialogue, phase: Extract<Phase, { name: 'completing' }>, reply: Reply, at: At): Step {
-  const { bytes, data } = phase;
-  const words = wordsOf(reply);
-  if (typeof data === 'object') {
-    const problem = `the data connection breaks after ${bytes} bytes (${data.error})`;
-    return fail(dialogue, problem, words, at);
-  }
-  const problem = finalReplyProblem(transferCommand(dialogue.plan), reply, bytes, data === 'cut');
-  if (problem) return fail({ ...dialogue, stage: problem.stage }, problem.problem, words, at);
-  return quit(dialogue, { ok: true, tookMs: tookMs(dialogue, at), bytes }, at);
 }
 
 function onClosed(dialogue: Dialogue, error: string | undefined, at: At): Step {
@@ -321,6 +291,12 @@ function onClosed(dialogue: Dialogue, error: string | undefined, at: At): Step {
     return failMute(dialogue, problem, 'none', at);
   }
   const how = error === undefined ? 'closed the connection' : `broke the connection (${error})`;
+  if (phase.name === 'securing' && plan.tls) {
+    // Before its first word it may be anything: a server of plain FTP, or none.
+    const life = dialogue.spoke || error === undefined || isTlsAnswer(error) ? 'speaks' : 'none';
+    const ifPlain = 'if plain FTP is spoken on this port, write check.tls: explicit or none';
+    return failMute(dialogue, handshakeProblem(plan.tls, error, ifPlain), life, at);
+  }
   // One that hangs up in order has decided to: servers at their limit do (proftpd's MaxInstances),
   // without a word.
   const life = dialogue.spoke || error === undefined ? 'speaks' : 'none';
@@ -336,8 +312,9 @@ function onTimeout(dialogue: Dialogue, at: At): Step {
     between(startedAt, deadline) >= plan.timeoutMs
       ? `within the ${formatDuration(plan.timeoutMs)} of the whole check`
       : `within ${formatDuration(plan.stageTimeoutMs)}`;
-  const life = dialogue.spoke ? 'speaks' : phase.name === 'greeting' ? 'silent' : 'none';
-  return failMute(dialogue, `${awaited(dialogue)} ${bound}`, life, at);
+  const isFirstWord = phase.name === 'greeting' || phase.name === 'securing';
+  const life = dialogue.spoke ? 'speaks' : isFirstWord ? 'silent' : 'none';
+  return failMute(dialogue, `${awaited(dialogue)} ${bound}`, life, at, isDataPath(dialogue));
 }
 
 /** What has not come, as the start of a sentence. */
@@ -346,75 +323,40 @@ function awaited(dialogue: Dialogue): string {
   switch (phase.name) {
     case 'connecting':
       return `no connection to ${hostPort(plan.address, plan.controlPort)}`;
+    case 'securing':
+      return 'no end of the TLS handshake';
     case 'greeting':
       return 'no greeting (220)';
+    case 'auth':
+      return 'no answer to AUTH TLS';
     case 'user':
       return 'no answer to USER';
     case 'pass':
       return 'no answer to PASS';
+    case 'pbsz':
+      return 'no answer to PBSZ 0';
+    case 'prot':
+      return 'no answer to PROT P';
     case 'type':
       return 'no answer to TYPE I';
+    case 'directory':
+      return 'no answer to CWD';
+    case 'clearing':
+    case 'deleting':
+      return 'no answer to DELE';
     case 'passive':
-      return `no answer to ${plan.data === 'pasv' ? 'PASV' : 'EPSV'}`;
+      return `no answer to ${verbOfData(plan)}`;
+    case 'listening':
+      return 'no socket of this router to listen on';
+    case 'port':
+      return 'no answer to PORT or EPRT';
     case 'data-connecting':
       return `no data connection to ${hostPort(plan.address, phase.port)}`;
     case 'transferring':
-      return phase.started
-        ? `no end of the data after ${phase.bytes} bytes`
-        : `no answer (125 or 150) to ${transferCommand(plan)}`;
     case 'completing':
-      return typeof phase.data === 'object'
-        ? `the data connection broke after ${phase.bytes} bytes (${phase.data.error}) and no reply said why`
-        : `no 226 after ${phase.bytes} bytes of data`;
+      return awaitedData(dialogue, phase);
     case 'quitting':
     case 'finished':
       return 'nothing more';
   }
-}
-
-function tookMs(dialogue: Dialogue, at: At): Ms {
-  return ms(Math.round(between(dialogue.startedAt, at)));
-}
-
-function failure(dialogue: Dialogue, problem: string, words: string, life: Life, at: At): CheckResult {
-  const { password } = dialogue.plan;
-  // Some servers quote what they got. The secret stays out of logs and status, the well-known
-  // anonymous one may be shown.
-  const shown = password.length < 4 ? words : words.replaceAll(password, '***');
-  return {
-    ok: false,
-    tookMs: tookMs(dialogue, at),
-    stage: dialogue.stage,
-    life,
-    problem: printableLine(problem),
-    words: quoted(shown),
-  };
-}
-
-/**
- * Fails on something the server said; it is told goodbye, so that its log does not speak of an
- * aborted client.
- */
-function fail(dialogue: Dialogue, problem: string, words: string, at: At): Step {
-  return quit(dialogue, failure(dialogue, problem, words, 'speaks', at), at);
-}
-
-/** Fails with a server that hangs, is gone or talks nonsense: there is nobody to say goodbye to. */
-function failMute(dialogue: Dialogue, problem: string, life: Life, at: At): Step {
-  return finish(dialogue, failure(dialogue, problem, lastWords(dialogue.reader), life, at));
-}
-
-function quit(dialogue: Dialogue, result: CheckResult, at: At): Step {
-  const deadline = after(at, ms(QUIT_MS));
-  return {
-    next: { ...dialogue, phase: { name: 'quitting', result }, deadline },
-    effects: [{ type: 'closeData' }, send('QUIT'), { type: 'setDeadline', at: deadline }],
-  };
-}
-
-function finish(dialogue: Dialogue, result: CheckResult): Step {
-  return {
-    next: { ...dialogue, phase: { name: 'finished', result } },
-    effects: [{ type: 'closeData' }, { type: 'finish', result }],
-  };
 }

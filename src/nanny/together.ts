@@ -4,6 +4,7 @@
 // servers keep their weight out.
 import type { Ms } from '../units/duration.ts';
 import type { Nanny } from './nanny.ts';
+import { isCondemned } from './verdict.ts';
 
 type Members = ReadonlyMap<string, Nanny>;
 
@@ -35,7 +36,7 @@ export function together(before: Together | undefined, members: Members, rules: 
   if (before === undefined && !allFail) return undefined;
   const kept = keptOf(before, members, allFail, rules.roundMs);
   if (before === undefined) {
-    const began = [...kept].some(name => members.get(name)?.state === 'down');
+    const began = [...kept].some(name => isCondemned(members.get(name) ?? { state: 'unknown' }));
     return began ? { kept, sincePassing: undefined } : undefined;
   }
   const passing = nannies.filter(nanny => nanny.state === 'up' && !isFailing(nanny)).length;
@@ -46,8 +47,22 @@ export function together(before: Together | undefined, members: Members, rules: 
   return roundsOver ? undefined : { kept, sincePassing: since };
 }
 
-function isFailing({ bad }: Nanny): boolean {
+export function isFailing({ bad }: Nanny): boolean {
   return bad > 0;
+}
+
+/** Whether one and the other mean the same to {@link together}, as long as it counts no checks. */
+export function isAlikeForAll(one: Nanny, other: Nanny): boolean {
+  return (
+    one.state === other.state &&
+    one.alive === other.alive &&
+    one.failingSince === other.failingSince &&
+    lifeOf(one) === lifeOf(other)
+  );
+}
+
+function lifeOf({ last }: Nanny) {
+  return last?.ok === false ? last.life : undefined;
 }
 
 /**
@@ -69,6 +84,6 @@ function keptOf(before: Together | undefined, members: Members, allFail: boolean
 }
 
 /** A long silence of one server is death; the same of all at once is a name server or the like. */
-function isConnected({ alive, last }: Nanny): boolean {
-  return alive || (last?.ok === false && last.life === 'silent');
+function isConnected(nanny: Nanny): boolean {
+  return nanny.alive || lifeOf(nanny) === 'silent';
 }

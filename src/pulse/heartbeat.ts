@@ -3,28 +3,29 @@
 // the table). The last will shares its first 46 bytes. Pure.
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { VIRTUAL_LANS_MAX } from '../config/lan-id.ts';
+import { VIRTUAL_ADDRESSES_MAX } from '../config/virtual-addresses.ts';
 import type { Role } from '../feed/message.ts';
 import { type Ms, ms } from '../units/duration.ts';
 import { EPOCH_COUNTER_MAX, type Epoch } from '../units/epoch.ts';
 
 export const DATAGRAM_BYTES_MAX = 256;
-const MAGIC = 0x544e444d; // "TNDM"
+export const MAGIC = 0x544e444d; // "TNDM"
 const KIND = { heartbeat: 1, will: 2 } as const;
 const HEAD_BYTES = 46;
 /**
- * Version 2 has a second byte of flags (none is defined yet, all are ignored), the number of units,
- * and two bytes for a LAN.
+ * Version 2 has the number of failed fitness checks, the number of units, and two bytes for a LAN.
  */
 const LAYOUT = {
   1: { bodyBytes: 88, lanBytes: 1 },
   2: { bodyBytes: 90, lanBytes: 2 },
 } as const;
 export type WireVersion = keyof typeof LAYOUT;
+const FAILED_CHECKS_AT = 87;
 const UNITS_AT = 88;
-/** One for each address at most, as vipd takes them. */
-const UNITS_MAX = 64;
+/** One for each address at most. */
+const UNITS_MAX = VIRTUAL_ADDRESSES_MAX;
 const MAC_BYTES = 6;
-const HMAC_BYTES = 32;
+export const HMAC_BYTES = 32;
 const WIRE_ROLES: readonly Role[] = ['starting', 'standby', 'claiming', 'active', 'handing-over', 'stopping'];
 /** Bits that are not listed are ignored: a newer sender may have more to say. */
 const FLAG = {
@@ -89,6 +90,8 @@ export interface Heartbeat extends Head {
   readonly readsVersion2: boolean;
   readonly priority: number;
   readonly fitness: number;
+  /** Fitness checks by script that fail there; undefined: version 1 does not say. */
+  readonly failedChecks: number | undefined;
   /** 8 bytes as hex. */
   readonly configDigest: string;
   readonly intervalMs: Ms;
@@ -182,7 +185,10 @@ function writeBody(out: Buffer, message: Heartbeat): void {
   out[84] = message.offer?.epoch.node ?? 0;
   out.writeUInt16BE(Math.max(0, Math.floor(message.offer?.remainingMs ?? 0)), 85);
   const { lanBytes, bodyBytes: listAt } = LAYOUT[message.version];
-  if (message.version === 2) out[UNITS_AT] = message.units ?? 0;
+  if (message.version === 2) {
+    out[FAILED_CHECKS_AT] = message.failedChecks ?? 0;
+    out[UNITS_AT] = message.units ?? 0;
+  }
   out[listAt - 1] = message.macs.length;
   for (const [i, { lan, mac }] of message.macs.entries()) {
     const at = listAt + i * (lanBytes + MAC_BYTES);
@@ -199,12 +205,16 @@ export function decode(datagram: Buffer, pairId: Buffer, keys: readonly Buffer[]
   const version = datagram[4];
   if (version !== 1 && version !== 2) return { ok: false, refusal: 'version' };
   if (!datagram.subarray(8, 16).equals(pairId)) return { ok: false, refusal: 'wrong-pair' };
-  const signed = datagram.subarray(0, datagram.length - HMAC_BYTES);
-  const signature = datagram.subarray(datagram.length - HMAC_BYTES);
-  const genuine = keys.some(key => timingSafeEqual(createHmac('sha256', key).update(signed).digest(), signature));
-  if (!genuine) return { ok: false, refusal: 'forged' };
-  const message = readSigned(signed, version);
+  if (!keys.some(key => signedBy(datagram, key))) return { ok: false, refusal: 'forged' };
+  const message = readSigned(datagram.subarray(0, datagram.length - HMAC_BYTES), version);
   return message ? { ok: true, message } : { ok: false, refusal: 'malformed' };
+}
+
+/** Whether this key has made its signature. It is longer than one. */
+export function signedBy(datagram: Buffer, key: Buffer): boolean {
+  const end = datagram.length - HMAC_BYTES;
+  const right = createHmac('sha256', key).update(datagram.subarray(0, end)).digest();
+  return timingSafeEqual(right, datagram.subarray(end));
 }
 
 /**
@@ -251,6 +261,7 @@ function readBody(bytes: Buffer, version: WireVersion, macCount: number): Omit<H
     readsVersion2: (flags & FLAG.readsVersion2) !== 0,
     priority: bytes[46] as number,
     fitness: bytes[47] as number,
+    failedChecks: version === 2 ? bytes[FAILED_CHECKS_AT] : undefined,
     configDigest: bytes.toString('hex', 48, 56),
     intervalMs: ms(bytes.readUInt16BE(56)),
     leaseMs: ms(bytes.readUInt16BE(58)),

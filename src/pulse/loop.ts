@@ -1,14 +1,18 @@
 // Runs the machine: turns timers, datagrams, vipd's words and commands into events, and effects
 // into what the world sees. The heartbeat comes first: nothing here awaits anything.
+import type { PairKeys } from '../config/io/key.ts';
 import type { NodeView } from '../config/node.ts';
 import type { Config } from '../config/schema.ts';
-import type { ControlReply, ControlRequest, Decision } from '../feed/message.ts';
+import type { FeedEvents } from '../feed/feed-events.ts';
+import type { ControlReply, Decision, RoleRequest } from '../feed/message.ts';
 import type { EventCode } from '../log/catalogue.ts';
 import type { PulseCounter } from '../log/counters.ts';
 import type { Fields, FieldValue } from '../log/event.ts';
 import type { Log } from '../log/log.ts';
 import { type At, between } from '../units/duration.ts';
+import type { Epoch } from '../units/epoch.ts';
 import { monotonicNow, wallTime } from '../units/io/clocks.ts';
+import { packageVersion } from '../units/io/version.ts';
 import type { Vipd } from '../vip/io/vipd.ts';
 import { leaseLine, probeLine, releaseLine, resolveLine, sampleLine, willLine } from '../vip/protocol.ts';
 import type { WitnessAsk } from '../witness/witness.ts';
@@ -18,9 +22,13 @@ import { decode, encode, type Heartbeat, pairIdOf, type Will } from './heartbeat
 import type { Feed } from './io/feed.ts';
 import type { HeartbeatSockets } from './io/heartbeat-sockets.ts';
 import type { PulseState, StateFile } from './io/state-file.ts';
+import { Journal, journalLines } from './journal.ts';
+import { readKeyWord } from './key-word.ts';
+import { KeysInUse } from './keys-in-use.ts';
 import { isNews } from './news.ts';
-import { heartbeatFor, willFor } from './own-heartbeat.ts';
+import { heartbeatsFor, willFor } from './own-heartbeat.ts';
 import { type SnapshotContext, snapshotOf } from './snapshot.ts';
+import { JOURNAL_MS } from './timing.ts';
 import { findingsOf, hear, isOurs, nextRound, type VipCheck } from './vip-check.ts';
 import { troubleAt, troubleIn, type VipdTrouble } from './vipd-trouble.ts';
 
@@ -31,7 +39,10 @@ const PUBLISH_MS = 1_000;
 interface LoopOptions {
   readonly config: Config;
   readonly view: NodeView;
-  readonly keys: { readonly sign: Buffer; readonly accept: readonly Buffer[] };
+  /** The version of this program. */
+  readonly program: string;
+  /** At the start. */
+  readonly keys: PairKeys;
   readonly machine: Machine;
   readonly decisions: readonly Decision[];
   readonly log: Log;
@@ -43,6 +54,8 @@ interface LoopOptions {
   readonly askWitness: (ask: WitnessAsk) => void;
   /** Whether the packet lease is in force, for the feed. */
   readonly packetLease: () => boolean;
+  /** What was logged lately, for the feed. */
+  readonly recentEvents: (now: At) => FeedEvents | undefined;
   /** What of the config pulse has read, and what of that waits for a restart. */
   readonly running: () => Running;
   /** Makes the packet lease for another L; never waits, answers with the event `gated`. */
@@ -69,7 +82,16 @@ export interface Loop {
   onDatagram(link: number, bytes: Buffer, from: string): void;
   /** vipd could not be started or spoke nonsense. */
   vipdTrouble(text: string): void;
-  obey(request: ControlRequest): ControlReply;
+  obey(request: RoleRequest): ControlReply;
+  /** What went into the machine in the last minute, as lines; undefined: nothing yet. */
+  journal(): Iterator<string, void> | undefined;
+  /** Somebody has got all of a journal, or not all. */
+  journalGiven(whole: boolean): void;
+  /**
+   * Signs and accepts with these from now on, or says why not: the peer would not be understood any
+   * more, or would not understand. `isDry`: only says so.
+   */
+  useKeys(keys: PairKeys, isDry: boolean): string | undefined;
 }
 
 export function createLoop(options: LoopOptions): Loop {
@@ -92,12 +114,20 @@ class PulseLoop implements Loop {
   #exiting = false;
   #trouble: VipdTrouble | undefined;
   #vipCheck: VipCheck | undefined;
+  readonly #journal = new Journal();
+  readonly #version = packageVersion();
+  /** The oldest decision whose journal nobody has fetched. */
+  #unfetchedSince: At | undefined;
+  readonly #keys: KeysInUse;
+  /** The will in vipd's hands, to be signed anew with another key. */
+  #will: { readonly epoch: Epoch; readonly peerBootId: string } | undefined;
   readonly #counters: Partial<Record<PulseCounter, number>> = { sent: 0, received: 0, lateLoops: 0 };
 
   constructor(options: LoopOptions) {
     this.#options = options;
     this.#pairId = pairIdOf(options.config.pair);
     this.#machine = options.machine;
+    this.#keys = new KeysInUse(options.keys, this.#pairId);
     this.#decisions = [...options.decisions];
   }
 
@@ -123,15 +153,21 @@ class PulseLoop implements Loop {
   }
 
   onDatagram(link: number, bytes: Buffer, from: string): void {
-    const { view, keys, log } = this.#options;
+    const { view, log } = this.#options;
     if (from !== view.links[link]?.remote) {
       this.#count('refused_foreign-source');
       return;
     }
-    const decoded = decode(bytes, this.#pairId, keys.accept);
+    const word = readKeyWord(bytes, this.#pairId, this.#keys.accept);
+    if (word !== undefined) {
+      this.#keys.hear(this.#machine, word, monotonicNow());
+      return;
+    }
+    const decoded = decode(bytes, this.#pairId, this.#keys.accept);
     if (decoded.ok) {
       this.#count('received');
       this.dispatch({ type: 'datagram', link, message: decoded.message });
+      this.#keys.noteSigner(this.#machine, bytes, decoded.message);
     } else {
       this.#count(`refused_${decoded.refusal}`);
       const lan = view.links[link]?.lan ?? String(link);
@@ -139,16 +175,37 @@ class PulseLoop implements Loop {
     }
   }
 
+  useKeys(keys: PairKeys, isDry: boolean): string | undefined {
+    const { view, log } = this.#options;
+    const now = monotonicNow();
+    const why = this.#keys.whyNot(this.#machine, keys, view.peer, now);
+    if (why !== undefined || isDry || !this.#keys.use(keys, now)) return why;
+    const { signs, accepts } = this.#keys.ids;
+    log.event('KEYS_CHANGED', { signs, accepts: accepts.join(', ') });
+    // The old key may be gone on the peer by the time that vipd sends it.
+    if (this.#will !== undefined && this.#machine.willFor !== '')
+      this.#giveWill(this.#will.epoch, this.#will.peerBootId);
+    this.#sayKeys(now);
+    if (this.#parts) this.#publish(now);
+    return undefined;
+  }
+
+  #sayKeys(now: At): void {
+    const bytes = this.#keys.wordDue(this.#machine, now);
+    if (bytes === undefined) return;
+    for (let link = 0; link < this.#machine.settings.links; link += 1) this.#parts?.links.send(link, bytes);
+  }
+
   vipdTrouble(text: string): void {
     this.#tell('VIPD_ERROR', { text });
   }
 
-  obey(request: ControlRequest): ControlReply {
+  obey(request: RoleRequest): ControlReply {
     this.#answer = undefined;
     if (request.command === 'report') {
-      const { rulesIn, healthyServers, flushMs, warm, configDigest } = request;
+      const { rulesIn, healthyServers, failedChecks, flushMs, warm, configDigest } = request;
       const digest = configDigest === undefined ? {} : { configDigest };
-      this.dispatch({ type: 'report', rulesIn, healthyServers, flushMs, warm, ...digest });
+      this.dispatch({ type: 'report', rulesIn, healthyServers, failedChecks, flushMs, warm, ...digest });
       return { ok: true, code: 'ok', message: 'noted' };
     }
     if (request.command === 'hold') this.dispatch({ type: 'hold', forMs: request.forMs });
@@ -159,6 +216,19 @@ class PulseLoop implements Loop {
     );
   }
 
+  journal(): Iterator<string, void> | undefined {
+    const recording = this.#journal.recording();
+    const clocks = { wallMs: Date.now(), monotonicMs: monotonicNow() };
+    return (
+      recording && journalLines(recording, { tandem: this.#version, node: this.#machine.settings.node, ...clocks })
+    );
+  }
+
+  journalGiven(whole: boolean): void {
+    this.#count(whole ? 'journalsGiven' : 'journalsLost');
+    this.#unfetchedSince = undefined;
+  }
+
   #count(name: PulseCounter): void {
     this.#counters[name] = (this.#counters[name] ?? 0) + 1;
   }
@@ -167,6 +237,7 @@ class PulseLoop implements Loop {
     const before = this.#machine;
     const { machine, effects } = step(before, event, now);
     this.#machine = machine;
+    this.#journal.note(before, event, effects, now);
     // What moves the addresses goes out before anything is told: a log line, a snapshot or a state
     // file costs more than the takeover.
     for (const effect of effects) if (!isTelling(effect)) this.#run(effect, now);
@@ -183,7 +254,7 @@ class PulseLoop implements Loop {
         vipd.send(leaseLine(effect.type, { ...effect.lease, keepMs: this.#machine.settings.aloneKeepMs }));
         break;
       case 'will':
-        vipd.send(willLine(this.#signed(willFor(this.#machine, effect.epoch, effect.peerBootId))));
+        this.#giveWill(effect.epoch, effect.peerBootId);
         break;
       case 'give-up':
         vipd.send(releaseLine(effect.seq, effect.epoch, effect.will));
@@ -240,12 +311,17 @@ class PulseLoop implements Loop {
   }
 
   #signed(message: Heartbeat | Will): Buffer {
-    return encode(message, this.#pairId, this.#options.keys.sign);
+    return encode(message, this.#pairId, this.#keys.sign);
+  }
+
+  #giveWill(epoch: Epoch, peerBootId: string): void {
+    this.#will = { epoch, peerBootId };
+    this.#parts?.vipd.send(willLine(this.#signed(willFor(this.#machine, epoch, peerBootId))));
   }
 
   #sendHeartbeats(now: At): void {
-    for (const index of this.#options.view.links.keys()) {
-      this.#parts?.links.send(index, this.#signed(heartbeatFor(this.#machine, index, now)));
+    for (const [index, message] of heartbeatsFor(this.#machine, now).entries()) {
+      this.#parts?.links.send(index, this.#signed(message));
     }
     this.#count('sent');
   }
@@ -266,7 +342,9 @@ class PulseLoop implements Loop {
     const { from, to, epoch, reason, evidence } = decision;
     this.#decisions = [...this.#decisions, { ...decision, at: wallTime() }].slice(-DECISIONS_MAX);
     this.#options.log.event('ROLE_CHANGED', { from, to, epoch, reason, ...evidence });
-    this.#persist(monotonicNow());
+    const now = monotonicNow();
+    this.#unfetchedSince ??= now;
+    this.#persist(now);
   }
 
   #persist(now: At): void {
@@ -277,12 +355,13 @@ class PulseLoop implements Loop {
   }
 
   #publish(now: At): void {
-    const { view, feed, packetLease, running } = this.#options;
+    const { view, program, feed, packetLease, running } = this.#options;
     this.#publishedAt = now;
     this.#publishSeq += 1;
     this.#counters.feedReadersDropped = feed.dropped();
     const about: SnapshotContext = {
       view,
+      program,
       seq: this.#publishSeq,
       now,
       wallMs: Date.now(),
@@ -290,10 +369,11 @@ class PulseLoop implements Loop {
       counters: this.#counters,
       packetLease: packetLease(),
       running: running(),
+      keys: { own: this.#keys.ids, peer: this.#keys.peerIds(this.#machine, now) },
       vipdTrouble: troubleAt(this.#trouble, now),
       vipCheck: findingsOf(this.#vipCheck, this.#machine, now),
     };
-    feed.publish(snapshotOf(this.#machine, about));
+    feed.publish(snapshotOf(this.#machine, about), this.#options.recentEvents(now));
   }
 
   #arm(now: At): void {
@@ -347,6 +427,8 @@ class PulseLoop implements Loop {
     if (this.#exiting) return;
     if (now - this.#publishedAt >= PUBLISH_MS) this.#publish(now);
     this.#checkVips(now);
+    if (this.#unfetchedSince !== undefined && now - this.#unfetchedSince > JOURNAL_MS) this.journalGiven(false);
+    this.#sayKeys(now);
     const { watchdogMs } = this.#options;
     if (watchdogMs !== undefined && now - this.#watchdogAt >= watchdogMs / 3) {
       this.#watchdogAt = now;

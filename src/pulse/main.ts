@@ -3,23 +3,26 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { pulseDigest, restartParts } from '../config/digest.ts';
 import { loadKeys } from '../config/io/key.ts';
 import { loadConfig } from '../config/io/load.ts';
 import { type NodeView, nodeView } from '../config/node.ts';
 import type { Config } from '../config/schema.ts';
-import { CONTROL_SOCKET, STATE_FILE } from '../feed/files.ts';
+import { CONTROL_SOCKET, JOURNAL_SOCKET, STATE_FILE } from '../feed/files.ts';
+import { RecentEvents } from '../feed/recent-events.ts';
 import { lanInterfaces } from '../firewall/interfaces.ts';
 import { createLog, type Log } from '../log/log.ts';
+import type { LogEntry } from '../log/log-line.ts';
 import { type At, after, ms } from '../units/duration.ts';
 import { EPOCH_BLOCK } from '../units/epoch.ts';
 import { monotonicNow } from '../units/io/clocks.ts';
+import { ownFile } from '../units/io/own-files.ts';
+import { packageVersion } from '../units/io/version.ts';
 import { startVipd, type Vipd } from '../vip/io/vipd.ts';
 import { witnessKey } from '../witness/script.ts';
 import type { WitnessAnswer } from '../witness/witness.ts';
-import type { Machine, Reloadable, Settings } from './election/machine.ts';
+import type { Machine, Settings } from './election/machine.ts';
 import { newMachine } from './election/start.ts';
 import { pairIdOf } from './heartbeat.ts';
 import { withBridgePort } from './io/bridge-port.ts';
@@ -27,6 +30,7 @@ import { openReload, type Reload } from './io/config-reader.ts';
 import { serveControl } from './io/control-socket.ts';
 import { serveFeed } from './io/feed.ts';
 import { type HeartbeatSockets, openHeartbeatSockets } from './io/heartbeat-sockets.ts';
+import { serveJournal } from './io/journal-socket.ts';
 import { openPacketLease, type PacketLease } from './io/packet-lease.ts';
 import { takeRealTimeClass } from './io/realtime.ts';
 import { beginWith, type PulseState, readState, type StateFile, stateFile } from './io/state-file.ts';
@@ -48,8 +52,8 @@ interface PulseOptions {
  * vipd beside the compiled program; TANDEM_VIPD names another build (the tests run one with
  * sanitizers).
  */
-const VIPD = process.env.TANDEM_VIPD ?? fileURLToPath(new URL('../../vipd', import.meta.url));
-const PACKET_LEASE_TRIAL = fileURLToPath(new URL('../../packet-lease-trial', import.meta.url));
+const VIPD = process.env.TANDEM_VIPD ?? ownFile('dist/vipd');
+const PACKET_LEASE_TRIAL = ownFile('dist/packet-lease-trial');
 const STATE_FLUSH_MS = 500;
 
 /**
@@ -63,12 +67,16 @@ export async function runPulse(options: PulseOptions): Promise<void> {
   const view = nodeView(config, options.node);
   const keys = loadKeys(config.heartbeat.key_file);
   mkdirSync(options.runDir, { recursive: true, mode: 0o755 });
-  const log = createLog({ process: 'pulse', node: options.node });
+  const bootId = randomBytes(8).toString('hex');
+  const recent = new RecentEvents(bootId);
+  const onEntry = (entry: LogEntry) => recent.add(entry, monotonicNow());
+  const log = createLog({ process: 'pulse', node: options.node, onEntry });
   const refused = options.realtime ? takeRealTimeClass() : undefined;
   if (refused !== undefined) log.event('REALTIME_REFUSED', { problem: refused });
   const state = recall(join(options.stateDir, STATE_FILE), log);
-  const settings = settingsOf(config, view, digest, randomBytes(8).toString('hex'));
+  const settings = settingsOf(config, view, digest, bootId);
   log.event('PULSE_STARTED', {
+    version: packageVersion(),
     peer: view.peer,
     intervalMs: settings.intervalMs,
     leaseMs: settings.leaseMs,
@@ -80,7 +88,7 @@ export async function runPulse(options: PulseOptions): Promise<void> {
   setFlagsFromString('--no-flush-bytecode');
   rehearse(settings, { pairId: pairIdOf(config.pair), key: keys.sign });
   try {
-    await serve({ options, config, view, keys, log, state, settings });
+    await serve({ options, config, view, keys, log, recent, state, settings });
     log.event('PULSE_STOPPED', { reason: 'told to' });
   } finally {
     await log.close();
@@ -93,6 +101,7 @@ interface Prepared {
   readonly view: NodeView;
   readonly keys: ReturnType<typeof loadKeys>;
   readonly log: Log;
+  readonly recent: RecentEvents;
   readonly state: PulseState;
   readonly settings: Settings;
 }
@@ -121,7 +130,7 @@ async function open(
   closers: (() => void)[],
   late: (() => Promise<void>)[],
 ): Promise<void> {
-  const { options, config, view, keys, log, state } = prepared;
+  const { options, config, view, keys, log, recent, state } = prepared;
   // The sockets come first: while another pulse answers there, a second vipd must not touch its
   // addresses.
   const feed = await serveFeed(options.runDir);
@@ -137,11 +146,15 @@ async function open(
   const machine = machineOf(prepared, reserved, monotonicNow());
   const watchdogMs = process.env.WATCHDOG_USEC ? Number(process.env.WATCHDOG_USEC) / 1000 : undefined;
   const { decisions } = state;
-  const reload = openReloads(prepared, next => loop.dispatch({ type: 'reload', next }));
-  closers.push(reload.close);
+  const reload = openReloads(prepared, {
+    onNext: next => loop.dispatch({ type: 'reload', next }),
+    onKeys: (read, isDry) => loop.useKeys(read, isDry),
+  });
+  closers.push(() => reload.close());
   const loop = createLoop({
     config,
     view,
+    program: packageVersion(),
     keys,
     machine,
     decisions,
@@ -151,14 +164,23 @@ async function open(
     watchdogMs,
     askWitness: ask => witness?.ask(ask),
     packetLease: () => gate.inForce,
+    recentEvents: now => recent.at(now),
     running: () => reload.running(),
     retimePacketLease: (id, leaseMs) => void gate.retime(leaseMs).then(() => loop.dispatch({ type: 'gated', id })),
     onExit: ended,
   });
   const witness = openWitness(prepared, answer => loop.dispatch({ type: 'witness', answer }));
   closers.push(() => witness?.close());
-  const control = await serveControl(join(options.runDir, CONTROL_SOCKET), request => loop.obey(request));
+  const control = await serveControl(join(options.runDir, CONTROL_SOCKET), request => {
+    if (request.command === 'reload') return reload.ask(request.dryRun);
+    return request.command === 'keys' ? reload.askKeys() : loop.obey(request);
+  });
   closers.push(control.close);
+  const journal = await serveJournal(join(options.runDir, JOURNAL_SOCKET), {
+    lines: () => loop.journal(),
+    onSent: whole => loop.journalGiven(whole),
+  });
+  closers.push(journal.close);
   const links = openHeartbeatSockets({
     links: view.links,
     port: config.heartbeat.port,
@@ -171,7 +193,10 @@ async function open(
   closers.push(vipd.close);
   loop.start({ links, vipd });
   const stop = () => loop.dispatch({ type: 'stop' });
-  process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', reload.read);
+  process
+    .on('SIGTERM', stop)
+    .on('SIGINT', stop)
+    .on('SIGHUP', () => reload.read());
   await end;
   vipd.send('notify STOPPING=1');
 }
@@ -220,14 +245,18 @@ function openVipd({ options, config, view }: Prepared, { gate, loop, links }: Vi
   return vipd;
 }
 
-function openReloads({ options, config, view, log }: Prepared, onNext: (next: Reloadable) => void): Reload {
+function openReloads(
+  { options, config, view, log }: Prepared,
+  told: Pick<Parameters<typeof openReload>[0], 'onNext' | 'onKeys'>,
+): Reload {
   return openReload({
     file: options.configFile,
     node: options.node,
     log,
     inUse: { taken: reloadableOf(config, view), parts: restartParts(config, options.node) },
     digest: pulseDigest(config, options.node),
-    onNext,
+    keyFile: config.heartbeat.key_file,
+    ...told,
   });
 }
 

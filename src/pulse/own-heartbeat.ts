@@ -1,10 +1,10 @@
-// What this router says of itself in a heartbeat, on one link at one instant. Pure.
+// What this router says of itself in its heartbeats. Pure.
 import { type At, between, ms } from '../units/duration.ts';
 import type { Epoch } from '../units/epoch.ts';
 import { saidTimes } from './election/beliefs/changing-times.ts';
 import { isReady } from './election/beliefs/claim-bars.ts';
 import { deadMs } from './election/beliefs/deadlines.ts';
-import { fitnessOf, isWarm } from './election/beliefs/fitness.ts';
+import { failedChecks, fitnessOf, isWarm } from './election/beliefs/fitness.ts';
 import { ableUnits } from './election/beliefs/holdable.ts';
 import { lanLostForSure } from './election/beliefs/lan-health.ts';
 import { bootToEcho, versionToSend } from './election/beliefs/peer.ts';
@@ -12,14 +12,26 @@ import { lanNumber } from './election/beliefs/peer-heard.ts';
 import { epochOf, roleOf, servingNow } from './election/beliefs/term.ts';
 import { standsDown } from './election/beliefs/third-machine.ts';
 import { witnessGood } from './election/beliefs/witness-say.ts';
+import type { PeerEvidence } from './election/known.ts';
 import type { Machine } from './election/machine.ts';
 import type { Heartbeat, Offer, Will, WireVersion } from './heartbeat.ts';
 
-/** The heartbeat for link number `link`, sent at `now`. */
-export function heartbeatFor(machine: Machine, link: number, now: At): Heartbeat {
+/** The heartbeats of one instant: one for each link. They differ in what they echo. */
+export function heartbeatsFor(machine: Machine, now: At): Heartbeat[] {
+  const said = withoutEcho(machine, now);
+  return Array.from({ length: machine.settings.links }, (_, link) => withEcho(said, machine.peer, link, now));
+}
+
+function withEcho(said: Heartbeat, { links, bootId }: PeerEvidence, link: number, now: At): Heartbeat {
+  const evidence = links[link];
+  if (evidence?.heardAt === undefined || evidence.bootId !== bootId) return said;
+  const echoDelayUs = Math.max(0, Math.floor(between(evidence.heardAt, now) * 1000));
+  return { ...said, echoSentAtUs: evidence.peerSentAtUs, echoDelayUs };
+}
+
+function withoutEcho(machine: Machine, now: At): Heartbeat {
   const { settings, peer } = machine;
-  const evidence = peer.links[link];
-  const echoed = evidence?.heardAt !== undefined && evidence.bootId === peer.bootId;
+  const { intervalMs, leaseMs, deadMs: saidDeadMs, priority } = saidTimes(machine);
   const silentBefore = (now - deadMs(machine)) as At;
   const version = versionToSend(peer, silentBefore);
   return {
@@ -39,13 +51,16 @@ export function heartbeatFor(machine: Machine, link: number, now: At): Heartbeat
     standsDown: standsDown(machine, now),
     sound: lanLostForSure(machine, now) === undefined,
     readsVersion2: true,
-    ...saidTimes(machine),
+    intervalMs,
+    leaseMs,
+    deadMs: saidDeadMs,
+    priority,
     fitness: fitnessOf(machine, now),
+    failedChecks: version === 2 ? failedChecks(machine, now) : undefined,
     configDigest: machine.configDigest,
     sentAtUs: Math.floor(now * 1000),
-    echoSentAtUs: echoed ? evidence.peerSentAtUs : 0,
-    echoDelayUs:
-      echoed && evidence.heardAt !== undefined ? Math.max(0, Math.floor(between(evidence.heardAt, now) * 1000)) : 0,
+    echoSentAtUs: 0,
+    echoDelayUs: 0,
     offer: offerOf(machine, now),
     units: version === 2 ? ableUnits(machine, now).length : undefined,
     macs: macsOf(machine, version),

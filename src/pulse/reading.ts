@@ -18,6 +18,17 @@ export type ConfigReading =
     }
   | { readonly ok: false; readonly mistakes: number; readonly first: string };
 
+/** What it says of the key file: each key in hex, the one that signs first. */
+export type KeysReading =
+  | { readonly ok: true; readonly keys: readonly string[] }
+  | { readonly ok: false; readonly problem: string };
+
+/** `config` is null when only the keys were asked for. */
+export interface FilesReading {
+  readonly config: ConfigReading | null;
+  readonly keys: KeysReading;
+}
+
 /** What pulse runs with. */
 export interface InUse {
   readonly taken: Reloadable;

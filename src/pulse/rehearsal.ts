@@ -9,7 +9,7 @@ import type { Effect, Machine, PulseEvent, Settings } from './election/machine.t
 import { newMachine } from './election/start.ts';
 import { step } from './election/step.ts';
 import { decode, encode } from './heartbeat.ts';
-import { heartbeatFor, willFor } from './own-heartbeat.ts';
+import { heartbeatsFor, willFor } from './own-heartbeat.ts';
 
 /** Plays until V8 has compiled what matters; more brings little (see docs/BENCHMARKS.md). */
 const ROUNDS = 25;
@@ -126,8 +126,8 @@ function act(stage: Stage, actor: Actor, effect: Effect): void {
     }
   } else if (effect.type === 'give-up') releaseLine(effect.seq, effect.epoch, effect.will);
   else if (effect.type === 'send') {
-    for (let link = 0; link < machine.settings.links; link += 1)
-      deliver(stage, actor, encode(heartbeatFor(machine, link, stage.now), pairId, key), link);
+    for (const [link, message] of heartbeatsFor(machine, stage.now).entries())
+      deliver(stage, actor, encode(message, pairId, key), link);
   }
 }
 

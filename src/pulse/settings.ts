@@ -1,7 +1,8 @@
 // The config as one router's election sees it. Pure.
+import { noticeTimes } from '../config/check-time.ts';
 import { lanId } from '../config/lan-id.ts';
 import type { NodeView } from '../config/node.ts';
-import type { Config, ServiceConfig } from '../config/schema.ts';
+import type { Config } from '../config/schema.ts';
 import { unitsOf } from '../config/units.ts';
 import { ms } from '../units/duration.ts';
 import type { FixedSettings, LanSettings, Reloadable, Settings } from './election/machine.ts';
@@ -18,7 +19,7 @@ export function reloadableOf(config: Config, view: Pick<NodeView, 'priority' | '
     keepsSessions: Object.keys(config.services).length > 0,
     onIsolation: on_isolation,
     onConflict: on_conflict,
-    noticeMs: ms(Math.max(0, ...Object.values(config.services).map(noticeMs))),
+    noticeMs: ms(Math.max(0, ...noticeTimes(config))),
     units: unitsOf(config, view.addresses),
   };
 }
@@ -68,9 +69,4 @@ function fixedSettings(view: NodeView, lans: readonly string[]): FixedSettings[]
       serves: view.addresses.some(virtual => virtual.lan === lan && virtual.family === family),
     };
   });
-}
-
-/** How long a failed server of a service may go unnoticed: each check may take its whole time. */
-function noticeMs({ check }: ServiceConfig): number {
-  return check.fall * (check.interval + check.timeout);
 }

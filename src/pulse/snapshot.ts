@@ -1,4 +1,5 @@
 // What pulse tells the world of itself: the feed's snapshot from the machine at one instant. Pure.
+import type { KeyIds } from '../config/key-id.ts';
 import type { NodeView } from '../config/node.ts';
 import type { Decision, Snapshot } from '../feed/message.ts';
 import { type At, between, type Ms } from '../units/duration.ts';
@@ -7,7 +8,7 @@ import { isBlind } from './election/beliefs/blind-probe.ts';
 import { whyNotClaim } from './election/beliefs/claim-bars.ts';
 import { isIsolated } from './election/beliefs/cut-off.ts';
 import { deadMs } from './election/beliefs/deadlines.ts';
-import { fitnessOf, isWarm } from './election/beliefs/fitness.ts';
+import { failedChecks, fitnessOf, isWarm } from './election/beliefs/fitness.ts';
 import { ableUnits, isHere, whyNotHeld } from './election/beliefs/holdable.ts';
 import { lowestMargin } from './election/beliefs/lease-margin.ts';
 import { hasWrongName } from './election/beliefs/own-addresses.ts';
@@ -22,6 +23,8 @@ import type { VipFindings } from './vip-check.ts';
 
 export interface SnapshotContext {
   readonly view: NodeView;
+  /** The version of this program. */
+  readonly program: string;
   readonly seq: number;
   readonly now: At;
   /** Wall time in ms since 1970 at `now`. */
@@ -37,6 +40,8 @@ export interface SnapshotContext {
    * restart.
    */
   readonly running: { readonly digest: string; readonly waiting: readonly string[] };
+  /** `peer` undefined: it is not heard, or has not shown one. */
+  readonly keys: { readonly own: KeyIds; readonly peer: KeyIds | undefined };
   /** By number of address; see vip-check.ts. */
   readonly vipCheck: VipFindings | null;
 }
@@ -47,6 +52,7 @@ export function snapshotOf(machine: Machine, context: SnapshotContext): Snapshot
   return {
     type: 'snapshot',
     version: 1,
+    program: context.program,
     seq: context.seq,
     node: view.node,
     peerNode: view.peer,
@@ -59,11 +65,13 @@ export function snapshotOf(machine: Machine, context: SnapshotContext): Snapshot
     leaseMargin: leaseMargin(machine),
     hold: { on: machine.hold.on, until: holdEnd(machine, context) },
     fitness: fitnessOf(machine, now),
+    failedChecks: failedChecks(machine, now),
     rulesIn: machine.rulesIn,
     warm: isWarm(machine, now),
     configDigest: machine.configDigest,
     runningDigest: context.running.digest,
     waiting: [...context.running.waiting],
+    keys: keysOf(context.keys),
     timesPending: machine.change !== undefined,
     peer: peerOf(machine, now),
     links: linksOf(machine, view, now),
@@ -97,6 +105,11 @@ export function snapshotOf(machine: Machine, context: SnapshotContext): Snapshot
   };
 }
 
+function keysOf({ own, peer }: SnapshotContext['keys']): Snapshot['keys'] {
+  const ids = ({ signs, accepts }: KeyIds) => ({ signs, accepts: [...accepts] });
+  return { ...ids(own), peer: peer === undefined ? null : ids(peer) };
+}
+
 /**
  * A pulse that was restarted alone: vipd has found the addresses, and the kernel serves them until
  * we claim them again.
@@ -126,7 +139,7 @@ function holdEnd(machine: Machine, { now, wallMs }: SnapshotContext): string | n
 function peerOf(machine: Machine, now: At): Snapshot['peer'] {
   const { last, heardAt } = machine.peer;
   if (!last || heardAt === undefined) return null;
-  const { role, priority, fitness, ready, hold, warm, configDigest, units = null } = last;
+  const { role, priority, fitness, ready, hold, warm, configDigest, units = null, failedChecks: failed = null } = last;
   const epoch = formatEpoch(last.epoch);
   const heardMsAgo = rounded(between(heardAt, now));
   const silent = heardMsAgo > goneAfter(deadMs(machine));
@@ -137,6 +150,7 @@ function peerOf(machine: Machine, now: At): Snapshot['peer'] {
     epoch,
     priority,
     fitness,
+    failedChecks: failed,
     ready,
     hold,
     warm,
@@ -151,13 +165,15 @@ function linksOf(machine: Machine, view: NodeView, now: At): Snapshot['links'] {
   return view.links.map((link, index) => {
     const evidence = machine.peer.links[index];
     const heardMsAgo = evidence?.heardAt === undefined ? null : rounded(between(evidence.heardAt, now));
+    // A peer that hears us no more goes on echoing the last that it heard.
+    const isEchoed = evidence?.echoedAt !== undefined && between(evidence.echoedAt, now) <= limit;
     return {
       lan: link.lan,
       interface: link.interface,
       up: heardMsAgo !== null && heardMsAgo <= limit,
       heardMsAgo,
       rttMs: evidence?.rttMs === undefined ? null : rounded(evidence.rttMs as Ms),
-      peerHearsUs: evidence?.peerHearsUs ?? false,
+      peerHearsUs: isEchoed && evidence.peerHearsUs,
       received: evidence?.received ?? 0,
       refused: evidence?.refused ?? 0,
       problem: machine.own.linkProblems[index] ?? null,

@@ -83,6 +83,19 @@ export function unheardAfter(slowerMs: Ms, peerTakesAfterMs: Ms): Ms {
 }
 
 /**
+ * Between a heartbeat and its echo lie up to two intervals of the slower router, and two flights.
+ */
+const HEARD_NOW_INTERVALS = 2.5;
+
+/**
+ * A peer whose newest echo is no older than this will hear of a claim well before it may take this
+ * router for dead. `slowerMs`, `peerTakesAfterMs`: as in unheardAfter().
+ */
+export function heardNowWithin(slowerMs: Ms, peerTakesAfterMs: Ms): Ms {
+  return ms(Math.min(HEARD_NOW_INTERVALS * slowerMs, unheardAfter(slowerMs, peerTakesAfterMs)));
+}
+
+/**
  * What an owner that cannot speak leaves of its lease, in intervals: to let go by its own word,
  * with the reason.
  */
@@ -395,7 +408,8 @@ export function askEvery(deadMs: Ms): Ms {
 }
 
 /**
- * A copy of this router has gone once it has missed two questions in a row: a frame may be lost.
+ * A copy of this router has gone once it has missed two questions in a row, at the earliest: a
+ * frame may be lost.
  */
 export function copyGoneAfter(deadMs: Ms): Ms {
   return ms(2 * askEvery(deadMs));
@@ -494,3 +508,12 @@ export const ANSWERER_NEWS_MS = ms(10_000);
 export const TOLD_MS = ms(60_000);
 /** The lowest margin of the lease that is told covers at least this long, at most twice that. */
 export const MARGIN_WINDOW_MS = ms(30_000);
+/** How far back the journal reaches, and what of it is dropped at once. */
+export const JOURNAL_MS = ms(60_000);
+export const JOURNAL_SEGMENT_MS = ms(5_000);
+/** How often it is said which keys are accepted, while they are changed. */
+export const SAY_KEYS_MS = ms(1_000);
+/** It is said for so long after the last change, so that no earlier word can be the last. */
+export const SAY_KEYS_AFTER_MS = ms(10_000);
+/** What the peer has said of its keys counts for so long. */
+export const KEYS_COUNT_MS = ms(5_000);

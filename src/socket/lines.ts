@@ -6,7 +6,7 @@
 const NEWLINE = 10;
 const NOTHING: Buffer = Buffer.alloc(0);
 
-interface LineOptions {
+export interface LineOptions {
   /** Longest line, in bytes, without its newline. */
   readonly bytesMax: number;
   readonly tooLong: 'end' | 'skip';

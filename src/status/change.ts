@@ -2,7 +2,18 @@
 // other than measurements that move all the time. Pure.
 import type { StatusReport } from './status-report.ts';
 
-const PARTS = ['health', 'problems', 'notices', 'pulse', 'services', 'kernel', 'sync'] as const;
+const PARTS = [
+  'health',
+  'problems',
+  'notices',
+  'pulse',
+  'services',
+  'drains',
+  'kernel',
+  'sync',
+  'fitness',
+  'hooks',
+] as const;
 export type Part = (typeof PARTS)[number];
 
 /** The parts that changed, whole, as they are now. */
@@ -18,9 +29,14 @@ const MEASUREMENTS: ReadonlySet<string> = new Set([
   'counters',
   'checkedAt',
   'checkMs',
+  'stagesMs',
+  'certificateDaysLeft',
   'activeConnections',
   'inactiveConnections',
   'lastAuditAt',
+  'leftMs',
+  'sessions',
+  'transfers',
   'leaseMargin',
   'answeredMsAgo',
   'lagMs',
@@ -29,6 +45,7 @@ const MEASUREMENTS: ReadonlySet<string> = new Set([
   'connections',
   'sent',
   'savedAt',
+  'triedAt',
 ]);
 
 /** The parts of `after` that say something new against `before`; undefined when none does. */

@@ -1,9 +1,12 @@
 // The metrics of a status report: names, help, types, labels and values, in Prometheus's
 // conventions (base units, `_total` for counters, one series per state with 0 or 1).
 // io/exposition.ts turns them into text. Pure.
+
+import { STAGES } from '../config/check-stages.ts';
 import { ROLES, type Snapshot } from '../feed/message.ts';
-import type { StatusReport } from './status-report.ts';
-import { resyncProgress, STORE_TYPES, SYNC_PHASES, SYNC_ROLES, type SyncStatus } from './sync-status.ts';
+import { resyncProgress } from './resync-progress.ts';
+import type { ServiceReport, StatusReport } from './status-report.ts';
+import { STORE_TYPES, SYNC_PHASES, SYNC_ROLES, type SyncStatus } from './sync-status.ts';
 
 export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
@@ -18,7 +21,8 @@ export interface MetricFamily {
 }
 
 const HEALTHS = ['ok', 'degraded', 'failed'] as const;
-const SERVER_STATES = ['unknown', 'up', 'down', 'draining'] as const;
+const SERVER_STATES = ['unknown', 'up', 'misconfigured', 'down', 'draining'] as const;
+const FITNESS_STATES = ['unknown', 'passing', 'failing'] as const;
 /**
  * A snapshot with more counters than this is cut: series must stay bounded whatever pulse sends.
  */
@@ -36,7 +40,11 @@ export function familiesOf(report: StatusReport): MetricFamily[] {
     ...overallFamilies(report),
     ...pulseFamilies(report),
     ...serviceFamilies(report),
+    ...pathFamilies(report),
+    ...drainFamilies(report),
     ...kernelFamilies(report),
+    ...fitnessFamilies(report.fitness),
+    ...hookFamilies(report.hooks),
     ...syncFamilies(report.sync),
   ];
 }
@@ -96,6 +104,9 @@ function roleFamilies(pulse: Snapshot): MetricFamily[] {
       sample(pulse.warm),
     ]),
     gauge('tandem_fitness', 'Fitness of this router, as compared with the peer', [sample(pulse.fitness)]),
+    gauge('tandem_failed_fitness_checks', 'Fitness checks by script that fail on this router, as pulse counts them', [
+      sample(pulse.failedChecks),
+    ]),
     gauge(
       'tandem_vip_held',
       'Whether this router holds the address',
@@ -131,6 +142,13 @@ function surroundingFamilies(pulse: Snapshot): MetricFamily[] {
       'tandem_packet_lease',
       'Whether packets for the addresses get in only while the lease lives',
       pulse.packetLease === null ? [] : [sample(pulse.packetLease)],
+    ),
+    gauge(
+      'tandem_probe_blind',
+      'Whether the peer serves the address and answers no probe of it, so that its silence proves nothing',
+      pulse.vips.map(({ address, interface: name }) =>
+        sample(pulse.blindProbes.includes(address), { address, interface: name }),
+      ),
     ),
     gauge('tandem_isolated', 'Whether this router hears neither its peer nor anybody else', [sample(pulse.isolated)]),
     gauge('tandem_stands_down', 'Whether the addresses are left to a third machine that claims them', [
@@ -251,6 +269,26 @@ function serviceFamilies(report: StatusReport): MetricFamily[] {
       'Length of the last check',
       each(server => (server.checkMs === null ? null : server.checkMs / 1_000)),
     ),
+    gauge(
+      'tandem_server_stage_seconds',
+      'Length of each stage of the last check',
+      servers.flatMap(({ server, labels }) =>
+        STAGES.flatMap(stage => {
+          const took = server.stagesMs[stage];
+          return took === undefined ? [] : [sample(took / 1_000, { ...labels, stage })];
+        }),
+      ),
+    ),
+    gauge(
+      'tandem_server_slow',
+      'Whether checks of the real server pass, but take longer than check.slow_warn',
+      each(server => server.slow),
+    ),
+    gauge(
+      'tandem_server_certificate_days_left',
+      "Days until the real server's certificate ends, negative since it has ended; absent: the last check saw none",
+      each(server => server.certificateDaysLeft),
+    ),
     gauge('tandem_server_checked_timestamp_seconds', 'Unix time of the last check', checked),
     gauge(
       'tandem_server_weight',
@@ -259,6 +297,70 @@ function serviceFamilies(report: StatusReport): MetricFamily[] {
     ),
     gauge('tandem_server_connections', "Connections in the kernel's table", connections),
   ];
+}
+
+/** What operators drain. */
+function drainFamilies({ services, drains }: StatusReport): MetricFamily[] {
+  const drained = services.flatMap(service =>
+    service.servers.map(server => sample(server.drained, { service: service.name, server: server.name })),
+  );
+  const each = (value: (drain: StatusReport['drains'][number]) => number | boolean | null): Sample[] =>
+    drains.flatMap(drain => {
+      const known = value(drain);
+      return known === null ? [] : [sample(known, { service: drain.service, server: drain.server })];
+    });
+  return [
+    gauge('tandem_server_drained', 'Whether an operator drains the real server', drained),
+    gauge(
+      'tandem_drain_left_seconds',
+      'Time that the sessions of a drained server still have; absent: it is not drained',
+      each(({ leftMs }) => leftMs / 1_000),
+    ),
+    gauge(
+      'tandem_drain_sessions',
+      'Open control connections of a drained server; absent: it is not drained, or they are not counted',
+      each(({ sessions }) => sessions),
+    ),
+    gauge(
+      'tandem_drain_transfers',
+      'Open data connections of a drained server; absent: it is not drained, or they are not counted',
+      each(({ transfers }) => transfers),
+    ),
+    gauge(
+      'tandem_drain_shared',
+      'Whether the other router is known to drain the server, too; absent: it is not drained',
+      each(({ shared }) => shared),
+    ),
+  ];
+}
+
+/** What the other router says of the servers, and what is met by way of the VIPs. */
+function pathFamilies(report: StatusReport): MetricFamily[] {
+  const servers = report.services.flatMap(service =>
+    service.servers.map(server => ({ server, labels: { service: service.name, server: server.name } })),
+  );
+  return [
+    gauge(
+      'tandem_server_checks_disagree',
+      'Whether the nannies of the two routers say different things of the real server',
+      servers.map(({ server, labels }) => sample(server.disagrees, labels)),
+    ),
+    gauge(
+      'tandem_server_vip_up',
+      'Whether the check of the VIP on the real server, by way of it (DR, TUN), passes; absent: it is not made here',
+      servers.flatMap(({ server, labels }) => passes(server.vipCheck, labels)),
+    ),
+    gauge(
+      'tandem_service_path_up',
+      'Whether the check through the VIP, from the standby, passes; absent: it is not made here',
+      report.services.flatMap(({ name, path }) => passes(path, { service: name })),
+    ),
+  ];
+}
+
+function passes(path: ServiceReport['path'], labels: Readonly<Record<string, string>>): Sample[] {
+  const isMade = path !== null && path.state !== 'not-checked' && path.state !== 'unknown';
+  return isMade ? [sample(path.state === 'up', labels)] : [];
 }
 
 function kernelFamilies(report: StatusReport): MetricFamily[] {
@@ -271,6 +373,53 @@ function kernelFamilies(report: StatusReport): MetricFamily[] {
     ]),
     gauge('tandem_kernel_errors', 'Changes that the last apply could not make', [sample(kernel.errors.length)]),
     gauge('tandem_audit_timestamp_seconds', 'Unix time of the last audit', timestamps(kernel.lastAuditAt)),
+  ];
+}
+
+function fitnessFamilies(checks: StatusReport['fitness']): MetricFamily[] {
+  return [
+    gauge(
+      'tandem_fitness_check_state',
+      'State of each fitness check by script: 1 for the current one',
+      checks.flatMap(({ name, state }) => oneOf(FITNESS_STATES, state, { check: name })),
+    ),
+    gauge(
+      'tandem_fitness_check_duration_seconds',
+      'Length of the last run of a fitness check',
+      checks.flatMap(({ name, checkMs }) => (checkMs === null ? [] : [sample(checkMs / 1_000, { check: name })])),
+    ),
+  ];
+}
+
+function hookFamilies(hooks: StatusReport['hooks']): MetricFamily[] {
+  const each = (value: (hook: StatusReport['hooks'][number]) => number | boolean) =>
+    hooks.map(hook => sample(value(hook), { hook: hook.name }));
+  return [
+    gauge(
+      'tandem_hook_failing',
+      'Whether the last message of a hook was given up and none has got through since',
+      each(hook => hook.failing),
+    ),
+    gauge(
+      'tandem_hook_waiting',
+      'Messages of a hook that wait, with the one that is being tried',
+      each(hook => hook.waiting),
+    ),
+    counter(
+      'tandem_hook_sent_total',
+      'Messages of a hook that got through since the start of the director',
+      each(hook => hook.sent),
+    ),
+    counter(
+      'tandem_hook_lost_total',
+      'Messages of a hook that were given up after all tries',
+      each(hook => hook.lost),
+    ),
+    counter(
+      'tandem_hook_dropped_total',
+      'Messages of a hook that had to go since too many waited',
+      each(hook => hook.dropped),
+    ),
   ];
 }
 

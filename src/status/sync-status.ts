@@ -96,9 +96,3 @@ export const STATUS_OFF: SyncStatus = {
   store: { type: 'none', savedAt: null, templates: 0, connections: 0, problem: '', restored: null },
   problems: [],
 };
-
-/** How much of a resync under way has been sent, 0 to 1; undefined when none runs. */
-export function resyncProgress({ resync }: Pick<SyncStatus, 'resync'>): number | undefined {
-  if (resync === null || resync.endedAt !== null) return undefined;
-  return resync.entries === 0 ? 0 : Math.min(1, resync.sent / resync.entries);
-}

@@ -1,12 +1,19 @@
 // The sync's loop: gives the machine what happens (the kernel's reports, frames, roles, answers,
 // time) and does what it says. One for each config it stands on; sync.ts replaces it when a reload
 // changes that. Not pure: timer, and the parts it is given.
+import type { HookWord } from '../config/hook-word.ts';
+import type { PairKeys } from '../config/io/key.ts';
+import type { ReloadWord } from '../config/reload-word.ts';
 import type { Config } from '../config/schema.ts';
+import type { DrainWord } from '../drain/drain-word.ts';
+import type { ServerName } from '../drain/drains.ts';
 import type { Snapshot } from '../feed/message.ts';
 import type { EventCode } from '../log/catalogue.ts';
 import { prefixed } from '../log/counters.ts';
 import type { Fields } from '../log/event.ts';
-import type { Verdict } from '../nanny/verdict.ts';
+import type { CheckWord } from '../nanny/check-word.ts';
+import { isCondemned, type Verdict } from '../nanny/verdict.ts';
+import type { SessionEntry, SessionFilter } from '../status/sessions.ts';
 import type { StoreStatus, SyncStatus } from '../status/sync-status.ts';
 import type { Address } from '../units/address.ts';
 import type { At } from '../units/duration.ts';
@@ -21,12 +28,22 @@ import type { SessionStore } from './store/session-store.ts';
 import type { SyncEffect, SyncFields, SyncInput } from './stream/effect.ts';
 import type { Id } from './stream/frame.ts';
 import { SyncMachine } from './stream/sync-machine.ts';
+import { clientsOf } from './table/clients-of.ts';
 import { type Entry, type RawAddress, rawOf } from './table/entry.ts';
 import type { Cursor } from './table/mirror.ts';
 import { type Scope, scopeOf } from './table/scope.ts';
+import { loadKey, loadsOf, NO_LOAD, type ServerLoad } from './table/server-load.ts';
+import { describeEntries, sessionsOfMirror } from './table/session-entries.ts';
 
 /** Real servers that left the config but still have connections, by the name of their service. */
 export type DrainingServers = ReadonlyMap<string, readonly Address[]>;
+
+/** Connections and templates in words, and where they are from: see SessionHead. */
+export interface Sessions {
+  readonly from: 'own' | 'synced' | 'kernel';
+  readonly whole: boolean;
+  readonly slices: AsyncIterable<readonly SessionEntry[]>;
+}
 
 /** What the loop is made of: real parts from sync.ts, models in tests. */
 export interface SyncParts {
@@ -36,12 +53,19 @@ export interface SyncParts {
   /** New at every start of the director: 16 hex digits. */
   readonly instance: Id;
   readonly kernelRelease: string;
-  /** Keys of the pair; the first one seals snapshots. */
-  readonly keys: readonly Buffer[];
+  /** At the start; the first one seals snapshots. */
+  readonly keys: PairKeys;
   openKernel(scope: () => Scope, listener: SyncKernelListener): SyncKernel;
-  openLinks(listener: PeerLinksListener): PeerLinks & { counters?(): Readonly<Record<string, number>> };
+  openLinks(listener: PeerLinksListener): PeerLinks & {
+    counters?(): Readonly<Record<string, number>>;
+    takeKeys?(keys: PairKeys): void;
+  };
   openStore(): SessionStore | undefined;
   onEvent(code: EventCode, fields: Fields): void;
+  onPeerChecks(words: readonly CheckWord[]): void;
+  onPeerReload(word: ReloadWord): void;
+  onPeerDrains(words: readonly DrainWord[]): void;
+  onPeerHookSent(word: HookWord): void;
   /** Monotonic. */
   now(): At;
   /** Wall time, ms since 1970. */
@@ -62,6 +86,8 @@ const RESTORE_RETRY_MS = 5_000;
  */
 const FLUSH_MS = 250;
 const ROWS_PER_READ = 500;
+/** Sessions and transfers are counted no more often. */
+const LOADS_MS = 1_000;
 
 export class SyncLoop {
   readonly #parts: SyncParts;
@@ -71,6 +97,7 @@ export class SyncLoop {
   readonly #saver: SessionSaver | undefined;
   #links: ReturnType<SyncParts['openLinks']> | undefined;
   #config: Config;
+  #keys: PairKeys;
   #draining: DrainingServers = new Map();
   #scope: Scope;
   #standing: SyncStanding = standingOf(null);
@@ -80,12 +107,15 @@ export class SyncLoop {
   #restored: number | null = null;
   #up: ReadonlySet<string> = new Set();
   #down: ReadonlySet<RawAddress> = new Set();
+  /** As last counted; `loads` undefined: there is too much to count. */
+  #loads: { readonly at: At; readonly loads: ReadonlyMap<string, ServerLoad> | undefined } | undefined;
   #timer: NodeJS.Timeout | undefined;
   #wakeAt = Number.POSITIVE_INFINITY;
 
   constructor(config: Config, parts: SyncParts) {
     this.#config = config;
     this.#parts = parts;
+    this.#keys = parts.keys;
     this.#scope = scopeOf(config);
     const { node, instance, kernelRelease } = parts;
     this.#machine = new SyncMachine({ node, instance, kernelRelease });
@@ -103,7 +133,7 @@ export class SyncLoop {
     return createSessionSaver({
       store,
       schedule: this.#config.sync.store.schedule,
-      key: () => sealKey(parts.keys[0] as Buffer),
+      key: () => sealKey(this.#keys.sign),
       about: () => ({
         pair: this.#config.pair,
         node: parts.nodeName,
@@ -140,8 +170,8 @@ export class SyncLoop {
     await Promise.race([restoring, pause(RESTORE_WAIT_MS)]);
     if (this.#closed) return;
     this.#links = this.#parts.openLinks({
-      up: link => {
-        this.#step({ type: 'link-up', link });
+      up: (link, saysTakes) => {
+        this.#step({ type: 'link-up', link, saysTakes });
         this.#parts.onEvent('SYNC_STREAM_UP', this.#named({ link, peer: this.#parts.peerName }));
       },
       down: (link, reason) => {
@@ -151,6 +181,7 @@ export class SyncLoop {
       },
       frame: (link, frame) => this.#step({ type: 'frame', link, frame }),
     });
+    this.#links.takeKeys?.(this.#keys);
     void restoring.then(() => this.#closed || this.#saver?.begin());
   }
 
@@ -159,10 +190,10 @@ export class SyncLoop {
     const store = this.#store;
     if (!store || this.#standing.role === 'source' || this.#standing.peerServing || (await this.#hasEntries())) return;
     for (let left = tries; left > 0 && !this.#closed && !this.#standing.peerServing; left -= 1) {
-      const { keys, onEvent, wallMs } = this.#parts;
+      const { onEvent, wallMs } = this.#parts;
       const { pair, sync } = this.#config;
       const read = await readStore(
-        { store, pair, keys: keys.map(sealKey), onEvent },
+        { store, pair, keys: this.#keys.accept.map(sealKey), onEvent },
         {
           nowMs: wallMs(),
           maxAge: sync.store.max_age,
@@ -213,7 +244,7 @@ export class SyncLoop {
       return spec && address ? [{ mark: spec.mark, address, state, alive }] : [];
     });
     // One that is down but answers keeps its clients.
-    const dead = found.filter(({ state, alive }) => state === 'down' && !alive);
+    const dead = found.filter(verdict => isCondemned(verdict) && !verdict.alive);
     this.#down = new Set(dead.map(({ address }) => rawOf(address)));
     const up = found.filter(({ state }) => state === 'up');
     const before = this.#up;
@@ -221,6 +252,35 @@ export class SyncLoop {
     for (const { mark, address } of up) {
       if (!before.has(`${mark} ${address}`)) this.#step({ type: 'server-up', mark, server: address });
     }
+  }
+
+  tellChecks(words: readonly CheckWord[]): void {
+    this.#step({ type: 'checks', words });
+  }
+
+  sayReload(word: ReloadWord): true | string {
+    const can = this.#machine.canReload;
+    if (can === true) this.#step({ type: 'reload', word });
+    return can;
+  }
+
+  tellDrains(words: readonly DrainWord[]): void {
+    this.#step({ type: 'drains', words });
+  }
+
+  sayHookSent(word: HookWord): void {
+    this.#step({ type: 'hook-sent', word });
+  }
+
+  loadOf({ service, server }: ServerName): ServerLoad | undefined {
+    const spec = this.#config.services[service];
+    const address = spec?.servers[server]?.address;
+    if (spec?.kind !== 'ftp' || address === undefined || !this.#machine.whole) return undefined;
+    const now = this.#parts.now();
+    if (this.#loads === undefined || now - this.#loads.at > LOADS_MS) {
+      this.#loads = { at: now, loads: loadsOf(this.#machine.mirror, controlPortsOf(this.#config), now) };
+    }
+    return this.#loads.loads?.get(loadKey(spec.mark, rawOf(address))) ?? (this.#loads.loads && NO_LOAD);
   }
 
   /**
@@ -267,6 +327,15 @@ export class SyncLoop {
         return this.#readCounts(effect.id);
       case 'event':
         return this.#parts.onEvent(effect.code, this.#named(effect.fields));
+      case 'peer-reload':
+        // It may be answered at once, and a step inside this one would lose track of what was sent.
+        return queueMicrotask(() => this.#parts.onPeerReload(effect.word));
+      case 'peer-checks':
+        return this.#parts.onPeerChecks(effect.words);
+      case 'peer-drains':
+        return this.#parts.onPeerDrains(effect.words);
+      case 'peer-hook-sent':
+        return this.#parts.onPeerHookSent(effect.word);
       case 'warm':
         return;
     }
@@ -356,9 +425,25 @@ export class SyncLoop {
     return { ...(this.#saver?.status() ?? none), restored: this.#restored };
   }
 
-  hasKeys(keys: readonly Buffer[]): boolean {
-    const own = this.#parts.keys;
-    return own.length === keys.length && own.every((key, index) => keys[index]?.equals(key));
+  clients(services: readonly string[]): ReadonlyMap<string, readonly Address[]> {
+    return clientsOf(this.#machine.mirror, this.#scope, services, this.#parts.now());
+  }
+
+  /** undefined: nobody owns the VIPs as far as is known, so nobody tells of connections. */
+  sessions(filter: SessionFilter): Sessions | undefined {
+    const { role, whole, mirror } = this.#machine;
+    if (role === 'idle') return undefined;
+    const describe = describeEntries(this.#config, this.#scope, filter);
+    const slices = sessionsOfMirror(mirror, describe, this.#parts.now);
+    return { from: role === 'source' ? 'own' : 'synced', whole, slices };
+  }
+
+  takeKeys(keys: PairKeys): void {
+    const isOther = !keys.sign.equals(this.#keys.sign);
+    this.#keys = keys;
+    this.#links?.takeKeys?.(keys);
+    // What the store has is sealed with a key that will go.
+    if (isOther) this.#saver?.tick();
   }
 
   found(): Readonly<Record<string, string>> {
@@ -394,4 +479,10 @@ function pause(ms: number): Promise<void> {
   return new Promise(resolve => {
     setTimeout(resolve, ms).unref();
   });
+}
+
+/** Of the FTP services, by mark. */
+function controlPortsOf({ services }: Config): ReadonlyMap<number, readonly number[]> {
+  const ftp = Object.values(services).flatMap(service => (service.kind === 'ftp' ? [service] : []));
+  return new Map(ftp.map(service => [service.mark, service.control_port]));
 }

@@ -3,22 +3,36 @@
 // none when it is switched off. Not pure: real parts, random ids, clocks.
 import { randomBytes } from 'node:crypto';
 import { release } from 'node:os';
+import { run } from '../command/io/run-command.ts';
+import type { HookWord } from '../config/hook-word.ts';
 import { loadKeys } from '../config/io/key.ts';
+import { areSameKeys, type KeyIds, keyIds } from '../config/key-id.ts';
 import { nodeView } from '../config/node.ts';
+import type { ReloadWord } from '../config/reload-word.ts';
 import type { Config } from '../config/schema.ts';
+import type { DrainWord } from '../drain/drain-word.ts';
+import type { ServerName } from '../drain/drains.ts';
 import type { Snapshot } from '../feed/message.ts';
 import type { Log } from '../log/log.ts';
+import type { CheckWord } from '../nanny/check-word.ts';
 import type { Verdict } from '../nanny/verdict.ts';
+import type { SessionFilter } from '../status/sessions.ts';
 import { STATUS_OFF, type SyncStatus } from '../status/sync-status.ts';
+import type { Address } from '../units/address.ts';
 import type { At } from '../units/duration.ts';
+import { kernelSessions } from './kernel/io/kernel-sessions.ts';
 import { createSyncKernel } from './kernel/io/sync-kernel.ts';
 import type { EnsureResult } from './kernel/sync-kernel.ts';
 import { createPeerLinks } from './link/io/peer-links.ts';
-import { type DrainingServers, SyncLoop, type SyncParts } from './loop.ts';
+import { type DrainingServers, type Sessions, SyncLoop, type SyncParts } from './loop.ts';
 import { createStore } from './store/io/session-store.ts';
 import type { Id } from './stream/frame.ts';
+import { scopeOf } from './table/scope.ts';
+import type { ServerLoad } from './table/server-load.ts';
+import { describeEntries } from './table/session-entries.ts';
 
 export type { EnsureResult } from './kernel/sync-kernel.ts';
+export type { ServerLoad } from './table/server-load.ts';
 
 export interface ConnectionSync {
   /**
@@ -27,21 +41,45 @@ export interface ConnectionSync {
    * Never rejects: problems are in the result.
    */
   ensure(): Promise<EnsureResult>;
-  /** What ensure() would do, each a clause. */
-  preview(): Promise<readonly string[]>;
+  /** What configure() and ensure() would do, each a clause. */
+  preview(config: Config): Promise<readonly string[]>;
   status(): SyncStatus;
   /** What ensure() found this kernel to do, by name. */
   found(): Readonly<Record<string, string>>;
   /** How long a change in the kernel may take until the peer has it, in ms; 0: nothing runs. */
   flushMs(): number;
+  /** Clients with a template, by service; bounded, none when nothing runs. */
+  clients(services: readonly string[]): ReadonlyMap<string, readonly Address[]>;
+  /**
+   * Who is connected: by what is followed or synced; where nothing is, by the kernel's table, which
+   * is read while the slices are gone through.
+   */
+  sessions(filter: SessionFilter): Sessions;
   pulseSays(snapshot: Snapshot): void;
   verdicts(verdicts: readonly Verdict[]): void;
+  /** For the peer: what the nannies here say of all servers. */
+  tellChecks(words: readonly CheckWord[]): void;
+  /** For the peer: what operators have decreed, as it is known here. */
+  tellDrains(words: readonly DrainWord[]): void;
+  /** Sessions and transfers on a real server of an FTP service; undefined: not known. */
+  loadOf(name: ServerName): ServerLoad | undefined;
+  /**
+   * A word on a reload for the peer's director: true when it is sent, else why not, as a clause.
+   */
+  sayReload(word: ReloadWord): true | string;
+  /** For the peer's hooks: a message on this has got through here. May be lost. */
+  sayHookSent(word: HookWord): void;
   /**
    * Real servers that left the config but still have connections: their entries go on being synced.
    */
   draining(servers: DrainingServers): void;
   /** Takes a new config; what it does not touch goes on. */
   configure(config: Config): Promise<void>;
+  /**
+   * Goes over to the keys that pulse uses, if the key file has these and no others. Why not; empty:
+   * it has.
+   */
+  takeKeys(inUse: KeyIds): string;
   /** Saves a last snapshot (bounded), closes links and children; leaves the kernel as it is. */
   close(): Promise<void>;
 }
@@ -52,10 +90,17 @@ interface ConnectionSyncOptions {
   readonly node: string;
   readonly stateDir: string;
   readonly log: Log;
+  /** What the peer's nannies say of some servers: all of it again every CHECKS_EVERY_MS. */
+  readonly onPeerChecks: (words: readonly CheckWord[]) => void;
+  readonly onPeerReload: (word: ReloadWord) => void;
+  /** What the peer knows of drains: all of it again every DRAINS_EVERY_MS. */
+  readonly onPeerDrains: (words: readonly DrainWord[]) => void;
+  readonly onPeerHookSent: (word: HookWord) => void;
   /** Monotonic. */
   readonly now: () => At;
 }
 
+const RESTARTS = 'starts anew, since its links, port or store change: cold until a resync';
 const NOTHING: EnsureResult = { running: false, changes: [], problems: [], found: {} };
 
 export function createConnectionSync(options: ConnectionSyncOptions): ConnectionSync {
@@ -71,6 +116,7 @@ class Sync implements ConnectionSync {
   #problem = '';
   #snapshot: Snapshot | undefined;
   #verdicts: readonly Verdict[] = [];
+  #draining: DrainingServers = new Map();
 
   constructor(options: ConnectionSyncOptions) {
     this.#options = options;
@@ -102,11 +148,15 @@ class Sync implements ConnectionSync {
       peerName: view.peer,
       instance: this.#instance,
       kernelRelease: release(),
-      keys: keys.accept,
+      keys,
       openKernel: (scope, listener) => createSyncKernel({ scope }, listener),
       openLinks: listener => createPeerLinks({ pair: config.pair, view, port: config.sync.port, keys }, listener),
       openStore: () => createStore(config, this.#options.stateDir),
       onEvent: (code, fields) => log.event(code, fields),
+      onPeerChecks: words => this.#options.onPeerChecks(words),
+      onPeerReload: word => this.#options.onPeerReload(word),
+      onPeerDrains: words => this.#options.onPeerDrains(words),
+      onPeerHookSent: word => this.#options.onPeerHookSent(word),
       now,
       wallMs: Date.now,
     };
@@ -117,8 +167,14 @@ class Sync implements ConnectionSync {
     return this.#problem === '' ? NOTHING : { ...NOTHING, problems: [this.#problem] };
   }
 
-  preview(): Promise<readonly string[]> {
-    return this.#loop?.preview() ?? Promise.resolve([]);
+  async preview(config: Config): Promise<readonly string[]> {
+    if (!this.#standsOn(config)) return [isWanted(config) ? RESTARTS : 'ends: without services or sync.enabled'];
+    return (await this.#loop?.preview()) ?? [];
+  }
+
+  /** Whether the loop can go on with it. */
+  #standsOn(config: Config): boolean {
+    return groundOf(config, this.#options.node) === groundOf(this.#config, this.#options.node);
   }
 
   status(): SyncStatus {
@@ -145,27 +201,66 @@ class Sync implements ConnectionSync {
     this.#loop?.verdicts(verdicts);
   }
 
+  tellChecks(words: readonly CheckWord[]): void {
+    this.#loop?.tellChecks(words);
+  }
+
+  sayReload(word: ReloadWord): true | string {
+    if (this.#loop) return this.#loop.sayReload(word);
+    return this.#problem === '' ? 'the connection sync is off (sync.enabled, or no services)' : this.#problem;
+  }
+
+  sayHookSent(word: HookWord): void {
+    this.#loop?.sayHookSent(word);
+  }
+
+  tellDrains(words: readonly DrainWord[]): void {
+    this.#loop?.tellDrains(words);
+  }
+
+  loadOf(name: ServerName): ServerLoad | undefined {
+    return this.#loop?.loadOf(name);
+  }
+
   draining(servers: DrainingServers): void {
+    this.#draining = servers;
     this.#loop?.draining(servers);
   }
 
+  clients(services: readonly string[]): ReadonlyMap<string, readonly Address[]> {
+    return this.#loop?.clients(services) ?? new Map();
+  }
+
+  sessions(filter: SessionFilter): Sessions {
+    const followed = this.#loop?.sessions(filter);
+    if (followed !== undefined) return followed;
+    const scope = scopeOf(this.#config, this.#draining);
+    return {
+      from: 'kernel',
+      whole: true,
+      slices: kernelSessions(run, scope, describeEntries(this.#config, scope, filter)),
+    };
+  }
+
   async configure(config: Config): Promise<void> {
-    const same = groundOf(config, this.#options.node) === groundOf(this.#config, this.#options.node);
+    const same = this.#standsOn(config);
     this.#config = config;
-    // The key file may have changed under the same name: the operator's reload is when it is read
-    // again.
-    if (same && this.#loop && this.#keysAreSame()) return this.#loop.configure(config);
+    if (same && this.#loop) {
+      return this.#loop.configure(config);
+    }
     await this.#close('the config has changed');
     this.#open();
   }
 
-  #keysAreSame(): boolean {
+  takeKeys(inUse: KeyIds): string {
     try {
-      const { accept } = loadKeys(this.#config.heartbeat.key_file);
-      return this.#loop?.hasKeys(accept) === true;
-    } catch {
-      // What cannot be read now is no reason to give up what works.
-      return true;
+      const { key_file: file } = this.#config.heartbeat;
+      const keys = loadKeys(file);
+      if (!areSameKeys(keyIds(keys), inUse)) return `${file} has other keys than pulse uses`;
+      this.#loop?.takeKeys(keys);
+      return '';
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
     }
   }
 

@@ -10,11 +10,14 @@ export type Cidr = string & { readonly __unit: 'cidr' };
 
 export type Family = 4 | 6;
 
+const CANONICAL_4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
+
 /**
  * Canonical address, or undefined when the text is not a plain IPv4 or IPv6 address (no zone, no
  * port, no octal).
  */
 export function parseAddress(text: string): Address | undefined {
+  if (CANONICAL_4.test(text)) return text as Address;
   if (text.includes('%') || text.includes('/')) return undefined;
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text).toString() as Address;
   if (text.includes(':') && ipaddr.IPv6.isValid(text)) {
@@ -50,8 +53,25 @@ export function prefixOf(cidr: Cidr): number {
   return Number(cidr.slice(cidr.indexOf('/') + 1));
 }
 
+/** "255.255.255.0" for 24, "ffff:ffff::" for 32 of IPv6. */
+export function netmask(prefix: number, family: Family = 4): string {
+  if (family === 4) return ipaddr.IPv4.subnetMaskFromPrefixLength(prefix).toString();
+  return ipaddr.IPv6.subnetMaskFromPrefixLength(prefix).toRFC5952String();
+}
+
+/** The address with nothing behind its first `prefix` bits. */
+export function networkAddress(address: Address, prefix: number): Address {
+  const cidr = `${address}/${prefix}`;
+  if (familyOf(address) === 4) return ipaddr.IPv4.networkAddressFromCIDR(cidr).toString() as Address;
+  return ipaddr.IPv6.networkAddressFromCIDR(cidr).toRFC5952String() as Address;
+}
+
+/** Not 0/8, 127/8, nor from 224/3 on: of IPv4 nothing else is special. */
+const ORDINARY_4 = /^(?!0\.|127\.|22[4-9]\.|2[3-5]\d\.)\d+\.\d+\.\d+\.\d+$/;
+
 /** What makes an address none of a host's, in words; undefined: it may be one's. */
 export function specialUse(address: Address): string | undefined {
+  if (ORDINARY_4.test(address)) return undefined;
   switch (ipaddr.parse(address).range()) {
     case 'unspecified':
       return 'unspecified ("this host")';
@@ -88,9 +108,17 @@ export function ends(cidr: Cidr): { readonly first?: Address; readonly last?: Ad
 /** Whether `address` lies in the network of `cidr` (same family and same leading bits). */
 export function contains(cidr: Cidr, address: Address): boolean {
   if (familyOf(cidr) !== familyOf(address)) return false;
+  if (familyOf(address) === 4) {
+    const behind = 2 ** (32 - prefixOf(cidr));
+    return Math.floor(number4(addressOf(cidr)) / behind) === Math.floor(number4(address) / behind);
+  }
   const network = ipaddr.parse(addressOf(cidr));
   const candidate = ipaddr.parse(address);
   return candidate.match(network as never, prefixOf(cidr));
+}
+
+function number4(address: Address): number {
+  return address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
 }
 
 /** An address as it stands before a port: IPv6 in brackets. */

@@ -5,7 +5,7 @@ import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildTopology, type Topology, wallNow } from '../lab/topology.ts';
+import { buildTopology, type Topology, wallNow } from '../lab/pair/topology.ts';
 import { type Options, type Part, type PlannedRun, parseOptions, planOf, remainingMs } from './failover-plan.ts';
 import { intoDocument, type Outcome, type Result, summaryOf } from './failover-summary.ts';
 import { plotOf } from './failover-svg.ts';

@@ -7,7 +7,7 @@ import { writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { CLIENT_ADDRESSES, ROUTERS, type Router, SERVER_ADDRESSES, VIP, wallNow } from '../lab/topology.ts';
+import { CLIENT_ADDRESSES, ROUTERS, type Router, SERVER_ADDRESSES, VIP, wallNow } from '../lab/pair/topology.ts';
 import { buildRouters, type Routers } from '../netns/io/routers.ts';
 
 const HOST = fileURLToPath(new URL('./io/stall-host.js', import.meta.url));

@@ -2,7 +2,7 @@
 // stdout. Io.
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { labTable } from '../lab/protocols.ts';
+import { labTable } from '../lab/measure/protocols.ts';
 import { otherTables, type PartResult, rejoinTable, stallTable } from './sync-tables.ts';
 
 const [directory = '.', option, file] = process.argv.slice(2);

@@ -1,5 +1,5 @@
 // The tables of scripts/bench sync, from what its parts measured. Pure.
-import type { RejoinResult, StallRound } from '../lab/contest.ts';
+import type { RejoinResult, StallRound } from '../lab/measure/contest.ts';
 
 export interface PartResult {
   readonly part: string;

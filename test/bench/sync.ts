@@ -2,11 +2,11 @@
 // object, goes to LAB_RUN/results.json. Progress on stderr. Io.
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { CONTEST_CLIENTS, CONTESTANTS, CUTS, measureRejoin, measureStalls } from '../lab/contest.ts';
-import { CELL_FILE_BYTES, cellOf, cutsOf } from '../lab/protocols.ts';
-import { measureResync, measureStore } from '../lab/resync.ts';
-import { type Lab, openLab, resultsDirectory } from '../lab/scenario.ts';
-import type { TopologyOptions } from '../lab/topology.ts';
+import { measureResync, measureStore } from '../lab/kernel/resync.ts';
+import { CONTEST_CLIENTS, CONTESTANTS, CUTS, measureRejoin, measureStalls } from '../lab/measure/contest.ts';
+import { CELL_FILE_BYTES, cellOf, cutsOf } from '../lab/measure/protocols.ts';
+import type { TopologyOptions } from '../lab/pair/topology.ts';
+import { type Lab, openLab, resultsDirectory } from '../lab/scenarios/scenario.ts';
 
 interface Part {
   readonly topology: TopologyOptions;

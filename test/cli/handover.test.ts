@@ -4,8 +4,8 @@ import {
   beginHandover,
   followHandover,
   handoverProgress,
-  isWorthWaiting,
   type Outcome,
+  worthWaitingFor,
 } from '../../src/cli/handover.ts';
 import { routerOf } from '../../src/cli/router-name.ts';
 import type { Role, Snapshot } from '../../src/feed/message.ts';
@@ -73,16 +73,18 @@ test('asked on the standby, it has failed when this router claims and falls back
   ]);
 });
 
-test('only a ready standby that is cold is waited for; of everything else pulse knows better what to say', t => {
+test('a standby that lacks its rules or is cold is waited for; of everything else pulse knows better what to say', t => {
   const { peer } = sampleSnapshot();
   if (!peer) throw new Error('the sample has a peer');
   const cold = { ...peer, warm: false };
-  t.true(isWorthWaiting(sampleSnapshot({ peer: cold })));
-  t.false(isWorthWaiting(sampleSnapshot()));
-  t.false(isWorthWaiting(sampleSnapshot({ peer: null })));
-  t.false(isWorthWaiting(sampleSnapshot({ peer: cold, role: 'standby' })));
-  for (const change of [{ silent: true }, { ready: false }, { role: 'claiming' as const }]) {
-    t.false(isWorthWaiting(sampleSnapshot({ peer: { ...cold, ...change } })));
+  t.is(worthWaitingFor(sampleSnapshot({ peer: cold })), 'warmth');
+  t.is(worthWaitingFor(sampleSnapshot({ peer: { ...cold, ready: false } })), 'rules');
+  t.is(worthWaitingFor(sampleSnapshot({ peer: { ...peer, ready: false } })), 'rules');
+  t.is(worthWaitingFor(sampleSnapshot()), undefined);
+  t.is(worthWaitingFor(sampleSnapshot({ peer: null })), undefined);
+  t.is(worthWaitingFor(sampleSnapshot({ peer: cold, role: 'standby' })), undefined);
+  for (const change of [{ silent: true }, { role: 'claiming' as const }]) {
+    t.is(worthWaitingFor(sampleSnapshot({ peer: { ...cold, ...change } })), undefined);
   }
 });
 

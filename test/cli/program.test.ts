@@ -1,140 +1,18 @@
 // The compiled `tandem` as a user runs it: what it prints and how it ends, against sockets that behave in every way they may.
+// Orders to pulse and the director: program-orders.test.ts.
 import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
-import { createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import type { ControlReply, Snapshot } from '../../src/feed/message.ts';
-import { asAnotherUser, theirs } from '../another-user.ts';
-import { sampleReport, sampleSnapshot, sampleSync } from './samples.ts';
-
-const PROGRAM = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
-
-interface Ended {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** Programs run at a time: the tests of a file start all at once, and would starve each other. */
-const RUNNING_MAX = 2;
-let running = 0;
-const waiting: (() => void)[] = [];
-
-async function tandem(args: readonly string[], options: Options = {}): Promise<Ended> {
-  if (running >= RUNNING_MAX) {
-    const { promise, resolve } = withResolvers<void>();
-    waiting.push(() => resolve());
-    await promise;
-  }
-  running++;
-  try {
-    return await run(args, options);
-  } finally {
-    running--;
-    waiting.shift()?.();
-  }
-}
-
-interface Options {
-  readonly anotherUser?: boolean;
-  readonly env?: NodeJS.ProcessEnv;
-}
-
-function run(args: readonly string[], { anotherUser, env }: Options): Promise<Ended> {
-  const { promise, resolve } = withResolvers<Ended>();
-  const command = anotherUser
-    ? asAnotherUser([theirs('dist/src/cli/main.js'), ...args])
-    : { file: process.execPath, args: [PROGRAM, ...args] };
-  const limits = { timeout: 30_000, env: { ...process.env, ...env } };
-  execFile(command.file, command.args, limits, (error, out, err) => {
-    resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, out, err });
-  });
-  return promise;
-}
-
-function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
-  let resolve: (value: T) => void = () => undefined;
-  const promise = new Promise<T>(settle => {
-    resolve = settle;
-  });
-  return { promise, resolve };
-}
-
-/** A fresh directory that goes away with the test. */
-function place(t: ExecutionContext): string {
-  const directory = mkdtempSync(join(tmpdir(), 'tandem-cli-'));
-  chmodSync(directory, 0o755);
-  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
-
-async function listening(t: ExecutionContext, server: Server, path: string): Promise<void> {
-  server.listen(path);
-  await once(server, 'listening');
-  t.teardown(() => server.close());
-}
-
-/** pulse's feed: every client gets the snapshots given, and all that are sent later. */
-async function fakeFeed(
-  t: ExecutionContext,
-  runDir: string,
-  first: readonly Snapshot[],
-): Promise<(now: Snapshot) => void> {
-  const clients = new Set<Socket>();
-  const line = (now: Snapshot) => `${JSON.stringify(now)}\n`;
-  const server = createServer(client => {
-    clients.add(client);
-    client.on('error', () => clients.delete(client)).write(first.map(line).join(''));
-  });
-  await listening(t, server, join(runDir, 'pulse.sock'));
-  t.teardown(() => {
-    for (const client of clients) client.destroy();
-  });
-  return now => {
-    for (const client of clients) client.write(line(now));
-  };
-}
-
-/** pulse's control socket: answers every command with `reply`; returns the commands it got. */
-async function fakeControl(
-  t: ExecutionContext,
-  runDir: string,
-  reply: ControlReply,
-  then?: () => void,
-): Promise<unknown[]> {
-  const got: unknown[] = [];
-  const server = createServer(client => {
-    client
-      .on('error', () => undefined)
-      .on('data', data => {
-        got.push(JSON.parse(String(data)));
-        client.end(`${JSON.stringify(reply)}\n`);
-        then?.();
-      });
-  });
-  await listening(t, server, join(runDir, 'pulse-control.sock'));
-  return got;
-}
-
-async function fakeHttp(t: ExecutionContext, path: string, answers: Readonly<Record<string, unknown>>): Promise<void> {
-  const server = createHttpServer((request, response) => {
-    const answer = answers[request.url ?? ''];
-    response.statusCode = answer === undefined ? 404 : 200;
-    response.end(typeof answer === 'string' ? answer : JSON.stringify(answer ?? { error: 'no such page' }));
-  });
-  await listening(t, server, path);
-}
-
-/** A socket file that nobody listens on any more. */
-async function deadSocket(path: string): Promise<void> {
-  const script = `require('net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))`;
-  await once(spawn(process.execPath, ['-e', script, path]), 'exit');
-}
+import type { Snapshot } from '../../src/feed/message.ts';
+import { type StatusSource, startStatusServer } from '../../src/status/io/server.ts';
+import type { SessionEntry, SessionFilter, SessionHead } from '../../src/status/sessions.ts';
+import type { Address } from '../../src/units/address.ts';
+import { keptLog, testSource } from '../status/fixture.ts';
+import { deadSocket, fakeControl, fakeFeed, fakeHttp, listening, PROGRAM, place, tandem } from './program-rig.ts';
+import { sampleReport, sampleSnapshot } from './samples.ts';
 
 test('check accepts the example, also through the link that an installation makes', async t => {
   const directory = place(t);
@@ -187,6 +65,65 @@ test('check of a file you may not read ends with 3, of a missing one with 1', as
   t.is((await tandem(['check', `${file}.not`])).code, 1);
 });
 
+test('server-config prints for the example what a real server must have, also as JSON', async t => {
+  const asked = ['server-config', 'ftp', '--for', 'proftpd', '--server', 'ftp1', '--config', 'conf/tandem.yaml'];
+  t.deepEqual(await tandem(asked), {
+    code: 0,
+    err: '',
+    out: `# /etc/proftpd/conf.d/tandem.conf: instead of lines of the same names in proftpd.conf.
+Port 21
+PassivePorts 10000 20000
+MasqueradeAddress 192.0.2.100
+RootRevoke off
+
+# Commands: the default route goes to the pair, until the next boot.
+ip route replace default via 198.51.100.1
+
+# /etc/systemd/network/INTERFACE.network.d/tandem.conf: the same for good. INTERFACE.network is the file of the interface on LAN "servers"; no other may name a gateway. That of the other family is a further line Gateway=.
+[Network]
+Gateway=198.51.100.1
+`,
+  });
+  const { service, server, sections } = JSON.parse((await tandem([...asked, '--json'])).out);
+  t.deepEqual([service, server, sections.length], ['ftp', 'ftp1', 3]);
+  t.deepEqual(Object.keys(sections[1]), ['kind', 'file', 'about', 'lines']);
+  t.like(sections[1], { kind: 'commands', file: null, lines: ['ip route replace default via 198.51.100.1'] });
+});
+
+test('server-config prints nothing but the reason when it has no whole answer', async t => {
+  const config = ['--config', 'conf/tandem.yaml'];
+  const refused = async (code: number, err: RegExp, ...args: string[]) => {
+    const ended = await tandem(['server-config', ...args]);
+    t.is(ended.code, code, args.join(' '));
+    t.is(ended.out, '');
+    t.regex(ended.err, err);
+  };
+  await refused(
+    1,
+    /^conf\/tandem\.yaml: there is no service "web"; the config has: ftp\n$/,
+    'web',
+    '--for',
+    'vsftpd',
+    ...config,
+  );
+  await refused(
+    1,
+    /no real server "x"; the config has: ftp1, ftp2, ftp3\n$/,
+    'ftp',
+    '--for',
+    'vsftpd',
+    '--server',
+    'x',
+    ...config,
+  );
+  await refused(2, /Allowed choices are vsftpd, proftpd, pure-ftpd/, 'ftp', '--for', 'wu-ftpd', ...config);
+  await refused(1, /services\.ftp is FTP; add --for vsftpd or --for proftpd or --for pure-ftpd\n$/, 'ftp', ...config);
+  const file = join(place(t), 'bad.yaml');
+  await refused(1, /bad\.yaml:1:1: error: .*\n$/, 'ftp', '--for', 'vsftpd', '--config', file);
+  writeFileSync(file, 'pair: P\n');
+  await refused(1, /bad\.yaml:1:7: error: "P" is not allowed/, 'ftp', '--for', 'vsftpd', '--config', file);
+});
+
 test('keygen writes a key once, and again only by force', async t => {
   const file = join(place(t), 'pair.key');
   const made = await tandem(['keygen', file]);
@@ -224,6 +161,7 @@ test('help and version are no errors', async t => {
     'director',
     'check',
     'keygen',
+    'server-config',
     'status',
     'handover',
     'hold',
@@ -242,7 +180,8 @@ test('without daemons every command ends with 3 and says what to start', async t
   const runDir = place(t);
   const pulseMissing = `tandem: pulse does not run here: ${runDir}/pulse.sock does not exist; run: systemctl start tandem-pulse\n`;
   const told = async (args: string[]) => {
-    const where = args[0] === 'why' ? ['--run-dir', runDir, '--state-dir', runDir] : ['--run-dir', runDir];
+    const where =
+      args[0] === 'why' || args[0] === 'history' ? ['--run-dir', runDir, '--state-dir', runDir] : ['--run-dir', runDir];
     const { code, err, out } = await tandem([...args, ...where]);
     t.is(code, 3, args.join(' '));
     t.is(out, '');
@@ -253,6 +192,7 @@ test('without daemons every command ends with 3 and says what to start', async t
     `tandem: director does not run here: ${runDir}/status.sock does not exist; run: systemctl start tandem-director\n${pulseMissing}`,
   );
   t.is(await told(['why']), pulseMissing);
+  t.is(await told(['history']), pulseMissing);
   t.is(await told(['handover']), pulseMissing);
   t.regex(await told(['hold']), /pulse-control\.sock does not exist; run: systemctl start tandem-pulse/);
   t.regex(await told(['release']), /pulse-control\.sock does not exist/);
@@ -329,7 +269,8 @@ test('an answer that makes no sense ends with 3 and is not printed', async t => 
   const plan = await tandem(['plan', '--run-dir', runDir]);
   t.is(plan.code, 3);
   t.regex(plan.err, /director does not answer properly on .*look at: journalctl -u tandem-director/);
-  await fakeFeed(t, runDir, [{ ...sampleSnapshot(), node: 7 } as unknown as Snapshot]);
+  // A pulse of this very version is taken at its word.
+  await fakeFeed(t, runDir, [{ ...sampleSnapshot(), program: '0.3.9', node: 7 } as unknown as Snapshot]);
   const why = await tandem(['why', '--run-dir', runDir, '--state-dir', runDir]);
   t.is(why.code, 3);
   t.regex(why.err, /not the answer this version knows, at "node"/);
@@ -388,8 +329,10 @@ test('why gives the last decisions, as many as asked for', async t => {
   t.deepEqual(JSON.parse(last.out), sampleSnapshot().decisions.slice(-1));
   t.regex(
     (await tandem(['why', '--run-dir', runDir, '--state-dir', runDir])).out,
-    /standby -> claiming .*\n .*silent for 312 ms/,
+    /standby -> claiming -> active.*\n .*silent for 312 ms/,
   );
+  const verbose = await tandem(['why', '--verbose', '--run-dir', runDir, '--state-dir', runDir]);
+  t.regex(verbose.out, /standby -> claiming .*\n .*silent for 312 ms.*\n .*silentMs 312, links up 2/);
 });
 
 test('why tells what pulse wrote down when pulse itself is gone', async t => {
@@ -400,6 +343,44 @@ test('why tells what pulse wrote down when pulse itself is gone', async t => {
   t.is(why.code, 0);
   t.deepEqual(JSON.parse(why.out), decisions);
   t.regex(why.err, /pulse does not run here: .*\nthese decisions are from .*pulse\.json\n$/);
+});
+
+test('history lists the changes that the director wrote down, and those that only pulse knows yet', async t => {
+  const [runDir, stateDir] = [place(t), place(t)];
+  const { decisions, node } = sampleSnapshot();
+  const old = (at: string, from: string, to: string, reason: string) => ({
+    ...{ node, at, from, to, epoch: '11.2', reason },
+    evidence: { peerServingMsAgo: 300 },
+  });
+  const written = [
+    old('2026-11-01T10:00:00.000Z', 'standby', 'claiming', 'silence: no heartbeat and no answer'),
+    old('2026-11-01T10:00:00.020Z', 'claiming', 'active', 'silence: no heartbeat and no answer'),
+    old('2026-11-02T10:00:00.000Z', 'active', 'standby', 'the peer serves under a higher epoch'),
+    { node, ...decisions[0] },
+  ];
+  writeFileSync(join(stateDir, 'history.1.jsonl'), `${JSON.stringify(written[0])}\n`);
+  writeFileSync(
+    join(stateDir, 'history.jsonl'),
+    `${written
+      .slice(1)
+      .map(line => JSON.stringify(line))
+      .join('\n')}\n{"at":`,
+  );
+  await fakeFeed(t, runDir, [sampleSnapshot()]);
+  const where = ['--run-dir', runDir, '--state-dir', stateDir];
+  const all = await tandem(['history', ...where]);
+  t.is(all.code, 0, all.err);
+  const lines = all.out.trimEnd().split('\n');
+  t.is(lines.length, 4, all.out);
+  t.regex(lines[1] ?? '', /^ {2}2026-11-01T10:00:00Z {2}router-a {2}standby -> active +at most 320ms +silence: no/);
+  t.regex(lines[2] ?? '', /active -> standby +- +the peer serves under a higher epoch$/);
+  t.regex(lines[3] ?? '', /2026-11-22T16:20:00Z {2}router-a {2}standby -> active/);
+  const json = await tandem(['history', '--json', '--since', '2026-11-02', '--last', '1', ...where]);
+  t.like(JSON.parse(json.out), [{ at: '2026-11-22T16:20:00.000Z', node, from: 'standby', to: 'active' }]);
+  t.is((await tandem(['history', '--since', '1h', ...where])).out, 'no role change in this time\n');
+  const wrong = await tandem(['history', '--since', 'soon', ...where]);
+  t.is(wrong.code, 2);
+  t.regex(wrong.err, /--since soon is no time: write 2026-/);
 });
 
 test('plan shows what the director would change', async t => {
@@ -424,102 +405,6 @@ test('plan that the director cannot make ends with 1 and the reason', async t =>
   await listening(t, server, join(runDir, 'director-control.sock'));
   const plan = await tandem(['plan', '--run-dir', runDir]);
   t.deepEqual([plan.code, plan.err], [1, 'tandem: the daemon answers: this kernel has no IPVS: modprobe ip_vs\n']);
-});
-
-test('hold and release tell pulse, and print what it says', async t => {
-  const runDir = place(t);
-  const got = await fakeControl(t, runDir, { ok: true, code: 'ok', message: 'on hold' });
-  const hold = await tandem(['hold', '--for', '30m', '--run-dir', runDir]);
-  t.deepEqual([hold.code, hold.out], [0, 'on hold\n']);
-  t.is((await tandem(['hold', '--run-dir', runDir])).code, 0);
-  t.is((await tandem(['release', '--run-dir', runDir])).code, 0);
-  t.deepEqual(got, [{ command: 'hold', forMs: 1_800_000 }, { command: 'hold' }, { command: 'release' }]);
-});
-
-test('a command that pulse refuses ends with 1', async t => {
-  const runDir = place(t);
-  await fakeFeed(t, runDir, [sampleSnapshot()]);
-  await fakeControl(t, runDir, { ok: false, code: 'refused', message: 'no fit peer to hand over to' });
-  const hold = await tandem(['hold', '--run-dir', runDir]);
-  t.deepEqual([hold.code, hold.err], [1, 'tandem: pulse refused: no fit peer to hand over to\n']);
-  const handover = await tandem(['handover', '--run-dir', runDir]);
-  t.deepEqual([handover.code, handover.err], [1, 'tandem: pulse on router-a refused: no fit peer to hand over to\n']);
-});
-
-test('handover waits for the outcome and names the new owner', async t => {
-  const runDir = place(t);
-  const send = await fakeFeed(t, runDir, [sampleSnapshot()]);
-  const peer = sampleSnapshot().peer;
-  await fakeControl(t, runDir, { ok: true, code: 'ok', message: 'offered' }, () => {
-    send(sampleSnapshot({ role: 'handing-over' }));
-    send(sampleSnapshot({ role: 'standby', peer: peer && { ...peer, role: 'active', epoch: '13.2' } }));
-  });
-  const { code, out, err } = await tandem(['handover', '--run-dir', runDir]);
-  t.is(code, 0);
-  t.regex(out, /^router-b is active \(epoch 13\.2\), \d\.\d\d s after the command\n$/);
-  t.regex(err, /^offered\n\d\.\d\d s: router-a is handing-over, router-b is standby\n/);
-});
-
-test('a handover that the peer did not take ends with 1 and the reason', async t => {
-  const runDir = place(t);
-  const send = await fakeFeed(t, runDir, [sampleSnapshot()]);
-  await fakeControl(t, runDir, { ok: true, code: 'ok', message: 'offered' }, () => {
-    send(sampleSnapshot({ role: 'handing-over' }));
-    send(sampleSnapshot({ epoch: '14.1', reason: 'router-b did not take the offer' }));
-  });
-  const { code, err } = await tandem(['handover', '--run-dir', runDir]);
-  t.is(code, 1);
-  t.regex(err, /tandem: the handover did not happen: router-b did not take the offer; see: tandem why\n$/);
-});
-
-const coldPeer = () => {
-  const { peer } = sampleSnapshot();
-  return sampleSnapshot({ peer: peer && { ...peer, warm: false } });
-};
-
-test('handover waits for a cold peer, shows the progress of its resync, and asks pulse once it is warm', async t => {
-  const runDir = place(t);
-  const send = await fakeFeed(t, runDir, [coldPeer()]);
-  const resync = { startedAt: '', endedAt: null, entries: 200, sent: 90, verifiedBy: null, repaired: 0 };
-  const report = { ...sampleReport(), sync: sampleSync({ phase: 'resync', resync }) };
-  await fakeHttp(t, join(runDir, 'status.sock'), { '/status': report });
-  const got = await fakeControl(t, runDir, { ok: false, code: 'refused', message: 'enough for this test' });
-  const warm = setInterval(() => send(sampleSnapshot()), 300);
-  const { code, err } = await tandem(['handover', '--run-dir', runDir, '--wait', '25']);
-  clearInterval(warm);
-  t.is(code, 1);
-  t.is(
-    err,
-    'router-b is cold; waiting up to 25 s for it to become warm\nrouter-b is cold, resync 45 %\nrouter-b is warm\n' +
-      'tandem: pulse on router-a refused: enough for this test\n',
-  );
-  t.deepEqual(got, [{ command: 'handover', cold: false }]);
-});
-
-test('handover to a peer that stays cold ends with the refusal of pulse; --cold asks at once and says so', async t => {
-  const runDir = place(t);
-  await fakeFeed(t, runDir, [coldPeer()]);
-  const got = await fakeControl(t, runDir, { ok: false, code: 'refused', message: "the peer's tables are cold" });
-  const waited = await tandem(['handover', '--run-dir', runDir, '--wait', '0.5']);
-  t.is(waited.code, 1);
-  t.regex(waited.err, /waiting up to 0\.5 s.*\ntandem: pulse on router-a refused: the peer's tables are cold\n$/);
-  for (const args of [['--cold'], ['--wait', '0']]) {
-    t.notRegex((await tandem(['handover', '--run-dir', runDir, ...args])).err, /waiting/);
-  }
-  t.deepEqual(got, [
-    { command: 'handover', cold: false },
-    { command: 'handover', cold: true },
-    { command: 'handover', cold: false },
-  ]);
-});
-
-test('a handover without an outcome is given up after ten seconds', async t => {
-  const runDir = place(t);
-  await fakeFeed(t, runDir, [sampleSnapshot()]);
-  await fakeControl(t, runDir, { ok: true, code: 'ok', message: 'offered' });
-  const { code, err } = await tandem(['handover', '--run-dir', runDir]);
-  t.is(code, 1);
-  t.regex(err, /tandem: no handover within 10 s; see: tandem status, tandem why\n$/);
 });
 
 test('pulse without its key ends as with a bad config, so that its unit does not try it again and again', async t => {
@@ -554,3 +439,78 @@ for (const daemon of ['pulse', 'director']) {
     t.regex(err, /"router-c" is not a router of conf\/tandem\.yaml \(router-a, router-b\); use --node/);
   });
 }
+
+/** A director that has `table`: the real status server. */
+async function directorWith(t: ExecutionContext, runDir: string, table: StatusSource['sessions']): Promise<void> {
+  const source = { ...testSource(), sessions: table };
+  const server = await startStatusServer({ socketPath: join(runDir, 'status.sock'), source, log: keptLog() });
+  t.teardown(() => server.close());
+}
+
+const SESSION_HEAD: SessionHead = {
+  ...{ type: 'head', schema: 'tandem-session-lines/1', generatedAt: '2026-11-22T12:00:00.000Z', pair: 'p' },
+  ...{ node: 'r2', peer: 'r1', role: 'standby', from: 'synced', whole: true },
+};
+const CONTROL: SessionEntry = {
+  ...{ type: 'entry', what: 'control', service: 'ftp', vip: '192.0.2.100', client: '203.0.113.7', clientPort: 40_001 },
+  ...{ port: 21, server: 'ftp1', serverAddress: '198.51.100.11', tls: 'not-by-port', state: 'ESTABLISHED', ageS: 61 },
+};
+
+test('sessions shows who is connected, hands its filters to the director, and gives programs JSON', async t => {
+  const runDir = place(t);
+  const asked: SessionFilter[] = [];
+  async function* slices() {
+    yield [CONTROL];
+  }
+  await directorWith(t, runDir, filter => {
+    asked.push(filter);
+    return { head: SESSION_HEAD, slices: slices() };
+  });
+  const shown = await tandem(['sessions', '--run-dir', runDir, '--server', 'ftp1', '--client', '203.0.113.7']);
+  t.is(shown.code, 0);
+  t.regex(shown.out, /^r2 \(standby\): what is synced from the other router\n/);
+  t.regex(
+    shown.out,
+    /control +203\.0\.113\.7:40001 +→ +192\.0\.2\.100:21 +ftp +ftp1 198\.51\.100\.11 +ESTABLISHED +1m 1s ago/,
+  );
+  t.regex(shown.out, /\n1 client, 1 control connection, 0 data connections\n$/);
+  const json = await tandem(['sessions', '--run-dir', runDir, '--service', 'ftp', '--json']);
+  t.is(json.code, 0);
+  t.like(JSON.parse(json.out), { schema: 'tandem-sessions/1', from: 'synced', summary: { clients: 1, control: 1 } });
+  t.deepEqual(asked, [{ client: '203.0.113.7' as Address, server: 'ftp1' }, { service: 'ftp' }]);
+});
+
+test('sessions ends with 1 when that was not all, or a name is wrong; 2 for a wrong address; 3 without a director', async t => {
+  const runDir = place(t);
+  async function* broken(): AsyncGenerator<SessionEntry[]> {
+    yield [CONTROL];
+    throw new Error('conntrack cannot be run');
+  }
+  const service = 'there is no service "x" in the config; it has: ftp';
+  await directorWith(t, runDir, filter => (filter.service ? service : { head: SESSION_HEAD, slices: broken() }));
+  const cut = await tandem(['sessions', '--run-dir', runDir]);
+  t.is(cut.code, 1);
+  t.regex(cut.out, /\n! this is not all: conntrack cannot be run\n/);
+  t.regex(cut.out, /203\.0\.113\.7:40001/);
+  const wrong = await tandem(['sessions', '--run-dir', runDir, '--service', 'x']);
+  t.deepEqual(wrong, { code: 1, out: '', err: `tandem: the daemon answers: ${service}\n` });
+  const address = await tandem(['sessions', '--run-dir', runDir, '--client', '1.2.3']);
+  t.is(address.code, 2);
+  t.regex(address.err, /--client "1\.2\.3" is no address; write an IPv4 or IPv6 address/);
+  const gone = await tandem(['sessions', '--run-dir', place(t)]);
+  t.is(gone.code, 3);
+  t.regex(gone.err, /director does not run here/);
+});
+
+test('every command has a help with an example of itself', async t => {
+  const { out } = await tandem(['--help']);
+  const commands = [...out.slice(out.indexOf('Commands:')).matchAll(/^ {2}([a-z][a-z-]+) /gm)].map(
+    ([, name]) => name ?? '',
+  );
+  t.true(commands.includes('status') && commands.includes('pulse'), out);
+  for (const name of commands.filter(one => one !== 'help')) {
+    const help = await tandem([name, '--help']);
+    t.is(help.code, 0, help.err);
+    t.regex(help.out, new RegExp(`^ *Example: [^]*\\btandem ${name}\\b`, 'm'), help.out);
+  }
+});

@@ -1,7 +1,7 @@
 // What people see: whole transcripts of status, why and plan, and the words they are made of.
 import test from 'ava';
 import { age, milliseconds, printable, since } from '../../src/cli/format.ts';
-import { renderDecisions, renderFeed, renderPlan, renderStatus } from '../../src/cli/render.ts';
+import { renderDecisions, renderFeed, renderStatus } from '../../src/cli/render.ts';
 import { NOW, sampleReport, sampleSnapshot, sampleSync } from './samples.ts';
 
 const PLAIN = { colour: false, now: NOW };
@@ -39,12 +39,48 @@ SERVICE ftp  192.0.2.100, mark 21, wlc
   server  address        verdict  weight  connections  checked            what it said
   ftp1    198.51.100.11  up       1       12 + 3       2.5s ago, 14 ms
   ftp2    198.51.100.12  DOWN     0 of 1  1 + 0        4.0s ago, 3.10 ms  login: 530 Login [2J incorrect.
+  through 192.0.2.100: not checked here (this router holds the VIP)
 
 KERNEL  rules in, last audit 30s ago, repairs 0
 SYNC  streaming to router-b over client; 1,234 templates, 5,678 connections; lag 12 ms
   store file, saved 12s ago, 1,230 templates, 5,600 connections
 `,
   );
+});
+
+test('status says what the check through the VIP met, and what the other router says of a server where they disagree', t => {
+  const report = sampleReport();
+  const path = {
+    state: 'down',
+    why: '',
+    failedStage: 'login',
+    words: '530 no',
+    checkedAt: report.generatedAt,
+    checkMs: 20,
+  } as const;
+  const services = report.services.map(service => ({
+    ...service,
+    path,
+    servers: service.servers.map(server => ({
+      ...server,
+      disagrees: server.name === 'ftp1',
+      peer: { state: 'down' as const, failedStage: 'connect', words: 'refused' },
+    })),
+  }));
+  const text = renderStatus({ ...report, services }, PLAIN);
+  t.regex(text, /^ {2}through 192\.0\.2\.100: FAILS \([^,]* ago, 20 ms, login: 530 no\)$/m);
+  t.regex(text, /ftp1 +198\.51\.100\.11 +up \(down at the peer\)/);
+  t.notRegex(text, /DOWN \(down at the peer\)/);
+});
+
+test('status shows a sorry server below the real ones', t => {
+  const report = sampleReport();
+  const services = report.services.map(service => {
+    const [real] = service.servers;
+    if (!real) throw new Error('the sample has a server');
+    return { ...service, sorry: { ...real, name: 'sorry_server', address: '198.51.100.99', kernelWeight: 0 } };
+  });
+  t.regex(renderStatus({ ...report, services }, PLAIN), /ftp2 .*\n +sorry server +198\.51\.100\.99 +up +0 of 1 /);
 });
 
 test('status does not show a silent peer as active, and does not say that it holds the VIPs', t => {
@@ -153,24 +189,6 @@ test('why tells each decision with its reason and evidence', t => {
 `,
   );
   t.is(renderDecisions([], PLAIN), 'no role decision yet\n');
-});
-
-test('plan marks what clients would notice, and says when there is nothing to do', t => {
-  const changes = [
-    { target: 'ipvs', change: 'add server 198.51.100.13 to mark 21', disruptive: false },
-    { target: 'ipvs', change: 'replace mark 21 by 22', disruptive: true },
-  ];
-  t.is(
-    renderPlan({ changes, problems: ['ip_vs_ftp is loaded; rmmod ip_vs_ftp'] }, PLAIN),
-    `PROBLEMS
-  ! ip_vs_ftp is loaded; rmmod ip_vs_ftp
-
-CHANGES
-  ipvs: add server 198.51.100.13 to mark 21
-  ipvs: replace mark 21 by 22  (disruptive)
-`,
-  );
-  t.is(renderPlan({ changes: [], problems: [] }, PLAIN), 'nothing to change: the kernel is as the config wants it\n');
 });
 
 test("a server's words cannot move the cursor, change colours or fill the screen", t => {

@@ -1,5 +1,6 @@
 // A realistic pair for the CLI tests: router-a took over five minutes ago, one server fails its login.
 import type { Snapshot } from '../../src/feed/message.ts';
+import type { SessionsReport } from '../../src/status/sessions-report.ts';
 import type { StatusReport } from '../../src/status/status-report.ts';
 import type { SyncStatus } from '../../src/status/sync-status.ts';
 
@@ -10,6 +11,7 @@ export function sampleSnapshot(changed: Partial<Snapshot> = {}): Snapshot {
   return {
     type: 'snapshot',
     version: 1,
+    program: '0.4.0',
     seq: 311,
     node: 'router-a',
     peerNode: 'router-b',
@@ -35,6 +37,7 @@ export function sampleSnapshot(changed: Partial<Snapshot> = {}): Snapshot {
     packetLease: true,
     runningDigest: null,
     waiting: [],
+    keys: null,
     timesPending: false,
     vipdTrouble: null,
     vipCheck: null,
@@ -44,6 +47,7 @@ export function sampleSnapshot(changed: Partial<Snapshot> = {}): Snapshot {
     witness: null,
     hold: { on: false, until: null },
     fitness: 7,
+    failedChecks: 0,
     rulesIn: true,
     warm: true,
     configDigest: 'd658d3a166bdafa7',
@@ -53,6 +57,7 @@ export function sampleSnapshot(changed: Partial<Snapshot> = {}): Snapshot {
       epoch: '12.1',
       priority: 100,
       fitness: 7,
+      failedChecks: 0,
       ready: true,
       hold: false,
       warm: true,
@@ -103,7 +108,21 @@ export function sampleSnapshot(changed: Partial<Snapshot> = {}): Snapshot {
 }
 
 export function sampleReport(): StatusReport {
-  const good = { weight: 1, kernelWeight: 1, state: 'up', failedStage: null, words: '', checkMs: 14.2 } as const;
+  const good = {
+    weight: 1,
+    kernelWeight: 1,
+    state: 'up',
+    failedStage: null,
+    words: '',
+    checkMs: 14.2,
+    stagesMs: {},
+    slow: false,
+    certificateDaysLeft: null,
+    peer: null,
+    disagrees: false,
+    vipCheck: null,
+    drained: false,
+  } as const;
   return {
     schema: 'tandem-status/1',
     version: '0.1.0',
@@ -112,14 +131,26 @@ export function sampleReport(): StatusReport {
     health: 'degraded',
     problems: ['heartbeat link cross is down', 'ftp2 of service ftp is down: login: 530 Login incorrect.'],
     notices: [],
+    fitness: [],
+    hooks: [],
     pulse: sampleSnapshot(),
     services: [
       {
         name: 'ftp',
         vip: '192.0.2.100',
         mark: 21,
+        kind: 'ftp',
         scheduler: 'wlc',
         inKernel: true,
+        path: {
+          state: 'not-checked',
+          why: 'this router holds the VIP',
+          failedStage: null,
+          words: '',
+          checkedAt: null,
+          checkMs: null,
+        },
+        sorry: null,
         servers: [
           {
             ...good,
@@ -139,12 +170,20 @@ export function sampleReport(): StatusReport {
             words: '530 Login\u001b[2J incorrect.',
             checkedAt: '2026-11-22T16:24:56.000Z',
             checkMs: 3.1,
+            stagesMs: {},
+            slow: false,
+            certificateDaysLeft: null,
+            peer: null,
+            disagrees: false,
+            vipCheck: null,
+            drained: false,
             activeConnections: 1,
             inactiveConnections: 0,
           },
         ],
       },
     ],
+    drains: [],
     kernel: {
       rulesIn: true,
       lastAuditAt: '2026-11-22T16:24:30.000Z',
@@ -190,5 +229,57 @@ export function sampleSync(changed: Partial<SyncStatus> = {}): SyncStatus {
     },
     problems: [],
     ...changed,
+  };
+}
+
+/** What `tandem sessions` shows on a standby. */
+export function sampleSessions(changes: Partial<SessionsReport> = {}): SessionsReport {
+  const ago = (ms: number) => new Date(Date.parse('2026-11-22T12:00:00.000Z') - ms).toISOString();
+  const open = { state: 'ESTABLISHED', closing: false, older: false };
+  return {
+    ...{ schema: 'tandem-sessions/1', generatedAt: ago(0), pair: 'ftp-pair', node: 'router-b', role: 'standby' },
+    ...{ from: 'synced', whole: true, problem: '' },
+    sessions: [
+      {
+        ...{ client: '203.0.113.7', service: 'ftp', vip: '192.0.2.100' },
+        server: { name: 'ftp1', address: '198.51.100.11' },
+        control: [{ ...open, clientPort: 40_001, port: 990, tls: 'implicit', firstSeenAt: ago(723_000), older: true }],
+        data: [{ ...open, clientPort: 40_002, port: 10_233, mode: 'passive', firstSeenAt: ago(2_500) }],
+        connections: [],
+      },
+      {
+        ...{ client: '2001:db8::9', service: 'ftp6', vip: '2001:db8:1::100' },
+        server: { name: 'ftp2', address: '2001:db8:2::12' },
+        control: [{ ...open, clientPort: 50_000, port: 21, tls: 'not-by-port', firstSeenAt: ago(3_600_000) }],
+        data: [
+          {
+            clientPort: 50_001,
+            port: 20,
+            mode: 'active',
+            firstSeenAt: ago(4_000),
+            older: false,
+            state: 'FIN_WAIT',
+            closing: true,
+          },
+        ],
+        connections: [],
+      },
+    ],
+    waiting: [
+      {
+        ...{ client: '203.0.113.0/24', service: 'ftp', vip: '192.0.2.100', leftS: 200, firstSeenAt: ago(600_000) },
+        ...{ older: false, server: { name: '198.51.100.77', address: '198.51.100.77' } },
+      },
+    ],
+    summary: {
+      ...{ clients: 2, control: 2, data: 1, connections: 0, closing: 1, waiting: 1 },
+      servers: [
+        {
+          ...{ service: 'ftp', server: 'ftp1', serverAddress: '198.51.100.11' },
+          ...{ control: 1, data: 1, connection: 0, closing: 0, templates: 1_200 },
+        },
+      ],
+    },
+    ...changes,
   };
 }

@@ -1,32 +1,12 @@
 // conf/alerts.yaml: Prometheus can read it, every metric it names is one of ours, and every alert says what to do and where to look.
 import { readFileSync } from 'node:fs';
 import test from 'ava';
-import { parseDocument } from 'yaml';
-import { z } from 'zod';
 import { EVENTS } from '../../src/log/catalogue.ts';
 import { PULSE_COUNTERS, SYNC_LOSSES } from '../../src/log/counters.ts';
 import { counterName, familiesOf, type MetricFamily } from '../../src/status/metrics.ts';
 import { pulseSnapshot, statusReport } from '../status/fixture.ts';
-
-const ruleSchema = z.strictObject({
-  alert: z.string().regex(/^Tandem[A-Za-z]+$/),
-  expr: z.string().min(1),
-  for: z
-    .string()
-    .regex(/^\d+[smh]$/)
-    .optional(),
-  labels: z.strictObject({ severity: z.enum(['critical', 'warning', 'info']) }),
-  annotations: z.strictObject({ summary: z.string().min(10), action: z.string().min(20), codes: z.string().min(1) }),
-});
-const fileSchema = z.strictObject({
-  groups: z
-    .array(z.strictObject({ name: z.string().regex(/^tandem-[a-z]+$/), rules: z.array(ruleSchema).min(1) }))
-    .min(1),
-});
-
-const document = parseDocument(readFileSync('conf/alerts.yaml', 'utf8'), { strict: true, uniqueKeys: true });
-const file = fileSchema.parse(document.toJS());
-const rules = file.groups.flatMap(group => group.rules);
+import { alertGroups, alertRules, alertsDocument } from './alert-rules.ts';
+import { metricsIn } from './recording.ts';
 
 /** All families there can be, with the names of their labels. */
 const families = new Map<string, { readonly type: MetricFamily['type']; readonly labels: ReadonlySet<string> }>(
@@ -39,15 +19,14 @@ const families = new Map<string, { readonly type: MetricFamily['type']; readonly
     { type, labels: new Set(samples.flatMap(({ labels }) => Object.keys(labels))) },
   ]),
 );
-const metricsIn = (expr: string) => [...expr.matchAll(/\btandem_[a-z_]+/g)].map(([name]) => name);
 
 test('the file is well-formed, every alert has another name', t => {
-  t.deepEqual([document.errors, document.warnings], [[], []]);
-  t.is(new Set(rules.map(rule => rule.alert)).size, rules.length);
-  t.is(new Set(file.groups.map(group => group.name)).size, file.groups.length);
+  t.deepEqual([alertsDocument.errors, alertsDocument.warnings], [[], []]);
+  t.is(new Set(alertRules.map(rule => rule.alert)).size, alertRules.length);
+  t.is(new Set(alertGroups.map(group => group.name)).size, alertGroups.length);
 });
 
-for (const { alert, expr, annotations } of rules) {
+for (const { alert, expr, annotations } of alertRules) {
   test(`${alert} asks for metrics that exist, in brackets that close`, t => {
     const names = metricsIn(expr);
     t.true(names.length > 0);
@@ -80,7 +59,7 @@ for (const { alert, expr, annotations } of rules) {
 }
 
 test('counters are asked for by their growth, and nothing else is', t => {
-  for (const { alert, expr } of rules) {
+  for (const { alert, expr } of alertRules) {
     const grown = [...expr.matchAll(/\b(?:increase|rate)\((tandem_[a-z_]+)\[\d+[smh]\]\)/g)].map(([, name]) => name);
     const counters = metricsIn(expr).filter(name => families.get(name)?.type === 'counter');
     t.deepEqual(grown, counters, alert);
@@ -88,6 +67,15 @@ test('counters are asked for by their growth, and nothing else is', t => {
 });
 
 test('no loss of the sync goes without an alert', t => {
-  const watched = new Set(rules.flatMap(rule => metricsIn(rule.expr)));
+  const watched = new Set(alertRules.flatMap(rule => metricsIn(rule.expr)));
   for (const name of SYNC_LOSSES) t.true(watched.has(counterName(name, 'sync')), name);
+});
+
+test('the page about alerts has each of them with its severity, its time and its events', t => {
+  const page = readFileSync('docs/operating/alerts.md', 'utf8');
+  const rows = [...page.matchAll(/^\| (Tandem\w+) \| (\w+) \| ([\w ]+) \| [^|]+ \| ([^|]+) \|$/gm)];
+  t.deepEqual(
+    rows.map(([, ...cells]) => cells),
+    alertRules.map(rule => [rule.alert, rule.labels.severity, rule.for ?? 'at once', rule.annotations.codes]),
+  );
 });

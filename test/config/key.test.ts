@@ -3,6 +3,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
+  lstatSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -15,7 +16,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
-import { generateKey, KeyFileError, loadKeys, readSecret } from '../../src/config/io/key.ts';
+import {
+  generateKey,
+  KeyFileError,
+  loadKeyFile,
+  loadKeys,
+  newKey,
+  readSecret,
+  replaceKeys,
+} from '../../src/config/io/key.ts';
 import { asAnotherUser, theirs } from '../another-user.ts';
 
 const A = 'aa'.repeat(32);
@@ -47,6 +56,22 @@ test('one key signs and is accepted', t => {
   const keys = loadKeys(written('one', `# the pair's key\n\n${A}\n`));
   t.is(keys.sign.toString('hex'), A);
   t.deepEqual(keys.accept, [keys.sign]);
+});
+
+test('keys are replaced whole, with what the second is', t => {
+  const file = written('replaced', `${A}\n`);
+  const [a, b] = [Buffer.from(A, 'hex'), Buffer.from(B, 'hex')];
+  for (const second of ['next', 'old', undefined] as const) {
+    replaceKeys(file, { accept: [b, a], second });
+    t.deepEqual(loadKeyFile(file), { sign: b, accept: [b, a], second });
+    t.is(statSync(file).mode & 0o777, 0o600);
+  }
+  replaceKeys(file, { accept: [b], second: undefined });
+  t.is(readFileSync(file, 'utf8'), `${b.toString('hex')}\n`);
+  t.deepEqual(
+    readdirSync(directory).filter(name => name.startsWith('replaced')),
+    ['replaced'],
+  );
 });
 
 test('of two keys the first signs and both are accepted', t => {
@@ -172,6 +197,20 @@ test('a key is not written through a link, and not into a directory that is not 
   t.regex(
     refusal(() => generateKey(join(directory, 'no', 'key'), false)),
     /^unwritable: .*make its directory first/,
+  );
+});
+
+test('keys that are replaced behind a link are those of the file it leads to, and the link stays', t => {
+  const real = written('kept-elsewhere', `${A}\n`);
+  const link = join(directory, 'link-to-it');
+  symlinkSync(real, link);
+  const next = newKey();
+  replaceKeys(link, { accept: [next], second: undefined });
+  t.true(lstatSync(link).isSymbolicLink());
+  t.deepEqual(loadKeys(real).accept, [next]);
+  t.deepEqual(
+    readdirSync(directory).filter(name => name.endsWith('.new')),
+    [],
   );
 });
 

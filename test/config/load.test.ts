@@ -34,17 +34,19 @@ test('the shipped example is used without a warning', t => {
   t.is(Object.keys(loaded.config.services.ftp?.servers ?? {}).length, 3);
 });
 
-test('the shipped example with its IPv6 lines in use is used without a warning', t => {
+test('the shipped example with its IPv6 lines and its other service in use is used without a warning', t => {
   const text = readFileSync(EXAMPLE, 'utf8')
     .replaceAll(/^( +)(router-[ab]): (192|198).*\n/gm, '')
     .replaceAll(/^( +)# (router-[ab]: \[|- 2001)/gm, '$1$2')
     .replace('  # ftp6:', '  ftp6:')
+    .replace('  # web:', '  web:')
     .replaceAll(/^ {2}# {3}(.*)$/gm, '    $1');
   const parsed = parseConfig(text);
   t.true(parsed.ok);
   if (!parsed.ok) return;
   t.deepEqual(parsed.warnings, []);
   t.is(parsed.config.services.ftp6?.vip as string, '2001:db8:1::100');
+  t.is(parsed.config.services.web?.kind, 'tcp');
   t.deepEqual(parsed.config.lans.client?.vips as string[], ['192.0.2.100', '2001:db8:1::100']);
 });
 
@@ -52,7 +54,7 @@ test('the commented-out fields of the example show the defaults', t => {
   const text = readFileSync(EXAMPLE, 'utf8');
   const uncommented = text
     .replaceAll(
-      /^( *)# (alone_keep|port|auto_failback|control_port|active|scheduler|persistence|timeout|stage_timeout|rise|fall|user|data|key_file):/gm,
+      /^( *)# (alone_keep|port|auto_failback|control_port|active|scheduler|persistence|timeout|stage_timeout|rise|fall|user|data|tls|key_file):/gm,
       '$1$2:',
     )
     .replaceAll(/^# (ipvs:| {2}tcp_timeout| {2}tcp_fin_timeout| {2}audit)/gm, '$1')

@@ -70,3 +70,33 @@ test('files of the witness are looked at as those of the store are', t => {
     ],
   );
 });
+
+test('authorities of a check that are missing are a warning at their place; without TLS they are not looked at', t => {
+  const config = join(directory, 'checks.yaml');
+  const toldOf = (tls: string, path: string) => {
+    writeFileSync(
+      config,
+      `pair: p1
+routers: { a: {}, b: {} }
+lans:
+  client: { interface: eth0, addresses: { a: 192.0.2.2/24, b: 192.0.2.3/24 }, vips: [192.0.2.100], targets: [192.0.2.1] }
+  servers: { interface: eth1, addresses: { a: 198.51.100.2/24, b: 198.51.100.3/24 }, gateways: [198.51.100.1] }
+heartbeat: { links: [client, servers] }
+services:
+  ftp:
+    vip: 192.0.2.100
+    servers_lan: servers
+    mark: 21
+    check:
+      tls: ${tls}
+      tls_ca_file: ${path}
+    servers: { fs1: { address: 198.51.100.11 } }
+`,
+    );
+    const loaded = loadConfig(config, secretFindings);
+    return (loaded.ok ? loaded.warnings : loaded.mistakes).map(({ line, problem }) => `${line}: ${problem}`);
+  };
+  t.deepEqual(toldOf('explicit', file('authority', 0o644)), []);
+  t.deepEqual(toldOf('explicit', '/nonexistent/ca'), ['14: on this machine, /nonexistent/ca: there is no such file']);
+  t.false(toldOf('none', '/nonexistent/ca').some(problem => problem.includes('on this machine')));
+});

@@ -33,7 +33,7 @@ test('a VIP is served together with the gateways of its family on the LANs of it
   const units = unitsIn(`services:
   a: { vip: 192.0.2.100, servers_lan: servers, mark: 1, servers: { one: { address: 198.51.100.11 } } }
   six: { vip: "2001:db8:1::100", servers_lan: servers, mark: 2, servers: { two: { address: "2001:db8:2::11" } } }
-  c: { vip: 192.0.2.101, servers_lan: servers, mark: 3, control_port: 2121, passive_ports: 20001-21000,
+  c: { vip: 192.0.2.101, servers_lan: servers, mark: 3, control_port: 2121, active_port: 20, passive_ports: 20001-21000,
        servers: { three: { address: 198.51.100.12 } } }
   d: { vip: 192.0.2.101, servers_lan: others, mark: 4, control_port: 2122, active: false, passive_ports: 21001-22000,
        servers: { four: { address: 203.0.113.11 } } }
@@ -44,6 +44,15 @@ test('a VIP is served together with the gateways of its family on the LANs of it
     ['192.0.2.101', '198.51.100.1', '203.0.113.1'],
     ['192.0.2.102'],
   ]);
+});
+
+test('a VIP whose servers answer by themselves needs no gateway', t => {
+  const units = unitsIn(`services:
+  a: { vip: 192.0.2.100, forwarding: dr, mark: 1, servers: { one: { address: 192.0.2.11 } } }
+  b: { vip: 192.0.2.101, forwarding: dr, servers_lan: servers, mark: 2, servers: { one: { address: 198.51.100.11 } } }
+  c: { vip: 192.0.2.102, forwarding: tun, mark: 3, servers: { one: { address: 203.0.113.211 } } }
+`);
+  t.deepEqual(units.slice(0, 4), [['192.0.2.100'], ['2001:db8:1::100'], ['192.0.2.101'], ['192.0.2.102']]);
 });
 
 test('a gateway that no service needs is held by itself', t => {

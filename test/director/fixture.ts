@@ -6,6 +6,7 @@ import { createKernel, type Kernel } from '../../src/director/io/kernel.ts';
 import type { Problem } from '../../src/director/plan.ts';
 import type { KernelInterface } from '../../src/firewall/interfaces.ts';
 import { createIpvsadm, type Ipvsadm } from '../../src/ipvs/io/ipvsadm.ts';
+import { NOTHING_WATCHED_YET } from '../../src/nanny/conditions.ts';
 import type { Verdict } from '../../src/nanny/verdict.ts';
 import type { SyncStatus } from '../../src/status/sync-status.ts';
 import { type IpvsModel, ipvsModel, modelIpvsadm } from '../ipvs/model.ts';
@@ -29,6 +30,50 @@ export const FTP6 = {
   mark: 26,
   scheduler: 'sh',
   servers: { fs1: { address: '2001:db8:2::11' } },
+};
+
+/** Not FTP: another port on the servers, and HTTP with HTTPS by one mark. */
+export const PROXY = {
+  kind: 'tcp',
+  vip: '192.0.2.101',
+  servers_lan: 'servers',
+  mark: 81,
+  ports: 80,
+  server_port: 8080,
+  servers: { w1: { address: '198.51.100.31' } },
+};
+export const DNS = {
+  kind: 'udp',
+  vip: '192.0.2.100',
+  servers_lan: 'servers',
+  mark: 53,
+  ports: 53,
+  persistence: '1m',
+  servers: { d1: { address: '198.51.100.53' } },
+};
+export const WEB_DR = {
+  kind: 'tcp',
+  vip: '192.0.2.100',
+  forwarding: 'dr',
+  mark: 80,
+  ports: [80, 443],
+  persistence: '10m',
+  servers: { w1: { address: '192.0.2.131' } },
+};
+
+/** The servers answer straight: on the VIP's own LAN, and anywhere. */
+export const FTP_DR = {
+  vip: '192.0.2.100',
+  forwarding: 'dr',
+  mark: 23,
+  servers: { fs1: { address: '192.0.2.111' }, fs2: { address: '192.0.2.112' } },
+};
+export const FTP6_TUN = {
+  vip: '2001:db8:1::100',
+  forwarding: 'tun',
+  mark: 24,
+  active: false,
+  servers: { fs1: { address: '2001:db8:9::11' } },
 };
 
 export function configOf({ services = { ftp: FTP }, sync = true }: FixtureOptions = {}): Config {
@@ -56,7 +101,7 @@ export function configOf({ services = { ftp: FTP }, sync = true }: FixtureOption
 
 export function verdict(server: string, state: Verdict['state'], service = 'ftp'): Verdict {
   const last = {
-    ok: state !== 'down',
+    ok: state !== 'down' && state !== 'misconfigured',
     tookMs: 12,
     bytes: 5,
     stage: 'login',
@@ -64,7 +109,12 @@ export function verdict(server: string, state: Verdict['state'], service = 'ftp'
     words: '530 no',
   } as const;
   // One that is down here is dead, unless a test says else.
-  const about = { alive: state !== 'down', kept: false, checkedAt: '2026-11-22T16:00:00.000Z' };
+  const about = {
+    alive: state !== 'down',
+    kept: false,
+    checkedAt: '2026-11-22T16:00:00.000Z',
+    conditions: NOTHING_WATCHED_YET,
+  };
   return { service, server, state, last: last as unknown as Verdict['last'], ...about };
 }
 
@@ -77,12 +127,16 @@ export interface FakeKernel {
   nft: string | undefined;
   /** Texts given to `nft -f`. */
   readonly nftApplied: string[];
+  /** What is in the sets of known clients, each with 30 s left. */
+  known: readonly string[];
   /** Arguments of conntrack. */
   readonly conntrack: string[];
   ftpHelper: boolean;
   /** Below net.ipv6.conf. */
   interfaces6: readonly string[];
   interfaces: readonly KernelInterface[];
+  /** MACs of this host's neighbours, by their addresses. */
+  neighbours: Readonly<Record<string, string>>;
   /** Makes a program fail with these words. */
   readonly broken: Map<string, string>;
 }
@@ -117,16 +171,27 @@ export function fakeKernel(): FakeKernel {
     sysctls: new Map(FRESH_SYSCTLS),
     nft: undefined as string | undefined,
     nftApplied: [] as string[],
+    known: [] as readonly string[],
     conntrack: [] as string[],
     ftpHelper: false,
     interfaces6: [] as readonly string[],
     interfaces: ['c0', 's0', 'x0'].map(name => ({ name, altnames: [], addresses: [] })) as readonly KernelInterface[],
+    neighbours: {} as Readonly<Record<string, string>>,
     broken: new Map<string, string>(),
   };
   const runCommand: Run = async (program, args, options) => {
     const words = fake.broken.get(program);
     if (words !== undefined) return { status: 1, stdout: '', stderr: words };
     if (program === 'ipvsadm') return runIpvsadm(program, args, options);
+    if (program === 'ip' && args.includes('neighbour')) {
+      const list = Object.entries(fake.neighbours).map(([dst, lladdr]) => ({
+        dst,
+        dev: 'c0',
+        lladdr,
+        state: ['STALE'],
+      }));
+      return { status: 0, stdout: JSON.stringify([...list, { dst: '192.0.2.77', state: ['FAILED'] }]), stderr: '' };
+    }
     if (program === 'nft') return runNft(fake, args, options?.input ?? '');
     fake.conntrack.push(args.join(' '));
     return { status: 0, stdout: '', stderr: 'conntrack v1.4.7 (conntrack-tools): 1 flow entries have been deleted.\n' };
@@ -153,15 +218,22 @@ export function fakeKernel(): FakeKernel {
 }
 
 function runNft(
-  fake: { nft: string | undefined; nftApplied: string[] },
+  fake: { nft: string | undefined; nftApplied: string[]; known: readonly string[] },
   args: readonly string[],
   input: string,
 ): CommandResult {
   if (args[0] === '-f') {
     fake.nftApplied.push(input);
-    const body = input.replace('add table inet tandem\ndelete table inet tandem\n', '');
+    const [table = '', ...elements] = input.split(/^(?=add element )/m);
+    // Elements go into a table that is there; a listing has none.
+    if (table === '' && elements.length > 0) return { status: 0, stdout: '', stderr: '' };
+    const body = table.replace('add table inet tandem\ndelete table inet tandem\n', '');
     fake.nft = body === '' ? undefined : body;
     return { status: 0, stdout: '', stderr: '' };
+  }
+  if (args[0] === '-j' && args[2] === 'set') {
+    const known = fake.known.map(val => ({ elem: { val, timeout: 7_200, expires: 30 } }));
+    return { status: 0, stdout: JSON.stringify({ nftables: [{ set: { elem: known } }] }), stderr: '' };
   }
   if (fake.nft === undefined) return { status: 1, stdout: '', stderr: 'Error: No such file or directory\n' };
   return { status: 0, stdout: fake.nft, stderr: '' };

@@ -1,115 +1,10 @@
 import test from 'ava';
-import type { Config } from '../../src/config/schema.ts';
-import type { PacketLeaseFinding } from '../../src/director/io/packet-lease-audit.ts';
-import { createDirector, type Director } from '../../src/director/loop.ts';
-import { NOTHING_OWNED, type Owned } from '../../src/director/owned.ts';
-import type { Snapshot } from '../../src/feed/message.ts';
-import type { Verdict } from '../../src/nanny/verdict.ts';
+import { NOTHING_OWNED } from '../../src/director/owned.ts';
 import { statusReportSchema } from '../../src/status/status-report.ts';
 import type { SyncStatus } from '../../src/status/sync-status.ts';
-import type { EnsureResult } from '../../src/sync/sync.ts';
-import type { At } from '../../src/units/duration.ts';
-import { sampleSnapshot } from '../cli/samples.ts';
-import { configOf, type FakeKernel, FTP, fakeKernel, NODE, syncStatus, verdict } from './fixture.ts';
-
-interface Rig {
-  readonly fake: FakeKernel;
-  readonly director: Director;
-  readonly events: { readonly code: string; readonly fields: Readonly<Record<string, unknown>> }[];
-  verdicts: Verdict[];
-  /** Verdicts on servers that drain, and which of them the director wants watched. */
-  leavers: Verdict[];
-  watched: string[];
-  sync: SyncStatus;
-  /** What the sync's part of the kernel will say at the next audit. */
-  ensured: EnsureResult;
-  /** Until then the sync's part of an audit lasts. */
-  syncTakes: Promise<void>;
-  pulse: Snapshot | null;
-  /** What the next look at the packet lease finds. */
-  gate: PacketLeaseFinding;
-  saved: Owned | undefined;
-  now: number;
-  /** Codes of the events since the last call, without those of every change. */
-  news(): string[];
-}
-
-function rigOf(options: { config?: Config; fake?: FakeKernel; owned?: Owned } = {}): Rig {
-  const { config = configOf(), fake = fakeKernel(), owned = NOTHING_OWNED } = options;
-  const events: Rig['events'] = [];
-  const rig = {
-    fake,
-    events,
-    verdicts: [verdict('fs1', 'up'), verdict('fs2', 'up')],
-    now: 0,
-    leavers: [],
-    watched: [],
-    pulse: null,
-  } as unknown as Rig;
-  rig.ensured = { running: true, changes: [], problems: [], found: { expiry: 'by time-out 1' } };
-  rig.sync = syncStatus();
-  rig.gate = {};
-  rig.syncTakes = Promise.resolve();
-  const director = createDirector(
-    { config, digest: 'd1', node: NODE, version: '0.1.0', owned },
-    {
-      kernel: fake.kernel,
-      sync: {
-        ensure: async () => {
-          await rig.syncTakes;
-          return rig.ensured;
-        },
-        preview: async () => [],
-        status: () => rig.sync,
-        found: () => rig.ensured.found,
-        flushMs: () => 250,
-        pulseSays: () => undefined,
-        verdicts: () => undefined,
-        draining: () => undefined,
-        configure: async () => undefined,
-        close: async () => undefined,
-      },
-      log: { event: (code, fields = {}) => void events.push({ code, fields }) },
-      verdicts: () => rig.verdicts,
-      leavers: () => rig.leavers,
-      watchLeaving: servers => {
-        rig.watched = [...servers].map(([service, addresses]) => `${service} ${addresses}`);
-      },
-      snapshot: () => rig.pulse,
-      saveOwned: async next => {
-        rig.saved = next;
-      },
-      auditPacketLease: async () => rig.gate,
-      watchProblem: () => undefined,
-      now: () => rig.now as At,
-      wall: () => '2026-11-22T16:00:00.000Z',
-    },
-  );
-  return Object.assign(rig, {
-    director,
-    news: () =>
-      events
-        .splice(0)
-        .map(event => event.code)
-        .filter(code => code !== 'KERNEL_CHANGED'),
-  });
-}
-
-const role = (name: Snapshot['role'], held = false): Snapshot =>
-  sampleSnapshot({
-    role: name,
-    vips: [{ address: '192.0.2.100', interface: 'c0', kind: 'vip', held, linkUp: true, obstacle: null }],
-  });
-
-/** Lets what nftChanged() began come to its end. */
-async function settledOf(rig: Rig): Promise<void> {
-  await new Promise(resolve => setImmediate(resolve));
-  await rig.director.plan();
-  await new Promise(resolve => setTimeout(resolve, 20));
-}
-
-const serverIn = (fake: FakeKernel, address: string) =>
-  fake.ipvs.services.get('-f 21')?.servers.find(server => server.address === address);
+import type { Address } from '../../src/units/address.ts';
+import { configOf, FTP, FTP_DR, fakeKernel, NODE, syncStatus, verdict } from './fixture.ts';
+import { rigOf, role, serverIn, settledOf } from './loop-rig.ts';
 
 test('the first audit puts everything in, the second one changes nothing', async t => {
   const rig = rigOf();
@@ -118,7 +13,7 @@ test('the first audit puts everything in, the second one changes nothing', async
   t.deepEqual(rig.news(), ['SYNC_KERNEL', 'SYNC_RUNNING', 'KERNEL_RULES_IN']);
   t.true(rig.director.reportForPulse().rulesIn);
   t.is(rig.director.reportForPulse().flushMs, 250);
-  t.deepEqual(await rig.director.plan(), { changes: [], problems: [] });
+  t.deepEqual(await rig.director.plan(), { changes: [], problems: [], rules: [] });
   const { batches } = rig.fake.ipvs;
   const before = batches.length;
   await rig.director.audit('timer');
@@ -161,7 +56,7 @@ test('a service, a server, a table and a setting changed by hand come back, each
   fake.nft = fake.nft?.replace(/.* counter drop\n/, '');
   await audit();
   t.deepEqual(rig.news(), ['DRIFT_REPAIRED']);
-  t.regex(fake.nft ?? '', /daddr 192\.0\.2\.100 .* counter drop/);
+  t.regex(fake.nft ?? '', /daddr \. tcp dport \{ 192\.0\.2\.100 \. .*\} jump guard_in_ip/);
   fake.nft = undefined;
   await audit();
   t.deepEqual(rig.news(), ['DRIFT_REPAIRED']);
@@ -273,6 +168,67 @@ test('a packet lease that is taken away again and again raises the alarm, too', 
     await settledOf(rig);
   }
   t.deepEqual(rig.news(), ['DRIFT_REPAIRED', 'DRIFT_REPAIRED', 'DRIFT_REPAIRED', 'DRIFT_REPEATS']);
+});
+
+test('time-outs that services of others share are told of once, also when they have to be set again', async t => {
+  const rig = rigOf();
+  rig.fake.ipvs.services.set('-t 192.0.2.50:80', {
+    ...{ key: '-t 192.0.2.50:80' as never, scheduler: 'rr', persistenceS: undefined, mask: '' },
+    ...{ schedulerFlags: '', extras: '', servers: [] },
+  });
+  await rig.director.audit('start');
+  t.is(rig.news().filter(code => code === 'TIMEOUTS_SHARED').length, 1);
+  rig.fake.ipvs.timeouts = [900, 120, 300];
+  await rig.director.audit('x');
+  t.deepEqual(rig.news(), ['DRIFT_REPAIRED']);
+  t.is(rig.fake.ipvs.timeouts[0], 7_200);
+});
+
+test('a scheduler that the kernel lacks is a problem with its module; a service that runs with another one goes on', async t => {
+  const rig = rigOf();
+  rig.fake.ipvs.lacks.add('twos');
+  const config = configOf({ services: { ftp: { ...FTP, scheduler: 'twos' } } });
+  const words = /service "-f 21": this kernel has no scheduler twos: its module ip_vs_twos is missing/;
+  await rig.director.audit('start');
+  await rig.director.setConfig(config, 'another');
+  await rig.director.audit('reload');
+  t.true(rig.director.reportForPulse().rulesIn);
+  t.is(rig.fake.ipvs.services.get('-f 21')?.scheduler, 'wlc');
+  t.true(rig.director.report().problems.some(problem => words.test(problem)));
+  rig.fake.ipvs.services.clear();
+  await rig.director.audit('no service');
+  t.false(rig.director.reportForPulse().rulesIn);
+  t.regex(rig.director.report().problems.join(), words);
+});
+
+test('a sorry server is in the status with its verdict, drains nowhere, and counts for nothing towards pulse', async t => {
+  const rig = rigOf();
+  const sorry_server = { address: '198.51.100.99' };
+  await rig.director.setConfig(configOf({ services: { ftp: { ...FTP, sorry_server } } }), 'another');
+  rig.otherVerdicts = [verdict('sorry_server', 'up')];
+  await rig.director.audit('start');
+  const shown = () => rig.director.report().services[0];
+  t.like(shown()?.sorry, {
+    name: 'sorry_server',
+    address: sorry_server.address,
+    state: 'up',
+    kernelWeight: 0,
+    weight: 2,
+  });
+  t.deepEqual(
+    shown()?.servers.map(({ name }) => name),
+    ['fs1', 'fs2'],
+  );
+  t.like(rig.director.reportForPulse(), { healthyServers: 2, totalServers: 2 });
+  rig.verdicts = [verdict('fs1', 'down'), verdict('fs2', 'down')];
+  rig.director.verdictChanged();
+  await rig.director.audit('x');
+  t.is(shown()?.sorry?.kernelWeight, 2);
+  t.is(rig.director.reportForPulse().healthyServers, 0);
+  rig.otherVerdicts = [verdict('sorry_server', 'down')];
+  await rig.director.audit('x');
+  t.is(shown()?.sorry?.kernelWeight, 0);
+  t.true(rig.director.report().problems.some(problem => /server sorry_server is down/.test(problem)));
 });
 
 test('a verdict changes a weight, and that is no drift', async t => {
@@ -419,6 +375,33 @@ test('taking over audits at once; losing the role deletes our own conntrack entr
   ]);
 });
 
+test('known clients of DR survive that the rules are replaced, and come from the sync at a takeover', async t => {
+  const rig = rigOf({ config: configOf({ services: { ftp: FTP_DR } }) });
+  const elements = () => rig.fake.nftApplied.map(text => /^add element .*$/m.exec(text)?.[0]);
+  rig.fake.known = ['192.0.2.10'];
+  rig.clients = ['192.0.2.11' as Address];
+  await rig.director.audit('start');
+  const before = 'add element inet tandem known_ftp { 192.0.2.10 timeout 30s, 192.0.2.11 timeout 7200s }';
+  t.deepEqual(elements(), [before]);
+  rig.director.pulseSays(role('standby'));
+  await rig.director.audit('timer');
+  t.is(elements().length, 1, 'nothing to write');
+  rig.clients = ['192.0.2.12' as Address];
+  rig.director.pulseSays(role('active'));
+  await rig.director.audit('after');
+  t.is(elements()[1], 'add element inet tandem known_ftp { 192.0.2.12 timeout 7200s }');
+  t.is(rig.events.find(({ code }) => code === 'CLIENTS_KNOWN')?.fields.clients, 1);
+});
+
+test('without DR and TUN no clients are known, and nobody is told', async t => {
+  const rig = rigOf();
+  await rig.director.audit('start');
+  rig.director.pulseSays(role('active'));
+  await rig.director.audit('after');
+  t.false(rig.fake.nftApplied.some(text => text.includes('known')));
+  t.false(rig.events.some(({ code }) => code === 'CLIENTS_KNOWN'));
+});
+
 test('a router that is active again keeps the conntrack entries of its living connections', async t => {
   const rig = rigOf();
   rig.director.pulseSays(role('active'));
@@ -502,106 +485,13 @@ test('a plan for another config is made without touching the kernel', async t =>
   await rig.director.audit('start');
   const before = rig.fake.ipvs.batches.length;
   const plan = await rig.director.plan(configOf({ services: { ftp: { ...FTP, mark: 22 } } }));
+  t.true(
+    plan.rules.some(line => /^- .*mark set .*\b(?:21|0x0*15)\b/.test(line)),
+    String(plan.rules),
+  );
+  t.true(plan.rules.some(line => /^\+ .*mark set .*\b(?:22|0x0*16)\b/.test(line)));
   t.true(plan.changes.some(change => change.disruptive));
   t.is(rig.fake.ipvs.batches.length, before);
-});
-
-const FS2 = '198.51.100.12';
-const ONLY_FS1 = () => configOf({ services: { ftp: { ...FTP, servers: { fs1: FTP.servers.fs1 } } } });
-
-/** A director whose second server has left the config with one connection. */
-async function draining(): Promise<Rig> {
-  const rig = rigOf();
-  await rig.director.audit('start');
-  Object.assign(serverIn(rig.fake, FS2) ?? {}, { activeConnections: 1, templates: 1 });
-  await rig.director.setConfig(ONLY_FS1(), 'd2');
-  rig.verdicts = [verdict('fs1', 'up')];
-  await rig.director.audit('reload');
-  rig.news();
-  return rig;
-}
-
-test('a server that drains is watched; one that dies keeps no clients, and one that only fails its check does', async t => {
-  const rig = await draining();
-  t.deepEqual(rig.watched, [`ftp ${FS2}`]);
-  rig.leavers = [{ ...verdict(FS2, 'down'), alive: true }];
-  rig.director.verdictChanged();
-  await rig.director.audit('after');
-  t.like(serverIn(rig.fake, FS2), { weight: 2, upperThreshold: 1 });
-  rig.leavers = [verdict(FS2, 'down')];
-  rig.director.verdictChanged();
-  await rig.director.audit('after');
-  t.like(serverIn(rig.fake, FS2), { weight: 0, upperThreshold: 1 });
-  t.like(rig.director.report().services[0]?.servers[1], { name: FS2, state: 'draining', failedStage: 'login' });
-  Object.assign(serverIn(rig.fake, FS2) ?? {}, { activeConnections: 0 });
-  await rig.director.poll();
-  t.is(serverIn(rig.fake, FS2), undefined);
-  t.deepEqual([rig.news(), rig.watched], [['SERVER_DRAINED'], []]);
-});
-
-test('draining has a deadline, which survives a restart of the director: first its clients go elsewhere, then it goes', async t => {
-  const rig = await draining();
-  const fresh = rigOf({ fake: rig.fake, config: ONLY_FS1(), ...(rig.saved ? { owned: rig.saved } : {}) });
-  fresh.verdicts = [verdict('fs1', 'up')];
-  fresh.now = 86_400_000 - 121_000;
-  await fresh.director.audit('start');
-  fresh.news();
-  t.like(serverIn(rig.fake, FS2), { weight: 2, upperThreshold: 1 });
-  fresh.now += 2_000;
-  await fresh.director.poll();
-  t.like(serverIn(rig.fake, FS2), { weight: 0 });
-  fresh.now += 120_000;
-  await fresh.director.poll();
-  t.is(serverIn(rig.fake, FS2), undefined);
-  const drained = fresh.events.find(({ code }) => code === 'SERVER_DRAINED');
-  t.deepEqual(drained?.fields, { service: '-f 21', address: FS2, cut: 1 });
-  t.is(fresh.saved?.leaving, undefined);
-});
-
-test('a busy server keeps its clients; the poll sees them come and go', async t => {
-  const rig = rigOf();
-  await rig.director.audit('start');
-  const fs2 = () => serverIn(rig.fake, FS2);
-  rig.verdicts = [verdict('fs1', 'up'), { ...verdict('fs2', 'down'), alive: true }];
-  await rig.director.audit('verdict');
-  t.like(fs2(), { weight: 0 }, 'nobody is on it');
-  // The peer's clients come in by the sync.
-  Object.assign(fs2() ?? {}, { templates: 1 });
-  await rig.director.poll();
-  t.like(fs2(), { weight: 2, upperThreshold: 1 });
-  t.deepEqual(rig.saved?.leaving, [{ key: '-f 21', address: FS2, sinceMs: 0 }]);
-  Object.assign(fs2() ?? {}, { templates: 0 });
-  await rig.director.poll();
-  t.like(fs2(), { weight: 0, upperThreshold: 0 });
-  t.is(rig.saved?.leaving, undefined);
-  rig.verdicts = [verdict('fs1', 'up'), verdict('fs2', 'up')];
-  await rig.director.audit('verdict');
-  t.like(fs2(), { weight: 2, upperThreshold: 0 });
-  t.deepEqual(
-    rig.news().filter(code => code === 'DRIFT_REPAIRED'),
-    [],
-  );
-});
-
-test('servers that all fail alike keep their weights, with an alarm, and count as no healthy server', async t => {
-  const rig = rigOf();
-  await rig.director.audit('start');
-  rig.news();
-  const { batches } = rig.fake.ipvs;
-  const before = batches.length;
-  rig.verdicts = [
-    { ...verdict('fs1', 'down'), alive: true, kept: true },
-    { ...verdict('fs2', 'up'), kept: true },
-  ];
-  await rig.director.audit('verdict');
-  t.is(batches.length, before, 'IPVS is left as it is');
-  t.deepEqual(rig.news(), ['ALL_SERVERS_FAIL']);
-  t.is(rig.director.reportForPulse().healthyServers, 0);
-  t.regex(rig.director.report().problems.join(), /service ftp: its servers fail their checks alike, but answer/);
-  rig.verdicts = [verdict('fs1', 'up'), verdict('fs2', 'up')];
-  await rig.director.audit('verdict');
-  t.deepEqual(rig.news(), ['ALL_SERVERS_FAIL_OVER']);
-  t.is(rig.director.reportForPulse().healthyServers, 2);
 });
 
 test('data of active mode that nobody knows is adopted on a standby and for a while after a takeover, not later', async t => {
@@ -609,7 +499,7 @@ test('data of active mode that nobody knows is adopted on a standby and for a wh
   await rig.director.audit('start');
   const adopts = async () => {
     await rig.director.look();
-    return /dport 20 .* meta mark set/.test(rig.fake.nft ?? '');
+    return /\. 20 : jump adopt_ftp/.test(rig.fake.nft ?? '');
   };
   t.true(await adopts(), 'nobody has said yet whose the VIPs are');
   rig.pulse = role('standby');
@@ -637,8 +527,46 @@ test('rules follow an interface that gets another name', async t => {
   const [, ...others] = rig.fake.interfaces;
   rig.fake.interfaces = [{ name: 'wan0', altnames: [], addresses: ['192.0.2.2'] }, ...others];
   await rig.director.look();
-  t.regex(rig.fake.nft ?? '', /iifname \{ "wan0", "x0" \} ip daddr/);
+  t.regex(rig.fake.nft ?? '', /iifname \{ "wan0", "x0" \} .* meta mark set ip daddr/);
   t.deepEqual(rig.news(), ['INTERFACE_NAMED']);
   await rig.director.look();
   t.deepEqual(rig.news(), []);
+});
+
+test('who is connected is asked of the sync, and comes with whose table it is; a name that is not there is refused', t => {
+  const rig = rigOf();
+  rig.pulse = role('standby');
+  const table = rig.director.sessions({ service: 'ftp', server: 'fs1' });
+  if (typeof table === 'string') return t.fail(table);
+  t.like(table.head, { pair: 'test', node: NODE, peer: 'r2', role: 'standby', from: 'own', whole: true });
+  t.deepEqual(rig.asked, [{ service: 'ftp', server: 'fs1' }]);
+  t.is(rig.director.sessions({ service: 'ftq' }), 'there is no service "ftq" in the config; it has: ftp');
+  t.is(
+    rig.director.sessions({ service: 'ftp', server: 'fs7' }),
+    'there is no server "fs7" in service "ftp"; it has: fs1, fs2',
+  );
+  t.is(typeof rig.director.sessions({ server: '198.51.100.77' }), 'object', 'it may have left the config');
+  t.is(rig.asked.length, 2);
+});
+
+test('counters that take long to read are read more seldom', async t => {
+  const rig = rigOf();
+  await rig.director.audit('start');
+  let reads = 0;
+  const { kernel } = rig.fake;
+  Object.assign(kernel, {
+    readCounters: async () => {
+      reads += 1;
+      rig.now += 1_000;
+      return { ok: true, value: new Map() };
+    },
+  });
+  await rig.director.poll();
+  t.is(reads, 1);
+  rig.now += 5_000;
+  await rig.director.poll();
+  t.is(reads, 1);
+  rig.now += 15_000;
+  await rig.director.poll();
+  t.is(reads, 2);
 });

@@ -1,13 +1,30 @@
 import test from 'ava';
 import { NOTHING_OWNED } from '../../src/director/owned.ts';
 import { type Actual, isComplete, type PlanInput, plan } from '../../src/director/plan.ts';
-import { sysctlPath } from '../../src/director/sysctl.ts';
-import { formatCommand } from '../../src/ipvs/ipvsadm.ts';
+import { sysctlPath, wantedSysctls } from '../../src/director/sysctl.ts';
+import { formatBatch, formatCommand } from '../../src/ipvs/ipvsadm.ts';
 import type { IpvsServer } from '../../src/ipvs/table.ts';
-import type { Verdict } from '../../src/nanny/verdict.ts';
+import { SORRY, type Verdict } from '../../src/nanny/verdict.ts';
+import { rawOf } from '../../src/sync/table/entry.ts';
+import { scopeOf } from '../../src/sync/table/scope.ts';
+import type { Address } from '../../src/units/address.ts';
 import type { At } from '../../src/units/duration.ts';
-import { tableOf } from '../ipvs/model.ts';
-import { codes, configOf, type FakeKernel, FRESH_SYSCTLS, FTP, fakeKernel, NODE, verdict } from './fixture.ts';
+import { runBatch, tableOf } from '../ipvs/model.ts';
+import {
+  codes,
+  configOf,
+  DNS,
+  type FakeKernel,
+  FRESH_SYSCTLS,
+  FTP,
+  FTP_DR,
+  FTP6_TUN,
+  fakeKernel,
+  NODE,
+  PROXY,
+  verdict,
+  WEB_DR,
+} from './fixture.ts';
 
 const UP = [verdict('fs1', 'up'), verdict('fs2', 'up')];
 
@@ -15,7 +32,10 @@ function actualOf(fake: FakeKernel): Actual {
   return {
     ipvs: {
       ok: true,
-      value: { table: tableOf(fake.ipvs), timeouts: { tcpS: fake.ipvs.timeouts[0], tcpFinS: fake.ipvs.timeouts[1] } },
+      value: {
+        table: tableOf(fake.ipvs),
+        timeouts: { tcpS: fake.ipvs.timeouts[0], tcpFinS: fake.ipvs.timeouts[1], udpS: fake.ipvs.timeouts[2] },
+      },
     },
     ipvsSignature: '',
     interfaces: [],
@@ -28,7 +48,7 @@ function actualOf(fake: FakeKernel): Actual {
 
 function inputOf(fake: FakeKernel, changes: Partial<PlanInput> = {}): PlanInput {
   const base = { config: configOf(), node: NODE, verdicts: UP, owned: NOTHING_OWNED, applied: undefined };
-  const others = { leavers: [], now: 0 as At, adopting: true };
+  const others = { otherVerdicts: [], drainOf: () => undefined, now: 0 as At, adopting: true };
   return { ...base, ...others, actual: actualOf(fake), ...changes };
 }
 
@@ -43,7 +63,7 @@ test('an empty kernel gets time-outs, service, servers, table and settings, each
       'ipvs: ipvsadm -a -f 21 -r 198.51.100.12:0 -m -w 2 -x 0',
       'nft: add the table inet tandem',
       "sysctl: net.ipv4.ip_forward = 1 (now 0): the real servers' answers pass through this router",
-      'sysctl: net.ipv4.vs.sloppy_tcp = 1 (now 0): data of active mode is adopted in mid-stream after a takeover',
+      'sysctl: net.ipv4.vs.sloppy_tcp = 1 (now 0): connections are adopted in mid-stream after a takeover',
       'sysctl: net.ipv4.vs.expire_quiescent_template = 1 (now 0): clients of a server that is down get another one',
       'sysctl: net.ipv4.vs.drop_entry = 1 (now 0): a flood of half-open connections must not take the memory that clients need',
       'sysctl: net.ipv4.vs.drop_packet = 1 (now 0): a flood of half-open connections must not take the memory that clients need',
@@ -59,6 +79,30 @@ test('an empty kernel gets time-outs, service, servers, table and settings, each
   t.true(made.changes.every(change => !change.disruptive));
   t.deepEqual(made.problems, []);
   t.false(isComplete(made));
+});
+
+test('where the servers answer by themselves this router forwards nothing and conntrack has no part; a tunnel wants path MTUs', t => {
+  const made = (services: Record<string, unknown>) =>
+    plan(inputOf(fakeKernel(), { config: configOf({ services }), verdicts: [] }));
+  const names = (services: Record<string, unknown>) => wantedSysctls(configOf({ services })).map(rule => rule.name);
+  const tracked = /ip_forward|forwarding|conntrack/;
+  t.deepEqual(
+    names({ ftp: FTP_DR, ftp6: FTP6_TUN }).filter(name => tracked.test(name)),
+    [],
+  );
+  t.true(names({ ftp: FTP_DR, ftp6: FTP6_TUN }).includes('net.ipv4.vs.pmtu_disc'));
+  t.false(names({ ftp: FTP_DR }).includes('net.ipv4.vs.pmtu_disc'));
+  t.true(names({ ftp: FTP, ftp6: FTP6_TUN }).includes('net.ipv4.vs.conntrack'));
+  t.false(names({ ftp: FTP, ftp6: FTP6_TUN }).includes('net.ipv6.conf.all.forwarding'));
+  const servers = made({ ftp: FTP_DR, ftp6: FTP6_TUN }).changes.filter(({ change }) => change.includes(' -a '));
+  t.deepEqual(
+    servers.map(({ change }) => change),
+    [
+      'ipvsadm -a -f 23 -r 192.0.2.111:0 -g -w 0 -x 0',
+      'ipvsadm -a -f 23 -r 192.0.2.112:0 -g -w 0 -x 0',
+      'ipvsadm -a -f 24 -6 -r [2001:db8:9::11]:0 -i -w 0 -x 0',
+    ],
+  );
 });
 
 test('IPv6 forwarding is switched on only for IPv6 services, sync settings only with sync', t => {
@@ -95,7 +139,7 @@ for (const { title, kernelWeight, state, weight } of [
     const fake = fakeKernel();
     if (kernelWeight !== undefined) {
       fake.ipvs.services.set('-f 21', {
-        ...{ key: '-f 21' as never, scheduler: 'wlc', persistenceS: 360, schedulerFlags: '', extras: '' },
+        ...{ key: '-f 21' as never, scheduler: 'wlc', persistenceS: 360, mask: '', schedulerFlags: '', extras: '' },
         servers: [
           {
             address: '198.51.100.12' as never,
@@ -103,6 +147,7 @@ for (const { title, kernelWeight, state, weight } of [
             forwarding: 'nat',
             weight: kernelWeight,
             upperThreshold: 0,
+            lowerThreshold: 0,
             activeConnections: 0,
             inactiveConnections: 0,
             templates: 0,
@@ -133,12 +178,27 @@ test('a changed mark is shown as disruptive, with what it costs', t => {
 test('services of others are a problem, because sloppy_tcp reaches them too, but bar nothing', t => {
   const fake = fakeKernel();
   fake.ipvs.services.set('-t 192.0.2.50:80', {
-    ...{ key: '-t 192.0.2.50:80' as never, scheduler: 'rr', persistenceS: undefined, schedulerFlags: '', extras: '' },
+    ...{
+      key: '-t 192.0.2.50:80' as never,
+      scheduler: 'rr',
+      persistenceS: undefined,
+      mask: '',
+      schedulerFlags: '',
+      extras: '',
+    },
     servers: [],
   });
   const made = plan(inputOf(fake));
   t.deepEqual(codes(made.problems), ['foreign-services']);
   t.regex(made.problems[0]?.text ?? '', /-t 192\.0\.2\.50:80/);
+  const timeouts = made.changes.find(({ change }) => change.startsWith('ipvsadm --set'));
+  t.true(timeouts?.disruptive);
+  t.is(
+    timeouts?.change,
+    "ipvsadm --set 7200 120 0: IPVS' time-outs were tcp 900 s and tcpfin 120 s, they become tcp 7200 s and tcpfin 120 s, and hold for the services of others, too (-t 192.0.2.50:80)",
+  );
+  fake.ipvs.timeouts = [7_200, 120, 300];
+  t.is(plan(inputOf(fake)).sharedTimeouts, undefined, 'nothing to change, nothing to say');
   t.false(made.problems[0]?.blocking);
 });
 
@@ -222,9 +282,9 @@ const HOUR_MS = 3_600_000;
  */
 function busy(use: Partial<IpvsServer>, changes: Partial<Verdict> = {}, about: Partial<PlanInput> = {}) {
   const fake = fakeKernel();
-  const counts = { activeConnections: 0, inactiveConnections: 0, templates: 0, upperThreshold: 0 };
+  const counts = { activeConnections: 0, inactiveConnections: 0, templates: 0, upperThreshold: 0, lowerThreshold: 0 };
   fake.ipvs.services.set('-f 21', {
-    ...{ key: '-f 21' as never, scheduler: 'wlc', persistenceS: 360, schedulerFlags: '', extras: '' },
+    ...{ key: '-f 21' as never, scheduler: 'wlc', persistenceS: 360, mask: '', schedulerFlags: '', extras: '' },
     servers: [{ address: '198.51.100.12' as never, port: 0, forwarding: 'nat', weight: 2, ...counts, ...use }],
   });
   const verdicts = [verdict('fs1', 'up'), { ...verdict('fs2', 'down'), alive: true, ...changes }];
@@ -237,6 +297,8 @@ for (const [title, use, changes, wanted] of [
   ['down but alive, with closed connections only', { inactiveConnections: 1 }, {}, [2, true]],
   ['down but alive, with templates only', { templates: 1 }, {}, [2, true]],
   ['down but alive, without clients', {}, {}, [0, false]],
+  ['misconfigured, with connections', { activeConnections: 1 }, { state: 'misconfigured' }, [2, true]],
+  ['misconfigured, without clients', {}, { state: 'misconfigured' }, [0, false]],
   ['dead, with connections and templates', { activeConnections: 1, templates: 1 }, { alive: false }, [0, false]],
   ['down, as all are', { activeConnections: 1 }, { kept: true }, [2, false]],
   ['not judged yet, and quiesced by the director before', { upperThreshold: 1 }, { state: 'unknown' }, [2, true]],
@@ -309,4 +371,162 @@ test("IPVS' defence that the kernel has switched on is left on, and told", t => 
 
 test('a dot in the name of an interface is no slash of a path', t => {
   t.is(sysctlPath('net.ipv6.conf.c0/7.accept_ra'), '/proc/sys/net/ipv6/conf/c0.7/accept_ra');
+});
+
+test('the options of a scheduler become its flags: fallback without a word, what is written else', t => {
+  const flags = (more: object) => {
+    const services = { ftp: { ...FTP, ...more } };
+    return plan(inputOf(fakeKernel(), { config: configOf({ services }) })).wanted[0]?.schedulerFlags;
+  };
+  t.is(flags({}), '');
+  t.is(flags({ scheduler: 'sh' }), 'sh-fallback');
+  t.is(flags({ scheduler: 'mh' }), 'mh-fallback');
+  t.is(flags({ scheduler: 'mh', scheduler_options: ['port', 'fallback'] }), 'mh-fallback,mh-port');
+  t.is(flags({ scheduler: 'sh', scheduler_options: [] }), '');
+});
+
+test('a server with thresholds of its own has them back after it was quiesced, and after a change by hand', t => {
+  const limits = { upper_threshold: 40, lower_threshold: 30 };
+  const services = { ftp: { ...FTP, servers: { fs2: { address: '198.51.100.12', weight: 2, ...limits } } } };
+  const lines = (use: Partial<IpvsServer>, changes: Partial<Verdict>) => {
+    const { made } = busy({ activeConnections: 1, ...use }, changes, { config: configOf({ services }) });
+    return made.ipvs.map(formatCommand).filter(line => line.startsWith('-e'));
+  };
+  const set = '-e -f 21 -r 198.51.100.12:0 -m -w 2';
+  t.deepEqual(lines({ upperThreshold: 40, lowerThreshold: 30 }, {}), [`${set} -x 1`]);
+  t.deepEqual(lines({ upperThreshold: 1 }, {}), []);
+  t.deepEqual(lines({ upperThreshold: 1 }, { state: 'up' }), [`${set} -x 40 -y 30`]);
+  t.deepEqual(lines({ upperThreshold: 40, lowerThreshold: 3 }, { state: 'up' }), [`${set} -x 40 -y 30`]);
+  t.deepEqual(lines({ upperThreshold: 40, lowerThreshold: 30 }, { state: 'up' }), []);
+  // A restart of the director: what the kernel has says whether it was quiesced.
+  t.deepEqual(lines({ upperThreshold: 40, lowerThreshold: 30 }, { state: 'unknown' }), []);
+  t.deepEqual(lines({ upperThreshold: 1 }, { state: 'unknown' }), []);
+});
+
+test('clients are known by the network that persistence_prefix makes of them, and a change of it is disruptive', t => {
+  const made = (more: object, fake = fakeKernel()) =>
+    plan(inputOf(fake, { config: configOf({ services: { ftp: { ...FTP, ...more } } }) }));
+  const mask = (more: object) => made(more).wanted[0]?.mask;
+  t.is(mask({}), '');
+  t.is(mask({ persistence_prefix: 32 }), '');
+  t.is(mask({ persistence_prefix: 20 }), '255.255.240.0');
+  t.is(mask({ vip: '2001:db8:1::100', persistence_prefix: 56, servers: {} }), '56');
+  t.is(mask({ vip: '2001:db8:1::100', servers: {} }), '');
+  const fake = fakeKernel();
+  runBatch(fake.ipvs, formatBatch(made({}, fake).ipvs));
+  const change = made({ persistence_prefix: 24 }, fake).changes.find(({ target }) => target === 'ipvs');
+  t.like(change, { disruptive: true });
+  t.regex(change?.change ?? '', /^ipvsadm -E -f 21 -s wlc -p 360 -M 255\.255\.255\.0 \(/);
+});
+
+const SORRY_ADDRESS = '198.51.100.99';
+const WITH_SORRY = configOf({ services: { ftp: { ...FTP, sorry_server: { address: SORRY_ADDRESS } } } });
+type State = Verdict['state'];
+
+/** The sorry server's weight by the verdicts on fs1, fs2 and itself, and what it had in the kernel. */
+function sorry(states: readonly [State, State, State], had = 0, more: Partial<Verdict> = {}) {
+  const fake = fakeKernel();
+  runBatch(fake.ipvs, `-A -f 21 -s wlc -p 360\n-a -f 21 -r ${SORRY_ADDRESS}:0 -m -w ${had} -x 0\n`);
+  const [fs1, fs2, own] = states;
+  const verdicts = [verdict('fs1', fs1), { ...verdict('fs2', fs2), ...more }];
+  const made = plan(inputOf(fake, { config: WITH_SORRY, verdicts, otherVerdicts: [verdict(SORRY, own)] }));
+  const lines = made.ipvs.map(formatCommand).filter(line => line.includes(SORRY_ADDRESS));
+  return { weight: made.wanted[0]?.servers[2]?.weight, lines, problems: made.problems };
+}
+
+for (const [title, states, had, weight, more] of [
+  ['while a real server is up', ['up', 'down', 'up'], 0, 0, {}],
+  ['once a real server is up again', ['up', 'down', 'up'], 2, 0, {}],
+  ['while all are down', ['down', 'down', 'up'], 0, 2, {}],
+  ['while all are down or misconfigured', ['down', 'misconfigured', 'up'], 0, 2, {}],
+  ['while one is misconfigured, with clients', ['down', 'misconfigured', 'up'], 0, 2, { alive: true }],
+  ['while a server is up and one misconfigured', ['up', 'misconfigured', 'up'], 2, 0, {}],
+  ['while all are down, but it is dead itself', ['down', 'down', 'down'], 2, 0, {}],
+  ['before it was judged', ['down', 'down', 'unknown'], 0, 0, {}],
+  ['after a restart, in use', ['unknown', 'unknown', 'unknown'], 2, 2, {}],
+  ['after a restart, in use, some are judged', ['down', 'unknown', 'up'], 2, 2, {}],
+  ['after a restart, not in use', ['unknown', 'unknown', 'up'], 0, 0, {}],
+  ['while a server keeps its weight (on_all_failed: keep)', ['down', 'down', 'up'], 0, 0, { kept: true, alive: true }],
+  ['while a server is down but alive', ['down', 'down', 'up'], 0, 2, { alive: true }],
+] as const satisfies readonly (readonly [string, readonly [State, State, State], number, number, Partial<Verdict>])[]) {
+  test(`the sorry server has ${weight > 0 ? 'a weight' : 'none'} ${title}`, t => {
+    const { weight: found, lines } = sorry(states, had, more);
+    t.is(found, weight);
+    t.deepEqual(lines, had === weight ? [] : [`-e -f 21 -r ${SORRY_ADDRESS}:0 -m -w ${weight} -x 0`]);
+  });
+}
+
+test('a service without a real server says where its clients go', t => {
+  const text = (own: State) => sorry(['down', 'down', own]).problems.map(problem => problem.text);
+  t.regex(text('up').join(), /no real server passes its check, so new clients come to its sorry server 198.51.100.99;/);
+  t.regex(text('down').join(), /nor does its sorry server 198.51.100.99, so new clients are refused;/);
+});
+
+test('the sorry server waits in the kernel with weight 0, and the rules and the sync know it', t => {
+  const made = plan(inputOf(fakeKernel(), { config: WITH_SORRY }));
+  t.true(made.ipvs.map(formatCommand).includes(`-a -f 21 -r ${SORRY_ADDRESS}:0 -m -w 0 -x 0`));
+  t.regex(made.nft ?? '', /ip saddr \. tcp sport \{.* 198\.51\.100\.99 \. 21, .*\} jump guard_out_ip\n/);
+  t.true(scopeOf(WITH_SORRY).services[0]?.servers.has(rawOf(SORRY_ADDRESS as Address)));
+});
+
+test('a real server of two services is judged, weighted and limited in each of them by itself', t => {
+  const shared = { address: '198.51.100.11' };
+  const services = {
+    ftp: { ...FTP, servers: { fs1: { ...shared, weight: 3, upper_threshold: 40 } } },
+    more: {
+      ...FTP,
+      mark: 22,
+      control_port: 2121,
+      passive_ports: '20001-21000',
+      active: false,
+      servers: { same: shared },
+    },
+  };
+  const fake = fakeKernel();
+  const verdicts = [verdict('fs1', 'down'), verdict('same', 'up', 'more')];
+  const made = plan(inputOf(fake, { config: configOf({ services }), verdicts }));
+  t.deepEqual(
+    made.ipvs.map(formatCommand).filter(line => line.startsWith('-a')),
+    ['-a -f 21 -r 198.51.100.11:0 -m -w 0 -x 40', '-a -f 22 -r 198.51.100.11:0 -m -w 1 -x 0'],
+  );
+  t.deepEqual(codes(made.problems), ['no-server-up ftp']);
+});
+
+test('a service that is not FTP: another port on its servers, persistence only if it is asked for', t => {
+  const fake = fakeKernel();
+  const config = configOf({ services: { proxy: PROXY, web: WEB_DR } });
+  const verdicts = [
+    { ...verdict('w1', 'up'), service: 'proxy' },
+    { ...verdict('w1', 'up'), service: 'web' },
+  ];
+  const made = plan(inputOf(fake, { config, verdicts }));
+  const commands = made.ipvs.map(formatCommand);
+  t.deepEqual(
+    commands.filter(command => !command.startsWith('--set')),
+    [
+      '-A -f 81 -s wlc',
+      '-a -f 81 -r 198.51.100.31:8080 -m -w 1 -x 0',
+      '-A -f 80 -s wlc -p 600',
+      '-a -f 80 -r 192.0.2.131:0 -g -w 1 -x 0',
+    ],
+  );
+  runBatch(fake.ipvs, formatBatch(made.ipvs));
+  t.deepEqual(plan(inputOf(fake, { config, verdicts })).ipvs, []);
+  const moved = configOf({ services: { proxy: { ...PROXY, server_port: 8081 }, web: WEB_DR } });
+  t.deepEqual(plan(inputOf(fake, { config: moved, verdicts })).ipvs.map(formatCommand), [
+    '-a -f 81 -r 198.51.100.31:8081 -m -w 1 -x 0',
+    '-d -f 81 -r 198.51.100.31:8080',
+  ]);
+});
+
+test("IPVS' UDP time-out is set where a service is of that kind, and left alone elsewhere", t => {
+  const config = { ...configOf({ services: { dns: DNS } }) };
+  const [set, add] = plan(inputOf(fakeKernel(), { config, verdicts: [] })).ipvs.map(formatCommand);
+  t.is(set, '--set 7200 120 300');
+  t.is(add, '-A -f 53 -s wlc -p 60');
+  const fake = fakeKernel();
+  fake.ipvs.timeouts = [7_200, 120, 77];
+  t.false(plan(inputOf(fake)).ipvs.some(({ type }) => type === 'set-timeouts'));
+  const made = plan(inputOf(fake, { config, verdicts: [] })).ipvs.map(formatCommand);
+  t.is(made[0], '--set 7200 120 300');
 });

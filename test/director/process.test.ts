@@ -1,5 +1,5 @@
 // The director as a process, with a stand-in for pulse. The config has no services, so it touches no kernel.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { directorReportSchema, type Role, type Snapshot } from '../../src/feed/message.ts';
+import { until } from '../until.ts';
 
 const CONFIG = `pair: test
 routers: { r1: {}, r2: {} }
@@ -16,7 +17,7 @@ lans:
 heartbeat: { links: [client] }
 `;
 const STEPPING_CLOCK = path.resolve('dist/test/director/stepping-clock.js');
-const MAIN = path.resolve('dist/src/cli/main.js');
+const MAIN = path.resolve('dist/program/tandem.js');
 
 function snapshot(role: Role): Snapshot {
   return {
@@ -28,11 +29,21 @@ function snapshot(role: Role): Snapshot {
       leaseArmed: false,
       leaseMargin: null,
     },
-    ...{ hold: { on: false, until: null }, fitness: 0, rulesIn: true, warm: true, configDigest: '', peer: null },
+    ...{
+      hold: { on: false, until: null },
+      fitness: 0,
+      failedChecks: 0,
+      rulesIn: true,
+      warm: true,
+      configDigest: '',
+      peer: null,
+    },
     ...{ units: { able: 0, all: 0 }, links: [], vips: [], decisions: [], counters: {} },
     ...{
+      program: '0.4.0',
       runningDigest: null,
       waiting: [],
+      keys: null,
       timesPending: false,
       vipdTrouble: null,
       vipCheck: null,
@@ -44,8 +55,13 @@ function snapshot(role: Role): Snapshot {
   };
 }
 
+/** What the stand-in says of any file. */
+const READING = { digest: '0123456789abcdef', runningDigest: '0123456789abcdef', waiting: ['heartbeat.port'] };
+
 interface Pulse {
   readonly reports: unknown[];
+  /** Requests to read the config again. */
+  readonly reloads: unknown[];
   send(text: string): void;
   /** Hangs up on everybody and is away. */
   close(): Promise<void>;
@@ -53,6 +69,7 @@ interface Pulse {
 
 async function standInForPulse(runDir: string): Promise<Pulse> {
   const reports: unknown[] = [];
+  const reloads: unknown[] = [];
   const sockets = new Set<Socket>();
   const readers = new Set<Socket>();
   const keep = (socket: Socket) => {
@@ -68,14 +85,19 @@ async function standInForPulse(runDir: string): Promise<Pulse> {
   const control = createServer(socket => {
     keep(socket);
     socket.setEncoding('utf8').on('data', (text: string) => {
-      for (const line of text.split('\n').filter(part => part !== '')) reports.push(JSON.parse(line));
-      socket.write(`${JSON.stringify({ ok: true, code: 'ok', message: 'taken' })}\n`);
+      for (const line of text.split('\n').filter(part => part !== '')) {
+        const request = JSON.parse(line) as { command: string };
+        (request.command === 'reload' ? reloads : reports).push(request);
+        const reading = request.command === 'reload' ? { reading: READING } : {};
+        socket.write(`${JSON.stringify({ ok: true, code: 'ok', message: 'taken', ...reading })}\n`);
+      }
     });
   });
   await listen(feed, path.join(runDir, 'pulse.sock'));
   await listen(control, path.join(runDir, 'pulse-control.sock'));
   return {
     reports,
+    reloads,
     send: text => {
       for (const reader of readers) reader.write(text);
     },
@@ -125,14 +147,6 @@ async function start(t: ExecutionContext, dir: string, stepMs?: number): Promise
   };
 }
 
-async function until(what: string, condition: () => boolean): Promise<void> {
-  for (const end = performance.now() + 20_000; performance.now() < end; ) {
-    if (condition()) return;
-    await new Promise(resolve => setTimeout(resolve, 20));
-  }
-  throw new Error(`never: ${what}`);
-}
-
 function ask(socketPath: string, method: string, target: string): ReturnType<Rig['ask']> {
   return new Promise((resolve, reject) => {
     const call = request({ socketPath, method, path: target }, response => {
@@ -167,13 +181,14 @@ test('the director reports to pulse, serves its sockets, survives the loss of pu
   );
   const { configDigest, ...said } = directorReportSchema.parse(pulse.reports.at(-1));
   t.deepEqual(said, {
-    ...{ command: 'report', rulesIn: true, healthyServers: 0, totalServers: 0, flushMs: 0, warm: true },
+    ...{ command: 'report', rulesIn: true, healthyServers: 0, totalServers: 0, failedChecks: 0 },
+    ...{ flushMs: 0, warm: true },
   });
   t.regex(configDigest ?? '', /^[0-9a-f]{16}$/);
   t.is((await stat(path.join(dir, 'director-control.sock'))).mode & 0o777, 0o600);
   const status = await rig.ask('GET', '/status', 'status.sock');
   t.is((status.body.pulse as Snapshot | null)?.role, 'standby');
-  t.deepEqual((await rig.ask('GET', '/plan')).body, { changes: [], problems: [] });
+  t.deepEqual((await rig.ask('GET', '/plan')).body, { changes: [], rules: [], problems: [] });
   t.is((await rig.ask('POST', '/plan')).status, 404);
   t.is((await rig.ask('POST', '/audit')).status, 200);
 
@@ -218,6 +233,92 @@ test('a config with mistakes is refused on reload, by request and by SIGHUP, and
   t.is((await rig.ask('GET', '/status', 'status.sock')).body.pair, 'other');
   await writeFile(file, CONFIG.replaceAll('r1', 'r9'));
   t.regex(JSON.stringify((await rig.ask('POST', '/reload')).body), /router \\"r1\\" is not in the config/);
+});
+
+/** `tandem reload` as a person runs it. */
+function tandemReload({ dir }: Rig, ...options: string[]): Promise<{ code: number; out: string; err: string }> {
+  return new Promise(resolve => {
+    execFile(process.execPath, [MAIN, 'reload', '--run-dir', dir, ...options], { timeout: 60_000 }, (error, out, err) =>
+      resolve({ code: error === null ? 0 : Number(error.code), out, err }),
+    );
+  });
+}
+
+test('`tandem reload` shows what changes, has both daemons take it, and says what became of it', async t => {
+  const dir = await directory(t);
+  const file = path.join(dir, 'tandem.yaml');
+  const pulse = await standInForPulse(dir);
+  const rig = await start(t, dir);
+  await rig.heard('PULSE_CONNECTED');
+  await rig.heard('KERNEL_RULES_IN');
+  const before = (await rig.ask('GET', '/reload')).body.digest as { before: string; after: string };
+  t.is(before.before, before.after);
+
+  await writeFile(file, CONFIG.replace('pair: test', 'pair: other'));
+  const dry = await tandemReload(rig, '--dry-run');
+  t.is(dry.code, 0);
+  t.regex(dry.out, /~ pair: test -> other\n/);
+  t.regex(dry.out, /pulse takes these at its start only: heartbeat\.port;.*systemctl restart tandem-pulse/);
+  t.regex(dry.out, /nothing was changed/);
+  t.is((await rig.ask('GET', '/status', 'status.sock')).body.pair, 'test');
+  t.true(pulse.reloads.every(request => (request as { dryRun: boolean }).dryRun));
+
+  const done = await tandemReload(rig, '--json');
+  const { plan, outcome } = JSON.parse(done.out) as { plan: Record<string, unknown>; outcome: Record<string, unknown> };
+  t.like(plan, { changes: [{ kind: 'changed', path: 'pair', words: 'test -> other' }] });
+  t.like(outcome, { reloaded: true, kernel: { rulesIn: true }, pulse: { state: 'read', waiting: ['heartbeat.port'] } });
+  t.is(done.code, 1, 'the stand-in for pulse has read another file');
+  t.regex(JSON.stringify(outcome), /are both daemons started with the same --config/);
+  t.is((await rig.ask('GET', '/status', 'status.sock')).body.pair, 'other');
+  t.deepEqual(pulse.reloads.at(-1), { command: 'reload', dryRun: false });
+  const reloaded = rig.log().find(({ code }) => code === 'CONFIG_RELOADED');
+  t.like(reloaded, { by: 'tandem reload', before: before.before, changes: 1, rulesIn: true });
+
+  const both = await tandemReload(rig, '--pair');
+  t.is(both.code, 1);
+  t.regex(
+    both.err,
+    /r2 cannot be asked \(the connection sync is off.*\): copy the file there, and run `tandem reload` on each/,
+  );
+  t.regex(both.out, /nothing was changed on either router/);
+
+  await pulse.close();
+  await rig.heard('PULSE_LOST');
+  const alone = await tandemReload(rig);
+  t.is(alone.code, 3);
+  t.regex(alone.out, /says what is in use[\s\S]*pulse: WAS NOT ASKED \(pulse does not run here/);
+});
+
+test('`tandem reload` with mistakes in the file names them all and changes nothing; nor is another file taken than was shown', async t => {
+  const dir = await directory(t);
+  const file = path.join(dir, 'tandem.yaml');
+  const rig = await start(t, dir);
+  await rig.heard('KERNEL_RULES_IN');
+  await writeFile(file, `${CONFIG.replace('pair: test', 'pair: other')}nonsense: 1\nmore: 2\n`);
+  for (const options of [[], ['--dry-run'], ['--json']]) {
+    const { code, err } = await tandemReload(rig, ...options);
+    t.is(code, 1);
+    t.regex(
+      err,
+      /tandem\.yaml:6:1: nonsense: [\s\S]*tandem\.yaml:7:1: more: [\s\S]*2 mistakes in .*: nothing was changed/,
+    );
+  }
+  t.is((await rig.ask('GET', '/status', 'status.sock')).body.pair, 'test');
+  t.deepEqual(
+    rig.log().filter(({ code }) => code === 'CONFIG_RELOADED' || code === 'CONFIG_REFUSED'),
+    [],
+    'it was only looked at',
+  );
+
+  await writeFile(file, CONFIG.replace('pair: test', 'pair: shown'));
+  const { digest } = (await rig.ask('GET', '/reload')).body as { digest: { after: string } };
+  await writeFile(file, CONFIG.replace('pair: test', 'pair: later'));
+  const refused = await rig.ask('POST', `/reload?digest=${digest.after}`);
+  t.is(refused.status, 409);
+  t.regex(String(refused.body.problem), /has changed meanwhile/);
+  t.is((await rig.ask('GET', '/status', 'status.sock')).body.pair, 'test');
+  await rm(path.join(dir, 'director-control.sock'));
+  t.is((await tandemReload(rig)).code, 3);
 });
 
 test('a second director in the same run directory does not start, and does not disturb the first', async t => {

@@ -1,11 +1,14 @@
 // What the status report says of a router's own addresses and of what keeps it from becoming active.
 import test from 'ava';
 import { parseConfig } from '../../src/config/document.ts';
+import { NOTHING_COMPARED } from '../../src/director/check-watch.ts';
 import { NOTHING_KNOWN } from '../../src/director/findings.ts';
-import { statusReport } from '../../src/director/report.ts';
+import { type ReportInput, statusReport } from '../../src/director/report.ts';
 import type { Snapshot } from '../../src/feed/message.ts';
+import type { StatusReport } from '../../src/status/status-report.ts';
 import { STATUS_OFF } from '../../src/status/sync-status.ts';
 import { pulseSnapshot } from '../status/fixture.ts';
+import { configOf, verdict } from './fixture.ts';
 
 const parsed = parseConfig(`pair: p
 routers: { r1: {}, r2: {} }
@@ -14,25 +17,67 @@ lans:
 heartbeat: { links: [client] }
 `);
 
-function problemsOf(changes: Partial<Snapshot>): readonly string[] {
+function report(changes: Partial<ReportInput>): StatusReport {
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.mistakes));
   const { config } = parsed;
   const { configDigest } = pulseSnapshot();
   return statusReport({
-    ...{ config, digest: configDigest, version: '0', generatedAt: '', pulse: pulseSnapshot(changes) },
+    ...{ config, digest: configDigest, version: '0', generatedAt: '', pulse: pulseSnapshot() },
     ...{
       verdicts: [],
+      checks: NOTHING_COMPARED,
+      drains: [],
+      claimer: undefined,
+      pathChecks: new Map(),
+      pathVerdicts: [],
+      node: 'r1',
       table: { services: [] },
       counts: [],
       lastAuditAt: null,
       sync: STATUS_OFF,
       syncProblems: [],
       kernelFound: {},
-      ...{ leavers: [], watchProblems: [], refused: 0, failures: [] },
+      fitness: [],
+      hooks: [],
+      ...{ otherVerdicts: [], watchProblems: [], refused: 0, failures: [] },
     },
     known: { ...NOTHING_KNOWN, rulesIn: true },
-  }).problems;
+    ...changes,
+  });
 }
+
+const problemsOf = (changes: Partial<Snapshot>) => report({ pulse: pulseSnapshot(changes) }).problems;
+
+test('a misconfigured server is named with the sentence that mends it, in problems and in its row', t => {
+  const problem = 'PASV announces 198.51.100.11, not 192.0.2.100; set pasv_address';
+  const wrong = {
+    ok: false,
+    tookMs: 1,
+    stage: 'passive',
+    life: 'speaks',
+    misconfigured: true,
+    problem,
+    words: '227 x',
+  } as const;
+  const found = { ...verdict('fs1', 'misconfigured'), last: wrong, alive: true };
+  const told = report({ config: configOf(), verdicts: [found] });
+  const sentence = `service ftp: server fs1 is misconfigured at stage passive: ${problem} (it answers, so the clients that it has stay)`;
+  t.true(told.problems.includes(sentence), JSON.stringify(told.problems));
+  t.like(told.services[0]?.servers[0], { state: 'misconfigured', words: problem });
+  t.is(told.health, 'degraded');
+});
+
+test('a certificate that ends soon and a slow server are notices, not problems', t => {
+  const end = '2027-01-01T00:00:00.000Z';
+  const last = { ok: true, tookMs: 1, bytes: 1, certificate: { validUntil: end, daysLeft: 3 } } as const;
+  const found = { ...verdict('fs1', 'up'), last, conditions: { expiring: true, slow: true } };
+  const told = report({ config: configOf(), verdicts: [found] });
+  t.deepEqual(told.notices, [
+    `service ftp: the certificate of server fs1 ends soon (${end}): renew it`,
+    'service ftp: checks of server fs1 take longer than check.slow_warn; see SERVER_SLOW',
+  ]);
+  t.is(told.services[0]?.servers[0]?.certificateDaysLeft, 3);
+});
 
 const calm = problemsOf({});
 const added = (changes: Partial<Snapshot>) => problemsOf(changes).filter(problem => !calm.includes(problem));

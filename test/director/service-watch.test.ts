@@ -1,6 +1,7 @@
 // OK, DEGRADED and FAILED: what makes a router each of them, and how it comes back.
 import test from 'ava';
 import { pulseDigest } from '../../src/config/digest.ts';
+import { NOTHING_COMPARED } from '../../src/director/check-watch.ts';
 import { NOTHING_KNOWN } from '../../src/director/findings.ts';
 import { type ReportInput, statusReport } from '../../src/director/report.ts';
 import {
@@ -56,7 +57,13 @@ function after(seen: readonly (readonly [number, Snapshot | null])[], rulesIn = 
       generatedAt: '',
       pulse,
       verdicts: [],
-      leavers: [],
+      checks: NOTHING_COMPARED,
+      drains: [],
+      claimer: undefined,
+      pathChecks: new Map(),
+      pathVerdicts: [],
+      node: 'r1',
+      otherVerdicts: [],
       watchProblems: [],
       refused: 0,
       table: { services: [] },
@@ -67,6 +74,8 @@ function after(seen: readonly (readonly [number, Snapshot | null])[], rulesIn = 
       lastAuditAt: null,
       sync: syncStatus(),
       syncProblems: [],
+      fitness: [],
+      hooks: [],
       kernelFound: {},
     },
     failures: serviceFailures({ watch, pulse, rulesIn, deadMs: ms(D), now: at(now) }),

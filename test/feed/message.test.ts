@@ -5,7 +5,7 @@ import { sampleSnapshot } from '../cli/samples.ts';
 
 test('a report of a director of 0.3.0, which names no config, is read', t => {
   const report = { command: 'report', rulesIn: true, healthyServers: 2, totalServers: 2, flushMs: 0, warm: true };
-  t.deepEqual(controlRequestSchema.parse(report), report as never);
+  t.deepEqual(controlRequestSchema.parse(report), { ...report, failedChecks: null } as never);
 });
 
 test('a handover asked for by an older command line is one to a warm peer only', t => {

@@ -4,7 +4,7 @@ import { nftEventOf } from '../../src/firewall/nft-events.ts';
 /** Lines as `nft monitor` of nft 1.0.6 prints them. */
 for (const [line, event] of [
   ['delete table inet tandem', 'ours'],
-  ['delete rule inet tandem ftp_marks handle 7', 'ours'],
+  ['delete rule inet tandem marks handle 7', 'ours'],
   ['add chain inet tandem guard_in { type filter hook input priority 101; policy accept; }', 'ours'],
   ['delete table netdev tandem_gate', 'ours'],
   ['delete chain netdev tandem_gate gate_c0', 'ours'],

@@ -37,7 +37,10 @@ for (const target of NATIVE_TARGETS) {
 
 for (const target of TARGETS) {
   test.serial(`${target.name}: ${target.says}`, async t => {
-    const outcome = await runTarget(target, { seed, ms: SHARE_MS, corpus: [] });
+    let outcome = await runTarget(target, { seed, ms: SHARE_MS, corpus: [] });
+    // A busy machine gives some inputs only: then it has the time of ten.
+    if (outcome.finding === null && outcome.executions <= 10)
+      outcome = await runTarget(target, { seed, ms: 10 * SHARE_MS, corpus: [] });
     t.is(outcome.finding, null, `seed ${seed}`);
     t.true(outcome.executions > 10, `${outcome.executions} inputs`);
     t.true((outcome.lines?.ran ?? 0) > 0);

@@ -26,6 +26,7 @@ export function aHeartbeat(): Heartbeat {
     readsVersion2: true,
     priority: 100,
     fitness: 3,
+    failedChecks: undefined,
     configDigest: 'aabbccddeeff0011',
     intervalMs: ms(100),
     leaseMs: ms(220),

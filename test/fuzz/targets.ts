@@ -5,6 +5,8 @@ import { controlTarget } from './targets/control.ts';
 import { electionTarget } from './targets/election.ts';
 import { heartbeatTarget } from './targets/heartbeat.ts';
 import { feedTarget, splitterTarget, stateFileTarget, vipdLineTarget } from './targets/lines.ts';
+import { ftpDialogueTarget } from './targets/nanny.ts';
+import { portDialogueTarget } from './targets/port-check.ts';
 import { ftpReplyTarget, syncFrameTarget, syncTarget } from './targets/remote.ts';
 
 export const TARGETS: readonly Target[] = [
@@ -19,4 +21,6 @@ export const TARGETS: readonly Target[] = [
   syncTarget,
   syncFrameTarget,
   ftpReplyTarget,
+  ftpDialogueTarget,
+  portDialogueTarget,
 ];

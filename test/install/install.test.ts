@@ -8,7 +8,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import type { ScenarioResult } from '../lab/scenario.ts';
+import type { ScenarioResult } from '../lab/scenarios/scenario.ts';
 import { beginStep } from '../runner/step.ts';
 import { fillCache } from './prepare.ts';
 import { DEBIANS } from './readme.ts';
@@ -34,7 +34,7 @@ async function runInLab(title: string, timeoutMs: number): Promise<{ result?: Sc
   try {
     const copy = path.join(directory, 'results.json');
     const limits = ['--timeout', String(Math.ceil(timeoutMs / 1_000) + LAB_S)];
-    const command = ['dist/test/lab/run-scenarios.js', '--install', title];
+    const command = ['dist/test/lab/scenarios/run-scenarios.js', '--install', title];
     const child = spawn(LAB, ['run', '--direct', ...limits, '--quiet', '--results', copy, '--', ...command], {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -4,8 +4,8 @@ import type { ChildProcess } from 'node:child_process';
 import { access, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { killAllIn, run } from '../lab/netns.ts';
-import { ROUTERS, type Router, type Topology } from '../lab/topology.ts';
+import { killAllIn, run } from '../lab/pair/netns.ts';
+import { ROUTERS, type Router, type Topology } from '../lab/pair/topology.ts';
 
 const BOOT_MS = 240_000;
 /** For a command that says no time of its own: a busy host stops whole machines for long. */

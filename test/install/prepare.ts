@@ -17,7 +17,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import path from 'node:path';
-import { run } from '../lab/netns.ts';
+import { run } from '../lab/pair/netns.ts';
 import { COMMIT_OF_030 } from '../netns/io/old-build.ts';
 import { type Debian, installCommands } from './readme.ts';
 

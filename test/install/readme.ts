@@ -31,9 +31,9 @@ export function installCommands(readme: string, debian: Debian): string[] {
 export interface Upgrade {
   /** While the old version runs on. */
   readonly fetch: string;
-  /** Puts the new version in the old one's place. */
+  /** On the standby, puts the new version in the old one's place. */
   readonly restart: string;
-  /** On the active router, to have it standing by for the same. */
+  /** The same on the active router, which hands over first. */
   readonly handOver: string;
 }
 

@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FtpServers } from '../lab/ftp-servers.ts';
-import { run } from '../lab/netns.ts';
-import type { Lab, Scenario } from '../lab/scenario.ts';
-import { CLIENT_ADDRESSES, type Router, VIP } from '../lab/topology.ts';
+import type { FtpServers } from '../lab/ftp/ftp-servers.ts';
+import { run } from '../lab/pair/netns.ts';
+import { CLIENT_ADDRESSES, type Router, VIP } from '../lab/pair/topology.ts';
+import type { Lab, Scenario } from '../lab/scenarios/scenario.ts';
 import { COMMIT_OF_030 } from '../netns/io/old-build.ts';
 import type { Machine } from './machine.ts';
 import { bootPair, type DebianPair, LEASE_MS, otherThan } from './pair.ts';
@@ -24,7 +24,8 @@ const SILENCE_MS = 15_000;
 /** How late a router's look at its own addresses may be. */
 const LOOK_MS = 4_000;
 const TRANSFER_MS = 180_000;
-const HANDOVER_MS = 60_000;
+/** With the restart after it. */
+const HANDOVER_MS = 300_000;
 const HANDOVER_TRIES = 10;
 const FTP = { bigBytes: 1_000_000, rateBytesPerS: 300_000 };
 
@@ -220,22 +221,20 @@ async function served(lab: Lab, ftp: FtpServers): Promise<void> {
   }
 }
 
-/** README: the standby; `tandem handover`; the same on the other. */
+/** README: `tandem upgrade` on the standby; on the other one, which hands over first. */
 async function upgradeBoth(lab: Lab, pair: DebianPair, steps: ReturnType<typeof upgradeCommands>): Promise<void> {
   const active = await pair.owner();
   const standby = otherThan(active);
-  const upgradeOf = async (router: Router): Promise<void> => {
+  for (const router of [standby, active]) {
     await pair.follow(pair.machines[router], [steps.fetch]);
     await assertStillOld(pair.machines[router]);
-    await pair.follow(pair.machines[router], [steps.restart]);
-    lab.say(`${router} runs this version`);
-  };
-  await upgradeOf(standby);
-  assert.equal(await pair.owner(), active);
+  }
+  await pair.follow(pair.machines[standby], [steps.restart]);
+  assert.equal(await pair.owner(), active, 'the standby goes first');
+  lab.say(`${standby} runs this version`);
   await handedOver(lab, pair, active, steps.handOver);
   assert.equal(await pair.owner(), standby, 'handed over');
-  lab.say(`handed over to ${standby}`);
-  await upgradeOf(active);
+  lab.say(`handed over to ${standby}; ${active} runs this version`);
 }
 
 /**

@@ -1,8 +1,8 @@
 // What the routers' neighbours and disks can tell about a VIP over time: its longest silence, and
 // for how long two had it. Io.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Lab } from '../lab/scenario.ts';
-import { ROUTERS, type Router, VIP } from '../lab/topology.ts';
+import { ROUTERS, type Router, VIP } from '../lab/pair/topology.ts';
+import type { Lab } from '../lab/scenarios/scenario.ts';
 import type { DebianPair } from './pair.ts';
 
 export interface VipWatch {

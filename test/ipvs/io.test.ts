@@ -3,8 +3,9 @@ import { CommandError, type CommandResult, type Run } from '../../src/command/io
 import { createKernel } from '../../src/director/io/kernel.ts';
 import { createNft } from '../../src/firewall/io/nft.ts';
 import { createIpvsadm } from '../../src/ipvs/io/ipvsadm.ts';
-import { markKey } from '../../src/ipvs/table.ts';
+import { type IpvsCommand, markKey } from '../../src/ipvs/table.ts';
 import type { Address } from '../../src/units/address.ts';
+import { ipvsModel, modelIpvsadm } from './model.ts';
 
 function answering(result: Partial<CommandResult>): Run {
   return async () => ({ status: 0, stdout: '', stderr: '', ...result });
@@ -53,6 +54,25 @@ for (const { title, run, failure, message } of [
 test('complaints of a batch come back line by line, although its exit status is 0', async t => {
   const ipvsadm = createIpvsadm(answering({ status: 0, stderr: 'Service not defined\n' }));
   t.deepEqual(await ipvsadm.apply([{ type: 'delete-service', key: markKey(21, 4) }]), ['Service not defined']);
+});
+
+test('a scheduler that the kernel lacks is named with its module and its service, and nothing that follows from it', async t => {
+  const model = ipvsModel();
+  model.lacks.add('twos');
+  const service = (mark: number, scheduler: string): IpvsCommand[] => {
+    const key = markKey(mark, 4);
+    const address = '198.51.100.11' as Address;
+    return [
+      { type: 'add-service', service: { key, scheduler, persistenceS: 360, mask: '', schedulerFlags: '' } },
+      {
+        type: 'add-server',
+        server: { key, address, forwarding: 'nat', weight: 1, port: 0, upperThreshold: 0, lowerThreshold: 0 },
+      },
+    ];
+  };
+  const words = await createIpvsadm(modelIpvsadm(model)).apply([...service(21, 'wlc'), ...service(22, 'twos')]);
+  t.is(words.length, 1);
+  t.regex(words[0] ?? '', /^service "-f 22": this kernel has no scheduler twos: its module ip_vs_twos is missing/);
 });
 
 test('a table that changes during every read is an error after a few reads, not a guess', async t => {

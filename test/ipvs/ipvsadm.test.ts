@@ -59,13 +59,14 @@ test("the table of a real kernel is read with services of others, both families 
     ['-t 192.0.2.50:80', '-u 192.0.2.50:53', '-t [2001:db8::50]:80', '-f 21', '-f 22 -6', '-f 30', '-f 31'],
   );
   const ours = table?.services.find(service => service.key === markKey(21, 4));
-  t.like(ours, { scheduler: 'wlc', persistenceS: 360, schedulerFlags: '', extras: '' });
+  t.like(ours, { scheduler: 'wlc', persistenceS: 360, mask: '', schedulerFlags: '', extras: '' });
   t.deepEqual(ours?.servers[0], {
     address: '198.51.100.11' as Address,
     port: 0,
     forwarding: 'nat',
     weight: 1,
     upperThreshold: 0,
+    lowerThreshold: 0,
     activeConnections: 7,
     inactiveConnections: 2,
     templates: 4,
@@ -73,7 +74,7 @@ test("the table of a real kernel is read with services of others, both families 
   t.is(ours?.servers[1]?.templates, 0);
   t.is(ours?.servers[1]?.upperThreshold, 1);
   t.is(table?.services[4]?.servers[0]?.address, '2001:db8::11' as Address);
-  t.is(table?.services[5]?.extras, '-M 255.255.255.0');
+  t.like(table?.services[5], { mask: '255.255.255.0', extras: '' });
   t.is(table?.services[1]?.extras, '-o');
   t.is(table?.services[6]?.schedulerFlags, 'sh-fallback,sh-port');
   t.is(table?.services[6]?.servers[0]?.forwarding, 'tun');
@@ -107,7 +108,7 @@ for (const [what, read] of [
 }
 
 test('time-outs and sync daemons of a real kernel are read', t => {
-  t.deepEqual(parseTimeouts('Timeout (tcp tcpfin udp): 7200 120 300\n'), { tcpS: 7200, tcpFinS: 120 });
+  t.deepEqual(parseTimeouts('Timeout (tcp tcpfin udp): 7200 120 300\n'), { tcpS: 7200, tcpFinS: 120, udpS: 300 });
   t.deepEqual(parseDaemons(''), []);
   const daemons = `master sync daemon (mcast=x0, syncid=21, maxlen=1472, group=224.0.0.81, port=8848, ttl=1)
 backup sync daemon (mcast=x0, syncid=21, maxlen=65507, group=224.0.0.81, port=8848, ttl=1)
@@ -145,10 +146,14 @@ test('a batch is written as ipvsadm -R reads it', t => {
     forwarding: 'nat',
     weight: 3,
     upperThreshold: 0,
+    lowerThreshold: 0,
   } as const;
   const commands: IpvsCommand[] = [
-    { type: 'set-timeouts', timeouts: { tcpS: 7200, tcpFinS: 120 } },
-    { type: 'add-service', service: { key, scheduler: 'sh', persistenceS: 360, schedulerFlags: 'sh-fallback' } },
+    { type: 'set-timeouts', timeouts: { tcpS: 7200, tcpFinS: 120, udpS: 0 } },
+    {
+      type: 'add-service',
+      service: { key, scheduler: 'sh', persistenceS: 360, mask: '', schedulerFlags: 'sh-fallback' },
+    },
     { type: 'add-server', server },
     { type: 'drain-server', server: { ...server, upperThreshold: 1 }, connections: 2 },
     { type: 'delete-server', key, address: server.address, port: 0 },
@@ -166,7 +171,8 @@ test('a batch is written as ipvsadm -R reads it', t => {
   );
   const edit: IpvsCommand = {
     type: 'edit-service',
-    service: { key: markKey(21, 4), scheduler: 'wlc', persistenceS: 60, schedulerFlags: '' },
+    vital: true,
+    service: { key: markKey(21, 4), scheduler: 'wlc', persistenceS: 60, mask: '', schedulerFlags: '' },
   };
   t.is(formatCommand(edit), '-E -f 21 -s wlc -p 60');
 });

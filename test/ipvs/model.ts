@@ -15,6 +15,8 @@ export interface IpvsModel {
   readonly daemons: Map<string, string>;
   /** All batches given to `-R`. */
   readonly batches: string[];
+  /** Schedulers that this kernel lacks. */
+  readonly lacks: Set<string>;
 }
 
 const FORWARDING: Readonly<Record<string, Forwarding>> = { '-m': 'nat', '-g': 'dr', '-i': 'tun' };
@@ -27,7 +29,7 @@ export function ipvsModel(table: IpvsTable = { services: [] }): IpvsModel {
       { ...service, servers: service.servers.map(s => ({ ...s })) },
     ]),
   );
-  return { services, timeouts: [900, 120, 300], daemons: new Map(), batches: [] };
+  return { services, timeouts: [900, 120, 300], daemons: new Map(), batches: [], lacks: new Set() };
 }
 
 export function tableOf(model: IpvsModel): IpvsTable {
@@ -67,10 +69,12 @@ function runLine(model: IpvsModel, line: string): string {
   if (command === '-A' || command === '-E') {
     if (command === '-A' && service) return 'Service already exists';
     if (command === '-E' && !service) return 'No such service';
+    if (model.lacks.has(option('-s') ?? 'wlc')) return 'Scheduler or persistence engine not found';
     model.services.set(key, {
       key: key as ServiceKey,
       scheduler: option('-s') ?? 'wlc',
       persistenceS: option('-p') === undefined ? undefined : Number(option('-p')),
+      mask: option('-M') ?? '',
       schedulerFlags: option('-b') ?? '',
       extras: '',
       servers: service?.servers ?? [],
@@ -108,7 +112,9 @@ function runServerLine(
     forwarding,
     weight: Number(option('-w') ?? 1),
     upperThreshold: Number(option('-x') ?? 0),
+    lowerThreshold: Number(option('-y') ?? 0),
   };
+  if (fresh.lowerThreshold > fresh.upperThreshold) return 'lower threshold is higher than upper threshold';
   if (command === '-a') {
     if (found >= 0) return 'Destination already exists';
     service.servers.push({ ...fresh, activeConnections: 0, inactiveConnections: 0, templates: 0 });
@@ -130,7 +136,7 @@ export function modelIpvsadm(model: IpvsModel): Run {
       case '-Sn':
         return answer(rulesText(model));
       case '-Ln --thresholds':
-        return answer(countsText(model, s => `${s.upperThreshold} 0`));
+        return answer(countsText(model, s => `${s.upperThreshold} ${s.lowerThreshold}`));
       case '-Ln --persistent-conn':
         return answer(countsText(model, s => `${s.weight} ${s.templates}`));
       case '-L --timeout':
@@ -159,9 +165,10 @@ function runDaemon(model: IpvsModel, args: readonly string[]): CommandResult {
 
 function rulesText(model: IpvsModel): string {
   const lines = [...model.services.values()].flatMap(service => {
-    const { key, scheduler, persistenceS, schedulerFlags, extras, servers } = service;
+    const { key, scheduler, persistenceS, mask, schedulerFlags, extras, servers } = service;
     const options = [
       ...(persistenceS === undefined ? [] : [`-p ${persistenceS}`]),
+      ...(mask === '' ? [] : [`-M ${mask}`]),
       ...(extras === '' ? [] : [extras]),
       ...(schedulerFlags === '' ? [] : [`-b ${schedulerFlags}`]),
     ];

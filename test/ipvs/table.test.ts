@@ -21,21 +21,43 @@ const C = '198.51.100.13' as Address;
 
 function server(address: Address, changes: Partial<IpvsServer> = {}): IpvsServer {
   const counts = { activeConnections: 0, inactiveConnections: 0, templates: 0 };
-  return { address, port: 0, forwarding: 'nat', weight: 1, upperThreshold: 0, ...counts, ...changes };
+  return {
+    address,
+    port: 0,
+    forwarding: 'nat',
+    weight: 1,
+    upperThreshold: 0,
+    lowerThreshold: 0,
+    ...counts,
+    ...changes,
+  };
 }
 
 function service(servers: readonly IpvsServer[], changes: Partial<IpvsService> = {}): IpvsService {
-  return { key: KEY, scheduler: 'wlc', persistenceS: 360, schedulerFlags: '', extras: '', servers, ...changes };
+  return {
+    key: KEY,
+    scheduler: 'wlc',
+    persistenceS: 360,
+    mask: '',
+    schedulerFlags: '',
+    extras: '',
+    servers,
+    ...changes,
+  };
 }
 
 function wanted(servers: Readonly<Record<string, number>>, changes: Partial<WantedService> = {}): WantedService {
   const list = Object.entries(servers).map(([address, weight]) => ({
     address: address as Address,
+    port: 0,
     forwarding: 'nat' as const,
     weight,
+    upperThreshold: 0,
+    lowerThreshold: 0,
     quiesced: false,
   }));
-  return { key: KEY, name: 'ftp', scheduler: 'wlc', persistenceS: 360, servers: list, ...changes };
+  const rest = { mask: '', schedulerFlags: '', persistenceS: 360, servers: list };
+  return { key: KEY, name: 'ftp', scheduler: 'wlc', ...rest, ...changes };
 }
 
 const FOREIGN: IpvsService = service([server(C, { port: 8080, activeConnections: 4 })], {
@@ -45,7 +67,7 @@ const FOREIGN: IpvsService = service([server(C, { port: 8080, activeConnections:
 
 const quiesced = (address: Address): WantedService => ({
   ...wanted({}),
-  servers: [{ address, forwarding: 'nat', weight: 4, quiesced: true }],
+  servers: [{ address, port: 0, forwarding: 'nat', weight: 4, upperThreshold: 40, lowerThreshold: 30, quiesced: true }],
 });
 
 interface Row {
@@ -86,16 +108,22 @@ const ROWS: readonly Row[] = [
     batch: '-E -f 21 -s rr -p 60\n',
   },
   {
-    title: 'source hashing falls back to another server when its own takes no clients',
-    actual: [service([server(A)])],
-    wanted: [wanted({ [A]: 1 }, { scheduler: 'sh' })],
-    batch: '-E -f 21 -s sh -p 360 -b sh-fallback\n',
+    title: 'the options of a scheduler are changed in place',
+    actual: [service([server(A)], { scheduler: 'mh', schedulerFlags: 'mh-fallback' })],
+    wanted: [wanted({ [A]: 1 }, { scheduler: 'mh', schedulerFlags: 'mh-fallback,mh-port' })],
+    batch: '-E -f 21 -s mh -p 360 -b mh-fallback,mh-port\n',
   },
   {
     title: 'a netmask that somebody added to our service is taken away',
-    actual: [service([server(A)], { extras: '-M 255.255.255.0' })],
+    actual: [service([server(A)], { mask: '255.255.255.0' })],
     wanted: [wanted({ [A]: 1 })],
     batch: '-E -f 21 -s wlc -p 360\n',
+  },
+  {
+    title: 'a mask for persistence is a netmask for IPv4, a length for IPv6',
+    actual: [service([server(A)])],
+    wanted: [wanted({ [A]: 1 }, { mask: '255.255.255.0' }), wanted({}, { key: markKey(21, 6), mask: '64' })],
+    batch: '-E -f 21 -s wlc -p 360 -M 255.255.255.0\n-A -f 21 -6 -s wlc -p 360 -M 64\n',
   },
   {
     title: 'a server that left the config and is idle is deleted',
@@ -154,6 +182,24 @@ const ROWS: readonly Row[] = [
     actual: [service([server(A), server(B, { upperThreshold: 1, activeConnections: 2 })])],
     wanted: [wanted({ [A]: 1, [B]: 1 })],
     batch: '-e -f 21 -r 198.51.100.12:0 -m -w 1 -x 0\n',
+  },
+  {
+    title: 'one that has thresholds in the config gets both of them back',
+    actual: [service([server(A, { weight: 4, upperThreshold: 1, activeConnections: 2 })])],
+    wanted: [{ ...quiesced(A), servers: quiesced(A).servers.map(one => ({ ...one, quiesced: false })) }],
+    batch: '-e -f 21 -r 198.51.100.11:0 -m -w 4 -x 40 -y 30\n',
+  },
+  {
+    title: 'a threshold that somebody changed is put right, the lower one, too',
+    actual: [service([server(A, { weight: 4, upperThreshold: 40, lowerThreshold: 10, activeConnections: 2 })])],
+    wanted: [{ ...quiesced(A), servers: quiesced(A).servers.map(one => ({ ...one, quiesced: false })) }],
+    batch: '-e -f 21 -r 198.51.100.11:0 -m -w 4 -x 40 -y 30\n',
+  },
+  {
+    title: 'a server with thresholds that leaves the config has that of draining alone',
+    actual: [service([server(A), server(B, { upperThreshold: 40, lowerThreshold: 30, activeConnections: 2 })])],
+    wanted: [wanted({ [A]: 1 })],
+    batch: '-e -f 21 -r 198.51.100.12:0 -m -w 1 -x 1\n',
   },
   {
     title: 'the same address with a real port is another server, and leaves',
@@ -220,6 +266,7 @@ const kernelServer = (address: Address) =>
     forwarding: fc.constantFrom('nat' as const, 'dr' as const),
     weight: fc.integer({ min: 0, max: 3 }),
     upperThreshold: fc.integer({ min: 0, max: 2 }),
+    lowerThreshold: fc.integer({ min: 0, max: 1 }),
     activeConnections: fc.constantFrom(0, 0, 2),
     inactiveConnections: fc.constantFrom(0, 0, 1),
     templates: fc.constantFrom(0, 3),

@@ -1,11 +1,13 @@
 import { performance } from 'node:perf_hooks';
 import test, { type ExecutionContext } from 'ava';
-import type { CheckPlan } from '../../src/nanny/ftp-rules.ts';
-import { type CheckOutcome, runCheck } from '../../src/nanny/io/ftp-check.ts';
+import type { CheckPlan } from '../../src/nanny/check-plan.ts';
+import type { CheckOutcome } from '../../src/nanny/io/check-outcome.ts';
+import { runCheck } from '../../src/nanny/io/ftp-check.ts';
 import type { CheckResult } from '../../src/nanny/verdict.ts';
 import type { Address } from '../../src/units/address.ts';
 import { type At, ms } from '../../src/units/duration.ts';
 import { type HostileServer, type Script, startHostile, startSilent } from './hostile-server.ts';
+import { planFor } from './plan-for.ts';
 
 const STAGE_MS = 500;
 const TOTAL_MS = 2_500;
@@ -13,22 +15,11 @@ const TOTAL_MS = 2_500;
 const SLACK_MS = 10_000;
 const now = () => performance.now() as At;
 
-function planFor(port: number, plan: Partial<CheckPlan> = {}): CheckPlan {
-  return {
-    address: '127.0.0.1' as Address,
-    controlPort: port,
-    vip: '127.0.0.1' as Address,
-    passivePorts: { first: 1_024, last: 65_535 },
-    user: 'anonymous',
-    password: 'tandem@',
-    data: 'pasv',
-    fetch: undefined,
-    maxBytes: 65_536,
-    timeoutMs: ms(TOTAL_MS),
-    stageTimeoutMs: ms(STAGE_MS),
-    patient: false,
-    ...plan,
-  };
+function loopbackPlan(port: number, plan: Partial<CheckPlan> = {}): CheckPlan {
+  const here = '127.0.0.1' as Address;
+  const times = { timeoutMs: ms(TOTAL_MS), stageTimeoutMs: ms(STAGE_MS) };
+  const range = { first: 1_024, last: 65_535 };
+  return planFor({ address: here, controlPort: port, announce: here, passivePorts: range, ...times, ...plan });
 }
 
 /** Sockets and timers of this process, the pipes to ava left out. */
@@ -56,7 +47,7 @@ async function check(t: ExecutionContext, script: Script, plan: Partial<CheckPla
   const before = resources();
   const server = await startHostile(script);
   const startedAt = now();
-  const outcome = await runCheck(planFor(server.port, plan), { now });
+  const outcome = await runCheck(loopbackPlan(server.port, plan), { now });
   const elapsedMs = now() - startedAt;
   await server.close();
   await assertNothingLeft(t, before);
@@ -85,7 +76,7 @@ test.serial('a server that announces the VIP is reached at its own address', asy
   const { result } = await check(
     t,
     { host: '127.0.0.3', announce: '192.0.2.100' },
-    { address: '127.0.0.3' as Address, vip: '192.0.2.100' as Address },
+    { address: '127.0.0.3' as Address, announce: '192.0.2.100' as Address },
   );
   t.like(result, { ok: true });
 });
@@ -123,7 +114,7 @@ test.serial('an address that swallows connections fails at stage connect, within
   const silent = await startSilent();
   const before = resources();
   const startedAt = now();
-  const outcome = await runCheck(planFor(silent.port), { now });
+  const outcome = await runCheck(loopbackPlan(silent.port), { now });
   t.true(now() - startedAt < STAGE_MS + SLACK_MS);
   await assertNothingLeft(t, before);
   t.like(outcome, { type: 'result', result: { ok: false, stage: 'connect', words: '' } });
@@ -134,7 +125,7 @@ test.serial('an address that swallows connections fails at stage connect, within
 test.serial('a closed control port fails at stage connect at once', async t => {
   const server = await startHostile();
   await server.close();
-  const outcome = await runCheck(planFor(server.port), { now });
+  const outcome = await runCheck(loopbackPlan(server.port), { now });
   t.like(outcome, { type: 'result', result: { ok: false, stage: 'connect' } });
   t.regex(JSON.stringify(outcome), /ECONNREFUSED/);
 });
@@ -181,9 +172,9 @@ const LIES: readonly Lie[] = [
   {
     title: 'announces its own address',
     script: { announce: '198.51.100.11' },
-    plan: { vip: '192.0.2.100' as Address },
+    plan: { announce: '192.0.2.100' as Address },
     stage: 'passive',
-    problem: /^PASV announces 198\.51\.100\.11, not the VIP 192\.0\.2\.100; set pasv_address/,
+    problem: /^PASV announces 198\.51\.100\.11, not 192\.0\.2\.100; set pasv_address/,
     words: /^227 Entering Passive Mode \(198,51,100,11,/,
   },
   {
@@ -319,7 +310,7 @@ test.serial('a server that never answers QUIT delays the end by no more than 200
 test.serial('an answer that waits in the socket counts, even if this process was late to look', async t => {
   const before = resources();
   const server = await startHostile();
-  const checking = runCheck(planFor(server.port), { now });
+  const checking = runCheck(loopbackPlan(server.port), { now });
   while (!server.commands.includes('LIST')) await new Promise(resolve => setImmediate(resolve));
   // The server's answers are on their way or will be sent in this very process; then nobody looks for two stages.
   await new Promise(resolve => setImmediate(resolve));
@@ -338,7 +329,7 @@ for (const [where, script] of [
     const before = resources();
     const server = await startHostile(script);
     const abort = new AbortController();
-    const checking = runCheck(planFor(server.port, { stageTimeoutMs: ms(60_000), timeoutMs: ms(60_000) }), {
+    const checking = runCheck(loopbackPlan(server.port, { stageTimeoutMs: ms(60_000), timeoutMs: ms(60_000) }), {
       now,
       signal: abort.signal,
     });
@@ -349,6 +340,6 @@ for (const [where, script] of [
     t.deepEqual(await checking, { type: 'aborted' });
     await server.close();
     await assertNothingLeft(t, before);
-    t.deepEqual(await runCheck(planFor(server.port), { now, signal: abort.signal }), { type: 'aborted' });
+    t.deepEqual(await runCheck(loopbackPlan(server.port), { now, signal: abort.signal }), { type: 'aborted' });
   });
 }

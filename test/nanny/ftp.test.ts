@@ -1,31 +1,12 @@
 import test from 'ava';
-import {
-  beginDialogue,
-  type Dialogue,
-  type DialogueEffect,
-  type DialogueEvent,
-  QUIT_MS,
-  stepDialogue,
-} from '../../src/nanny/ftp.ts';
-import type { CheckPlan } from '../../src/nanny/ftp-rules.ts';
+import type { CheckPlan } from '../../src/nanny/check-plan.ts';
+import { type Dialogue, type DialogueEffect, type DialogueEvent, QUIT_MS } from '../../src/nanny/dialogue.ts';
+import { beginDialogue, stepDialogue } from '../../src/nanny/ftp.ts';
 import type { CheckResult } from '../../src/nanny/verdict.ts';
-import type { Address } from '../../src/units/address.ts';
 import { type At, ms } from '../../src/units/duration.ts';
+import { planFor } from './plan-for.ts';
 
-const PLAN: CheckPlan = {
-  address: '198.51.100.11' as Address,
-  controlPort: 21,
-  vip: '192.0.2.100' as Address,
-  passivePorts: { first: 10_000, last: 20_000 },
-  user: 'anonymous',
-  password: 'tandem@',
-  data: 'pasv',
-  fetch: undefined,
-  maxBytes: 1_000,
-  timeoutMs: ms(8_000),
-  stageTimeoutMs: ms(3_000),
-  patient: false,
-};
+const PLAN = planFor({ maxBytes: 1_000 });
 
 /** A moment of a dialogue: text is bytes from the server, a number lets milliseconds pass, the rest are events. */
 type Moment = string | number | Uint8Array | DialogueEvent;
@@ -75,6 +56,8 @@ class Run {
     else if (effect.type === 'sendLine') this.done.push(`> ${effect.line}`);
     else if (effect.type === 'openData') this.done.push(`data ${effect.port}`);
     else if (effect.type === 'closeData') this.done.push('close data');
+    else if (effect.type === 'sendData') this.done.push('send data');
+    else if (effect.type === 'secure' || effect.type === 'listen') this.done.push(effect.type);
     else {
       this.done.push('finish');
       this.result = effect.result;
@@ -85,7 +68,7 @@ class Run {
 const CONNECTED: DialogueEvent = { type: 'connected' };
 const DATA_CONNECTED: DialogueEvent = { type: 'data-connected' };
 const DATA_CLOSED: DialogueEvent = { type: 'data-closed' };
-const data = (count: number): DialogueEvent => ({ type: 'data', count });
+const data = (count: number): DialogueEvent => ({ type: 'data', bytes: Buffer.alloc(count, 'x') });
 const closed = (error?: string): DialogueEvent =>
   error === undefined ? { type: 'closed' } : { type: 'closed', error };
 const dataBroken = (error: string): DialogueEvent => ({ type: 'data-closed', error });
@@ -114,7 +97,7 @@ test('a good server is asked for all a client needs, thanked, and passes', t => 
     'close data',
     'finish',
   ]);
-  t.deepEqual(run.result, { ok: true, tookMs: ms(0), bytes: 120 });
+  t.like(run.result, { ok: true, tookMs: 0, bytes: 120 });
 });
 
 test('the time of a check ends with the final reply, not with the answer to QUIT', t => {
@@ -305,7 +288,7 @@ const FAILINGS: readonly Failing[] = [
     title: 'a foreign address in 227',
     moments: [...TYPED, '227 Entering Passive Mode (198,51,100,11,39,17).\r\n'],
     stage: 'passive',
-    problem: /^PASV announces 198\.51\.100\.11, not the VIP 192\.0\.2\.100; set pasv_address/,
+    problem: /^PASV announces 198\.51\.100\.11, not 192\.0\.2\.100; set pasv_address/,
     words: '227 Entering Passive Mode (198,51,100,11,39,17).',
   },
   {
@@ -539,6 +522,21 @@ test('the password does not appear in the verdict when a server quotes it', t =>
   t.is(result?.ok === false && result.words, '530 "***" is wrong');
 });
 
+test('nor does it decoded, encoded, in other letters, or the part of it that has come', t => {
+  for (const [password, said] of [
+    ['hunter%2022', '530 hunter 22 is wrong\r\n'],
+    ['hunter 22', '530 PASS hunter%2022 is wrong\r\n'],
+    ['hunter22', '530 PASS HUNTER22 NOT UNDERSTOOD\r\n'],
+    ['hunter\u00ad22', '530 "hunter\u00ad22" is wrong\r\n'],
+    ['hunter22', '530 unknown: PASS hunte'],
+  ] as const) {
+    const { result } = new Run({ password }).play(...ASKED, said).hang();
+    t.is(result?.ok === false && result.words, '', said);
+  }
+  const { result } = new Run({ password: 'tandem@' }).play(...ASKED, '530 tandem@ is no mail address\r\n').hang();
+  t.is(result?.ok === false && result.words, '530 tandem@ is no mail address');
+});
+
 test('what comes after the finish changes nothing', t => {
   const run = new Run().play(CONNECTED, closed());
   const { dialogue } = run;
@@ -586,3 +584,101 @@ test('a patient check waits for the greeting as long as the whole check may take
   t.is(early.done.at(-1), '> USER anonymous');
   t.is(early.deadline, early.at + 3_000, 'the other stages have their own time');
 });
+
+test('of a sorry server a greeting is enough, whatever its code, and it is told goodbye; silence is none', t => {
+  for (const greeting of ['421 We are being mended.\r\n', '220 hello\r\n', '530-No\r\n530 No.\r\n']) {
+    const run = new Run({ greetingOnly: true }).play({ type: 'connected' }, greeting, { type: 'closed' });
+    t.like(run.result, { ok: true });
+    t.deepEqual(
+      run.done.filter(what => what.startsWith('>')),
+      ['> QUIT'],
+    );
+  }
+  const refused = new Run({ greetingOnly: true }).play({ type: 'closed', error: 'ECONNREFUSED' });
+  t.like(refused.result, { ok: false, stage: 'connect' });
+  const waiting = new Run({ greetingOnly: true }).play({ type: 'connected' }, '120 soon\r\n').hang();
+  t.like(waiting.result, { ok: false, stage: 'greeting' });
+});
+
+const UNTILS: readonly [until: CheckPlan['until'], moments: readonly Moment[], done: readonly string[]][] = [
+  ['connect', [CONNECTED], ['close data', 'finish']],
+  ['greeting', GREETED, ['close data', 'finish']],
+  ['login', LOGGED_IN, ['> USER anonymous', '> PASS tandem@', 'close data', '> QUIT', 'close data', 'finish']],
+];
+for (const [until, moments, done] of UNTILS) {
+  test(`a check until ${until} ends well there, and says goodbye only after a login`, t => {
+    const run = new Run({ until }).play(...moments);
+    if (until === 'login') run.play('221 Goodbye.\r\n');
+    t.deepEqual(run.done, done);
+    t.like(run.result, { ok: true, bytes: 0 });
+  });
+}
+
+test('a check until login fails with what comes before it', t => {
+  const [greeting, login] = [new Run({ until: 'greeting' }), new Run({ until: 'login' })];
+  t.like(greeting.play(CONNECTED, '530 No\r\n').hang().result, { ok: false, stage: 'greeting' });
+  t.like(login.play(...ASKED, '530 No\r\n').hang().result, { ok: false, stage: 'login' });
+});
+
+test('each stage has its own time in the verdict, and a stage that comes twice both', t => {
+  const { result } = new Run().play(5, CONNECTED, 7, '220 hi\r\n', 11, '331 p\r\n', 2, '530 no\r\n').hang();
+  t.deepEqual(result?.stagesMs, { connect: 5, greeting: 7, login: 13 });
+  const twice = new Run({ upload: 'p' }).play(...ENDED, '226 ok\r\n', '550 none\r\n', 3, '227 (192,0,2,100,39,17)\r\n');
+  twice.play(4, DATA_CONNECTED, '150 go\r\n', '226 ok\r\n', '250 gone\r\n').hang();
+  t.like(twice.result, { ok: true, bytes: 120, stagesMs: { passive: 3, 'data-connect': 4 } });
+});
+
+test('a check that passes too slowly fails, and names the stage that took most of it', t => {
+  const slow = new Run({ slowFail: { whole: ms(100) } }).play(
+    ...GREETED,
+    90,
+    '331 p\r\n',
+    '230 in\r\n',
+    20,
+    '200 ok\r\n',
+  );
+  slow.play('227 (192,0,2,100,39,17)\r\n', DATA_CONNECTED, '150 go\r\n', data(3), DATA_CLOSED, '226 ok\r\n').hang();
+  t.like(slow.result, { ok: false, stage: 'login', life: 'speaks', tookMs: 110 });
+  t.is(
+    slow.result?.ok === false ? slow.result.problem : '',
+    'the check passes, but takes 110ms, more than the 100ms of check.slow_fail; login takes most of it',
+  );
+  t.like(new Run({ slowFail: { whole: ms(100) } }).play(...COMPLETE).hang().result, { ok: true });
+});
+
+test('a stage that is slower than its limit fails the check, however quick the whole is', t => {
+  const run = (slowFail: CheckPlan['slowFail']) => {
+    const slow = new Run({ slowFail }).play(...GREETED, 90, '331 p\r\n', '230 in\r\n', 20, '200 ok\r\n');
+    slow.play('227 (192,0,2,100,39,17)\r\n', DATA_CONNECTED, '150 go\r\n', data(3), DATA_CLOSED, '226 ok\r\n').hang();
+    return slow.result;
+  };
+  t.like(run({ login: ms(100), whole: ms(300) }), {
+    ...{ ok: false, stage: 'login', life: 'speaks', tookMs: 110 },
+    problem: 'the check passes, but its login takes 110ms, more than the 100ms of check.slow_fail',
+  });
+  t.like(run({ login: ms(110), transfer: ms(10), whole: ms(110) }), { ok: true });
+});
+
+const WRONGLY: readonly [
+  title: string,
+  misconfigured: boolean,
+  plan: Partial<CheckPlan>,
+  moments: readonly Moment[],
+][] = [
+  ['announces another address', true, {}, [...TYPED, '227 (198,51,100,11,39,17)\r\n']],
+  ['announces a port outside the range', true, { data: 'epsv' }, [...TYPED, '229 (|||9999|)\r\n']],
+  ['refuses the data connection', true, {}, [...ANNOUNCED, dataBroken('ECONNREFUSED')]],
+  ['lets the data connection hang', true, {}, ANNOUNCED],
+  ['sends a 227 that cannot be read', false, {}, [...TYPED, '227 ok\r\n']],
+  ['refuses the login', false, {}, [...ASKED, '530 no\r\n']],
+  ['breaks the data connection', false, {}, [...STARTED, dataBroken('ECONNRESET'), '426 no\r\n']],
+  ['hangs in the data', false, {}, STARTED],
+];
+for (const [title, wrongly, plan, moments] of WRONGLY) {
+  test(`a server that ${title} is ${wrongly ? 'misconfigured' : 'broken'}`, t => {
+    const run = new Run(plan).play(...moments);
+    const result = run.result ?? run.hang().result;
+    t.is(result?.ok === false && (result.misconfigured ?? false), wrongly);
+    t.like(result, { life: 'speaks' });
+  });
+}

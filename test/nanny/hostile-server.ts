@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
 
 /** What the server does instead of its normal answer. A plain string is sent as it stands (line ends included). */
 export type Act =
@@ -30,6 +31,18 @@ export interface Script {
   readonly contents?: string;
   /** The data port that is announced refuses connections. */
   readonly isDataPortClosed?: boolean;
+  /** With TLS: after AUTH TLS, or from the first byte. The certificate is in `key` and `cert`. */
+  readonly tls?: { readonly mode: 'explicit' | 'implicit'; readonly key: string; readonly cert: string };
+  /** Sent in the clear right behind the 234. */
+  readonly afterAuth?: string;
+  /** Data of active mode come from this port; default: any. */
+  readonly activePort?: number;
+  /** In active mode somebody else connects first, from 127.0.0.9; or nobody else does. */
+  readonly stranger?: 'first' | 'only';
+  /** Files that are there when it starts: what is stored is added. */
+  readonly files?: Map<string, string>;
+  /** Data come in the clear although the control connection has TLS. */
+  readonly isDataPlain?: boolean;
   /** The reply after the data; default "226 Transfer complete." */
   readonly final?: Act;
 }
@@ -41,6 +54,8 @@ export interface HostileServer {
   /** Sessions begun, and most of them open at one time. */
   readonly sessions: () => number;
   readonly sessionsMax: () => number;
+  /** Data connections that resumed a TLS session, and those that did not. */
+  readonly resumed: () => { readonly yes: number; readonly no: number };
   close(): Promise<void>;
 }
 
@@ -49,12 +64,18 @@ const ANSWERS: Readonly<Record<string, string>> = {
   PASS: '230 Login successful.\r\n',
   TYPE: '200 Switching to Binary mode.\r\n',
   QUIT: '221 Goodbye.\r\n',
+  PBSZ: '200 PBSZ set to 0.\r\n',
+  PROT: '200 PROT now Private.\r\n',
+  CWD: '250 Directory changed.\r\n',
+  PORT: '200 PORT command successful.\r\n',
+  EPRT: '200 EPRT command successful.\r\n',
 };
 
 export async function startHostile(script: Script = {}): Promise<HostileServer> {
   const sockets = new Set<Socket>();
   const commands: string[] = [];
   const listeners = new Set<Server>();
+  const tls = script.tls && new ServerTls(script.tls);
   let sessions = 0;
   let open = 0;
   let openMax = 0;
@@ -66,7 +87,7 @@ export async function startHostile(script: Script = {}): Promise<HostileServer> 
     control.on('close', () => {
       open -= 1;
     });
-    serve(control, script, commands, listeners, sockets);
+    serve(control, { script, commands, listeners, sockets, tls });
   });
   const port = await listen(server, script.host ?? '127.0.0.1');
   listeners.add(server);
@@ -75,6 +96,7 @@ export async function startHostile(script: Script = {}): Promise<HostileServer> 
     commands,
     sessions: () => sessions,
     sessionsMax: () => openMax,
+    resumed: () => ({ yes: tls?.resumed ?? 0, no: tls?.notResumed ?? 0 }),
     close: async () => {
       for (const socket of sockets) socket.destroy();
       await Promise.all([...listeners].map(one => new Promise(resolve => one.close(resolve))));
@@ -95,41 +117,89 @@ function listen(server: Server, host: string): Promise<number> {
   });
 }
 
-function serve(
-  control: Socket,
-  script: Script,
-  commands: string[],
-  listeners: Set<Server>,
-  sockets: Set<Socket>,
-): void {
+/** The server's side of TLS, for all of its connections: so that sessions can be resumed. */
+class ServerTls {
+  readonly #context: SecureContext;
+  resumed = 0;
+  notResumed = 0;
+
+  constructor({ key, cert }: NonNullable<Script['tls']>) {
+    this.#context = createSecureContext({ key, cert });
+  }
+
+  wrap(socket: Socket): TLSSocket {
+    for (const event of ['data', 'end']) socket.removeAllListeners(event);
+    const secured = new TLSSocket(socket, { isServer: true, secureContext: this.#context });
+    secured.on('error', () => {});
+    return secured;
+  }
+
+  wrapData(socket: Socket): TLSSocket {
+    const secured = this.wrap(socket);
+    secured.on('secure', () => {
+      if (secured.isSessionReused()) this.resumed += 1;
+      else this.notResumed += 1;
+    });
+    return secured;
+  }
+}
+
+interface Session {
+  readonly script: Script;
+  readonly commands: string[];
+  readonly listeners: Set<Server>;
+  readonly sockets: Set<Socket>;
+  readonly tls: ServerTls | undefined;
+}
+
+function serve(plain: Socket, { script, commands, listeners, sockets, tls }: Session): void {
   let received = '';
   let data: Promise<Socket> | undefined;
-  perform(control, script.greeting ?? '220 Hostile FTP ready.\r\n');
-  control.setEncoding('utf8');
-  control.on('data', (chunk: string) => {
-    received += chunk;
-    const lines = received.split('\r\n');
-    received = lines.pop() ?? '';
-    for (const line of lines) {
-      commands.push(line);
-      handle(line.split(' ')[0] ?? '');
-    }
-  });
+  let control: Socket = script.tls?.mode === 'implicit' && tls ? tls.wrap(plain) : plain;
+  const listen = () =>
+    control.on('data', (chunk: Buffer) => {
+      received += `${chunk}`;
+      const lines = received.split('\r\n');
+      received = lines.pop() ?? '';
+      for (const line of lines) {
+        commands.push(line);
+        handle(...(line.split(' ') as [string, string?]));
+      }
+    });
 
-  const handle = (verb: string): void => {
+  const handle = (verb: string, argument = ''): void => {
     const act = script.on?.[verb];
+    if (verb === 'AUTH' && act === undefined && tls) {
+      control.write(`234 Proceed with negotiation.\r\n${script.afterAuth ?? ''}`);
+      control = tls.wrap(control);
+      listen();
+      return;
+    }
     if (verb === 'PASV' || verb === 'EPSV') {
       void openData(script, listeners, sockets).then(opened => {
-        data = opened.accepted;
+        data = opened.accepted.then(socket => (tls && !script.isDataPlain ? tls.wrapData(socket) : socket));
         perform(control, announce(act ?? normalAnnouncement(verb, script), opened.port));
       });
     } else if (act !== undefined) perform(control, act);
-    else if (verb === 'RETR' || verb === 'LIST') {
+    else if (verb === 'STOR') {
+      control.write('150 Ok to send data.\r\n');
+      void data?.then(socket => store(control, socket, script, argument));
+    } else if (verb === 'DELE') {
+      control.write(script.files?.delete(argument) ? '250 Delete operation successful.\r\n' : '550 Delete failed.\r\n');
+    }
+    if ((verb === 'PORT' || verb === 'EPRT') && act === undefined) {
+      const target = activeTarget(verb, argument);
+      data = connectBack(target, script, sockets).then(socket => (tls ? tls.wrapData(socket) : socket));
+    }
+    if (act !== undefined || ['PASV', 'EPSV', 'STOR', 'DELE'].includes(verb)) return;
+    if (verb === 'RETR' || verb === 'LIST') {
       control.write('150 Here it comes.\r\n');
       void data?.then(socket => transfer(control, socket, script));
-    } else control.write(ANSWERS[verb] ?? `502 ${verb} not implemented.\r\n`);
+    } else control.write(ANSWERS[verb] ?? `502 ${verb} is no command here.\r\n`);
     if (verb === 'QUIT' && act === undefined) control.end();
   };
+  perform(control, script.greeting ?? '220 Hostile FTP ready.\r\n');
+  listen();
 }
 
 function normalAnnouncement(verb: string, script: Script): string {
@@ -149,7 +219,6 @@ async function openData(script: Script, listeners: Set<Server>, sockets: Set<Soc
   const accepted = new Promise<Socket>(resolve => {
     listener.once('connection', socket => {
       keep(sockets, socket);
-      socket.resume();
       resolve(socket);
     });
   });
@@ -158,11 +227,48 @@ async function openData(script: Script, listeners: Set<Server>, sockets: Set<Soc
   return { port, accepted };
 }
 
+function activeTarget(verb: string, argument: string): { host: string; port: number } {
+  const parts = argument.split(verb === 'PORT' ? ',' : '|');
+  if (verb === 'EPRT') return { host: parts[2] ?? '', port: Number(parts[3]) };
+  return { host: parts.slice(0, 4).join('.'), port: Number(parts[4]) * 256 + Number(parts[5]) };
+}
+
+async function connectBack(
+  target: { readonly host: string; readonly port: number },
+  { activePort, stranger }: Script,
+  sockets: Set<Socket>,
+): Promise<Socket> {
+  if (stranger !== undefined) {
+    const other = connect({ ...target, localAddress: '127.0.0.9' });
+    keep(sockets, other);
+    await Promise.race([once(other, 'close'), once(other, 'connect').then(() => once(other, 'close'))]);
+  }
+  if (stranger === 'only') return new Promise(() => {});
+  const socket = connect({ ...target, ...(activePort !== undefined && { localPort: activePort }) });
+  keep(sockets, socket);
+  return socket;
+}
+
+function store(control: Socket, data: Socket, script: Script, name: string): void {
+  if (script.data === 'endless') return perform(data, { kind: 'flood', text: 'x'.repeat(65_536) });
+  if (script.data === 'hang') return;
+  let text = '';
+  data.on('data', chunk => {
+    text += `${chunk}`;
+  });
+  data.on('end', () => {
+    script.files?.set(name, text);
+    data.end();
+    perform(control, script.final ?? '226 Transfer complete.\r\n');
+  });
+}
+
 function transfer(control: Socket, data: Socket, script: Script): void {
   const final = script.final ?? '226 Transfer complete.\r\n';
   const finish = () => perform(control, final);
   switch (script.data ?? 'send') {
     case 'hang':
+      data.resume();
       return;
     case 'reset':
       // Not right behind the data: libuv reports data and reset in one poll as an ordinary end.
@@ -180,6 +286,7 @@ function transfer(control: Socket, data: Socket, script: Script): void {
     case 'send':
       // Closed means that the client has seen the end, so what follows cannot overtake the data.
       data.on('close', finish);
+      data.resume();
       data.end(script.contents ?? '-rw-r--r-- 1 0 0 5 Jan 01 00:00 file\r\n');
       return;
   }

@@ -1,23 +1,33 @@
+import { createSocket } from 'node:dgram';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { type Config, configSchema } from '../../src/config/schema.ts';
+import { type Config, configSchema, type ServiceConfig } from '../../src/config/schema.ts';
 import type { EventCode } from '../../src/log/catalogue.ts';
 import { EVENTS } from '../../src/log/catalogue.ts';
 import type { Fields } from '../../src/log/event.ts';
 import type { runCheck } from '../../src/nanny/io/ftp-check.ts';
-import { CHECKS_AT_ONCE_MAX, type Nannies, startNannies, systemClock } from '../../src/nanny/io/nannies.ts';
+import { type Nannies, startNannies, systemClock } from '../../src/nanny/io/nannies.ts';
 import { readPassword } from '../../src/nanny/io/password.ts';
-import type { Verdict } from '../../src/nanny/verdict.ts';
+import { CHECKS_AT_ONCE_MAX } from '../../src/nanny/turns.ts';
+import { PATH, SORRY, type Verdict } from '../../src/nanny/verdict.ts';
+import type { Address } from '../../src/units/address.ts';
 import type { Ms } from '../../src/units/duration.ts';
+import { freePort } from '../redis/redis-server.ts';
+import { until } from '../until.ts';
+import { makeCertificate } from './certificates.ts';
 import { type HostileServer, type Script, startHostile } from './hostile-server.ts';
 
 type Services = Pick<Config, 'services'>;
 const serviceSchema = configSchema.shape.services;
 
-/** A config with one service of the given servers, all behind one control port, checked as often as tests want. */
-function configOf(port: number, addresses: Record<string, string>, check: Record<string, unknown> = {}): Services {
+/** A config with one service of the given servers, all behind these control ports, checked as often as tests want. */
+function configOf(
+  port: number | readonly number[],
+  addresses: Record<string, string>,
+  check: Record<string, unknown> = {},
+): Services {
   const { services } = {
     services: serviceSchema.parse({
       ftp: {
@@ -40,11 +50,13 @@ function quick(config: Services, intervalMs = 20): Services {
     services: Object.fromEntries(
       Object.entries(config.services).map(([name, service]) => [
         name,
-        { ...service, check: { ...service.check, interval: intervalMs as Ms } },
+        { ...service, check: { ...service.check, interval: intervalMs as Ms } } as ServiceConfig,
       ]),
     ),
   };
 }
+
+type RunScript = NonNullable<Parameters<typeof startNannies>[0]['runScript']>;
 
 interface Watch {
   readonly nannies: Nannies;
@@ -53,11 +65,12 @@ interface Watch {
   codes(): EventCode[];
 }
 
-function watch(t: ExecutionContext, config: Services, check?: typeof runCheck): Watch {
+function watch(t: ExecutionContext, config: Services, check?: typeof runCheck, runScript?: RunScript): Watch {
   const changes: string[] = [];
   const events: { code: EventCode; fields: Fields }[] = [];
   const nannies = startNannies({
     config,
+    node: 'r1',
     clock: systemClock,
     log: {
       event: (code, fields = {}) => {
@@ -67,6 +80,7 @@ function watch(t: ExecutionContext, config: Services, check?: typeof runCheck): 
     onVerdict: verdict => changes.push(`${verdict.server} ${verdict.state}`),
     random: () => 0,
     ...(check && { check }),
+    ...(runScript && { runScript }),
   });
   t.teardown(() => nannies.stop());
   return { nannies, changes, events, codes: () => events.map(({ code }) => code) };
@@ -76,15 +90,6 @@ async function hostile(t: ExecutionContext, script: Script = {}): Promise<Hostil
   const server = await startHostile(script);
   t.teardown(() => server.close());
   return server;
-}
-
-/** Polls until `isSo`; fails the test with `what` after 10 s. */
-async function until(what: string, isSo: () => boolean): Promise<void> {
-  const limit = Date.now() + 10_000;
-  while (!isSo()) {
-    if (Date.now() > limit) throw new Error(`waited in vain until ${what}`);
-    await new Promise(resolve => setTimeout(resolve, 5));
-  }
 }
 
 const stateOf = (nannies: Nannies, server: string): Verdict | undefined =>
@@ -145,6 +150,62 @@ test('every event is logged with the fields the catalogue names', async t => {
   t.like(events[2]?.fields, { stage: 'login', words: '530 Login incorrect.' });
 });
 
+test('a certificate near its end is logged with its end, and its renewal, with the fields the catalogue names', async t => {
+  let daysLeft = 3;
+  const check: typeof runCheck = async () => ({
+    type: 'result',
+    result: { ok: true, tookMs: 1, bytes: 1, certificate: { validUntil: '2027-01-01T00:00:00.000Z', daysLeft } },
+  });
+  const { nannies, events } = watch(t, quick(configOf(21, { a: '127.0.0.1' }, { tls: 'explicit' })), check);
+  await until('it is told', () => events.some(({ code }) => code === 'CERTIFICATE_EXPIRES'));
+  t.like(stateOf(nannies, 'a'), {
+    conditions: { expiring: true, slow: false },
+    last: { certificate: { daysLeft: 3 } },
+  });
+  daysLeft = 300;
+  await until('its end is told', () => events.some(({ code }) => code === 'CERTIFICATE_RENEWED'));
+  const told = events.filter(({ code }) => code.startsWith('CERTIFICATE'));
+  t.is(told.length, 2);
+  t.like(told[0]?.fields, { server: 'a', daysLeft: 3, validUntil: '2027-01-01T00:00:00.000Z' });
+  for (const { code, fields } of told)
+    t.deepEqual(Object.keys(fields).sort(), Object.keys(EVENTS[code].fields).sort(), code);
+});
+
+test('a server whose PASV announces its own address is misconfigured: told once, with the setting that mends it', async t => {
+  const server = await hostile(t, { announce: '198.51.100.11' });
+  const { nannies, changes, events } = watch(
+    t,
+    quick(configOf(server.port, { a: '127.0.0.1' }, { stage_timeout: '10s', timeout: '20s' })),
+  );
+  await until('it is judged', () => changes.length > 0);
+  t.deepEqual(changes, ['a misconfigured']);
+  t.like(stateOf(nannies, 'a'), { state: 'misconfigured', alive: true });
+  const told = events.filter(({ code }) => code === 'SERVER_MISCONFIGURED');
+  t.is(told.length, 1);
+  t.like(told[0]?.fields, { server: 'a', from: 'unknown', stage: 'passive' });
+  t.regex(`${told[0]?.fields.problem}`, /^PASV announces 198\.51\.100\.11, not 127\.0\.0\.1; set pasv_address/);
+  t.deepEqual(Object.keys(told[0]?.fields ?? {}).sort(), Object.keys(EVENTS.SERVER_MISCONFIGURED.fields).sort());
+});
+
+test('a slow server is told once it was slow fall times in a row, and once it was quick rise times', async t => {
+  let tookMs = 900;
+  const check: typeof runCheck = async () => ({
+    type: 'result',
+    result: { ok: true, tookMs, bytes: 1, stagesMs: { connect: 1, login: tookMs - 1 } },
+  });
+  const limits = { slow_warn: { greeting: '2s', login: '500ms', whole: '2s' } };
+  const { nannies, events } = watch(t, quick(configOf(21, { a: '127.0.0.1' }, limits)), check);
+  await until('it is told', () => events.some(({ code }) => code === 'SERVER_SLOW'));
+  t.like(stateOf(nannies, 'a'), { state: 'up', conditions: { slow: true } });
+  tookMs = 5;
+  await until('its end is told', () => events.some(({ code }) => code === 'SERVER_QUICK'));
+  const told = events.filter(({ code }) => /SLOW|QUICK/.test(code));
+  t.is(told.length, 2);
+  t.like(told[0]?.fields, { server: 'a', tookMs: 900, stage: 'login', stageMs: 899 });
+  for (const { code, fields } of told)
+    t.deepEqual(Object.keys(fields).sort(), Object.keys(EVENTS[code].fields).sort(), code);
+});
+
 test('a server is never checked twice at once, however long a check takes', async t => {
   const server = await hostile(t, { greeting: { kind: 'hang' } });
   const { changes } = watch(t, quick(configOf(server.port, { slow: '127.0.0.1' }, { stage_timeout: '150ms' }), 1));
@@ -153,10 +214,11 @@ test('a server is never checked twice at once, however long a check takes', asyn
   t.deepEqual(changes, ['slow down']);
 });
 
-test('a hundred servers are all checked, but never more at once than allowed; the queue is reported, and its end', async t => {
+test('more servers than have a place are all checked, but never more at once than allowed; the queue is reported, and its end', async t => {
+  const COUNT = CHECKS_AT_ONCE_MAX + 100;
   let running = 0;
   let runningMax = 0;
-  let checkMs = 60;
+  let checkMs = 500;
   const hang: typeof runCheck = async () => {
     running += 1;
     runningMax = Math.max(runningMax, running);
@@ -167,14 +229,16 @@ test('a hundred servers are all checked, but never more at once than allowed; th
       result: { ok: false, tookMs: checkMs, stage: 'greeting', life: 'silent', problem: 'no', words: '' },
     };
   };
-  const addresses = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`s${index}`, `127.0.1.${index}`]));
-  const { nannies, changes, codes } = watch(t, quick(configOf(21, addresses, { fall: 2 }), 50), hang);
-  await until('all are down', () => new Set(changes).size === 100);
+  const addresses = Object.fromEntries(
+    Array.from({ length: COUNT }, (_, index) => [`s${index}`, `127.0.${index >> 8}.${index & 255}`]),
+  );
+  const { nannies, changes, codes } = watch(t, quick(configOf(21, addresses, { fall: 2 }), 300), hang);
+  await until('all are down', () => new Set(changes).size === COUNT);
   t.is(runningMax, CHECKS_AT_ONCE_MAX);
   t.true(nannies.verdicts().every(({ state }) => state === 'down'));
   t.is(codes().filter(code => code === 'CHECKS_LATE').length, 1);
   checkMs = 1;
-  nannies.update(quick(configOf(21, addresses, { fall: 2 }), 400));
+  nannies.update(quick(configOf(21, addresses, { fall: 2 }), 3_000));
   await until('the queue is gone', () => codes().includes('CHECKS_ON_TIME'));
   t.is(runningMax, CHECKS_AT_ONCE_MAX);
 });
@@ -204,6 +268,193 @@ test('a new config keeps the state of servers that stay, and begins anew with th
   t.deepEqual(changes.slice(3).sort(), ['comes up', 'moves down']);
   await until('the one that stays is checked by the new settings', () => server.commands.includes('RETR x'));
   t.is(stateOf(nannies, 'stays')?.state, 'up');
+});
+
+test('a sorry server has a nanny of its own: a greeting of any code is enough, and it is none of the real servers', async t => {
+  const server = await hostile(t, { greeting: { kind: 'close', after: '421 Closed for today.\r\n' } });
+  const config = configOf(server.port, { a: '127.0.0.1' }, { fall: 1 });
+  const { nannies, changes } = watch(t, quick(withSorry(config)));
+  await until('both are judged', () => changes.length >= 2);
+  t.deepEqual([...changes].sort(), ['a down', 'sorry_server up']);
+  t.deepEqual(
+    nannies.sorry().map(({ service, server: name, state, kept }) => [service, name, state, kept]),
+    [['ftp', SORRY, 'up', false]],
+  );
+  t.deepEqual(
+    nannies.verdicts().map(({ server: name }) => name),
+    ['a'],
+  );
+  t.deepEqual(nannies.leaving(), []);
+});
+
+/** For tests that are not about time: a busy machine is no fault of the server. */
+const PATIENT = { stage_timeout: '10s', timeout: '20s' };
+
+const keys = mkdtempSync(path.join(tmpdir(), 'tandem-nannies-'));
+test.after.always(() => rmSync(keys, { recursive: true, force: true }));
+
+/** The config with a sorry server at 127.0.0.1. */
+function withSorry({ services: { ftp } }: Services): Services {
+  if (!ftp) throw new Error('the config has a service');
+  return { services: { ftp: { ...ftp, sorry_server: { address: '127.0.0.1' as Address } } } };
+}
+
+test('a server that lets nobody in without TLS is up with check.tls: explicit alone, its certificate signed by itself', async t => {
+  const pair = makeCertificate(keys, 'alone', ['DNS:ftp.example'], 30);
+  const server = await hostile(t, { tls: { mode: 'explicit', ...pair } });
+  const { nannies, changes } = watch(
+    t,
+    quick(configOf(server.port, { a: '127.0.0.1' }, { tls: 'explicit', ...PATIENT })),
+  );
+  await until('it is judged', () => changes.length > 0);
+  t.like(stateOf(nannies, 'a'), { state: 'up', last: { ok: true } }, JSON.stringify(stateOf(nannies, 'a')));
+  t.is(server.commands[0], 'AUTH TLS');
+});
+
+test('a sorry server greets within TLS on a port where clients begin with TLS, by any certificate', async t => {
+  const pair = makeCertificate(keys, 'sorry', ['DNS:sorry.example'], 30);
+  const server = await hostile(t, {
+    tls: { mode: 'implicit', ...pair },
+    greeting: { kind: 'close', after: '421 Closed for today.\r\n' },
+  });
+  const demanding = { ...PATIENT, fall: 1, tls: 'implicit', tls_verify: 'chain' };
+  const { nannies, changes } = watch(t, quick(withSorry(configOf(server.port, { a: '127.0.0.9' }, demanding))));
+  await until('the sorry server is judged', () => changes.some(change => change.startsWith('sorry_server')));
+  t.like(nannies.sorry()[0], { state: 'up', last: { ok: true } }, JSON.stringify(nannies.sorry()));
+});
+
+test('a sorry server that greets in the clear is of no use where clients begin with TLS', async t => {
+  const server = await hostile(t, { greeting: '421 Closed for today.\r\n' });
+  const demanding = { ...PATIENT, fall: 1, tls: 'implicit' };
+  const { nannies, changes } = watch(t, quick(withSorry(configOf(server.port, { a: '127.0.0.9' }, demanding))));
+  await until('the sorry server is judged', () => changes.some(change => change.startsWith('sorry_server')));
+  t.like(nannies.sorry()[0], { state: 'down', last: { ok: false, stage: 'tls' } });
+});
+
+test('a server whose one control port is dead gets no new clients, keeps its sessions, and says which port it is', async t => {
+  const server = await hostile(t);
+  const dead = await freePort();
+  for (const ports of [
+    [server.port, dead],
+    [dead, server.port],
+  ]) {
+    const before = server.sessions();
+    const { nannies, changes, events } = watch(t, quick(configOf(ports, { a: '127.0.0.1' }, PATIENT)));
+    await until('more than fall checks were made', () => changes.length > 0 && server.sessions() > before + 3);
+    t.deepEqual(changes, ['a down']);
+    t.like(stateOf(nannies, 'a'), { state: 'down', alive: true, last: { ok: false, stage: 'connect' } });
+    const told = events.find(({ code }) => code === 'SERVER_DOWN');
+    t.like(told?.fields, { address: '127.0.0.1', answers: true });
+    t.regex(`${told?.fields.problem}`, new RegExp(`^port ${dead}: 127\\.0\\.0\\.1:${dead} cannot be reached`));
+    await nannies.stop();
+  }
+});
+
+test('a server that is dead at all of its control ports is dead', async t => {
+  const ports = [await freePort(), await freePort()];
+  const { nannies, changes } = watch(t, quick(configOf(ports, { a: '127.0.0.1' }, PATIENT)));
+  await until('it is judged', () => changes.length > 0);
+  t.like(stateOf(nannies, 'a'), { state: 'down', alive: false });
+});
+
+test('the control ports of a server are checked one after the other', async t => {
+  let running = 0;
+  let runningMax = 0;
+  const ports: number[] = [];
+  const check: typeof runCheck = async ({ controlPort }) => {
+    ports.push(controlPort);
+    running += 1;
+    runningMax = Math.max(runningMax, running);
+    await new Promise(resolve => setTimeout(resolve, 5));
+    running -= 1;
+    return { type: 'result', result: { ok: true, tookMs: 5, bytes: 1 } };
+  };
+  const { changes } = watch(t, quick(configOf([21, 990], { a: '127.0.0.1' })), check);
+  await until('it is judged', () => changes.length > 0);
+  t.deepEqual([ports.slice(0, 2), runningMax], [[21, 990], 1]);
+});
+
+test('the deadline of a check is for all control ports together: what is not done by then has failed', async t => {
+  const asked: number[][] = [];
+  const slow: typeof runCheck = async ({ controlPort, timeoutMs }) => {
+    asked.push([controlPort, timeoutMs]);
+    await new Promise(resolve => setTimeout(resolve, 250));
+    return { type: 'result', result: { ok: true, tookMs: 250, bytes: 1 } };
+  };
+  const services = configOf([2121, 2122, 2123], { a: '127.0.0.1' }, { timeout: '200ms', deadline: '200ms' });
+  const { nannies, changes } = watch(t, quick(services), slow);
+  await until('it is down', () => changes.includes('a down'));
+  t.deepEqual([...new Set(asked.map(([port]) => port))], [2121], 'no other port was begun');
+  t.true(asked.every(([, timeoutMs = 0]) => timeoutMs <= 200));
+  t.like(stateOf(nannies, 'a'), {
+    alive: true,
+    last: { ok: false, problem: 'port 2122: not checked: those before it took all of check.deadline, 200ms' },
+  });
+});
+
+test('a server that is silent until the deadline is dead, though its other ports had no turn', async t => {
+  const silent: typeof runCheck = async () => {
+    await new Promise(resolve => setTimeout(resolve, 250));
+    const result = { ok: false, stage: 'greeting', life: 'none', tookMs: 250, problem: 'no reply', words: '' } as const;
+    return { type: 'result', result };
+  };
+  const services = configOf([2121, 2122], { a: '127.0.0.1' }, { timeout: '200ms', deadline: '200ms' });
+  const { nannies, changes } = watch(t, quick(services), silent);
+  await until('it is down', () => changes.includes('a down'));
+  t.like(stateOf(nannies, 'a'), { alive: false });
+});
+
+test('check.script has its say once all else has passed; a script that could not be run says nothing of the server', async t => {
+  const passes: typeof runCheck = async () => ({ type: 'result', result: { ok: true, tookMs: 5, bytes: 1 } });
+  const ended = { type: 'ended', how: 'exit', tookMs: 7, output: '' } as const;
+  let answer: Awaited<ReturnType<RunScript>> = { ...ended, status: 0, reason: 'exit status 0' };
+  const asked = new Set<string>();
+  const script: RunScript = async ({ service, server }) => {
+    asked.add(`${service}/${server}`);
+    return answer;
+  };
+  const services = quick(configOf(2121, { a: '127.0.0.1', b: '127.0.0.2' }, { script: ['/etc/tandem/checks/a'] }));
+  const { nannies, changes, events } = watch(t, services, passes, script);
+  await until('both are up', () => changes.length === 2);
+  t.deepEqual([...asked].sort(), ['ftp/a', 'ftp/b']);
+  t.like(stateOf(nannies, 'a'), { state: 'up', last: { ok: true, tookMs: 12, stagesMs: { script: 7 } } });
+  answer = { type: 'refused', reason: 'there is no /etc/tandem/checks/a' };
+  await until('it is told', () => events.some(({ code }) => code === 'SERVER_NOT_CHECKABLE'));
+  t.is(stateOf(nannies, 'a')?.state, 'up');
+  answer = { ...ended, status: 2, reason: 'exit status 2: the database is behind' };
+  await until('it is down', () => changes.includes('a down'));
+  const last = { ok: false, stage: 'script', problem: 'exit status 2: the database is behind' };
+  t.like(stateOf(nannies, 'a'), { state: 'down', alive: true, last });
+});
+
+test('the script is not run where the check has failed already', async t => {
+  const failure = { ok: false, tookMs: 1, stage: 'login', life: 'speaks', problem: 'no', words: '' } as const;
+  const fails: typeof runCheck = async () => ({ type: 'result', result: failure });
+  const services = quick(configOf(2121, { a: '127.0.0.1' }, { script: ['/etc/tandem/checks/a'] }));
+  const { nannies, changes } = watch(t, services, fails, async () => {
+    throw new Error('it is run');
+  });
+  await until('it is down', () => changes.includes('a down'));
+  t.like(stateOf(nannies, 'a'), { last: { stage: 'login' } });
+});
+
+test('a control port that comes to a service lets the state of its servers stand until it is judged', async t => {
+  const server = await hostile(t);
+  const { nannies, changes } = watch(t, quick(configOf(server.port, { a: '127.0.0.1' }, PATIENT)));
+  await until('it is up', () => changes.length === 1);
+  nannies.update(quick(configOf([server.port, await freePort()], { a: '127.0.0.1' }, PATIENT)));
+  t.is(stateOf(nannies, 'a')?.state, 'up');
+  await until('it is judged anew', () => changes.length === 2);
+  t.deepEqual(changes, ['a up', 'a down']);
+});
+
+test('a sorry server is checked in the clear, without the files that the check of real servers needs', async t => {
+  const server = await hostile(t, { greeting: { kind: 'close', after: '421 Closed for today.\r\n' } });
+  const missing = { password_file: '/nonexistent/password', tls: 'explicit', tls_ca_file: '/nonexistent/ca.pem' };
+  const config = configOf(server.port, { a: '127.0.0.1' }, { fall: 1, ...missing });
+  const { nannies, changes } = watch(t, quick(withSorry(config)));
+  await until('the sorry server is judged', () => changes.includes('sorry_server up'));
+  t.is(stateOf(nannies, 'a')?.state, 'unknown');
 });
 
 test('a check that runs by old settings is given up, and does not count', async t => {
@@ -392,4 +643,125 @@ test('a server that cannot be checked from the start, for want of our own file, 
   );
   await until('it is told', () => codes().includes('SERVER_NOT_CHECKABLE'));
   t.like(stateOf(nannies, 'a'), { state: 'unknown', kept: true });
+});
+
+test('a service is checked through its VIP, from the address that was given, with verdict and events of its own', async t => {
+  const server = await hostile(t);
+  const plans: Parameters<typeof runCheck>[0][] = [];
+  const script = { ok: true };
+  const { nannies, changes, codes, events } = watch(
+    t,
+    quick(configOf(server.port, { good: '127.0.0.1' }, { upload: 'probe' })),
+    async plan => {
+      plans.push(plan);
+      if (plan.origin === undefined || script.ok) return { type: 'result', result: { ok: true, bytes: 1, tookMs: 1 } };
+      const result = {
+        ok: false,
+        stage: 'login',
+        life: 'speaks',
+        problem: 'refused',
+        words: '530',
+        tookMs: 1,
+      } as const;
+      return { type: 'result', result };
+    },
+  );
+  const states = () => nannies.paths().map(({ service, server: name, state }) => [service, name, state]);
+  t.deepEqual(states(), []);
+  nannies.watchPaths([{ service: 'ftp', name: PATH, origin: { source: '127.0.0.7' as Address, ports: undefined } }]);
+  await until('the path is judged', () => nannies.paths()[0]?.state === 'up');
+  t.deepEqual(states(), [['ftp', PATH, 'up']]);
+  const through = plans.find(({ origin }) => origin !== undefined);
+  t.like(through, { origin: { source: '127.0.0.7' }, address: '127.0.0.1', upload: undefined, until: 'transfer' });
+  script.ok = false;
+  await until('it fails', () => nannies.paths()[0]?.state === 'down');
+  t.deepEqual(
+    nannies.verdicts().map(({ server: name, state }) => [name, state]),
+    [['good', 'up']],
+  );
+  t.true(changes.includes(`${PATH} down`), 'the status is to show it');
+  t.like(events.find(({ code }) => code === 'VIP_PATH_FAILS')?.fields, {
+    service: 'ftp',
+    address: `127.0.0.1:${server.port}`,
+    source: '127.0.0.7',
+    stage: 'login',
+    problem: 'refused',
+  });
+  nannies.watchPaths([]);
+  t.deepEqual(states(), []);
+  t.deepEqual(
+    codes().filter(code => code.startsWith('VIP_PATH')),
+    ['VIP_PATH_UP', 'VIP_PATH_FAILS', 'VIP_PATH_OVER'],
+  );
+  t.deepEqual(
+    codes().filter(code => code.startsWith('SERVER_')),
+    ['SERVER_UP'],
+  );
+  for (const { code, fields } of events)
+    t.deepEqual(Object.keys(fields).sort(), Object.keys(EVENTS[code].fields).sort(), code);
+});
+
+test('a service that is not FTP is up where its server takes a connection, whatever that says', async t => {
+  const server = await hostile(t, { greeting: '' });
+  const service = configSchema.shape.services.parse({
+    web: {
+      ...{ kind: 'tcp', vip: '127.0.0.1', servers_lan: 'servers', mark: 80, ports: server.port },
+      check: { interval: '500ms', timeout: '1s', rise: 1, fall: 2 },
+      servers: { good: { address: '127.0.0.1' }, gone: { address: '127.0.0.9' } },
+    },
+  });
+  const { nannies, changes } = watch(t, quick({ services: service }));
+  await until('both are judged', () => changes.length >= 2);
+  t.deepEqual([...changes].sort(), ['gone down', 'good up']);
+  const gone = stateOf(nannies, 'gone');
+  t.false(gone?.alive);
+  t.like(gone?.last, { ok: false, stage: 'connect', life: 'none' });
+  t.regex(gone?.last?.ok === false ? gone.last.problem : '', /^127\.0\.0\.9:\d+ cannot be reached \(ECONNREFUSED\)$/);
+});
+
+test('a UDP service is down where the server says that nobody is there, and up where it says nothing', async t => {
+  const silent = createSocket('udp4');
+  await new Promise<void>(resolve => silent.bind(0, '127.0.0.1', resolve));
+  t.teardown(() => silent.close());
+  const { port } = silent.address();
+  const services = configSchema.shape.services.parse({
+    dns: {
+      ...{ kind: 'udp', vip: '127.0.0.1', servers_lan: 'servers', mark: 53, ports: port },
+      check: { interval: '500ms', timeout: '100ms', rise: 1, fall: 2 },
+      servers: { silent: { address: '127.0.0.1' }, gone: { address: '127.0.0.9' } },
+    },
+  });
+  const { nannies, changes } = watch(t, quick({ services }));
+  await until('both are judged', () => changes.length >= 2);
+  t.deepEqual([...changes].sort(), ['gone down', 'silent up']);
+  const gone = stateOf(nannies, 'gone');
+  t.regex(gone?.last?.ok === false ? gone.last.problem : '', /cannot be reached by UDP \(ECONNREFUSED\)$/);
+});
+
+test('the first checks can be made to wait, and are all made then', async t => {
+  let begin: () => void = () => undefined;
+  const after = new Promise<void>(resolve => {
+    begin = resolve;
+  });
+  const config = quick(configOf(21, { fs1: '127.0.0.2', fs2: '127.0.0.3' }));
+  let checks = 0;
+  const nannies = startNannies({
+    ...{ config, node: 'r1', clock: systemClock, random: () => 0, after },
+    log: { event: () => undefined },
+    onVerdict: () => undefined,
+    check: async () => {
+      checks += 1;
+      return { type: 'result', result: { ok: true, tookMs: 1, stagesMs: {}, bytes: 0 } } as never;
+    },
+  });
+  t.teardown(() => nannies.stop());
+  nannies.update(config);
+  await new Promise(resolve => setTimeout(resolve, 100));
+  t.is(checks, 0);
+  t.deepEqual(
+    nannies.verdicts().map(({ state }) => state),
+    ['unknown', 'unknown'],
+  );
+  begin();
+  await until('both are up', () => nannies.verdicts().every(({ state }) => state === 'up'));
 });

@@ -11,12 +11,14 @@ import {
   newNanny,
   PAUSE_MIN_MS,
   type Pace,
+  sooner,
   verdictOf,
 } from '../../src/nanny/nanny.ts';
 import type { CheckResult } from '../../src/nanny/verdict.ts';
 import { type At, ms } from '../../src/units/duration.ts';
 
-const PACE: Pace = { intervalMs: ms(5_000), rise: 2, fall: 3 };
+const CONDITIONS = { expiryWarnMs: ms(14 * 86_400_000), slowWarn: {} };
+const PACE: Pace = { intervalMs: ms(5_000), rise: 2, fall: 3, conditions: CONDITIONS };
 const WALL = '2026-01-01T00:00:00.000Z';
 type Failure = Extract<CheckResult, { ok: false }>;
 const GOOD: CheckResult = { ok: true, tookMs: 10, bytes: 5 };
@@ -149,8 +151,52 @@ test('checks of a known server begin an interval apart; an unknown one is checke
   let nanny = check(newNanny(PACE, at(0), 0), GOOD).next;
   t.is(nanny.nextAt, at(FIRST_CHECKS_PAUSE_MS));
   nanny = check(nanny, GOOD).next;
-  t.is(nanny.nextAt, at(FIRST_CHECKS_PAUSE_MS + 5_000));
+  t.is(nanny.state, 'up');
+  nanny = check(nanny, GOOD).next;
+  t.is(nanny.nextAt, at(2 * FIRST_CHECKS_PAUSE_MS + 5_000));
 });
+
+test('with their first verdict the checks of many servers are spread over the whole interval, in their order', t => {
+  const shares = [0, 0.25, 0.5, 0.75];
+  const judged = shares.map(share => check(check(newNanny(PACE, at(0), share), GOOD).next, GOOD).next);
+  t.deepEqual(
+    judged.map(({ nextAt }) => nextAt as number),
+    shares.map(share => 2 * FIRST_CHECKS_PAUSE_MS + share * PACE.intervalMs),
+  );
+});
+
+test('a shorter interval brings the next check nearer, those of many servers still spread; a longer one leaves it', t => {
+  const nanny = { ...newNanny(PACE, at(0), 0.5), state: 'up' as const, nextAt: at(9_000) };
+  t.is(sooner(nanny, { ...PACE, intervalMs: ms(2_000) }, at(5_000)).nextAt, at(6_000));
+  t.is(sooner(nanny, PACE, at(5_000)).nextAt, at(9_000));
+});
+
+// Results as above, one a check; the pauses from one beginning to the next, in seconds. The first in its round: it stays there with
+// its verdict.
+const PACES: readonly [says: string, pace: Partial<Pace>, results: string, pauses: readonly number[]][] = [
+  ['with one interval all are alike', {}, 'ggbbbbgg', [1, 1, 5, 5, 5, 5, 5, 5]],
+  ['a server that is down has its own', { intervalDownMs: ms(15_000) }, 'ggbbbbgg', [1, 1, 5, 5, 15, 15, 15, 5]],
+  [
+    'while fall or rise are counted, it goes quicker',
+    { intervalChangingMs: ms(2_000) },
+    'ggbgbbbbgbgg',
+    [1, 1, 2, 5, 2, 2, 5, 5, 2, 5, 2, 5],
+  ],
+  ['all three', { intervalDownMs: ms(15_000), intervalChangingMs: ms(2_000) }, 'ggbbbbgg', [1, 1, 2, 2, 15, 15, 2, 5]],
+];
+
+for (const [says, given, results, pauses] of PACES) {
+  test(`pauses between checks: ${says}`, t => {
+    const pace = { ...PACE, ...given };
+    let nanny = newNanny(pace, at(0), 0);
+    const seen = [...results].map(letter => {
+      const began = nanny.nextAt;
+      nanny = check(nanny, RESULTS[letter as keyof typeof RESULTS], pace).next;
+      return (nanny.nextAt - began) / 1_000;
+    });
+    t.deepEqual(seen, [...pauses]);
+  });
+}
 
 test('a check longer than the interval is followed after a pause, and never overlapped', t => {
   const pace = { ...PACE, intervalMs: ms(500) };
@@ -179,6 +225,7 @@ test('a verdict holds the state, the last result and its wall time', t => {
     alive: true,
     kept: false,
     last: undefined,
+    conditions: { expiring: false, slow: false },
     checkedAt: undefined,
   });
   t.deepEqual(verdictOf('ftp', 'a', check(fresh, BAD).next, true), {
@@ -188,6 +235,47 @@ test('a verdict holds the state, the last result and its wall time', t => {
     alive: true,
     kept: true,
     last: BAD,
+    conditions: { expiring: false, slow: false },
     checkedAt: WALL,
   });
+});
+
+const WRONG: Failure = { ...BAD, stage: 'passive', misconfigured: true, problem: 'PASV announces 198.51.100.11' };
+const DEAD: Failure = { ...BAD, stage: 'connect', life: 'none', problem: 'cannot be reached' };
+
+/** The states after each of `results`, and the effects that changed it. */
+function statesAfter(...results: readonly CheckResult[]): { states: string[]; effects: string[] } {
+  let now = newNanny(PACE, at(0), 0);
+  const effects: string[] = [];
+  const states = results.map(result => {
+    const step = check(now, result);
+    now = step.next;
+    effects.push(...step.effects);
+    return now.alive ? now.state : `${now.state}, dead`;
+  });
+  return { states, effects };
+}
+
+test('a server that serves, but wrongly, is misconfigured after fall checks, and alive', t => {
+  const { states } = statesAfter(GOOD, GOOD, WRONG, WRONG, WRONG, WRONG);
+  t.deepEqual(states, ['unknown', 'up', 'up', 'up', 'misconfigured', 'misconfigured']);
+});
+
+test('a misconfigured server that dies is down after fall checks, one that is mended up after rise', t => {
+  const wrong = [WRONG, WRONG, WRONG];
+  t.deepEqual(statesAfter(...wrong, DEAD, DEAD, DEAD).states.slice(2), [
+    'misconfigured',
+    'misconfigured',
+    'misconfigured',
+    'down, dead',
+  ]);
+  t.deepEqual(statesAfter(...wrong, GOOD, GOOD).states.slice(2), ['misconfigured', 'misconfigured', 'up']);
+});
+
+test('between down and misconfigured only fall checks of one kind change anything; failures of both kinds are down', t => {
+  t.deepEqual(statesAfter(GOOD, GOOD, WRONG, BAD, WRONG).states.at(-1), 'down');
+  t.deepEqual(statesAfter(BAD, BAD, BAD, WRONG, WRONG, BAD, WRONG, WRONG, WRONG).states.slice(2), [
+    ...['down', 'down', 'down', 'down', 'down', 'down'],
+    'misconfigured',
+  ]);
 });

@@ -1,7 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { NOTHING_WATCHED_YET } from '../../src/nanny/conditions.ts';
 import type { Nanny } from '../../src/nanny/nanny.ts';
-import { type Together, type TogetherRules, together } from '../../src/nanny/together.ts';
+import { isAlikeForAll, type Together, type TogetherRules, together } from '../../src/nanny/together.ts';
 import { type At, ms } from '../../src/units/duration.ts';
 
 const RULES: TogetherRules = { onAllFailed: 'keep', rise: 2, roundMs: ms(10_000) };
@@ -10,8 +11,15 @@ const RULES: TogetherRules = { onAllFailed: 'keep', rise: 2, roundMs: ms(10_000)
 function nanny(state: Nanny['state'], failingSince?: number, changes: Partial<Nanny> = {}): Nanny {
   const isFailing = failingSince !== undefined;
   return {
-    ...{ state, good: isFailing ? 0 : 3, bad: isFailing ? 3 : 0, lifeless: 0, alive: true, checks: 10 },
-    ...{ last: undefined, checkedAt: undefined, runningSince: undefined, nextAt: 0 as At },
+    ...{ state, good: isFailing ? 0 : 3, bad: isFailing ? 3 : 0, alike: 3, lifeless: 0, alive: true, checks: 10 },
+    ...{
+      last: undefined,
+      conditions: NOTHING_WATCHED_YET,
+      checkedAt: undefined,
+      runningSince: undefined,
+      nextAt: 0 as At,
+      share: 0,
+    },
     failingSince: failingSince as At | undefined,
     ...changes,
   };
@@ -26,6 +34,7 @@ const HUNG: Partial<Nanny> = { ...DEAD, last: { ...failure, life: 'silent' } };
 
 const BEGINNINGS: readonly [title: string, servers: Readonly<Record<string, Nanny>>, kept: string[] | undefined][] = [
   ['one of three passes', { a: nanny('down', 5), b: nanny('down', 6), c: nanny('up') }, undefined],
+  ['all are misconfigured alike', { a: nanny('misconfigured', 5), b: nanny('misconfigured', 900) }, ['a', 'b']],
   ['all fall within a round', { a: nanny('down', 5), b: nanny('down', 900), c: nanny('down', 9_000) }, ['a', 'b', 'c']],
   [
     'the first is down and the others are on the way there',
@@ -142,4 +151,11 @@ test('whatever the checks say: while servers answer, some server takes new clien
     }),
     { numRuns: 2_000 },
   );
+});
+
+test('a check that changes nothing for the others is told from one that may', t => {
+  const before = nanny('down', 100, { last: { ...failure, life: 'speaks' } });
+  t.true(isAlikeForAll(before, { ...before, bad: 9, checks: 11, nextAt: 7 as At }));
+  for (const change of [{ state: 'up' }, { alive: false }, { failingSince: undefined }, { last: undefined }] as const)
+    t.false(isAlikeForAll(before, { ...before, ...change }));
 });

@@ -1,7 +1,7 @@
 // The router's own default route from router advertisements, on the machine's own kernel: the director switches IPv6 forwarding on,
 // and the route stays. Needs root and `scripts/setup`.
 import test from 'ava';
-import type { Router, Topology } from '../lab/topology.ts';
+import type { Router, Topology } from '../lab/pair/topology.ts';
 import { startDirector } from './io/plane.ts';
 import { buildRouters } from './io/routers.ts';
 import { buildTools } from './io/vip-watch.ts';

@@ -3,8 +3,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { killAllIn, run, runIn, startIn } from '../lab/netns.ts';
-import { type Router, VIP } from '../lab/topology.ts';
+import { killAllIn, run, runIn, startIn } from '../lab/pair/netns.ts';
+import { type Router, VIP } from '../lab/pair/topology.ts';
 import { clientIsServed, routersTest, settled } from './io/act.ts';
 import { INTERFACES, type Leg } from './io/faults.ts';
 import { follow, OURS, type PulseProcess, type Routers } from './io/routers.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { buildProber, measure } from '../bench/io/failover-run.ts';
-import { buildTopology } from '../lab/topology.ts';
+import { buildTopology } from '../lab/pair/topology.ts';
 
 test.serial('a power loss: the client misses probes for about the dead time, and nobody serves twice', async t => {
   const dir = mkdtempSync(join(tmpdir(), 'tandem-bench-'));

@@ -64,7 +64,7 @@ async function netOf(t: ExecutionContext): Promise<Net> {
     in: inside,
     nft: text => pipe('ip', ['netns', 'exec', ns.router, 'nft', '-f', '-'], text),
     dropped: async chain => {
-      const text = await inside('router', 'nft', 'list', 'chain', 'inet', 'tandem', chain);
+      const text = await inside('router', 'nft', 'list', 'chain', 'inet', 'tandem', `${chain}_ip`);
       return [...text.matchAll(/counter packets (\d+)/g)].reduce((sum, match) => sum + Number(match[1]), 0);
     },
     peer: host => {
@@ -127,7 +127,7 @@ test('nft takes the rules of both families, twice, and takes them away again', a
   const first = await list();
   await net.nft(RULES);
   t.is(await list(), first);
-  for (const chain of ['ftp_marks', 'active_data', 'guard_in', 'guard_out'])
+  for (const chain of ['marks', 'active_data', 'guard_in', 'guard_out'])
     t.regex(first, new RegExp(`chain ${chain} \\{`));
   await net.nft(removal());
   await net.nft(removal());
@@ -174,7 +174,11 @@ for (const guarded of [false, true]) {
     if (guarded) {
       t.false(await client.comes('error'));
       t.true((await net.dropped('guard_in')) >= 1);
-    } else t.is((await client.next('error')).code, 'ECONNRESET');
+    } else {
+      // EPIPE when the reset was there before the packet was written.
+      const { code } = await client.next('error');
+      t.true(code === 'ECONNRESET' || code === 'EPIPE', String(code));
+    }
   });
 }
 

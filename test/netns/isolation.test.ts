@@ -11,7 +11,7 @@ import {
   VIP,
   VIP6,
   wallNow,
-} from '../lab/topology.ts';
+} from '../lab/pair/topology.ts';
 import { type Answer, longest, overlapsOf, spansOf } from '../soak/evidence.ts';
 import {
   addStranger,

@@ -1,40 +1,38 @@
 // Checks real vsftpd, proftpd and pure-ftpd in a network namespace of this test's own. Each listens on an address of its own and
 // announces the VIP, which nobody holds here: a check that connected to what PASV says would fail.
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import type { ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmod, chown, mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import test from 'ava';
-import type { CheckPlan } from '../../src/nanny/ftp-rules.ts';
-import type { CheckOutcome } from '../../src/nanny/io/ftp-check.ts';
+import type { CheckPlan } from '../../src/nanny/check-plan.ts';
 import type { CheckResult } from '../../src/nanny/verdict.ts';
 import type { Address } from '../../src/units/address.ts';
 import { ms } from '../../src/units/duration.ts';
+import { planFor } from '../nanny/plan-for.ts';
+import { FTP_UID, type FtpdKind, type FtpdNamespace, ftpdNamespace } from './io/ftpd-namespace.ts';
 
-const run = promisify(execFile);
 const NAMESPACE = `tdnan-${process.pid}`;
-/** iproute2 lays the files in here over /etc inside the namespace: the servers need the user ftp, the machine does not. */
-const ETC = `/etc/netns/${NAMESPACE}`;
 const FTPD = path.resolve('.lab/ftpd');
-const CLIENT = path.resolve('dist/test/netns/io/nanny-real-client.js');
 const VIP = '192.0.2.100';
 // By its path: under npx, `nft` is a program of that name in node_modules/.bin.
 const NFT = '/usr/sbin/nft';
 const BIG_BYTES = 8_000_000;
 
-type Kind = 'vsftpd' | 'proftpd' | 'pure-ftpd';
 interface Real {
   readonly name: string;
-  readonly kind: Kind;
+  readonly kind: FtpdKind;
   readonly address: string;
   /** It takes one client only, by each server's own setting. */
   readonly limit?: 'clients' | 'processes';
+  /** proftpd does not give up root, so that its active data come from port 20. */
+  readonly keepsRoot?: boolean;
   /** It asks the name server, which never answers, for each client. */
   readonly asksNames?: boolean;
 }
 const REALS: readonly Real[] = [
   { name: 'vsftpd', kind: 'vsftpd', address: '198.51.100.11' },
-  { name: 'proftpd', kind: 'proftpd', address: '198.51.100.12' },
+  { name: 'proftpd', kind: 'proftpd', address: '198.51.100.12', keepsRoot: true },
   { name: 'pure-ftpd', kind: 'pure-ftpd', address: '198.51.100.13' },
   { name: 'vsftpd on IPv6', kind: 'vsftpd', address: '2001:db8:100::11' },
 ];
@@ -49,41 +47,22 @@ const FULL: readonly (Real & { readonly words: RegExp })[] = [
   { name: 'proftpd with all processes', kind: 'proftpd', address: '198.51.100.24', limit: 'processes', words: /^$/ },
 ];
 const SLOW: Real = { name: 'slow pure-ftpd', kind: 'pure-ftpd', address: '198.51.100.25', asksNames: true };
-const ALL = [...REALS, ...FULL, SLOW];
+/** As proftpd is without a word on it. */
+const REVOKED: Real = { name: 'unprivileged proftpd', kind: 'proftpd', address: '198.51.100.26' };
+const ALL = [...REALS, ...FULL, SLOW, REVOKED];
 
-let folder = '';
+let place: FtpdNamespace;
 let root = '';
 const processes = new Map<string, ChildProcess>();
 
-function inNamespace(...command: readonly string[]): Promise<{ stdout: string }> {
-  return run('ip', ['netns', 'exec', NAMESPACE, ...command], { timeout: 60_000 });
+function realPlan(real: Real, plan: Partial<CheckPlan> = {}): CheckPlan {
+  const times = { timeoutMs: ms(20_000), stageTimeoutMs: ms(10_000) };
+  const data = real.address.includes(':') ? ('epsv' as const) : ('pasv' as const);
+  return planFor({ address: real.address as Address, announce: VIP as Address, data, ...times, ...plan });
 }
 
-function planFor(real: Real, plan: Partial<CheckPlan> = {}): CheckPlan {
-  return {
-    address: real.address as Address,
-    controlPort: 21,
-    vip: VIP as Address,
-    passivePorts: { first: 10_000, last: 20_000 },
-    user: 'anonymous',
-    password: 'tandem@',
-    data: real.address.includes(':') ? 'epsv' : 'pasv',
-    fetch: undefined,
-    maxBytes: 65_536,
-    timeoutMs: ms(20_000),
-    stageTimeoutMs: ms(10_000),
-    patient: false,
-    ...plan,
-  };
-}
-
-async function check(real: Real, ...plans: readonly Partial<CheckPlan>[]): Promise<CheckResult[]> {
-  const argument = JSON.stringify(plans.map(plan => planFor(real, plan)));
-  const { stdout } = await inNamespace(process.execPath, CLIENT, argument);
-  return (JSON.parse(stdout) as CheckOutcome[]).map(outcome => {
-    if (outcome.type !== 'result') throw new Error(`no result: ${JSON.stringify(outcome)}`);
-    return outcome.result;
-  });
+function check(real: Real, ...plans: readonly Partial<CheckPlan>[]): Promise<CheckResult[]> {
+  return place.check(...plans.map(plan => realPlan(real, plan)));
 }
 
 /** A name server in the namespace that takes every question and answers none. */
@@ -101,9 +80,7 @@ const STAYS = `
 `;
 
 async function stayLoggedIn(address: string): Promise<ChildProcess> {
-  const child = spawn('ip', ['netns', 'exec', NAMESPACE, process.execPath, '-e', STAYS, address], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = place.script(STAYS, address);
   await Promise.race([
     new Promise(resolve => child.stdout?.once('data', resolve)),
     new Promise((_resolve, reject) => setTimeout(() => reject(new Error(`no login on ${address}`)), 15_000).unref()),
@@ -122,6 +99,11 @@ local_enable=NO
 no_anon_password=NO
 ftp_username=ftp
 anon_root=${root}
+anon_umask=022
+write_enable=YES
+anon_upload_enable=YES
+anon_other_write_enable=YES
+connect_from_port_20=YES
 pasv_address=${VIP}
 pasv_min_port=10000
 pasv_max_port=20000
@@ -154,87 +136,57 @@ WtmpLog off
 TransferLog none
 SystemLog none
 RequireValidShell off
+${real.keepsRoot ? 'RootRevoke off' : ''}
 MasqueradeAddress ${VIP}
 PassivePorts 10000 20000
 <Anonymous ${root}>
   User ftp
   Group nogroup
   UserAlias anonymous ftp
+  AllowOverwrite on
 ${real.limit === 'clients' ? '  MaxClients 1' : ''}
 </Anonymous>
 `;
 }
 
-async function start(real: Real): Promise<void> {
-  const tree = path.join(FTPD, real.kind);
-  const binary = path.join(tree, 'usr/sbin', real.kind);
-  await stat(binary).catch(cause => {
-    throw new Error(`${binary} is missing: run scripts/setup`, { cause });
-  });
-  const scratch = path.join(folder, real.name.replaceAll(' ', '-'));
-  await mkdir(scratch);
+async function argsOf(real: Real, scratch: string): Promise<readonly string[]> {
   const config = path.join(scratch, 'conf');
-  let args = [config];
-  if (real.kind === 'vsftpd') await writeFile(config, vsftpdConfig(real, scratch), { mode: 0o600 });
-  else if (real.kind === 'proftpd') {
-    await writeFile(config, proftpdConfig(real, scratch), { mode: 0o600 });
-    args = ['-n', '-c', config];
-  } else
-    args = [
-      ...['-l', 'unix', '-S', `${real.address},21`, '-p', '10000:20000', '-P', VIP, '-g', `${scratch}/pid`],
-      ...(real.limit ? ['-c', '1'] : []),
-      ...(real.asksNames ? [] : ['-H']),
-    ];
-  const libraries = (await readdir(tree, { recursive: true })).filter(name => name.endsWith('-linux-gnu'));
-  const child = spawn('ip', ['netns', 'exec', NAMESPACE, binary, ...args], {
-    stdio: 'ignore',
-    env: { PATH: '/usr/sbin:/usr/bin', LD_LIBRARY_PATH: libraries.map(name => path.join(tree, name)).join(':') },
-  });
-  processes.set(real.name, child);
-}
-
-/** Waits until all servers listen. */
-async function listening(): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const { stdout } = await inNamespace('ss', '-Hltn', 'sport', '=', ':21');
-    if (stdout.trim().split('\n').length >= ALL.length && stdout !== '') return;
-    await new Promise(resolve => setTimeout(resolve, 100));
+  switch (real.kind) {
+    case 'vsftpd':
+      await writeFile(config, vsftpdConfig(real, scratch), { mode: 0o600 });
+      return [config];
+    case 'proftpd':
+      await writeFile(config, proftpdConfig(real, scratch), { mode: 0o600 });
+      return ['-n', '-c', config];
+    case 'pure-ftpd':
+      return [
+        ...['-l', 'unix', '-S', `${real.address},21`, '-p', '10000:20000', '-P', VIP, '-g', `${scratch}/pid`],
+        ...(real.limit ? ['-c', '1'] : []),
+        ...(real.asksNames ? [] : ['-H']),
+      ];
   }
-  throw new Error('the FTP servers do not listen; start one by hand to see why');
 }
 
 test.before(async () => {
-  if (process.getuid?.() !== 0) throw new Error('this test makes a network namespace: run it as root (scripts/test)');
-  await run('ip', ['netns', 'add', NAMESPACE]);
-  folder = await mkdtemp('/tmp/tdnan-');
-  root = path.join(folder, 'root');
-  await mkdir(root, { mode: 0o755 });
-  await chmod(folder, 0o755);
+  place = await ftpdNamespace(
+    NAMESPACE,
+    ALL.map(({ address }) => address),
+  );
+  root = place.root;
   await writeFile(path.join(root, 'hello'), 'hello, nanny\n');
   await writeFile(path.join(root, 'empty'), '');
+  await mkdir(path.join(root, 'in'));
+  await chown(path.join(root, 'in'), FTP_UID, 65_534);
   await writeFile(path.join(root, 'big'), Buffer.alloc(BIG_BYTES, 'x'));
-  await mkdir(ETC, { recursive: true });
-  const users = `root:x:0:0::/root:/bin/sh\nftp:x:30021:65534::${root}:/bin/false\nnobody:x:65534:65534::/:/bin/false\n`;
-  await writeFile(path.join(ETC, 'passwd'), users);
-  await writeFile(path.join(ETC, 'group'), 'root:x:0:\nnogroup:x:65534:\n');
-  await inNamespace('ip', 'link', 'set', 'lo', 'up');
-  await writeFile(path.join(ETC, 'resolv.conf'), 'nameserver 127.0.0.1\n');
-  spawn('ip', ['netns', 'exec', NAMESPACE, process.execPath, '-e', DEAF_NAMES], { stdio: 'ignore' });
-  for (const { address } of ALL) {
-    await inNamespace('ip', 'address', 'add', `${address}/${address.includes(':') ? 128 : 32}`, 'dev', 'lo');
+  place.script(DEAF_NAMES);
+  for (const real of ALL) {
+    const child = await place.ftpd(real.kind, real.name.replaceAll(' ', '-'), scratch => argsOf(real, scratch));
+    processes.set(real.name, child);
   }
-  for (const real of ALL) await start(real);
-  await listening();
+  await place.listening(21, ALL.length);
 });
 
-test.after.always(async () => {
-  // Sessions outlive their server: end all that run in this namespace, which only this test uses.
-  const { stdout } = await run('ip', ['netns', 'pids', NAMESPACE]).catch(() => ({ stdout: '' }));
-  for (const pid of stdout.split('\n').map(Number)) if (pid > 1) process.kill(pid, 'SIGKILL');
-  await run('ip', ['netns', 'delete', NAMESPACE]).catch(() => {});
-  await rm(ETC, { recursive: true, force: true });
-  if (folder !== '') await rm(folder, { recursive: true, force: true });
-});
+test.after.always(() => place?.close());
 
 for (const real of REALS) {
   const { name } = real;
@@ -259,6 +211,36 @@ for (const real of REALS) {
     t.true((bytes[4] ?? 0) >= 65_536);
   });
 
+  test.serial(`${name} passes with active data from port 20, with a hash, in a directory`, async t => {
+    const sha256 = createHash('sha256').update('hello, nanny\n').digest('hex');
+    const content = { size: 13, sha256, text: 'nanny' };
+    const [listing, hash, wrong, directory, none] = await check(
+      real,
+      { data: 'active' },
+      { data: 'active', fetch: 'hello', content },
+      { fetch: 'hello', content: { ...content, sha256: 'a'.repeat(64) } },
+      { directory: 'in' },
+      { directory: 'nowhere' },
+    );
+    for (const result of [listing, hash, directory]) t.true(result?.ok, JSON.stringify(result));
+    t.like(wrong, { ok: false, stage: 'transfer' });
+    t.like(none, { ok: false, stage: 'directory' });
+    t.regex(wordsOf(none), /^550 /);
+  });
+
+  // pure-ftpd lets anonymous users delete nothing.
+  if (real.kind !== 'pure-ftpd') {
+    test.serial(`${name} takes a probe file and deletes it, and one that a crash left behind before it`, async t => {
+      const upload = 'in/.probe.alpha.ftp';
+      await writeFile(path.join(root, upload), 'of a crash');
+      await chown(path.join(root, upload), FTP_UID, 65_534);
+      await writeFile(path.join(root, 'in/.probe.beta.ftp'), "the other router's");
+      const results = await check(real, { upload }, { upload, data: 'active' });
+      for (const result of results) t.true(result.ok, JSON.stringify(result));
+      t.deepEqual(await readdir(path.join(root, 'in')), ['.probe.beta.ftp']);
+    });
+  }
+
   test.serial(`${name} fails at the right stage, with its own words`, async t => {
     const [login, missing, empty, range] = await check(
       real,
@@ -274,14 +256,14 @@ for (const real of REALS) {
     t.like(empty, { ok: false, stage: 'transfer' });
     t.regex(wordsOf(empty), /^226 /);
     t.like(range, { ok: false, stage: 'passive' });
-    t.regex(problemOf(range), /announces port 1\d{4}, outside 30000-30100/);
+    t.regex(problemOf(range), /announces port (1\d{4}|20000), outside 30000-30100/);
   });
 
   if (!real.address.includes(':')) {
     test.serial(`${name} that announces another address than the VIP fails at stage passive`, async t => {
-      const [foreign] = await check(real, { vip: '203.0.113.5' as Address });
+      const [foreign] = await check(real, { announce: '203.0.113.5' as Address });
       t.like(foreign, { ok: false, stage: 'passive' });
-      t.regex(problemOf(foreign), /^PASV announces 192\.0\.2\.100, not the VIP 203\.0\.113\.5; set pasv_address/);
+      t.regex(problemOf(foreign), /^PASV announces 192\.0\.2\.100, not 203\.0\.113\.5; set pasv_address/);
       t.regex(wordsOf(foreign), /^227 .*192,0,2,100,/);
     });
   }
@@ -313,13 +295,13 @@ for (const real of REALS) {
   test.serial(`${name} behind a closed passive range fails at stage data-connect`, async t => {
     const ruleset =
       'table inet closed { chain in { type filter hook input priority 0; tcp dport 10000-20000 drop; }; }';
-    await inNamespace(NFT, ruleset);
+    await place.inside(NFT, ruleset);
     try {
       const [result] = await check(real, { stageTimeoutMs: ms(1_000) });
       t.like(result, { ok: false, stage: 'data-connect' });
       t.regex(problemOf(result), / within 1s$/);
     } finally {
-      await inNamespace(NFT, 'delete', 'table', 'inet', 'closed');
+      await place.inside(NFT, 'delete', 'table', 'inet', 'closed');
     }
     t.true((await check(real, {}))[0]?.ok);
   });
@@ -337,6 +319,16 @@ for (const real of REALS) {
     t.regex(problemOf(killed), /ECONNREFUSED/);
   });
 }
+
+test.serial(
+  'a proftpd that gives up root is misconfigured for active mode, with the setting that mends it',
+  async t => {
+    const [active, passive] = await check(REVOKED, { data: 'active' }, {});
+    t.like(active, { ok: false, stage: 'data-connect', misconfigured: true });
+    t.regex(problemOf(active), /^data of active mode come from port \d+, not 20, .*RootRevoke off \(proftpd\)/);
+    t.true(passive?.ok, JSON.stringify(passive));
+  },
+);
 
 for (const real of FULL) {
   test.serial(`a ${real.name} fails its check, but shows life, and passes when there is room again`, async t => {

@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { type Router, wallNow } from '../lab/topology.ts';
+import { type Router, wallNow } from '../lab/pair/topology.ts';
 import { type Act, activeIs, clientIsServed, DEAD_MS, logged, routersTest, settled } from './io/act.ts';
 import { INTERFACES, type Leg, setPlug } from './io/faults.ts';
 import type { RouterOptions } from './io/routers.ts';
 
-const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const CLI = fileURLToPath(new URL('../../program/tandem.js', import.meta.url));
 /** A start listens for longer than VIPs can live without their pulse: alone_keep, L, late lifetimes, D. */
 const LISTEN_MS = 5_000 + 220 + 1_250 + DEAD_MS;
 /** A loaded machine is late. */

@@ -1,6 +1,6 @@
 // vipd's word on the routers' fixed addresses, on real interfaces in a network namespace. Needs root.
 import type { ExecutionContext } from 'ava';
-import { run } from '../lab/netns.ts';
+import { run } from '../lab/pair/netns.ts';
 import { buildForAll, pairTest } from './io/pair-test.ts';
 import { type Pair, sleep, type Vipd } from './io/vipd.ts';
 

@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { GATE_TABLE } from '../../src/firewall/packet-lease-rules.ts';
-import { VIP } from '../lab/topology.ts';
+import { VIP } from '../lab/pair/topology.ts';
 import { SLACK_MS } from './io/packet-lease.ts';
 import { buildRouters, groupPids, type RouterOptions, type Routers, signalAll } from './io/routers.ts';
 import { sleep, VIPD_PLAIN, Vipd } from './io/vipd.ts';
 
-/** The defaults, as test/lab/config.ts has them for the host's kernel. */
+/** The defaults, as test/lab/pair/config.ts has them for the host's kernel. */
 const [H_MS, L_MS, D_MS] = [100, 220, 300];
 
 let built = 0;

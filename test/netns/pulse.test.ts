@@ -1,7 +1,7 @@
 // Two real pulses with their vipds in network namespaces, each fault for real. What both routers' kernels held, and when, is
 // recorded from outside (`ip monitor`). Needs root and `scripts/setup`.
 import anyTest, { type TestFn } from 'ava';
-import { wallNow } from '../lab/topology.ts';
+import { wallNow } from '../lab/pair/topology.ts';
 import { flood } from './io/faults.ts';
 import { buildRouters, groupPids, type Routers, signalAll } from './io/routers.ts';
 import { buildTools } from './io/vip-watch.ts';

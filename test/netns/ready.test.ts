@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { type Snapshot, snapshotSchema } from '../../src/feed/message.ts';
-import { VIP } from '../lab/topology.ts';
+import { VIP } from '../lab/pair/topology.ts';
 import { withRouters } from './io/act.ts';
 import { groupPids, type Routers, signalAll } from './io/routers.ts';
 import { buildTools } from './io/vip-watch.ts';

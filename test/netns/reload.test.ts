@@ -2,7 +2,7 @@
 // what does not, what is told. Needs root and `scripts/setup`.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Router } from '../lab/topology.ts';
+import type { Router } from '../lab/pair/topology.ts';
 import { routersTest, settled } from './io/act.ts';
 import { groupPids, type Routers, signalAll } from './io/routers.ts';
 
@@ -83,6 +83,25 @@ routersTest('longer times on one router, then on the other, and back: the VIP st
     const counters = (await routers.snapshot(router))?.counters;
     t.is(counters?.lateLoops, 0, 'reading delays no heartbeat');
   }
+});
+
+routersTest('asked over its socket, pulse looks at the file or takes it, and says what came of it', {}, async act => {
+  await settled(act);
+  const { t, routers } = act;
+  const before = await routers.snapshot('r1');
+  edit(routers, config => config.replace(/dead: \S+/, 'dead: 900ms').replace('vips: [', 'vips: [192.0.2.101, '));
+  const looked = await routers.command('r1', { command: 'reload', dryRun: true });
+  t.deepEqual(looked.reading?.waiting, ['lans.clients']);
+  t.is((await routers.snapshot('r1'))?.runningDigest, before?.runningDigest);
+  t.is(codesOf(routers, 'r1', 'CONFIG_LOADED').length, 0);
+  const took = await routers.command('r1', { command: 'reload', dryRun: false });
+  t.deepEqual(took.reading, looked.reading);
+  t.is((await timesIn(routers, 'r1')).deadMs, 900);
+  await routers.until('the feed says so', 3_000, async () => {
+    return (await routers.snapshot('r1'))?.runningDigest === took.reading?.runningDigest;
+  });
+  t.deepEqual(routers.holders(), ['r1']);
+  t.is((await routers.snapshot('r1'))?.counters.lateLoops, 0, 'reading delays no heartbeat');
 });
 
 routersTest('a mistake in the file is told and changes nothing; what needs a restart is named', {}, async act => {

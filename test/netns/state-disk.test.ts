@@ -23,7 +23,9 @@ test.serial(
         3_000,
         () => routers.pulses.r2?.log.some(line => line.code === 'STATE_UNWRITABLE') ?? false,
       );
-      t.is(routers.pulses.r2?.log.filter(line => line.code === 'STATE_UNWRITABLE').length, 1);
+      // Each way in which it fails once: the directory goes in two steps.
+      const told = routers.pulses.r2?.log.filter(line => line.code === 'STATE_UNWRITABLE').map(line => line.problem);
+      t.is(new Set(told).size, told?.length ?? 0);
       const used = parseEpoch((await routers.snapshot('r2'))?.epoch ?? '')?.counter ?? Infinity;
 
       // A power cut of r2 too: what it had in memory and below /run is gone, its disk is as it was long before.
@@ -32,7 +34,7 @@ test.serial(
       rmSync(stateDir);
       renameSync(`${stateDir}.away`, stateDir);
       routers.start('r2');
-      await routers.until('r2 active again', 10_000, async () => (await routers.snapshot('r2'))?.serving === true);
+      await routers.until('r2 active again', 30_000, async () => (await routers.snapshot('r2'))?.serving === true);
       const again = parseEpoch((await routers.snapshot('r2'))?.epoch ?? '')?.counter ?? 0;
       t.true(again > used, `${again} after ${used}`);
     } finally {

@@ -2,7 +2,7 @@
 // address that the kernel refuses. Two real pulses in network namespaces. Needs root and `scripts/setup`.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Snapshot } from '../../src/feed/message.ts';
-import { GATEWAY, GATEWAY6, ROUTERS, type Router, VIP, VIP6, wallNow } from '../lab/topology.ts';
+import { GATEWAY, GATEWAY6, ROUTERS, type Router, VIP, VIP6, wallNow } from '../lab/pair/topology.ts';
 import { type Act, activeIs, clientIsServed, DEAD_MS, logged, routersTest, settled } from './io/act.ts';
 import type { RouterOptions } from './io/routers.ts';
 
@@ -148,6 +148,7 @@ pairTest(
       command: 'report',
       rulesIn: true,
       healthyServers: 2,
+      failedChecks: 0,
       totalServers: 2,
       flushMs: 0,
       warm: true,

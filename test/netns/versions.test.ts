@@ -1,13 +1,15 @@
 // This version beside 0.3.0, in both orders, and each started where the other was killed: the real daemons of both, the older one built
 // from its commit, in network namespaces. Needs root, `scripts/setup` and a whole clone.
-import { readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
-import { processesIn } from '../lab/netns.ts';
-import { ROUTERS, type Router, wallNow } from '../lab/topology.ts';
+import { processesIn } from '../lab/pair/netns.ts';
+import { ROUTERS, type Router, wallNow } from '../lab/pair/topology.ts';
 import { buildOld, COMMIT_OF_030, type OldBuild } from './io/old-build.ts';
 import { directorConfig, eventsOf, startDirector, statusOf, tableOf } from './io/plane.ts';
-import { type Build, buildRouters, groupPids, OURS, type Routers, signalAll } from './io/routers.ts';
+import { type Build, buildRouters, CLI, groupPids, OURS, type Routers, signalAll } from './io/routers.ts';
 
 interface Shared {
   readonly old: OldBuild;
@@ -214,6 +216,59 @@ for (const [title, before, after] of [
     },
   );
 }
+
+/** Stands for systemctl: `restart` ends the pulse of 0.3.0 and starts this version's, as systemd does. */
+async function systemctlFor(
+  act: Act,
+  router: Router,
+): Promise<{ readonly bin: string; readonly ended: Promise<void> }> {
+  const bin = join(act.routers.directory, router, 'bin');
+  const file = join(bin, 'systemctl');
+  await mkdir(bin, { recursive: true });
+  const wait = `touch ${file}.asked; while [ ! -e ${file}.done ]; do sleep 0.05; done`;
+  await writeFile(file, `#!/bin/sh\n[ "$1" = restart ] || exit 0\n${wait}\n`, { mode: 0o755 });
+  const restarted = async () => {
+    await act.routers.until(`${router} is restarted`, 30_000, () => existsSync(`${file}.asked`));
+    await replace(act, router, OURS);
+    await writeFile(`${file}.done`, '');
+  };
+  return { bin, ended: restarted() };
+}
+
+/** What `tandem upgrade` says on a router; its error says with which status it ended. */
+async function upgraded({ routers }: Act, router: Router, bin: string, ...args: string[]): Promise<string> {
+  // By another name: who restarts pulse looks for its processes by the name of its run directory.
+  const runDir = join(routers.directory, `sockets-of-${router}`);
+  await symlink(join(routers.directory, router, 'run'), runDir).catch(() => undefined);
+  const where = ['--config', join(routers.directory, 'tandem.yaml'), '--run-dir', runDir];
+  const env = { ...process.env, PATH: `${bin}:${process.env.PATH}` };
+  const { stdout } = await routers.topology.exec(router, process.execPath, [CLI, 'upgrade', ...args, ...where], {
+    env,
+  });
+  return stdout;
+}
+
+versionsTest('`tandem upgrade` on the standby, then on the other one: one handover', ['r1', 'r2'], async act => {
+  const { t, routers } = act;
+  const at = wallNow();
+  const refused = await t.throwsAsync(upgraded(act, 'r1', '/nowhere'));
+  t.regex(refused?.message ?? '', /ended with 1: .*r1 is active: nothing was restarted; first on r2/s);
+
+  const standby = await systemctlFor(act, 'r2');
+  const [said] = await Promise.all([upgraded(act, 'r2', standby.bin), standby.ended]);
+  t.regex(said, /^r2 runs 0\.\d+\.\d+ and is standby again after .* s; then on r1: tandem upgrade --handover\n$/);
+  t.is(routers.goneAt('r1', at), undefined, 'the VIP has not moved');
+
+  const other = await systemctlFor(act, 'r1');
+  const [json] = await Promise.all([upgraded(act, 'r1', other.bin, '--handover', '--json'), other.ended]);
+  const told = JSON.parse(json) as { handedOver: boolean; restarted: boolean; to: string };
+  t.like(told, { handedOver: true, restarted: true });
+  for (const router of ROUTERS) t.is((await routers.snapshot(router))?.program, told.to);
+  t.deepEqual(routers.holders(), ['r2']);
+  const gap = (routers.heldAt('r2', at) ?? Infinity) - (routers.goneAt('r1', at) ?? -Infinity);
+  t.true(gap <= 0, `make before break: ${gap} ms`);
+  t.is(routers.goneAt('r2', at), undefined, 'one handover');
+});
 
 /** `pids` of the lone router are killed once the kernel keeps the VIP without them, and `build` is started in their place. */
 async function killedAlone(act: Act, build: Build, pids: readonly number[]): Promise<void> {

@@ -4,8 +4,8 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import anyTest, { type TestFn } from 'ava';
-import { EMULATION_TIMES } from '../lab/config.ts';
-import { ROUTERS, type Router, STORE_ADDRESS, wallNow } from '../lab/topology.ts';
+import { EMULATION_TIMES } from '../lab/pair/config.ts';
+import { ROUTERS, type Router, STORE_ADDRESS, wallNow } from '../lab/pair/topology.ts';
 import { buildRouters, type Routers } from './io/routers.ts';
 
 const WITNESS = `witness:

@@ -48,7 +48,13 @@ async function within(ms: number, condition: () => boolean): Promise<boolean> {
 
 test('readers of the group, however many, take no place from the director and from `tandem handover`', async t => {
   const { runDir, feed } = t.context;
-  const director = createPulseFeed({ runDir, log, onSnapshot: () => undefined, onLost: () => t.fail('lost') });
+  const director = createPulseFeed({
+    runDir,
+    log,
+    onSnapshot: () => undefined,
+    onEvents: () => undefined,
+    onLost: () => t.fail('lost'),
+  });
   t.teardown(() => director.close());
   t.true(await within(2_000, () => director.snapshot() !== null));
   await fill(t.context, 70);
@@ -82,7 +88,13 @@ test('one reader more than there are places takes that of the reader with the mo
 test('a director beside a pulse of 0.3, which has one feed socket, uses that one', async t => {
   const { runDir } = t.context;
   rmSync(join(runDir, 'pulse-root.sock'));
-  const director = createPulseFeed({ runDir, log, onSnapshot: () => undefined, onLost: () => undefined });
+  const director = createPulseFeed({
+    runDir,
+    log,
+    onSnapshot: () => undefined,
+    onEvents: () => undefined,
+    onLost: () => undefined,
+  });
   t.teardown(() => director.close());
   t.true(await within(2_000, () => director.snapshot() !== null));
 });

@@ -27,6 +27,7 @@ const HEARTBEAT: Heartbeat = {
   readsVersion2: false,
   priority: 150,
   fitness: 3,
+  failedChecks: undefined,
   configDigest: 'aabbccddeeff0011',
   intervalMs: ms(100),
   leaseMs: ms(220),
@@ -43,6 +44,7 @@ const SECOND: Heartbeat = {
   ...HEARTBEAT,
   version: 2,
   readsVersion2: true,
+  failedChecks: 2,
   units: 3,
   macs: [{ lan: 0xfedc, mac: '02:00:5e:00:01:02' }],
 };
@@ -70,16 +72,16 @@ test('a heartbeat is these bytes, and reads back as it was', t => {
   t.deepEqual(decode(bytes, PAIR, [KEY]), { ok: true, message: HEARTBEAT });
 });
 
-test('in version 2 it is these bytes: further flags, the number of units, and a LAN of two bytes', t => {
+test('in version 2 it is these bytes: failed fitness checks, the number of units, and a LAN of two bytes', t => {
   const bytes = encode(SECOND, PAIR, KEY);
   t.is(bytes.subarray(0, 8).toString('hex'), '544e444d020101db', 'magic, version, kind, node, flags');
   t.true(bytes.subarray(8, 87).equals(encode(HEARTBEAT, PAIR, KEY).subarray(8, 87)), 'the rest is where it was');
-  t.is(bytes.subarray(87, 98).toString('hex'), '00' + '03' + '01' + 'fedc' + '02005e000102');
+  t.is(bytes.subarray(87, 98).toString('hex'), '02' + '03' + '01' + 'fedc' + '02005e000102');
   t.is(bytes.length, 90 + 8 + 32);
   t.deepEqual(decode(bytes, PAIR, [KEY]), { ok: true, message: SECOND });
   bytes[87] = 0xff;
   sign(bytes);
-  t.deepEqual(decode(bytes, PAIR, [KEY]), { ok: true, message: SECOND }, 'flags of a later version are ignored');
+  t.deepEqual(decode(bytes, PAIR, [KEY]), { ok: true, message: { ...SECOND, failedChecks: 255 } });
 });
 
 test('more units than there are addresses are malformed, and cannot be said', t => {

@@ -102,13 +102,14 @@ test('a process killed at any moment while it writes leaves a file that can be r
     const child = spawn(process.execPath, [fileURLToPath(new URL('state-writer.js', import.meta.url)), path], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
+    // From now on: other tests of this file may keep this process busy until the child has ended by itself.
+    const closed = once(child, 'close');
     let said = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       said += text;
     });
     await once(child.stdout, 'data');
     await sleep((round * 7) % 40);
-    const closed = once(child, 'close');
     child.kill('SIGKILL');
     await closed;
     const confirmed = Number(said.trimEnd().split('\n').at(-1));

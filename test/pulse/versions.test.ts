@@ -7,8 +7,8 @@ import { peerMac } from '../../src/pulse/election/beliefs/peer-heard.ts';
 import type { Machine, PulseEvent } from '../../src/pulse/election/machine.ts';
 import { newMachine } from '../../src/pulse/election/start.ts';
 import { step } from '../../src/pulse/election/step.ts';
-import { decode, encode, pairIdOf, type WireVersion } from '../../src/pulse/heartbeat.ts';
-import { heartbeatFor, willFor } from '../../src/pulse/own-heartbeat.ts';
+import { decode, encode, type Heartbeat, pairIdOf, type WireVersion } from '../../src/pulse/heartbeat.ts';
+import { heartbeatsFor, willFor } from '../../src/pulse/own-heartbeat.ts';
 import { settingsOf } from '../../src/pulse/settings.ts';
 import type { At } from '../../src/units/duration.ts';
 
@@ -62,7 +62,7 @@ class Life {
     this.machine = machine;
     const sends = effects.filter(({ type }) => type === 'send');
     return sends.map(() => {
-      const message = heartbeatFor(machine, 0, now);
+      const message = heartbeatsFor(machine, now)[0] as Heartbeat;
       this.sent = message.version;
       return encode(this.isOlder ? { ...message, readsVersion2: false } : message, PAIR, KEY);
     });

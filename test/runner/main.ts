@@ -57,7 +57,7 @@ function say(text: string): void {
 }
 
 function stageOf(file: string): Stage {
-  if (file === 'test/install/install.test.ts') return 'install';
+  if (file === 'test/install/install.test.ts' || file.startsWith('test/package/')) return 'install';
   if (file.startsWith('test/lab/')) return 'lab';
   if (file.startsWith('test/netns/') || file === 'test/systemd/boot.test.ts') return 'netns';
   return 'unit';

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { startSchedule, watchClock } from '../../src/schedule/io/run-schedule.ts';
 import { parseSchedule, type Schedule } from '../../src/units/schedule.ts';
+import { until } from '../until.ts';
 
 const WEEK_MS = 7 * 86_400_000;
 
@@ -22,14 +23,6 @@ function run(t: ExecutionContext, schedule: Schedule) {
     unwatch();
   });
   return Object.assign(rig, { stop });
-}
-
-async function until(what: string, isSo: () => boolean): Promise<void> {
-  for (const end = performance.now() + 20_000; performance.now() < end; ) {
-    if (isSo()) return;
-    await sleep(20);
-  }
-  throw new Error(`never: ${what}`);
 }
 
 test('a duration is a pause, anything else a cron expression', t => {

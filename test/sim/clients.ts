@@ -1,6 +1,6 @@
 // The hosts of the client LAN: each has a neighbour entry for the virtual address, changed by announcements (which can be lost)
 // and, slowly, by asking again when the machine it points at does not answer.
-import { type Network, R1, R2 } from './network.ts';
+import type { Network } from './network.ts';
 import { NEVER, type Timeline } from './timeline.ts';
 
 /** Delay, three unicast probes and a broadcast of Linux' neighbour table, after it has noticed that its entry is stale. */
@@ -9,16 +9,18 @@ const RESOLVE_MS = 8_000;
 export interface ClientLan {
   readonly lan: Network;
   readonly timeline: Timeline;
-  /** Whether router 0 or 1 answers for the address now. */
+  /** The routers, by their number as hosts. */
+  hosts(): readonly number[];
+  /** Whether a router answers for the address now. */
   serves(router: number): boolean;
-  /** Whether router 0 or 1 has a way back to the clients. */
+  /** Whether a router has a way back to the clients. */
   answers(router: number): boolean;
   changed(client: ClientModel, why: string): void;
 }
 
 export class ClientModel {
   readonly host: number;
-  /** Router 0 or 1; undefined: never resolved. */
+  /** A router, by its number as a host; undefined: never resolved. */
   neighbour: number | undefined;
   readonly #lan: ClientLan;
   #silentSince = NEVER;
@@ -46,7 +48,7 @@ export class ClientModel {
     }
     if (this.#silentSince === NEVER) this.#silentSince = timeline.now;
     if (neighbour !== undefined && timeline.now - this.#silentSince < RESOLVE_MS) return;
-    for (const router of [R1, R2]) {
+    for (const router of this.#lan.hosts()) {
       if (this.#lan.serves(router) && this.reaches(router)) return this.#set(router, 'resolution');
     }
   }

@@ -43,7 +43,7 @@ interface ProcessFault {
 
 /** Something is told to pulse. */
 interface WordFault {
-  readonly type: 'handover' | 'sigterm' | 'unhealthy' | 'rules-out';
+  readonly type: 'handover' | 'sigterm' | 'unhealthy' | 'rules-out' | 'check-fails';
   readonly who: Who;
 }
 
@@ -85,7 +85,18 @@ type PlaceFault =
   | { readonly type: 'no-ipv6'; readonly who: Who }
   | { readonly type: 'address-refused'; readonly who: Who; readonly address: number };
 
+/**
+ * A third machine is switched on with the disk of a router. draws: the LANs on which it is sent
+ * what the peer means for that router, as ARP has it.
+ */
+interface CopyFault {
+  readonly type: 'copy';
+  readonly who: Who;
+  readonly draws: number | 'all' | 'none';
+}
+
 type RouterFault =
+  | CopyFault
   | PlaceFault
   | ProcessFault
   | AnswerFault
@@ -193,6 +204,11 @@ function begin(world: World, fault: Fault): () => void {
     case 'reload':
       routerOf(world, fault.who).reload(fault.times);
       return NOTHING;
+    case 'copy': {
+      const { draws } = fault;
+      const copy = world.switchOnCopy(routerOf(world, fault.who), lan => draws === 'all' || draws === lan);
+      return () => copy.powerOff();
+    }
     case 'no-interface':
     case 'no-ipv6':
     case 'address-refused':
@@ -202,6 +218,7 @@ function begin(world: World, fault: Fault): () => void {
     case 'handover':
     case 'sigterm':
     case 'unhealthy':
+    case 'check-fails':
     case 'rules-out':
       return tellPulse(world, routerOf(world, fault.who), fault.type);
     case 'stop-all':
@@ -444,6 +461,9 @@ function tellPulse(world: World, router: Router, what: WordFault['type']): () =>
     case 'unhealthy':
       say({ healthyServers: 0 });
       return () => say({ healthyServers: 3 });
+    case 'check-fails':
+      say({ failedChecks: report.failedChecks + 1 });
+      return () => say({ failedChecks: report.failedChecks - 1 });
     case 'rules-out':
       say({ rulesIn: false });
       return () => say({ rulesIn: true });

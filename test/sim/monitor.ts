@@ -55,6 +55,8 @@ interface Dual {
 /** One router's terms of ownership, over all its lives. */
 interface Terms {
   highest: Epoch;
+  /** When that was granted first. */
+  since: number;
   lastGrantAt: number;
   lastLeaseMs: number;
   lastBoot: string | undefined;
@@ -82,13 +84,18 @@ export class Monitor {
   /** Rules that allowed an overlap in this schedule, or more than the invariants say. */
   readonly exemptions: string[] = [];
   #dual: Dual | undefined;
+  /** The overlap before. */
+  #dualBefore: Dual | undefined;
   #served = [false, false];
+  /** When the owner became the only one that serves. */
+  #ownedSince = 0;
   readonly #claimedAt: number[][] = [[], []];
   /** When what each router has asked for ends, on its own clock. */
   readonly #askedUntil = [-1e9, -1e9];
   readonly #epochs = new Map<number, string>();
   readonly #terms: readonly Terms[] = [0, 1].map(() => ({
     highest: EPOCH_NONE,
+    since: 0,
     lastGrantAt: -1e9,
     lastLeaseMs: 0,
     lastBoot: undefined,
@@ -99,6 +106,11 @@ export class Monitor {
     this.evidence = new Evidence(world);
   }
 
+  /** It is router 1 or 2, and judged as such; not so a copy beside the router that it copies. */
+  counts(router: Router): boolean {
+    return !router.isCopy || this.#world.seat(router.index) === router;
+  }
+
   fail(invariant: Invariant, text: string): void {
     if (this.breach) return;
     this.breach = { invariant, atMs: this.#world.timeline.now, text };
@@ -107,14 +119,20 @@ export class Monitor {
 
   /** After every step. */
   look(): void {
-    const { routers, timeline } = this.#world;
-    const a = routers[0].serves();
-    const b = routers[1].serves();
+    const { timeline } = this.#world;
+    const one = this.#world.seat(0);
+    const two = this.#world.seat(1);
+    const a = one.serves();
+    const b = two.serves();
     if (a !== this.#served[0] || b !== this.#served[1]) this.#changed(a, b);
     if (a && b) this.#lookAtBoth();
-    else this.#dual = undefined;
-    if (a) this.#lookAtLease(routers[0]);
-    if (b) this.#lookAtLease(routers[1]);
+    else {
+      this.#dualBefore = this.#dual ?? this.#dualBefore;
+      this.#dual = undefined;
+    }
+    if (a) this.#lookAtLease(one);
+    if (b) this.#lookAtLease(two);
+    if (this.#world.copy?.serves()) this.#lookAtCopy(this.#world.copy);
     if (this.vacantSince !== undefined)
       this.longestVacancyMs = Math.max(this.longestVacancyMs, timeline.now - this.vacantSince);
   }
@@ -127,19 +145,33 @@ export class Monitor {
       if (serves) this.evidence.serves(index as 0 | 1);
     }
     this.#served = [a, b];
-    this.changedAt = timeline.now;
+    // A machine that was paused goes on as it was, and knows of nothing.
+    const goesOn = routers.some(({ clock, index }) => (index === 0 ? a : b) && clock.resumesAt() === timeline.now);
+    if (!goesOn) this.changedAt = timeline.now;
     this.vacantSince = a || b ? undefined : (this.vacantSince ?? timeline.now);
     if (a === b) return;
     const owner = a ? 0 : 1;
+    if (this.owner !== owner) this.#ownedSince = timeline.now;
     if (this.owner !== undefined && this.owner !== owner) this.ownerChanges += 1;
     this.owner = owner;
   }
 
+  /**
+   * An overlap that an exemption allows until its cause ends is one overlap, also where one of the two loses the addresses for a moment:
+   * its limit counts from the beginning, and the cause must have been there all the time.
+   */
+  #goesOn(): Dual | undefined {
+    const before = this.#dualBefore;
+    if (before?.exemption?.from !== 'end-of-cause' || this.#world.unwellSince() > before.since) return undefined;
+    return before;
+  }
+
   #lookAtBoth(): void {
     const { timeline, clients } = this.#world;
+    const [one, two] = [this.#world.seat(0), this.#world.seat(1)];
     if (!this.#dual) {
-      const exemption = this.evidence.exemption();
-      this.#dual = { since: timeline.now, exemption };
+      this.#dual = this.#goesOn() ?? { since: timeline.now, exemption: this.evidence.exemption() };
+      const { exemption } = this.#dual;
       if (exemption) this.exemptions.push(exemption.rule);
       this.#world.say(
         'check',
@@ -149,7 +181,7 @@ export class Monitor {
     }
     const { since, exemption } = this.#dual;
     this.#lookForMute(exemption);
-    const seen = clients.find(client => client.reaches(0) && client.reaches(1));
+    const seen = clients.find(client => [one, two].every(({ host }) => client.reaches(host)));
     if (!seen) return;
     if (!exemption) return this.fail('one-owner', `both routers serve client ${seen.host}`);
     const cut = exemption.from === 'end-of-cause' || this.evidence.cutSince(since);
@@ -161,6 +193,17 @@ export class Monitor {
     if (lifetimes && timeline.now - from > exemption.limitMs) this.#allowsLifetimes();
     if (timeline.now - from > limitMs)
       this.fail('one-owner', `both routers have served for ${Math.round(timeline.now - since)} ms (${exemption.rule})`);
+  }
+
+  /** A third machine beside the router that it copies serves beside nobody, whatever the rule. */
+  #lookAtCopy(copy: Router): void {
+    const { routers, clients } = this.#world;
+    if (this.counts(copy)) return;
+    for (const router of routers) {
+      if (!router.serves()) continue;
+      const seen = clients.find(client => client.reaches(router.host) && client.reaches(copy.host));
+      if (seen) this.fail('one-owner', `${copy.name} serves client ${seen.host} beside ${router.name}`);
+    }
   }
 
   /** Counted once in a schedule: it goes on for many steps. */
@@ -209,18 +252,31 @@ export class Monitor {
     if (anew) this.#world.say(router.name, () => `vipd adds the addresses, epoch ${formatEpoch(epoch)}, ${lease.mode}`);
     if (before !== undefined && before !== owner)
       this.fail('epoch-reused', `epoch ${formatEpoch(epoch)} of ${owner} was one of ${before}`);
+    this.#epochs.set(key, owner);
+    if (!this.counts(router)) return;
     if (compareEpochs(epoch, terms.highest) < 0)
       this.fail('epoch-order', `${router.name} holds under ${formatEpoch(epoch)} after ${formatEpoch(terms.highest)}`);
-    if (anew && compareEpochs(epoch, terms.highest) === 0 && this.owner === router.peer.index)
+    const taken = this.owner === router.peer.index && this.#ownedSince > terms.since;
+    if (anew && compareEpochs(epoch, terms.highest) === 0 && taken && !this.#isWaking(router))
       this.fail(
         'epoch-order',
         `${router.name} holds again under ${formatEpoch(epoch)}, although ${router.peer.name} has served since`,
       );
-    this.#epochs.set(key, owner);
+    if (compareEpochs(epoch, terms.highest) > 0) terms.since = this.#world.timeline.now;
     terms.highest = epoch;
     terms.lastGrantAt = lease.at;
     terms.lastLeaseMs = lease.leaseMs;
     terms.lastBoot = router.pulse?.machine.settings.bootId;
+  }
+
+  /**
+   * Its machine was paused, and its clock stood still: by that its term goes on, and it cannot know better (R13). What it repairs in that
+   * time is its own.
+   */
+  #isWaking({ clock }: Router): boolean {
+    const { timeline } = this.#world;
+    const allowed = (this.#dual ?? this.#dualBefore)?.exemption;
+    return allowed?.rule === 'hypervisor pause (R13)' && timeline.now - clock.resumesAt() <= allowed.limitMs;
   }
 
   /** R1, R3: silence is counted for the peer's lease at least, however short our own D is. */
@@ -266,12 +322,13 @@ export class Monitor {
   }
 
   announced(router: Router): void {
-    this.announcedAt[router.index] = this.#world.timeline.now;
+    if (this.counts(router)) this.announcedAt[router.index] = this.#world.timeline.now;
     this.#world.say(router.name, () => 'announces');
   }
 
   /** R1: "active" only if vipd acknowledged a renewal within L. `message.sentAtUs` is when that was judged. */
   heartbeatSent(router: Router, message: Heartbeat): void {
+    if (!this.counts(router)) return;
     if (message.offer) this.evidence.offered(router, message);
     if (!message.serving) return;
     const { lastGrantAt, lastLeaseMs } = this.#terms[router.index] as Terms;
@@ -283,27 +340,38 @@ export class Monitor {
   }
 
   heartbeatArrived(router: Router, serving: boolean, sentAt: number): void {
-    this.evidence.heartbeatArrived(router, serving, sentAt);
+    if (this.counts(router)) this.evidence.heartbeatArrived(router, serving, sentAt);
   }
 
   heartbeatEaten(router: Router): void {
-    this.evidence.heartbeatEaten(router);
+    if (this.counts(router)) this.evidence.heartbeatEaten(router);
   }
 
   probes(router: Router, id: number): void {
-    this.evidence.probes(router, id);
+    if (this.counts(router)) this.evidence.probes(router, id);
   }
 
   probeEaten(router: Router, id: number): void {
-    this.evidence.probeEaten(router, id);
+    if (this.counts(router)) this.evidence.probeEaten(router, id);
   }
 
   /** The one that is probed serves and has no way to answer: only where nobody can take its addresses away is that the network's doing. */
   probeUnanswered(router: Router, id: number): void {
-    if (leftToLifetimes(router.peer)) this.evidence.probeEaten(router, id);
+    if (this.counts(router) && leftToLifetimes(router.peer)) this.evidence.probeEaten(router, id);
   }
 
   told(router: Router, effect: Effect, machine: Machine): void {
+    if (this.counts(router)) this.#judges(router, effect, machine);
+    if (effect.type === 'decision') {
+      this.roleChanges += 1;
+      const { from, to, epoch, reason } = effect.decision;
+      this.#world.say(router.name, () => `${from} -> ${to}, epoch ${epoch}: ${reason}`);
+    } else if (effect.type === 'event') {
+      this.#world.say(router.name, () => `event ${effect.code} ${JSON.stringify(effect.fields)}`);
+    }
+  }
+
+  #judges(router: Router, effect: Effect, machine: Machine): void {
     if (effect.type === 'claim') this.#claims(router, effect.lease, machine);
     if (effect.type === 'decision' && effect.decision.to === 'claiming') this.#lookAtPace(router);
     if (effect.type === 'claim' || effect.type === 'renew') {
@@ -311,13 +379,6 @@ export class Monitor {
       // still.
       const until = effect.lease.at + Math.max(effect.lease.leaseMs, saidTimes(machine).leaseMs);
       this.#askedUntil[router.index] = Math.max(this.#askedUntil[router.index] as number, until);
-    }
-    if (effect.type === 'decision') {
-      this.roleChanges += 1;
-      const { from, to, epoch, reason } = effect.decision;
-      this.#world.say(router.name, () => `${from} -> ${to}, epoch ${epoch}: ${reason}`);
-    } else if (effect.type === 'event') {
-      this.#world.say(router.name, () => `event ${effect.code} ${JSON.stringify(effect.fields)}`);
     }
   }
 }

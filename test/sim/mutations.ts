@@ -49,6 +49,35 @@ const RELOAD_STALL = 'a reload, and the owner stalls in the middle of it, unseen
 
 export const MUTATIONS: readonly Mutation[] = [
   {
+    name: 'a router that starts speaks before it has asked who else has its own addresses',
+    change: { mark: 'asks-before-it-speaks', becomes: '' },
+    kind: 'a copy takes the place of a router, which then comes back',
+    fromSeed: 300,
+    invariant: 'too-early',
+    within: 100,
+  },
+  {
+    name: 'a copy of a router speaks beside it',
+    change: { mark: 'copy-says-nothing', becomes: 'return false;' },
+    kind: 'a copy draws to itself what the peer says to the router',
+    invariant: 'one-owner',
+    within: 50,
+  },
+  {
+    name: 'a copy of a router claims beside it',
+    change: { mark: 'copy-claims-nothing', becomes: '' },
+    kind: 'a copy of a router is switched on',
+    invariant: 'one-owner',
+    within: 50,
+  },
+  {
+    name: 'a copy takes the place of a router whose kernel may still serve',
+    change: { mark: 'copy-outwaits-a-kernel', becomes: 'const goneMs = copyGoneAfter(settings.deadMs);' },
+    kind: 'a lone owner that has a copy stands still, and its peer comes back',
+    invariant: 'one-owner',
+    within: 100,
+  },
+  {
     name: 'the lease counts from when vipd is told of it',
     change: {
       mark: 'lease-from-the-request',
@@ -129,6 +158,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'an acknowledgement counts from when it is read',
     change: { mark: 'held-from-the-request', becomes: 'ackedAt: turn.now,' },
+    fromSeed: 450,
     invariant: 'heartbeat-truth',
     within: 100,
   },
@@ -245,10 +275,16 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a vacancy under a one-way cut does not ask the witness',
     change: { mark: 'one-way-vacancy-asks', becomes: 'return judgement;' },
-    also: [{ mark: 'one-way-asks-ahead', becomes: 'return inForce(machine) && !heardWithin(machine, missing, now);' }],
     kind: 'nobody serves, behind a one-way cut',
     invariant: 'one-owner',
-    within: 300,
+    within: 1_000,
+  },
+  {
+    name: 'an owner that serves nobody keeps its lease at the witness',
+    change: { mark: 'who-serves-nobody-releases', becomes: 'const over = false;' },
+    kind: 'vipd broken for ever',
+    invariant: 'liveness',
+    within: 30,
   },
   {
     name: 'a handover is offered before vipd has armed the lease',
@@ -337,7 +373,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a link that lost its address with its carrier counts as unbound',
-    change: { mark: 'down-is-not-gone', becomes: 'return states.length > 0;' },
+    change: { mark: 'down-is-not-gone', becomes: 'gone = true;' },
     kind: 'power loss takes the cross link along, with carrier and address',
     invariant: 'liveness',
     within: 50,

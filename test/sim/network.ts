@@ -3,8 +3,8 @@
 import type { Random } from './random.ts';
 import type { Timeline } from './timeline.ts';
 
-/** Hosts by number: the two routers, the clients, a third machine that should not be there, gateway and real servers. */
-export const HOSTS = 8;
+/** Hosts by number: the two routers, the clients, a third machine that should not be there, gateway and real servers, a copy of a router. */
+export const HOSTS = 9;
 export const R1 = 0;
 export const R2 = 1;
 export const CLIENTS = [2, 3] as const;
@@ -12,6 +12,8 @@ export const STRANGER = 4;
 export const SERVER = 5;
 /** The machines that answer as reachability targets, in order. */
 export const TARGETS = [SERVER, 6, 7] as const;
+/** A third machine that runs as one of the routers. */
+export const COPY = 8;
 
 /** `eaten`: lost or cut. `held`: clogged, comes much later. */
 export type Fate = 'sent' | 'eaten' | 'held';

@@ -454,6 +454,48 @@ test('a warm peer that is fitter by servers gets the addresses once its checks a
   t.deepEqual(pair.serving(), ['r2'], pair.describe());
 });
 
+test('a peer whose fitness checks pass gets the addresses of an owner whose checks fail, and nobody moves when both fail', t => {
+  const pair = settled();
+  pair.run(HOLD_DOWN_MS);
+  pair.report(pair.r1, { failedChecks: 1 });
+  pair.run(1_900);
+  t.deepEqual(pair.serving(), ['r1'], 'the checks there may not have noticed the same yet');
+  pair.run(1_000);
+  t.deepEqual(pair.serving(), ['r2'], pair.describe());
+  pair.report(pair.r2, { failedChecks: 1 });
+  pair.run(600_000);
+  t.deepEqual(pair.serving(), ['r2'], 'both fail');
+  pair.report(pair.r1, { failedChecks: 0 });
+  pair.run(60_000);
+  t.deepEqual(pair.serving(), ['r1'], pair.describe());
+});
+
+test('a fitness check that fails on both at about the same time moves nothing', t => {
+  const pair = settled();
+  pair.run(HOLD_DOWN_MS);
+  pair.report(pair.r1, { failedChecks: 1 });
+  pair.run(1_500);
+  pair.report(pair.r2, { failedChecks: 1 });
+  pair.run(60_000);
+  t.deepEqual(pair.serving(), ['r1'], pair.describe());
+});
+
+test('a failed fitness check counts less than a server, and is no veto', t => {
+  const pair = settled();
+  pair.run(HOLD_DOWN_MS);
+  pair.report(pair.r2, { healthyServers: 0 });
+  pair.report(pair.r1, { failedChecks: 3 });
+  pair.run(60_000);
+  t.deepEqual(pair.serving(), ['r1'], 'the peer has no server');
+  pair.report(pair.r2, { healthyServers: 3, failedChecks: 3 });
+  pair.report(pair.r1, { healthyServers: 0 });
+  pair.run(5_000);
+  t.deepEqual(pair.serving(), ['r2'], 'the peer has servers, whatever its checks say');
+  pair.powerOff(pair.r2);
+  pair.run(20_000);
+  t.deepEqual(pair.serving(), ['r1'], 'it takes over from a dead peer, whatever its own checks say');
+});
+
 test('a cold peer that is fitter by servers is waited for until it is warm, yet not for ever', t => {
   const pair = settled();
   pair.run(HOLD_DOWN_MS);

@@ -5,7 +5,7 @@
 import type { Effect, Machine, PulseEvent } from '../../src/pulse/election/machine.ts';
 import { nextWake, step } from '../../src/pulse/election/step.ts';
 import type { Heartbeat } from '../../src/pulse/heartbeat.ts';
-import { heartbeatFor, willFor } from '../../src/pulse/own-heartbeat.ts';
+import { heartbeatsFor, willFor } from '../../src/pulse/own-heartbeat.ts';
 import type { At } from '../../src/units/duration.ts';
 import type { WitnessAsk } from '../../src/witness/witness.ts';
 import { Alarm, type HostClock, NEVER } from './timeline.ts';
@@ -35,6 +35,8 @@ export interface PulseHost {
   exited(): void;
   /** For the transcript and the monitor. */
   told(effect: Effect, machine: Machine): void;
+  /** For who records what went into the machine. */
+  readonly stepped?: ((before: Machine, event: PulseEvent, done: ReturnType<typeof step>, at: At) => void) | undefined;
   jitter(): number;
 }
 
@@ -149,7 +151,9 @@ export class PulseModel {
 
   #take(event: PulseEvent): boolean {
     const now = this.#host.clock.now() as At;
-    const { machine, effects } = step(this.machine, event, now);
+    const done = step(this.machine, event, now);
+    const { machine, effects } = done;
+    this.#host.stepped?.(this.machine, event, done, now);
     this.machine = machine;
     this.#running = { effects, next: 0, now };
     return this.#runEffects();
@@ -204,9 +208,7 @@ export class PulseModel {
           host.vipdCommand({ type: 'probe', id: effect.id, index, mac, windowMs: effect.windowMs });
         return;
       case 'resolve':
-        // Nobody here is a copy of a router.
-        for (const index of effect.fixed)
-          if (this.machine.settings.fixed[index]?.side === 'peer') host.vipdCommand({ type: 'resolve', index });
+        for (const index of effect.fixed) host.vipdCommand({ type: 'resolve', index });
         return;
       case 'respawn-vipd':
         return host.respawnVipd();
@@ -215,8 +217,7 @@ export class PulseModel {
       case 'witness':
         return host.askWitness(effect.ask);
       case 'send':
-        for (let link = 0; link < machine.settings.links; link += 1)
-          host.sendHeartbeat(link, heartbeatFor(machine, link, now));
+        for (const [link, message] of heartbeatsFor(machine, now).entries()) host.sendHeartbeat(link, message);
         return;
       case 'decision':
       case 'persist':

@@ -1,7 +1,8 @@
 // One simulated router: its clock, kernel, disk and run directory, and the processes on it (pulse and vipd), with their deaths and
 // their restarts. It knows how to do things; schedule and faults decide what happens to it.
 
-import type { Effect, Machine, Settings, Times } from '../../src/pulse/election/machine.ts';
+import type { Effect, Machine, Times } from '../../src/pulse/election/machine.ts';
+import { settingsWith } from '../../src/pulse/election/replica.ts';
 import { newMachine } from '../../src/pulse/election/start.ts';
 import type { Heartbeat, Message, Will } from '../../src/pulse/heartbeat.ts';
 import type { At } from '../../src/units/duration.ts';
@@ -9,7 +10,7 @@ import { EPOCH_BLOCK, EPOCH_NONE, type Epoch } from '../../src/units/epoch.ts';
 import type { LeaseRequest, VipdMessage } from '../../src/vip/protocol.ts';
 import type { WitnessAsk } from '../../src/witness/witness.ts';
 import { KernelModel } from './kernel-model.ts';
-import { CLIENTS, type Network, SERVER, STRANGER } from './network.ts';
+import { CLIENTS, COPY, type Fate, type Network, SERVER, STRANGER } from './network.ts';
 import { type PulseHost, PulseModel } from './pulse-model.ts';
 import { type Sampling, Surroundings } from './surroundings.ts';
 import { HostClock } from './timeline.ts';
@@ -30,8 +31,19 @@ const CALM_MS = 10_000;
 const UNIT_KILL_MS = 3;
 const CLEANUP_MS = 12;
 
-/** What a datagram tells the monitor: its sender says that it serves, fresh by its echo of the boot id, or something else, or it is somebody's recording. */
-type Arrival = 'serving' | 'other' | 'replayed';
+/**
+ * What a datagram tells the monitor: its sender says that it serves, fresh by its echo of the boot
+ * id, or something else; nothing, if it is somebody's recording or comes from a copy of a router.
+ */
+type Arrival = 'serving' | 'other' | 'replayed' | 'copied';
+
+/** A probe that has come in. */
+interface Probed {
+  readonly by: Router;
+  readonly id: number;
+  readonly index: number;
+  readonly lan: number;
+}
 
 /** Datagrams of a router that somebody has captured. */
 const CAPTURED_MAX = 24;
@@ -45,6 +57,8 @@ const freshRunState = (): RunState => ({ epoch: EPOCH_NONE, mode: 'none', closed
 export class Router implements VipdHost, PulseHost {
   readonly world: World;
   readonly index: 0 | 1;
+  /** On the networks: another one for a copy of the router with this index. */
+  readonly host: number;
   readonly name: string;
   readonly options: RouterOptions;
   /** What its config file says now. */
@@ -65,6 +79,7 @@ export class Router implements VipdHost, PulseHost {
   vipdBroken = false;
   /** The disk completes no write before this true time. */
   diskStalledUntil = 0;
+  stepped: PulseHost['stepped'];
   readonly #surroundings: Surroundings;
   #boots = 0;
   #life = 0;
@@ -76,10 +91,11 @@ export class Router implements VipdHost, PulseHost {
   #gateReadyAt = 0;
   #spawnedAt = 0;
 
-  constructor(world: World, index: 0 | 1, options: RouterOptions) {
+  constructor(world: World, index: 0 | 1, options: RouterOptions, host: number = index) {
     this.world = world;
     this.index = index;
-    this.name = `r${index + 1}`;
+    this.host = host;
+    this.name = `r${index + 1}${this.isCopy ? ' (copy)' : ''}`;
     this.options = options;
     this.config = options.settings;
     this.clock = new HostClock(world.timeline, options.clockRate, options.clockStart);
@@ -89,6 +105,10 @@ export class Router implements VipdHost, PulseHost {
     this.timerJitterMs = options.timerJitterMs;
     this.removalMs = options.removalMs;
     this.disk = { ceiling: options.ceiling };
+  }
+
+  get isCopy(): boolean {
+    return this.host === COPY;
   }
 
   get peer(): Router {
@@ -121,12 +141,12 @@ export class Router implements VipdHost, PulseHost {
   }
 
   bootId(): string {
-    return `${this.index + 1}${String(this.#boots).padStart(15, '0')}`;
+    return `${this.index + 1}${String(this.#boots).padStart(15, this.isCopy ? 'c' : '0')}`;
   }
 
   /** Its hardware address on the LAN of address `index`. */
   mac(lan: number): string {
-    return `02:00:00:00:0${this.index + 1}:0${lan}`;
+    return `02:00:00:00:0${this.host + 1}:0${lan}`;
   }
 
   // --- processes ---
@@ -135,7 +155,7 @@ export class Router implements VipdHost, PulseHost {
   start(): void {
     if (!this.up || this.pulse?.alive) return;
     this.#boots += 1;
-    const settings: Settings = { ...this.config, bootId: this.bootId() };
+    const settings = settingsWith({ ...this.config, bootId: this.bootId() }, {});
     this.kernel.gateLeaseMs = settings.leaseMs;
     const now = this.clock.now() as At;
     const hold = { on: false, until: undefined };
@@ -168,7 +188,7 @@ export class Router implements VipdHost, PulseHost {
       if (life !== this.#life || !pulse?.alive) return vipd.pipeClosed();
       this.vipd = vipd;
       for (const [index, lan] of this.options.settings.addressLans.entries())
-        this.say(this.vipd, { type: 'link', index, up: this.world.carrier(this.index, lan), mac: this.mac(lan) });
+        this.say(this.vipd, { type: 'link', index, up: this.world.carrier(this.host, lan), mac: this.mac(lan) });
       this.tellOwn();
       this.tellPlaces();
     });
@@ -179,7 +199,7 @@ export class Router implements VipdHost, PulseHost {
     const { pulse, vipd, world } = this;
     if (!pulse?.alive) return;
     for (const index of this.options.settings.fixed.keys()) {
-      const state = world.ownState(this.index, index);
+      const state = world.ownState(this.host, index);
       if (!vipd?.alive || vipd.stopped || vipd.toldOwn[index] === state) continue;
       vipd.toldOwn[index] = state;
       // Without chance: what happens else in a schedule does not depend on it.
@@ -190,7 +210,7 @@ export class Router implements VipdHost, PulseHost {
     }
     for (const [index, { link }] of this.options.settings.fixed.entries()) {
       if (link === undefined || pulse.bound.has(link)) continue;
-      const here = world.ownState(this.index, index) === 'here';
+      const here = world.ownState(this.host, index) === 'here';
       if (here) pulse.bound.add(link);
       pulse.post('control', { type: 'bound', link, problem: here ? undefined : 'its address is not on this host' });
     }
@@ -201,7 +221,7 @@ export class Router implements VipdHost, PulseHost {
     const { pulse, vipd, world } = this;
     if (!pulse?.alive || !vipd?.alive || vipd.stopped) return;
     for (const index of this.options.settings.addressLans.keys()) {
-      const state = world.place(this.index, index);
+      const state = world.place(this.host, index);
       const known = vipd.toldPlaces[index] ?? pulse.machine.addresses[index]?.place;
       if (state === known) continue;
       vipd.toldPlaces[index] = state;
@@ -212,7 +232,7 @@ export class Router implements VipdHost, PulseHost {
   /** The kernel adds this address. */
   takes(index: number): boolean {
     return (
-      !this.kernelRefuses && this.world.place(this.index, index) === 'here' && !this.world.refuses(this.index, index)
+      !this.kernelRefuses && this.world.place(this.host, index) === 'here' && !this.world.refuses(this.host, index)
     );
   }
 
@@ -363,55 +383,83 @@ export class Router implements VipdHost, PulseHost {
       // Clients are on the first LAN.
       if (lan === 0)
         for (const host of CLIENTS)
-          network.send(this.index, host, () => world.client(host).hearsAnnouncement(this.index));
-      const { peer } = this;
-      network.send(this.index, peer.index, () => peer.up && peer.vipd?.heardClaim(index, this.mac(lan)));
+          network.send(this.host, host, () => world.client(host).hearsAnnouncement(this.host));
+      for (const other of world.others(this))
+        network.send(this.host, other.host, () => other.up && other.vipd?.heardClaim(index, this.mac(lan)));
     }
   }
 
   sendProbe(vipd: VipdModel, id: number, index: number, mac: string | undefined): void {
+    const { world, peer } = this;
     const lan = this.options.settings.addressLans[index] as number;
-    const network = this.world.lans[lan] as Network;
-    const { peer } = this;
-    this.world.monitor.probes(this, id);
-    const answer = (from: number, answerMac: string, via: Answer['via']) => {
-      const fate = network.send(
-        from,
-        this.index,
-        () => this.up && vipd.heardAnswer({ id, index, mac: answerMac, via }),
-      );
-      if (from === peer.index && fate !== 'sent') this.world.monitor.probeEaten(this, id);
-    };
-    if (mac === undefined || mac === peer.mac(lan)) {
-      const fate = network.send(this.index, peer.index, () => {
-        const hasWord = peer.vipd?.givesWord(index) && this.world.options.older !== peer.index;
-        if (hasWord && !this.world.probesDropped && this.world.hasOwn(peer.index, lan))
-          answer(peer.index, peer.mac(lan), 'word');
-        if (!peer.serves() || !peer.kernel.present.has(index)) return;
-        // Without an address of its own the peer has no way back, and nobody resolves ours if we have none.
-        if (!this.world.hasOwn(peer.index, lan) || !this.world.hasOwn(this.index, lan))
-          return this.world.monitor.probeUnanswered(this, id);
-        answer(peer.index, peer.mac(lan), 'arp');
-        if (!this.world.dropsEcho()) answer(peer.index, peer.mac(lan), 'echo');
-      });
-      if (fate !== 'sent') this.world.monitor.probeEaten(this, id);
+    const network = world.lans[lan] as Network;
+    world.monitor.probes(this, id);
+    const answer = (from: number, answerMac: string, via: Answer['via']) =>
+      network.send(from, this.host, () => this.up && vipd.heardAnswer({ id, index, mac: answerMac, via }));
+    for (const other of world.others(this)) {
+      if (mac !== undefined && mac !== other.mac(lan)) continue;
+      const eaten = (fate: Fate) => {
+        if (other === peer && fate !== 'sent') world.monitor.probeEaten(this, id);
+      };
+      const answers = (via: Answer['via']) => eaten(answer(other.host, other.mac(lan), via));
+      eaten(network.send(this.host, other.host, () => other.#probed({ by: this, id, index, lan }, answers)));
     }
     // A switch that remembers, whoever is dead.
-    if (this.world.switchAnswers) network.send(this.index, SERVER, () => answer(SERVER, peer.mac(lan), 'arp'));
+    if (world.switchAnswers) network.send(this.host, SERVER, () => answer(SERVER, peer.mac(lan), 'arp'));
     // As a proxy would, whatever MAC was meant.
-    if (this.world.stranger) network.send(this.index, STRANGER, () => answer(STRANGER, '02:00:00:00:09:09', 'echo'));
+    if (world.stranger) network.send(this.host, STRANGER, () => answer(STRANGER, '02:00:00:00:09:09', 'echo'));
   }
 
-  /** The peer, or a switch in its place, answers for its own address. */
+  #probed({ by, id, index, lan }: Probed, answers: (via: Answer['via']) => void): void {
+    const { world } = this;
+    const hasWord = this.vipd?.givesWord(index) && world.options.older !== this.index;
+    if (hasWord && !world.probesDropped && world.hasOwn(this.host, lan)) answers('word');
+    if (!this.serves() || !this.kernel.present.has(index)) return;
+    // Without an address of its own it has no way back, and nobody resolves the asker's if that has none.
+    if (!world.hasOwn(this.host, lan) || !world.hasOwn(by.host, lan)) {
+      if (this === by.peer) world.monitor.probeUnanswered(by, id);
+      return;
+    }
+    answers('arp');
+    // An echo goes to the asker's own address, whoever has that.
+    if (world.dropsEcho() || by.index === this.index || world.reached(this, lan) !== by) return;
+    answers('echo');
+  }
+
+  /**
+   * Of an own address of the peer's: who answers by ARP, the peer or a switch in its place. Of one
+   * of ours: which other vipd has it.
+   */
   resolve(vipd: VipdModel, index: number): void {
     const { world, peer } = this;
-    const lan = this.options.settings.fixed[index]?.lan ?? 0;
+    const { lan, side } = this.options.settings.fixed[index] ?? { lan: 0, side: 'peer' };
     const network = world.lans[lan] as Network;
-    const mac = peer.mac(lan);
-    const here = peer.up && world.hasOwn(peer.index, lan) && network.bothWays(this.index, peer.index);
-    const bySwitch = world.switchAnswers && network.bothWays(this.index, SERVER);
-    for (const answers of [here, bySwitch])
-      if (answers) this.sayPlainly(vipd, { type: 'peer', index, mac, target: false });
+    if (side === 'own') return this.#askCopies(vipd, index, network);
+    for (const other of world.others(this)) {
+      if (other.index === this.index) continue;
+      const here = other.up && world.hasOwn(other.host, lan) && network.bothWays(this.host, other.host);
+      if (here) this.sayPlainly(vipd, { type: 'peer', index, mac: other.mac(lan), target: false });
+    }
+    if (world.switchAnswers && network.bothWays(this.host, SERVER))
+      this.sayPlainly(vipd, { type: 'peer', index, mac: peer.mac(lan), target: false });
+  }
+
+  #askCopies(vipd: VipdModel, index: number, network: Network): void {
+    const lan = this.options.settings.fixed[index]?.lan ?? 0;
+    for (const other of this.world.others(this)) {
+      if (other.index !== this.index) continue;
+      network.send(this.host, other.host, () => {
+        if (!other.#answersFor(index)) return;
+        network.send(other.host, this.host, () => this.sayAhead(vipd, { type: 'copy', index, mac: other.mac(lan) }));
+      });
+    }
+  }
+
+  /** Its vipd runs, and this own address is on its host. */
+  #answersFor(index: number): boolean {
+    const runs = this.up && this.vipd?.alive && !this.vipd.stopped && !this.clock.isPaused();
+    const state = this.world.ownState(this.host, index);
+    return runs === true && (state === 'here' || state === 'unrouted');
   }
 
   sayAhead(vipd: VipdModel, message: VipdMessage): void {
@@ -464,11 +512,9 @@ export class Router implements VipdHost, PulseHost {
 
   sendHeartbeat(link: number, message: Heartbeat): void {
     this.world.monitor.heartbeatSent(this, message);
-    this.#send(
-      link,
-      this.world.codec(this.index).pack(message),
-      message.serving && message.peerBootId === this.peer.bootId() ? 'serving' : 'other',
-    );
+    const serving = message.serving && message.peerBootId === this.peer.bootId();
+    const what = !this.world.monitor.counts(this) ? 'copied' : serving ? 'serving' : 'other';
+    this.#send(link, this.world.codec(this.index).pack(message), what);
   }
 
   /** Its captured datagrams once more, the oldest first. */
@@ -476,7 +522,7 @@ export class Router implements VipdHost, PulseHost {
     this.world.say('FAULT', () => `${this.#captured.length} datagrams of ${this.name} are played back`);
     const { peer } = this;
     for (const { link, packed } of this.#captured)
-      this.world.links[link]?.send(this.index, peer.index, () => peer.#arrive(link, packed, 'replayed'));
+      this.world.links[link]?.send(this.host, peer.host, () => peer.#arrive(link, packed, 'replayed'));
   }
 
   #capture(link: number, packed: unknown): void {
@@ -488,21 +534,22 @@ export class Router implements VipdHost, PulseHost {
   }
 
   #send(link: number, packed: unknown, what: Arrival): void {
-    const { peer, world } = this;
+    const { world } = this;
     this.#capture(link, packed);
     const { now } = world.timeline;
     if (!this.#hasLink(link)) return;
     const network = world.links[link] as Network;
+    const to = world.reached(this, world.options.linkLans[link] as number);
     const fate = world.heartbeatsDropped
       ? 'eaten'
-      : network.send(this.index, peer.index, () => peer.#arrive(link, packed, what, now));
+      : network.send(this.host, to.host, () => to.#arrive(link, packed, what, now));
     if (fate !== 'sent') world.monitor.heartbeatEaten(this);
   }
 
   /** Its address is there and its socket is bound. */
   #hasLink(link: number): boolean {
     const lan = this.world.options.linkLans[link] as number;
-    return this.world.hasOwn(this.index, lan) && (this.pulse === undefined || this.pulse.bound.has(link));
+    return this.world.hasOwn(this.host, lan) && (this.pulse === undefined || this.pulse.bound.has(link));
   }
 
   #arrive(link: number, packed: unknown, what: Arrival, sentAt = 0): void {
@@ -511,7 +558,7 @@ export class Router implements VipdHost, PulseHost {
       return;
     }
     if (!this.up || !this.pulse?.alive || !this.#hasLink(link)) return;
-    if (what !== 'replayed') this.world.monitor.heartbeatArrived(this, what === 'serving', sentAt);
+    if (what === 'serving' || what === 'other') this.world.monitor.heartbeatArrived(this, what === 'serving', sentAt);
     const message: Message | undefined = this.world.codec(this.index).unpack(packed);
     if (message) this.pulse.post('socket', { type: 'datagram', link, message });
   }
@@ -549,6 +596,6 @@ export class Router implements VipdHost, PulseHost {
 
   told(effect: Effect, machine: Machine): void {
     this.world.monitor.told(this, effect, machine);
-    this.world.options.told?.(this.index, effect);
+    if (!this.isCopy) this.world.options.told?.(this.index, effect);
   }
 }

@@ -41,8 +41,10 @@ export function runSeed(seed: number, options: RunOptions = {}): Result {
   return runPlan(planOf(seed, options));
 }
 
-export function runPlan(plan: Plan): Result {
+/** `watch` gets the world before anything has happened in it. */
+export function runPlan(plan: Plan, watch: (world: World) => void = () => undefined): Result {
   const world = new World(plan.world);
+  watch(world);
   const { monitor, timeline } = world;
   try {
     play(world, plan);
@@ -112,9 +114,11 @@ function play(world: World, plan: Plan): void {
   if (!monitor.breach) stay(world, 2 * world.longest.deadMs);
 }
 
-/** One serves and the other could take over at once. */
-function isPair({ routers }: World): boolean {
-  return routers.some(router => router.pulse?.machine.state.role === 'standby' && router.vipd?.alive);
+/** One serves, known to the witness if there is one, and the other could take over at once. */
+function isPair({ routers, witness }: World): boolean {
+  const isKnown = routers.some(router => router.pulse?.machine.witness.heldAt !== undefined);
+  const standsBy = routers.some(router => router.pulse?.machine.state.role === 'standby' && router.vipd?.alive);
+  return standsBy && (witness === undefined || isKnown);
 }
 
 const lastsUntil = ({ atMs, forMs }: Fault) => atMs + (forMs === FOREVER ? KEPT_MS : forMs);

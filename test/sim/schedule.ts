@@ -3,12 +3,13 @@
 import type { FixedSettings, Settings } from '../../src/pulse/election/machine.ts';
 import { ms } from '../../src/units/duration.ts';
 import { settingsFor } from '../settings-for.ts';
+import { COPY_SINGLES, withCopy } from './copy-faults.ts';
 import { type Fault, FOREVER, type Who } from './fault.ts';
 import { LAN_SINGLES, withLanFaults } from './lan-faults.ts';
 import { CLIENTS, R1, R2 } from './network.ts';
 import { Random } from './random.ts';
 import { isReloadKind, withReloads } from './reload-faults.ts';
-import { OWN_SINGLES, SINGLES } from './singles.ts';
+import { OWN_SINGLES, SINGLES, VACANCY_SINGLES } from './singles.ts';
 import { UNHEARD_SINGLES, withUnheardFaults } from './unheard-faults.ts';
 import { isUnitKind, withUnitFaults } from './unit-faults.ts';
 import type { RouterOptions, WorldOptions } from './world.ts';
@@ -100,7 +101,39 @@ export function planOf(seed: number, { say, kind }: PlanOptions = {}): Plan {
   if (isUnitKind(kind)) return withUnitFaults(plan, kind);
   if (kind !== undefined) return isReloadKind(kind) ? withReloads(plan, kind) : plan;
   const deadMs = Math.max(...routers.map(r => r.settings.deadMs));
-  return withUnitFaults(withReloads(withUnheardFaults(withOwnLost(withLanFaults(plan), deadMs))));
+  return withFailedChecks(
+    withVacancy(withCopy(withUnitFaults(withReloads(withUnheardFaults(withOwnLost(withLanFaults(plan), deadMs)))))),
+    deadMs,
+  );
+}
+
+/** Share of the schedules without a known price in which fitness checks fail. */
+const FAILED_CHECKS_SHARE = 0.1;
+
+/**
+ * As withOwnLost(). Some for longer than an owner keeps its role, so that it moves for them. The
+ * routers have directors then, who make these checks: one that reports for the fault alone would
+ * be taken for gone afterwards.
+ */
+function withFailedChecks(plan: Plan, deadMs: number): Plan {
+  const random = new Random(plan.seed ^ 0xf17c);
+  if (plan.kind !== 'chaos' || !random.chance(FAILED_CHECKS_SHARE)) return plan;
+  const failed = (): Fault => ({
+    type: 'check-fails',
+    who: random.pick(['owner', 'owner', 'standby', 0, 1] as const),
+    atMs: random.between(0, 6) * deadMs,
+    forMs: random.chance(0.5) ? random.between(0.1, 6) * deadMs : random.between(10_000, 30_000),
+  });
+  const withDirector = (router: RouterOptions): RouterOptions => ({
+    ...router,
+    settings: { ...router.settings, keepsSessions: true },
+  });
+  const [first, second] = plan.world.routers;
+  return {
+    ...plan,
+    world: { ...plan.world, routers: [withDirector(first), withDirector(second)] },
+    faults: [...plan.faults, ...Array.from({ length: 1 + random.below(3) }, failed)],
+  };
 }
 
 /** Share of schedules in which a router loses addresses of its own. */
@@ -121,6 +154,22 @@ function withOwnLost(plan: Plan, deadMs: number): Plan {
     forMs: 0.1 + random.between(0, random.chance(0.2) ? 30 : 4) * deadMs,
   });
   return { ...plan, faults: [...plan.faults, ...Array.from({ length: 1 + random.below(2) }, lost)] };
+}
+
+const VACANCY_SHARE = 0.01;
+
+/** As withOwnLost(). */
+function withVacancy(plan: Plan): Plan {
+  const random = new Random(plan.seed ^ 0x7acb);
+  if (plan.kind === 'chaos' || !random.chance(VACANCY_SHARE)) return plan;
+  return { ...plan, settled: true, ...vacancySingle(plan.world) };
+}
+
+function vacancySingle(world: WorldOptions, kind?: string): Omit<Made, 'settled'> | undefined {
+  const random = new Random(world.seed ^ 0x7acc);
+  const deadMs = Math.max(...world.routers.map(({ settings }) => settings.deadMs));
+  const made = VACANCY_SINGLES.map(make => make(random, world, deadMs));
+  return kind === undefined ? random.pick(made) : made.find(one => one.kind === kind);
 }
 
 interface Common {
@@ -155,15 +204,18 @@ export function lansOf({
 export function fixedOf({ networks, linkLans }: Pick<Common, 'networks' | 'linkLans'>): Settings['fixed'] {
   const four = Array.from({ length: networks }, (_, lan): FixedSettings => {
     const link = linkLans.indexOf(lan);
-    return { ...OWN, address: `own${lan}`, lan, family: 4, link: link < 0 ? undefined : link, serves: lan < 2 };
+    return ownAddress(`own${lan}`, lan, 4, link < 0 ? undefined : link);
   });
   // The peer's come last: the numbers of the own ones are what they were without.
   const peers = [0, 1].map(
     (lan): FixedSettings => ({ side: 'peer', address: `peer${lan}`, lan, family: 4, link: undefined, serves: true }),
   );
-  return [...four, { ...OWN, address: 'own0by6', lan: 0, family: 6, link: undefined, serves: true }, ...peers];
+  return [...four, ownAddress('own0by6', 0, 6, undefined), ...peers];
 }
-const OWN = { side: 'own' } as const;
+
+function ownAddress(address: string, lan: number, family: 4 | 6, link: number | undefined): FixedSettings {
+  return { side: 'own', address, lan, family, link, serves: lan < 2 };
+}
 
 /** At least what `tandem check` wants: L + 3 H + 50 ms, and two tries within it. */
 function witnessOf(random: Random, leaseMs: number, intervalMs: number): WorldOptions['witness'] {
@@ -255,6 +307,7 @@ type Drawn = Exclude<
   | 'no-interface'
   | 'no-ipv6'
   | 'address-refused'
+  | 'copy'
 >;
 
 /** Draws faults. Times are measured in D of the slower router. */
@@ -369,11 +422,14 @@ class FaultMaker {
 
   /** One fault on a settled pair: what it may cost is known. */
   single(kind: string | undefined): Made {
-    const drawnElsewhere = kind === undefined ? [] : [...OWN_SINGLES, ...LAN_SINGLES, ...UNHEARD_SINGLES];
+    const drawnElsewhere =
+      kind === undefined ? [] : [...OWN_SINGLES, ...LAN_SINGLES, ...UNHEARD_SINGLES, ...COPY_SINGLES];
     const named = drawnElsewhere
       .map(make => make(this.#random, this.#world, this.#deadMs))
       .find(made => made.kind === kind);
     if (named) return { settled: true, ...named };
+    const vacancy = kind === undefined ? undefined : vacancySingle(this.#world, kind);
+    if (vacancy) return { settled: true, ...vacancy };
     for (let tries = 0; tries < 1_000; tries += 1) {
       const made = this.#random.pick(SINGLES)(this.#random, this.#world, this.#deadMs);
       if (kind === undefined || made.kind === kind) return { settled: true, ...made };

@@ -150,7 +150,12 @@ function work(next: () => { from: number; count: number } | undefined, tally: Ta
       }
     };
     child.on('message', message => {
+      const known = tally.failed.length;
       tally.add(message as ReturnType<Tally['plain']>);
+      // At once: whoever looks on need not wait for the summary.
+      for (const { seed, invariant, text } of tally.failed.slice(known)) {
+        process.stderr.write(`seed ${seed} failed: ${invariant}: ${text}\n`);
+      }
       give();
     });
     child.on('error', reject);

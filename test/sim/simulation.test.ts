@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
+import { COPY_SINGLES } from './copy-faults.ts';
 import { LAN_SINGLES } from './lan-faults.ts';
 import { Random } from './random.ts';
 import { RELOAD_KINDS } from './reload-faults.ts';
@@ -17,7 +18,7 @@ import { UNIT_KINDS } from './unit-faults.ts';
 const SIMULATE = fileURLToPath(new URL('../../../scripts/simulate', import.meta.url));
 /** Schedules of each part, and parts: more than ten thousand. */
 const PART = 2_000;
-const PARTS = 5;
+const PARTS = 2;
 const OF_EACH_KIND = 20;
 
 function runs(from: number, count: number, kind?: string): Tally {
@@ -41,7 +42,9 @@ test.serial('what must always hold does, through every kind of single fault', t 
   const kinds = new Set<string>();
   const known = SINGLES.length + OWN_SINGLES.length;
   for (let seed = 1; kinds.size < known && seed < 5_000; seed += 1) kinds.add(planOf(seed).kind);
-  for (const { kind } of [...LAN_SINGLES, ...UNHEARD_SINGLES].map(make => make(new Random(1), planOf(1).world, 300)))
+  for (const { kind } of [...LAN_SINGLES, ...UNHEARD_SINGLES, ...COPY_SINGLES].map(make =>
+    make(new Random(1), planOf(1).world, 300),
+  ))
     kinds.add(kind);
   for (const kind of [...RELOAD_KINDS, ...UNIT_KINDS]) kinds.add(kind);
   kinds.delete('chaos');
@@ -58,7 +61,7 @@ test('every fault of its own numbers is in at least three of a hundred schedules
   const SEEDS = Array.from({ length: 3_000 }, (_, i) => i + 1);
   for (const type of [
     ...['lan-way', 'target-silent', 'echo-dropped', 'switch-answers', 'heartbeats-dropped', 'reload'],
-    ...['no-interface', 'no-ipv6', 'address-refused'],
+    ...['no-interface', 'no-ipv6', 'address-refused', 'copy'],
   ])
     t.true(count(type) >= 0.03 * SEEDS.length, `${type}: ${count(type)}`);
 });

@@ -358,6 +358,24 @@ export const SINGLES: readonly Single[] = [
 const ownLostMs = (deadMs: number) => Math.max(1_000, deadMs);
 const lost = { type: 'own-lost', who: 'owner', lan: 'all', family: 'both', withCarrier: false } as const;
 /** The only heartbeat link is on the clients' LAN: who loses the address there can say nothing any more. */
+/** Drawn from numbers of their own. */
+export const VACANCY_SINGLES: readonly Single[] = [
+  (random, world, deadMs) => {
+    const refusesMs = random.between(3, 9) * deadMs;
+    const directions = random.pick(['r1-to-r2', 'r2-to-r1'] as const);
+    return {
+      kind: 'neither kernel takes the addresses, and a one-way cut before one does',
+      faults: [
+        { type: 'kernel-refuses', who: 'owner', atMs: 0, forMs: refusesMs },
+        { type: 'kernel-refuses', who: 'standby', atMs: 0, forMs: refusesMs },
+        { type: 'stall', who: 'owner', effects: 0, atMs: 1, forMs: 1.5 * slowest(world, 'leaseMs') },
+        { type: 'partition', directions, atMs: refusesMs + random.between(-1, 2) * deadMs, forMs: 20 * deadMs },
+      ],
+      expects: undefined,
+    };
+  },
+];
+
 const oneLan = ({ linkLans }: WorldOptions) => linkLans.every(lan => lan === 0);
 
 export const OWN_SINGLES: readonly Single[] = [

@@ -46,15 +46,15 @@ export class Surroundings {
     if (!vipd?.alive || vipd.stopped) return;
     for (const [lan, { targets, interface: iface }] of this.#router.options.settings.lans.entries()) {
       const network = this.#world.networks[lan] as Network;
-      const hears = (host: number) => network.isOpen(host, this.#router.index);
+      const hears = (host: number) => network.isOpen(host, this.#router.host);
       for (const [nth, index] of targets.entries()) {
         const host = TARGETS[nth] ?? SERVER;
-        const up = hears(host) && network.isOpen(this.#router.index, host);
+        const up = hears(host) && network.isOpen(this.#router.host, host);
         if (!this.#isNews(`target ${index}`, up, onlyLife)) continue;
         this.#router.say(vipd, { type: 'target', index, up });
       }
       if (lan > 1) continue;
-      const alive = [...CLIENTS, ...TARGETS, 1 - this.#router.index].some(hears);
+      const alive = [...CLIENTS, ...TARGETS, this.#router.peer.host].some(hears);
       if (this.#isNews(`traffic ${lan}`, alive, onlyLife)) this.#router.say(vipd, { type: 'traffic', iface, alive });
     }
   }

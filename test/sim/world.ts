@@ -6,7 +6,7 @@ import type { FixedState, PlaceState } from '../../src/vip/protocol.ts';
 import { ClientModel } from './clients.ts';
 import { type Codec, OBJECTS, sometimesOlder, WIRE } from './codec.ts';
 import { Monitor } from './monitor.ts';
-import { CLIENTS, HOSTS, Network, R1, R2 } from './network.ts';
+import { CLIENTS, COPY, HOSTS, Network, R1, R2 } from './network.ts';
 import { Random } from './random.ts';
 import { Router } from './router.ts';
 import { Timeline } from './timeline.ts';
@@ -23,6 +23,8 @@ interface AddressFaults {
   'no-ipv6': number;
   refused: number;
 }
+
+const UNHARMED: OwnFault = { faults: 0, withCarrier: false };
 
 const REPORT_MS = 1_000;
 const CLIENT_LOOK_MS = 1_000;
@@ -96,19 +98,28 @@ export class World {
   readonly reports = [0, 1].map(() => ({
     rulesIn: true,
     healthyServers: null as number | null,
+    failedChecks: 0,
     flushMs: 0,
     warm: true,
   }));
   /** Whether the director of each router reports. */
   readonly directors = [true, true];
-  readonly #carrierFaults: [number[], number[]];
+  /** A third machine that runs as one of the two; of them, whoever was switched on last. */
+  copy: Router | undefined;
+  /** On which LANs the copy is sent what is meant for the router that it copies. */
+  copyDraws: (lan: number) => boolean = () => false;
+  #copySits = false;
+  readonly #carrierFaults: readonly number[][];
   /** How many faults have taken each fixed address of a router, and whether the newest took it with its carrier. */
-  readonly #ownFaults: readonly [OwnFault[], OwnFault[]];
-  readonly #addressFaults: readonly [AddressFaults[], AddressFaults[]];
+  readonly #ownFaults: readonly OwnFault[][];
+  /** How many of them there are, of all routers. */
+  #ownFaultsAll = 0;
+  readonly #addressFaults: readonly AddressFaults[][];
   readonly #muteSince = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
   readonly #codecs: readonly [Codec, Codec];
   #well = true;
   #wellSince = 0;
+  #unwellSince = 0;
   #pauseEndedAt = -1e9;
 
   constructor(options: WorldOptions) {
@@ -147,11 +158,12 @@ export class World {
     const lan = {
       lan: this.networks[0] as Network,
       timeline: this.timeline,
-      serves: (router: number) => (this.routers[router] as Router).serves(),
+      hosts: () => this.machines().map(({ host }) => host),
+      serves: (host: number) => this.#at(host).serves(),
       // Without an address of its own there it has no way back to them.
-      answers: (router: number) => this.hasOwn(router, 0),
+      answers: (host: number) => this.hasOwn(host, 0),
       changed: (client: ClientModel, why: string) =>
-        this.say(`c${client.host}`, () => `points at r${(client.neighbour ?? 0) + 1} by ${why}`),
+        this.say(`c${client.host}`, () => `points at ${this.#at(client.neighbour ?? 0).name} by ${why}`),
     };
     this.clients = CLIENTS.map(host => new ClientModel(host, lan));
     this.#lookAtClients();
@@ -197,12 +209,52 @@ export class World {
     return 200_000_000_000 + Math.floor(this.timeline.now + this.wallMs);
   }
 
-  carrier(router: number, lan: number): boolean {
-    return (this.#carrierFaults[router as 0 | 1][lan] as number) === 0;
+  /** The two routers, and the copy of one where there is one. */
+  machines(): readonly Router[] {
+    return this.copy ? [...this.routers, this.copy] : this.routers;
+  }
+
+  others(router: Router): readonly Router[] {
+    return this.copy ? this.machines().filter(other => other !== router) : [router.peer];
+  }
+
+  #at(host: number): Router {
+    return host === COPY ? (this.copy as Router) : (this.routers[host] as Router);
+  }
+
+  /** A third machine is switched on that has the disk of `router`, and network cards of its own. */
+  switchOnCopy(router: Router, draws: (lan: number) => boolean): Router {
+    const options = { ...router.options, ceiling: router.disk.ceiling };
+    this.copy = new Router(this, router.index, options, COPY);
+    this.copy.config = router.config;
+    this.copyDraws = draws;
+    this.copy.start();
+    return this.copy;
+  }
+
+  /** Who is router 1 or 2 now: its copy, once that one is off and has not served since. */
+  seat(index: 0 | 1): Router {
+    const { copy } = this;
+    const router = this.routers[index];
+    if (copy?.index !== index || !copy.up) return router;
+    this.#copySits = !router.up || (this.#copySits && !router.serves());
+    return this.#copySits ? copy : router;
+  }
+
+  /** Who gets what a router sends to its peer's own address on a LAN. */
+  reached(from: Router, lan: number): Router {
+    const { copy } = this;
+    if (!copy?.up || copy.index !== from.peer.index) return from.peer;
+    // Nobody else answers for the address of a router that is off.
+    return this.copyDraws(lan) || !from.peer.up ? copy : from.peer;
+  }
+
+  carrier(host: number, lan: number): boolean {
+    return (this.#carrierFaults[host]?.[lan] ?? 0) === 0;
   }
 
   setCarrier(router: Router, lan: number, lost: boolean): void {
-    const faults = this.#carrierFaults[router.index];
+    const faults = this.#carrierFaults[router.index] as number[];
     faults[lan] = (faults[lan] as number) + (lost ? 1 : -1);
     for (let host = 0; host < HOSTS; host += 1) {
       if (host === router.index) continue;
@@ -214,20 +266,20 @@ export class World {
         router.say(router.vipd, { type: 'link', index, up: this.carrier(router.index, lan), mac: router.mac(lan) });
   }
 
-  place(router: number, address: number): PlaceState {
-    const faults = this.#addressFaults[router as 0 | 1][address];
+  place(host: number, address: number): PlaceState {
+    const faults = this.#addressFaults[host]?.[address];
     if (faults === undefined) return 'here';
     return faults['no-interface'] > 0 ? 'no-interface' : faults['no-ipv6'] > 0 ? 'no-ipv6' : 'here';
   }
 
   /** The kernel does not add this address, and nothing tells that beforehand, nor when it is over. */
-  refuses(router: number, address: number): boolean {
-    return (this.#addressFaults[router as 0 | 1][address]?.refused ?? 0) > 0;
+  refuses(host: number, address: number): boolean {
+    return (this.#addressFaults[host]?.[address]?.refused ?? 0) > 0;
   }
 
   /** A fault begins or ends: with it, the addresses that it is about go. */
   setAddresses(router: Router, addresses: readonly number[], what: keyof AddressFaults, lost: boolean): void {
-    const faults = this.#addressFaults[router.index];
+    const faults = this.#addressFaults[router.index] as AddressFaults[];
     for (const index of addresses) (faults[index] as AddressFaults)[what] += lost ? 1 : -1;
     // The switch or the interface is gone first, then the addresses; vipd hears of these at once, and looks at that after it.
     if (lost) router.lose(addresses);
@@ -235,20 +287,21 @@ export class World {
   }
 
   /** Whether own address number `index` of a router is on its host. */
-  ownState(router: number, index: number): FixedState {
-    if (this.options.routers[router as 0 | 1].settings.fixed[index]?.side === 'peer') return 'gone';
-    const { faults, withCarrier } = this.#ownFaults[router as 0 | 1][index] as OwnFault;
+  ownState(host: number, index: number): FixedState {
+    if (this.#at(host).options.settings.fixed[index]?.side === 'peer') return 'gone';
+    const { faults, withCarrier } = this.#ownFaults[host]?.[index] ?? UNHARMED;
     if (faults === 0) return 'here';
     // What is there without a way from it serves for no more than what is gone.
     return withCarrier ? 'down' : index % 2 === 0 ? 'gone' : 'unrouted';
   }
 
   /** A router has the address from which it speaks on a LAN, IPv4 in this world. */
-  hasOwn(router: number, lan: number): boolean {
-    const { fixed } = this.options.routers[router as 0 | 1].settings;
+  hasOwn(host: number, lan: number): boolean {
+    if (this.#ownFaultsAll === 0) return true;
+    const { fixed } = this.#at(host).options.settings;
     return fixed.every(
       ({ side, lan: on, family }, index) =>
-        side === 'peer' || on !== lan || family !== 4 || this.ownState(router, index) === 'here',
+        side === 'peer' || on !== lan || family !== 4 || this.ownState(host, index) === 'here',
     );
   }
 
@@ -268,8 +321,9 @@ export class World {
   setOwn(router: Router, which: (fixed: FixedSettings) => boolean, lost: boolean, withCarrier: boolean): void {
     for (const [index, fixed] of router.options.settings.fixed.entries()) {
       if (fixed.side === 'peer' || !which(fixed)) continue;
-      const fault = this.#ownFaults[router.index][index] as OwnFault;
+      const fault = this.#ownFaults[router.index]?.[index] as OwnFault;
       fault.faults += lost ? 1 : -1;
+      this.#ownFaultsAll += lost ? 1 : -1;
       if (fault.faults > 0 && lost) fault.withCarrier = withCarrier;
     }
     const mute = this.isMute(router.index);
@@ -288,12 +342,16 @@ export class World {
   networksChanged(): void {
     const well = this.networks.every(network => network.isWell(R1, R2));
     if (well && !this.#well) this.#wellSince = this.timeline.now;
+    if (!well && this.#well) this.#unwellSince = this.timeline.now;
     this.#well = well;
-    for (const router of this.routers) router.networksChanged();
+    for (const router of this.machines()) router.networksChanged();
   }
 
   /** Since when everything between the routers is well; in the future while it is not. */
   readonly wellSince = (): number => (this.#well ? this.#wellSince : Number.POSITIVE_INFINITY);
+
+  /** Since when something between the routers has been wrong all the time; in the future while all is well. */
+  readonly unwellSince = (): number => (this.#well ? Number.POSITIVE_INFINITY : this.#unwellSince);
 
   pauses(router: Router, forMs: number): void {
     router.clock.pause(forMs);

@@ -126,6 +126,16 @@ test('the role has moved when the other kernel gets the VIP; a repair in place i
   t.is(movesOf([], 'r1'), 0);
 });
 
+test('a lifetime that the giver renews in the middle of a handover is no move', t => {
+  const events = [
+    { router: 'r2', at: 1, held: true },
+    { router: 'r1', at: 2, held: true },
+    { router: 'r1', at: 7, held: false },
+    { router: 'r2', at: 500, held: true },
+  ] as const;
+  t.is(movesOf(events, 'r1'), 1);
+});
+
 test('alarms that a fault does not explain are named with their number, notices are not', t => {
   const log = [
     line('r1', 1, 'LEASE_EXPIRED'),

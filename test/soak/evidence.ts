@@ -1,6 +1,6 @@
 // What the soak saw from outside, made into times and judgements: who answered for the VIP and when, how long nobody or both did, which
 // kernel had the address, which epochs and events the logs tell. Pure. All times wall ms.
-import type { Router } from '../lab/topology.ts';
+import type { Router } from '../lab/pair/topology.ts';
 
 export interface Span {
   readonly from: number;
@@ -143,14 +143,22 @@ export function epochProblems(terms: readonly Term[], highest: number): string[]
   return problems;
 }
 
-/** How often the VIP went to the other router's kernel, beginning with `active`. */
+/**
+ * How often the VIP went to the other router's kernel, beginning with `active`. A kernel also tells of an address whose lifetime is
+ * renewed, so the giver may tell of its own once more in the middle of a handover.
+ */
 export function movesOf(events: readonly Held[], active: Router): number {
+  const holding = new Set<Router>([active]);
   let holder = active;
   let moves = 0;
   for (const { router, held } of events) {
-    if (!held || router === holder) continue;
-    moves += 1;
-    holder = router;
+    const fresh = held && !holding.has(router);
+    if (held) holding.add(router);
+    else holding.delete(router);
+    const left = holding.has(holder) ? holder : ([...holding][0] ?? holder);
+    const next = fresh ? router : left;
+    if (next !== holder) moves += 1;
+    holder = next;
   }
   return moves;
 }

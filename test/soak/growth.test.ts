@@ -72,6 +72,19 @@ test('what rises only while it warms up is no leak', t => {
   t.is(verdictOn(growthOf(warming, 15), BOUND), 'steady');
 });
 
+test('what fills up, always more slowly, is no leak; what goes on in the later half is one', t => {
+  const fills = growthOf(
+    samples(200, index => 5_000 + 300 * (1 - Math.exp(-index / 30))),
+    0,
+  );
+  t.is(verdictOn(fills, BOUND), 'steady', `gained ${fills.gained}, of that ${fills.gainedLater} in the later half`);
+  const goesOn = growthOf(
+    samples(200, index => 5_000 + 300 * (1 - Math.exp(-index / 30)) + index),
+    0,
+  );
+  t.is(verdictOn(goesOn, BOUND), 'leak');
+});
+
 test('too few looks say nothing', t => {
   t.is(
     verdictOn(

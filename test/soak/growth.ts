@@ -21,6 +21,8 @@ export interface Growth {
   readonly perChange: number;
   /** What the line gained over the samples. */
   readonly gained: number;
+  /** The same of their later half by itself: what fills up gains little there, a leak goes on. */
+  readonly gainedLater: number;
   /** Share of pairs of samples that rise, less the share that falls: 1 always up, 0 noise. */
   readonly trend: number;
 }
@@ -47,7 +49,7 @@ export function growthOf(all: readonly Sample[], warmUp: number): Growth {
   const first = samples[0];
   const last = samples.at(-1);
   if (!first || !last)
-    return { samples: 0, spanMs: 0, first: 0, last: 0, perHour: 0, perChange: 0, gained: 0, trend: 0 };
+    return { samples: 0, spanMs: 0, first: 0, last: 0, perHour: 0, perChange: 0, gained: 0, gainedLater: 0, trend: 0 };
   const perMs = medianSlope(samples, sample => sample.at);
   return {
     samples: samples.length,
@@ -57,13 +59,20 @@ export function growthOf(all: readonly Sample[], warmUp: number): Growth {
     perHour: perMs * 3_600_000,
     perChange: medianSlope(samples, sample => sample.changes),
     gained: perMs * (last.at - first.at),
+    gainedLater: gainedBy(samples.slice(Math.floor(samples.length / 2))),
     trend: trendOf(samples),
   };
 }
 
 export function verdictOn(growth: Growth, { gainedMax, samplesMin, spanMsMin }: Bound): Verdict {
   if (growth.samples < samplesMin || growth.spanMs < spanMsMin) return 'too short';
-  return growth.gained > gainedMax && growth.trend > TREND_OF_LEAK ? 'leak' : 'steady';
+  const goesOn = growth.gained > gainedMax && growth.gainedLater > gainedMax / 2;
+  return goesOn && growth.trend > TREND_OF_LEAK ? 'leak' : 'steady';
+}
+
+function gainedBy(samples: readonly Sample[]): number {
+  const [first, last] = [samples[0], samples.at(-1)];
+  return first && last ? medianSlope(samples, ({ at }) => at) * (last.at - first.at) : 0;
 }
 
 function thinned(samples: readonly Sample[]): readonly Sample[] {

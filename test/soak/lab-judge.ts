@@ -1,7 +1,7 @@
 // Decides, from a block's record and both routers' logs, whether what was lost in a failover had to be. Pure. Unavoidable is what was younger
 // than 50 ms at the fault, and what happened while both routers were down; anything else is ours.
 
-import type { Router } from '../lab/topology.ts';
+import type { Router } from '../lab/pair/topology.ts';
 import type { SoakBlock, SoakFailover, SoakLogLine, SoakTransfer } from './lab-record.ts';
 
 /** A session or data connection younger than this may be unknown to the standby (README, honest limits). */

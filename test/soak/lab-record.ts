@@ -1,7 +1,7 @@
 // What a block of failovers in the lab leaves behind, for the judge: JSON. Pure. Times are wall times of the lab in ms unless a name
 // says otherwise.
-import type { TransferKind, TransferMode } from '../lab/ftp-client.ts';
-import type { Router } from '../lab/topology.ts';
+import type { TransferKind, TransferMode } from '../lab/ftp/ftp-client.ts';
+import type { Router } from '../lab/pair/topology.ts';
 
 /** `power`: nothing runs and nothing gets out any more; `killed`: every process, the kernel lives on; `handover`: by command. */
 export const SOAK_FAULTS = ['power', 'killed', 'handover'] as const;

@@ -1,13 +1,13 @@
 // scripts/soak --lab: blocks of failovers, a machine of its own for each (io/lab-block.ts), two at a time, judged and reported. Io; runs on the host.
 // A block's record is kept as soon as it is there, so that an interrupted run goes on where it was.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { runMachine } from '../lab/machine/run-machine.ts';
 import { type Judgement, judge, type Likeness, likeness, phasesOf } from './lab-judge.ts';
 import { parseSoakLog, type SoakBlock, type SoakLogLine } from './lab-record.ts';
 import { soakSummary, soakText } from './lab-summary.ts';
@@ -94,35 +94,14 @@ async function runBlock(seed: number, failovers: number, run = ''): Promise<Kept
   await mkdir(part, { recursive: true });
   const began = performance.now();
   const results = path.join(part, 'results.json');
-  const options = [
-    '--uml',
-    '--time',
-    'inf-cpu',
-    '--seed',
-    String(seed),
-    '--timeout',
-    String(BLOCK_S),
-    '--results',
-    results,
-  ];
   const command = ['dist/test/soak/io/lab-block.js', String(seed), String(failovers)];
-  const child = spawn(path.join(ROOT, 'test/lab/lab'), ['run', ...options, '--', ...command], {
-    cwd: ROOT,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let last = '';
-  for (const stream of [child.stdout, child.stderr])
-    createInterface({ input: stream }).on('line', line => {
-      last = line;
-      say(`${seed}${run} ${line}`);
-    });
-  const status = await new Promise<string>((resolve, reject) => {
-    child.on('error', reject).on('close', (code, signal) => resolve(signal ?? String(code)));
+  const done = await runMachine({
+    ...{ command, timeoutS: BLOCK_S, seed, results },
+    say: line => say(`${seed}${run} ${line}`),
   });
   const realMs = Math.round(performance.now() - began);
-  const text = await readFile(results, 'utf8').catch(() => undefined);
-  const lost: SoakBlock = { seed, failovers: [], virtualMs: 0, error: `the lab ended with ${status}: ${last}` };
-  const block = text === undefined ? lost : (JSON.parse(text) as SoakBlock);
+  const block: SoakBlock =
+    'error' in done ? { seed, failovers: [], virtualMs: 0, error: done.error } : (JSON.parse(done.text) as SoakBlock);
   await writeFile(path.join(part, 'record.json'), `${JSON.stringify({ block, realMs })}\n`);
   await rm(place, { recursive: true, force: true });
   await mkdir(place, { recursive: true });

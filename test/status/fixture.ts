@@ -8,7 +8,8 @@ import { SYNC_COUNTERS } from '../../src/log/counters.ts';
 import type { Fields } from '../../src/log/event.ts';
 import type { Log } from '../../src/log/log.ts';
 import type { StatusSource } from '../../src/status/io/server.ts';
-import type { ServerReport, StatusReport } from '../../src/status/status-report.ts';
+import type { SessionFilter, SessionTable } from '../../src/status/sessions.ts';
+import type { DrainReport, ServerReport, StatusReport } from '../../src/status/status-report.ts';
 import type { SyncStatus } from '../../src/status/sync-status.ts';
 
 export type Pulse = NonNullable<StatusReport['pulse']>;
@@ -17,6 +18,7 @@ export function pulseSnapshot(changes: Partial<Pulse> = {}): Pulse {
   return {
     type: 'snapshot',
     version: 1,
+    program: '0.4.0',
     seq: 7,
     node: 'alpha',
     peerNode: 'beta',
@@ -29,6 +31,7 @@ export function pulseSnapshot(changes: Partial<Pulse> = {}): Pulse {
     leaseMargin: 0.54,
     hold: { on: false, until: null },
     fitness: 3,
+    failedChecks: 1,
     rulesIn: true,
     warm: true,
     configDigest: 'abcd',
@@ -38,6 +41,7 @@ export function pulseSnapshot(changes: Partial<Pulse> = {}): Pulse {
       epoch: '12.1',
       priority: 100,
       fitness: 3,
+      failedChecks: 0,
       ready: true,
       hold: false,
       warm: true,
@@ -87,6 +91,7 @@ export function pulseSnapshot(changes: Partial<Pulse> = {}): Pulse {
     packetLease: true,
     runningDigest: null,
     waiting: [],
+    keys: null,
     timesPending: false,
     vipdTrouble: null,
     vipCheck: null,
@@ -111,8 +116,36 @@ export function serverReport(changes: Partial<ServerReport> = {}): ServerReport 
     words: '',
     checkedAt: '2026-11-22T10:00:05.000Z',
     checkMs: 12.5,
+    stagesMs: { connect: 0.5, login: 10 },
+    slow: false,
+    certificateDaysLeft: 41.5,
+    peer: { state: 'up', failedStage: null, words: '' },
+    disagrees: false,
+    vipCheck: null,
+    drained: false,
     activeConnections: 4,
     inactiveConnections: 1,
+    ...changes,
+  };
+}
+
+export function drainReport(changes: Partial<DrainReport> = {}): DrainReport {
+  return {
+    service: 'ftp',
+    server: 'ftp1',
+    kind: 'ftp',
+    phase: 'draining',
+    since: '2026-11-22T09:00:00.000Z',
+    router: 'r1',
+    who: 'jo',
+    reason: 'new disk',
+    spanMs: 86_400_000,
+    leftMs: 82_800_000,
+    sessions: 3,
+    transfers: 1,
+    activeConnections: 4,
+    inactiveConnections: 1,
+    shared: true,
     ...changes,
   };
 }
@@ -140,13 +173,51 @@ export function statusReport(changes: Partial<StatusReport> = {}): StatusReport 
         name: 'ftp',
         vip: '192.0.2.100',
         mark: 21,
+        kind: 'ftp',
         scheduler: 'wlc',
         inKernel: true,
+        path: {
+          state: 'up',
+          why: '',
+          failedStage: null,
+          words: '',
+          checkedAt: '2026-11-22T10:00:05.000Z',
+          checkMs: 14.2,
+        },
+        sorry: null,
         servers: [serverReport(), sick],
       },
     ],
+    drains: [drainReport()],
     kernel: { rulesIn: true, lastAuditAt: '2026-11-22T10:00:00.000Z', repairs: 2, refused: 3, errors: [], found: {} },
     sync: syncReport(),
+    fitness: [
+      {
+        name: 'uplink',
+        state: 'failing',
+        reason: 'exit status 1: no answer from 192.0.2.1',
+        output: 'no answer from 192.0.2.1',
+        checkedAt: '2026-11-22T10:00:05.000Z',
+        checkMs: 1_250,
+      },
+    ],
+    hooks: [
+      {
+        ...{
+          name: 'oncall',
+          does: 'command',
+          failing: true,
+          waiting: 3,
+          tries: 1,
+          held: 0,
+          sent: 7,
+          lost: 2,
+          dropped: 4,
+        },
+        triedAt: '2026-11-22T10:00:05.000Z',
+        outcome: 'exit status 1: no route',
+      },
+    ],
     ...changes,
   };
 }
@@ -189,6 +260,9 @@ export function syncReport(changes: Partial<SyncStatus> = {}): SyncStatus {
 /** A source that a test can change; `change` tells the subscribers. */
 export interface TestSource extends StatusSource {
   current: StatusReport | Error;
+  /** What /sessions answers. */
+  table: SessionTable | string;
+  readonly asked: SessionFilter[];
   readonly listeners: Set<(reason: string) => void>;
   change(report: StatusReport, reason?: string): void;
 }
@@ -200,6 +274,12 @@ export function testSource(report: StatusReport = statusReport()): TestSource {
     report: () => {
       if (source.current instanceof Error) throw source.current;
       return source.current;
+    },
+    table: 'nothing is there',
+    asked: [],
+    sessions: filter => {
+      source.asked.push(filter);
+      return source.table;
     },
     subscribe: listener => {
       source.listeners.add(listener);

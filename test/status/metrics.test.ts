@@ -49,7 +49,17 @@ test('the values of a report come out under conventional names and in base units
     'tandem_role{role="active"}': 1,
     'tandem_role{role="standby"}': 0,
     'tandem_vip_held{address="192.0.2.100",interface="eth0",kind="vip"}': 1,
+    'tandem_probe_blind{address="192.0.2.100",interface="eth0"}': 0,
     tandem_epoch: 12,
+    tandem_failed_fitness_checks: 1,
+    'tandem_fitness_check_state{check="uplink",state="failing"}': 1,
+    'tandem_fitness_check_state{check="uplink",state="passing"}': 0,
+    'tandem_fitness_check_duration_seconds{check="uplink"}': 1.25,
+    'tandem_hook_failing{hook="oncall"}': 1,
+    'tandem_hook_waiting{hook="oncall"}': 3,
+    'tandem_hook_sent_total{hook="oncall"}': 7,
+    'tandem_hook_lost_total{hook="oncall"}': 2,
+    'tandem_hook_dropped_total{hook="oncall"}': 4,
     tandem_lease_armed: 1,
     tandem_lease_margin_ratio: 0.54,
     tandem_pulse_up: 1,
@@ -62,7 +72,17 @@ test('the values of a report come out under conventional names and in base units
     'tandem_server_up{service="ftp",server="ftp1"}': 1,
     'tandem_server_up{service="ftp",server="ftp2"}': 0,
     'tandem_server_check_seconds{service="ftp",server="ftp1"}': 0.0125,
+    'tandem_server_stage_seconds{service="ftp",server="ftp1",stage="login"}': 0.01,
+    'tandem_service_path_up{service="ftp"}': 1,
+    'tandem_server_slow{service="ftp",server="ftp1"}': 0,
+    'tandem_server_checks_disagree{service="ftp",server="ftp1"}': 0,
+    'tandem_server_certificate_days_left{service="ftp",server="ftp1"}': 41.5,
     'tandem_server_connections{service="ftp",server="ftp1",state="active"}': 4,
+    'tandem_server_drained{service="ftp",server="ftp2"}': 0,
+    'tandem_drain_left_seconds{service="ftp",server="ftp1"}': 82_800,
+    'tandem_drain_sessions{service="ftp",server="ftp1"}': 3,
+    'tandem_drain_transfers{service="ftp",server="ftp1"}': 1,
+    'tandem_drain_shared{service="ftp",server="ftp1"}': 1,
     tandem_rules_in: 1,
     tandem_repairs_total: 2,
     tandem_refused_packets_total: 3,
@@ -150,7 +170,7 @@ test('a sync that never ran has no series of a resync; its links and counters ar
 
 test('a server that is gone from the report is gone from the next scrape', async t => {
   await render(statusReport());
-  const { values } = await render(statusReport({ services: [] }));
+  const { values } = await render(statusReport({ services: [], drains: [] }));
   t.false([...values.keys()].some(series => series.includes('ftp1')));
 });
 

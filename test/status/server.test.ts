@@ -121,7 +121,7 @@ test('an unknown path is 404 with the paths that exist', async t => {
   t.is(status, 404);
   t.deepEqual(JSON.parse(body), {
     error: 'there is no /stauts',
-    paths: ['/status', '/healthz', '/metrics', '/events'],
+    paths: ['/status', '/healthz', '/metrics', '/events', '/sessions'],
   });
 });
 

@@ -31,6 +31,12 @@ export function scope(draining?: ReadonlyMap<string, readonly Address[]>): Scope
   return scopeOf(configOf({ services: { ftp: FTP, ftp6: FTP6 }, sync: false }), draining);
 }
 
+/** The same with clients known by their networks, /21 and /47: neither ends at a whole digit. */
+export function maskedScope(): Scope {
+  const services = { ftp: { ...FTP, persistence_prefix: 21 }, ftp6: { ...FTP6, persistence_prefix: 47 } };
+  return scopeOf(configOf({ services, sync: false }));
+}
+
 /** An established passive data connection. */
 export const CONNECTION: Entry = {
   protocol: PROTOCOL_TCP,

@@ -17,6 +17,11 @@ heartbeat:
   links: [client]
 witness:
   redis: { host: 192.0.2.9 }
+fitness:
+  checks:
+    rights: { script: [/etc/tandem/checks/rights], interval: 1s, rise: 1, fall: 1, timeout: 20s }
+    well: { script: [/bin/sh, -c, 'exit 0'], interval: 1s, rise: 1, fall: 1, timeout: 20s }
+    open: { script: [/tmp/check], interval: 1s, rise: 1, fall: 1 }
 `;
 
 /** CAP_NET_BIND_SERVICE (10), CAP_NET_ADMIN (12), CAP_NET_RAW (13), CAP_SYS_NICE (23). */
@@ -65,7 +70,24 @@ test('under systemd the daemons get what they need and no more, and nothing they
   t.is(seen.get('status_socket'), '660 root:tandem');
   t.is(seen.get('status_as_member'), '0');
   t.is(seen.get('status_as_stranger'), '7', 'curl: could not connect');
+  t.is(seen.get('ping'), '0', 'a check by ICMP may do what it needs under the unit');
   t.is(seen.get('director_follows_nft'), '1', 'setpriv and nft may do what they need under the unit');
+  t.is(seen.get('suid_without_unit'), '0', 'a set-user-ID program makes others root');
+  t.is(
+    seen.get('script'),
+    'failing: exit status 1: user tandem-runner caps 0000000000000000 bounds 0000000000000000 no-new-privileges 1 ' +
+      // curl: 7, it could not connect. Descriptors: none but those three and the directory.
+      `set-user-ID ${seen.get('runner_user')} key 0 write no ask 7 descriptors 0 1 2 3`,
+    'a script has no right and gets none',
+  );
+  t.is(seen.get('pulse_counts'), '0', 'pulse knows of the one that fails');
+  t.is(seen.get('script_well'), 'passing: exit status 0');
+  t.regex(seen.get('script_untrusted') ?? '', /^unknown: (there is no|\/tmp can be written by others)/);
+  t.is(seen.get('runner_socket'), '600 root:root 755 root:root');
+  t.is(seen.get('runner_tasks'), '128');
+  t.is(seen.get('runner_after_kill'), '0', 'the next request starts it anew');
+  t.is(seen.get('script_after_kill'), '0');
+  t.is(seen.get('runner_after_stop'), 'inactive inactive 0', 'it stops with the director');
   t.is(seen.get('director_reload'), '0 0');
   t.is(seen.get('director_stop'), 'success 1', 'the VIP stays without the director');
   t.is(seen.get('pulse_stop'), 'success inactive');

@@ -39,7 +39,7 @@ test.serial(
     t.regex(lib, /\/\d+\.\d+\.\d+-\w{6}$/);
     t.is((await stat(join(root, lib))).mode & 0o777, 0o755);
 
-    const { stdout } = await run(process.execPath, [join(root, lib, 'dist/src/cli/main.js'), '--help']);
+    const { stdout } = await run(process.execPath, [join(root, lib, 'dist/program/tandem.js'), '--help']);
     t.regex(stdout, /Usage: tandem/);
     const removed = await runScript(tree, 'uninstall', { DESTDIR: root });
     t.regex(removed, /kept {4}\/etc\/tandem \(config and key\)/);
@@ -48,29 +48,39 @@ test.serial(
   },
 );
 
-test.serial('what is installed is the program with its production packages, not the tests or the tools', async t => {
-  const tree = await builtTree();
-  const root = await emptyDirectory();
-  t.teardown(() => Promise.all([rm(tree, { recursive: true }), rm(root, { recursive: true })]));
-  await runScript(tree, 'install', { DESTDIR: root });
-  const files = await filesBelow(root);
-  const LIB = await libOf(root);
-  const { dependencies, devDependencies } = JSON.parse(
-    await readFile(join(REPOSITORY, 'package.json'), 'utf8'),
-  ) as Record<string, Record<string, string>>;
-  for (const name of Object.keys(dependencies ?? {})) {
-    t.true(files.includes(`${LIB}/node_modules/${name}/package.json`), name);
-  }
-  for (const name of Object.keys(devDependencies ?? {})) {
-    t.false(files.includes(`${LIB}/node_modules/${name}/package.json`), name);
-  }
-  t.false(files.some(file => file.startsWith(`${LIB}/dist/test`)));
-  for (const helper of HELPERS) t.is((await stat(join(root, LIB, helper))).mode & 0o777, 0o755, helper);
-  t.is(await readFile(join(root, 'usr/local/bin/tandem'), 'utf8').then(text => text.split('\n')[0]), '#!/bin/sh');
-  for (const file of files.filter(candidate => candidate.includes('/systemd/system/'))) {
-    t.notRegex(await readFile(join(root, file), 'utf8'), /@[A-Z]+@/, `${file} has all paths filled in`);
-  }
-});
+test.serial(
+  'what is installed is the program, its packages and their licences in it, not the tests or the tools',
+  async t => {
+    const tree = await builtTree();
+    const root = await emptyDirectory();
+    t.teardown(() => Promise.all([rm(tree, { recursive: true }), rm(root, { recursive: true })]));
+    await runScript(tree, 'install', { DESTDIR: root });
+    const files = await filesBelow(root);
+    const LIB = await libOf(root);
+    const { dependencies } = JSON.parse(await readFile(join(REPOSITORY, 'package.json'), 'utf8')) as {
+      dependencies: Record<string, string>;
+    };
+    const licences = await readFile(join(root, LIB, 'dist/program/LICENCES'), 'utf8');
+    for (const [name, version] of Object.entries(dependencies)) t.true(licences.includes(`${name} ${version}\n`), name);
+    t.false(files.some(file => file.includes('node_modules')));
+    t.false(files.some(file => file.startsWith(`${LIB}/dist/test`)));
+    for (const helper of HELPERS) t.is((await stat(join(root, LIB, helper))).mode & 0o777, 0o755, helper);
+    t.is(await readFile(join(root, 'usr/local/bin/tandem'), 'utf8').then(text => text.split('\n')[0]), '#!/bin/sh');
+    for (const page of ['man8/tandem.8', 'man5/tandem.yaml.5', 'man7/tandem-events.7']) {
+      t.regex(await readFile(join(root, 'usr/local/share/man', page), 'utf8'), /^\.TH /m, page);
+    }
+    for (const [file, opens] of [
+      ['bash-completion/completions/tandem', /^complete -F _tandem tandem$/m],
+      ['zsh/site-functions/_tandem', /^#compdef tandem\n/],
+      ['fish/vendor_completions.d/tandem.fish', /^complete -c tandem -f$/m],
+    ] as const) {
+      t.regex(await readFile(join(root, 'usr/local/share', file), 'utf8'), opens, file);
+    }
+    for (const file of files.filter(candidate => candidate.includes('/systemd/system/'))) {
+      t.notRegex(await readFile(join(root, file), 'utf8'), /@[A-Z]+@/, `${file} has all paths filled in`);
+    }
+  },
+);
 
 test.serial('PREFIX and SYSCONFDIR are honoured, and the installed command runs', async t => {
   const tree = await builtTree();
@@ -81,9 +91,11 @@ test.serial('PREFIX and SYSCONFDIR are honoured, and the installed command runs'
   t.regex(said, /systemd does not look below/);
   const { stdout } = await run(join(root, 'opt/bin/tandem'), ['--help']);
   t.regex(stdout, /Usage: tandem/);
+  const checked = await run(join(root, 'opt/bin/tandem'), ['check', join(REPOSITORY, 'conf/tandem.yaml')]);
+  t.regex(checked.stdout, /: ok, /);
   const unit = await readFile(join(root, 'opt/lib/systemd/system/tandem-pulse.service'), 'utf8');
   const [version] = await readdir(join(root, 'opt/lib/tandem'));
-  t.true(unit.includes(`main.js pulse --realtime --config ${root}/conf/tandem/tandem.yaml`));
+  t.true(unit.includes(`program/tandem.js pulse --realtime --config ${root}/conf/tandem/tandem.yaml`));
   t.true(
     unit.includes(`ExecStopPost=-${root}/opt/lib/tandem/${version}/dist/vipd --cleanup --state /run/tandem/vipd.state`),
   );
@@ -169,10 +181,11 @@ test.serial('installed on a machine, the group and the directories that the unit
     for place in /usr/local /run /var/lib /mnt; do mount -t tmpfs -o mode=0755 tmpfs $place; done
     mkdir /mnt/upper /mnt/work
     mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work /etc
-    sed -i /^tandem:/d /etc/group /etc/gshadow
+    sed -i '/^tandem/d' /etc/group /etc/gshadow /etc/passwd /etc/shadow
     ${tree}/scripts/install > /mnt/said
     ! grep -q sysusers /mnt/said
     getent group tandem > /dev/null
+    [ "$(getent passwd tandem-runner | cut -d: -f7)" = /usr/sbin/nologin ]
     stat -c '%a %U:%G' /run/tandem /var/lib/tandem
     test -f /etc/tandem/tandem.yaml
     /usr/local/bin/tandem --version`;

@@ -1,7 +1,7 @@
 // Installs into a temporary place, from a copy of the tree's parts that scripts/install reads. The copy has stand-ins for vipd
 // and the trial of the packet lease, which install only copies; the program is the compiled one. Used by the tests of scripts/ and systemd/.
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,15 +13,14 @@ export const run = promisify(execFile);
 export const REPOSITORY = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** The compiled C. */
-export const HELPERS = ['dist/vipd', 'dist/packet-lease-trial'] as const;
+export const HELPERS = ['dist/vipd', 'dist/packet-lease-trial', 'dist/syn-log'] as const;
 
 /** A source tree that has been built, as far as scripts/install can tell. */
 export async function builtTree(): Promise<string> {
   const tree = await mkdtemp(join(tmpdir(), 'tandem-tree-'));
-  for (const part of ['scripts', 'systemd', 'conf', 'package.json', 'package-lock.json', 'dist/src']) {
+  for (const part of ['scripts', 'systemd', 'conf', 'package.json', 'dist/program', 'dist/man']) {
     await cp(join(REPOSITORY, part), join(tree, part), { recursive: true });
   }
-  await symlink(join(REPOSITORY, 'node_modules'), join(tree, 'node_modules'));
   for (const helper of HELPERS) await writeFile(join(tree, helper), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
   return tree;
 }

@@ -37,6 +37,12 @@ case "$*" in
 esac
 `;
 
+/** No service runs, but the runner's socket does. */
+const SYSTEMCTL = `#!/bin/sh
+echo "systemctl $*" >> "$CALLS"
+case "$*" in *is-active*) case "$*" in *tandem-runner.socket) ;; *) exit 3 ;; esac ;; esac
+`;
+
 test('what Tandem put into the kernel is taken out and said one by one; what others put in stays', async t => {
   const directory = await emptyDirectory();
   t.teardown(() => rm(directory, { recursive: true }));
@@ -46,6 +52,7 @@ test('what Tandem put into the kernel is taken out and said one by one; what oth
   // What pulse leaves behind when it ends as the last owner.
   for (const file of ['gate.json', 'vipd.state', 'pulse.sock']) await writeFile(join(runDir, file), '');
   await writeFile(join(bin, 'ipvsadm'), IPVSADM, { mode: 0o755 });
+  await writeFile(join(bin, 'systemctl'), SYSTEMCTL, { mode: 0o755 });
   const script = `set -e
     ip link add tandem-sync0 type veth peer name tandem-sync1
     nft 'table inet tandem { chain guard { }; }; table netdev tandem_gate { set lease { type mark; }; }; table inet mine { chain c { }; }'
@@ -59,6 +66,7 @@ test('what Tandem put into the kernel is taken out and said one by one; what oth
   });
   t.is(stderr, '');
   for (const line of [
+    'stopped  tandem-runner.socket',
     'removed  nftables table inet tandem',
     'removed  nftables table netdev tandem_gate',
     'removed  IPVS sync daemon (master)',
@@ -71,7 +79,11 @@ test('what Tandem put into the kernel is taken out and said one by one; what oth
     t.true(stdout.includes(`${line}\n`), line);
   }
   t.regex(stdout, /\ntable inet mine\n0\n1\n32768 60999\n0\n$/);
-  const made = (await readFile(calls, 'utf8')).split('\n').filter(line => /-D|--stop/.test(line));
-  t.deepEqual(made, ['ipvsadm --stop-daemon master', 'ipvsadm -D -f 21'], 'the rest is gone already or not ours');
+  const made = (await readFile(calls, 'utf8')).split('\n').filter(line => /-D|stop/.test(line));
+  t.deepEqual(
+    made,
+    ['systemctl stop tandem-runner.socket', 'ipvsadm --stop-daemon master', 'ipvsadm -D -f 21'],
+    'the rest is gone already or not ours',
+  );
   await t.throwsAsync(access(runDir), { code: 'ENOENT' });
 });

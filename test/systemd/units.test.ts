@@ -5,6 +5,8 @@ import test from 'ava';
 import { builtTree, emptyDirectory, REPOSITORY, run, runScript } from './install.ts';
 
 const UNITS = ['tandem-pulse.service', 'tandem-director.service'] as const;
+const RUNNER = 'tandem-runner.service';
+const RUNNER_SOCKET = 'tandem-runner.socket';
 const EXPOSURE_MAX = 3;
 
 async function settings(unit: string): Promise<Map<string, string[]>> {
@@ -21,12 +23,12 @@ test('systemd-analyze verify has nothing to say about the installed units', asyn
   const root = await emptyDirectory();
   t.teardown(() => Promise.all([rm(tree, { recursive: true }), rm(root, { recursive: true })]));
   await runScript(tree, 'install', { PREFIX: join(root, 'usr'), SYSCONFDIR: join(root, 'etc') });
-  for (const unit of UNITS) {
+  for (const unit of [...UNITS, RUNNER, RUNNER_SOCKET]) {
     const path = join(root, 'usr/lib/systemd/system', unit);
     const { stdout, stderr } = await run('systemd-analyze', ['verify', '--man=no', path]);
     t.is(stdout + stderr, '', unit);
     const text = await readFile(path, 'utf8');
-    await writeFile(path, text.replace('Restart=always', 'Restart=alwaus'));
+    await writeFile(path, text.replace(/Restart=(always|no)|RemoveOnStop=yes/, '$&alwaus'));
     const broken = await run('systemd-analyze', ['verify', '--man=no', path]).catch(
       (error: { stderr: string }) => error,
     );
@@ -35,8 +37,8 @@ test('systemd-analyze verify has nothing to say about the installed units', asyn
   }
 });
 
-test('systemd-analyze security rates both units at 3.0 or lower', async t => {
-  for (const unit of UNITS) {
+test('systemd-analyze security rates the units at 3.0 or lower', async t => {
+  for (const unit of [...UNITS, RUNNER]) {
     const path = join(REPOSITORY, 'systemd', unit);
     const { stdout } = await run('systemd-analyze', ['security', '--offline=true', '--no-pager', path]);
     const exposure = /Overall exposure level for \S+: (\d+\.\d+)/.exec(stdout)?.[1];
@@ -100,6 +102,26 @@ test('the director may write sysctls, cannot load modules, reloads on SIGHUP and
   t.false(director.get('After')?.[0]?.includes('tandem-pulse'));
 });
 
+test('the runner has no right and cannot gain one, is bounded, and only root may ask it', async t => {
+  const runner = await settings(RUNNER);
+  for (const [name, value] of Object.entries({
+    ...{ User: 'tandem-runner', Group: 'tandem-runner', CapabilityBoundingSet: '', AmbientCapabilities: '' },
+    ...{ NoNewPrivileges: 'yes', RestrictSUIDSGID: 'yes', ProtectSystem: 'strict', PrivateTmp: 'yes' },
+    ...{ TasksMax: '128', MemoryMax: '512M', OOMPolicy: 'continue', KillMode: 'mixed' },
+    ...{ PartOf: 'tandem-director.service' },
+  })) {
+    t.deepEqual(runner.get(name), [value], name);
+  }
+  const socket = await settings(RUNNER_SOCKET);
+  for (const [name, value] of Object.entries({
+    ...{ SocketUser: 'root', SocketGroup: 'root', SocketMode: '0600', DirectoryMode: '0755' },
+    ...{ ListenStream: '/run/tandem-runner/runner.sock', PartOf: 'tandem-director.service' },
+  })) {
+    t.deepEqual(socket.get(name), [value], name);
+  }
+  t.true((await settings('tandem-director.service')).get('Wants')?.[0]?.split(' ').includes(RUNNER_SOCKET));
+});
+
 test('ip_vs_ftp is loaded by none of the files: it breaks passive mode', async t => {
   for (const file of [...UNITS, 'tandem.modules.conf']) {
     const text = await readFile(join(REPOSITORY, 'systemd', file), 'utf8');
@@ -115,6 +137,7 @@ test('sysusers makes the group and tmpfiles the directories: the group may enter
   await mkdir(join(root, 'etc'));
   await run('systemd-sysusers', [`--root=${root}`, conf('tandem.sysusers.conf')]);
   const group = /^tandem:[^:]*:(\d+):/m.exec(await readFile(join(root, 'etc/group'), 'utf8'));
+  t.regex(await readFile(join(root, 'etc/passwd'), 'utf8'), /^tandem-runner:.*:\/usr\/sbin\/nologin$/m);
   t.truthy(group);
   await writeFile(join(root, 'etc/passwd'), 'root:x:0:0::/root:/bin/sh\n');
   await run('systemd-tmpfiles', [`--root=${root}`, '--create', conf('tandem.tmpfiles.conf')]);

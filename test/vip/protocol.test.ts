@@ -1,5 +1,7 @@
 // vipd's lines about single addresses: what a claim asks for, what can be held, what the kernel said.
+import { readFileSync } from 'node:fs';
 import test from 'ava';
+import { VIRTUAL_ADDRESSES_MAX } from '../../src/config/virtual-addresses.ts';
 import { type At, ms } from '../../src/units/duration.ts';
 import { leaseLine, parseVipdLine } from '../../src/vip/protocol.ts';
 
@@ -38,3 +40,8 @@ for (const [line, message] of [
   test(`"${line}" is read as it is meant`, t => {
     t.deepEqual(parseVipdLine(line), message);
   });
+
+test('check allows as many addresses as vipd can hold', t => {
+  const [, most] = /^#define VIP_MAX (\d+) /m.exec(readFileSync('src/vip/native/base/tables.h', 'utf8')) ?? [];
+  t.is(Number(most), VIRTUAL_ADDRESSES_MAX);
+});

@@ -1,8 +1,11 @@
-// What pulse wrote down before it ended (src/pulse/io/state-file.ts): `tandem why` must work when
-// there is nobody left to ask.
+// What pulse wrote down before it ended (src/pulse/io/state-file.ts), since `tandem why` must work
+// when there is nobody left to ask; and the director's history of decisions.
 import { closeSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
 import { z } from 'zod';
+import { HISTORY_FILES } from '../../feed/files.ts';
 import { type Decision, decisionSchema } from '../../feed/message.ts';
+import { type PastDecision, pastDecisions } from '../../feed/past-decision.ts';
 
 const BYTES_MAX = 1_048_576;
 
@@ -17,6 +20,29 @@ export function rememberedDecisions(file: string): Decision[] | undefined {
     // answer.
     return undefined;
   }
+}
+
+interface Written {
+  readonly decisions: readonly PastDecision[];
+  /** Why there may be more; undefined: that is all. */
+  readonly problem: string | undefined;
+}
+
+/** Every decision that the director has written down in `stateDir`, oldest first. */
+export function writtenDecisions(stateDir: string): Written {
+  const decisions: PastDecision[] = [];
+  let problem: string | undefined;
+  for (const name of [HISTORY_FILES.older, HISTORY_FILES.newer]) {
+    const path = join(stateDir, name);
+    try {
+      decisions.push(...pastDecisions(readBounded(path)));
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code === 'EACCES') problem = `you may not read ${path}; run as root`;
+      else if (code !== 'ENOENT') problem = `cannot read ${path}: ${message}`;
+    }
+  }
+  return { decisions, problem };
 }
 
 function readBounded(file: string): string {

@@ -13,10 +13,12 @@ export interface CommandResult {
 export interface RunOptions {
   /** Written to its standard input, which is then closed. */
   readonly input?: string;
-  /** Longest time it may take, in ms; then it is killed. Default 10 s. */
+  /** Longest time in ms; then it is killed. Default 10 s, and 1 s for 10 kB of input. */
   readonly timeoutMs?: number;
   /** Most bytes of output on each stream. Default 16 MiB. */
   readonly outputBytesMax?: number;
+  /** Kills it; then it was not run to its end. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -41,19 +43,23 @@ export class CommandError extends Error {
 }
 
 const TIMEOUT_MS = 10_000;
+/** The rules of hundreds of services are a megabyte: half a minute on a busy machine. */
+const INPUT_MS_PER_BYTE = 0.1;
 const OUTPUT_BYTES_MAX = 16 * 1024 * 1024;
 /** Where Debian keeps administrators' programs; a PATH of a plain user lacks it. */
 const SBIN = '/usr/local/sbin:/usr/sbin:/sbin';
 
 export const run: Run = (program, args, options = {}) =>
   new Promise((resolve, reject) => {
-    const timeout = options.timeoutMs ?? TIMEOUT_MS;
+    const { input = '' } = options;
+    const timeout = options.timeoutMs ?? Math.ceil(TIMEOUT_MS + INPUT_MS_PER_BYTE * input.length);
     const child = execFile(
       program,
       [...args],
       {
         timeout,
         killSignal: 'SIGKILL',
+        ...(options.signal && { signal: options.signal }),
         maxBuffer: options.outputBytesMax ?? OUTPUT_BYTES_MAX,
         encoding: 'utf8',
         // The C locale: error texts are compared, and must not be translated.
@@ -68,7 +74,7 @@ export const run: Run = (program, args, options = {}) =>
     // A program that ends before it has read its input closes the pipe: its status says why, the
     // EPIPE adds nothing.
     child.stdin?.on('error', () => undefined);
-    child.stdin?.end(options.input ?? '');
+    child.stdin?.end(input);
   });
 
 function explain(

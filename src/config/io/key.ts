@@ -1,21 +1,24 @@
 // The pair's key file: who may own it, what must be in it, and how a new one is made. The same
 // guard reads the other root-only secrets (password_file). One key a line in hex; the first signs,
-// all (at most two) are accepted, which is how a key is rotated: add the new one second on both
-// routers, then swap the lines on both, then remove the old one.
+// all (at most two) are accepted, which is how a key is rotated: the new one comes second on both
+// routers, then first on both, then the old one goes. A comment above the second says which it is.
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   constants,
+  existsSync,
   fchmodSync,
   fstatSync,
   fsyncSync,
   openSync,
   readSync,
+  realpathSync,
   renameSync,
   rmSync,
   type Stats,
   writeSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 
 /**
  * Bytes of a new key, and the fewest that are accepted: as long as the output of HMAC-SHA256 (RFC
@@ -54,12 +57,31 @@ export class KeyFileError extends Error {
   }
 }
 
+/** What the second key is: `tandem rotate-key` writes it above it. */
+export type SecondKey = 'next' | 'old';
+const MARKS: Readonly<Record<SecondKey, string>> = {
+  next: '# next: accepted, does not sign yet (tandem rotate-key)',
+  old: '# old: accepted, signs no more (tandem rotate-key)',
+};
+
+export interface KeyFile extends PairKeys {
+  /** undefined: there is no second key, or nothing is said of it. */
+  readonly second: SecondKey | undefined;
+}
+
 /** Reads the pair's keys. Throws KeyFileError. */
 export function loadKeys(file: string): PairKeys {
-  const lines = readSecret(file, 'make one with: tandem keygen')
+  const { sign, accept } = loadKeyFile(file);
+  return { sign, accept };
+}
+
+/** With what is said of the second. Throws KeyFileError. */
+export function loadKeyFile(file: string): KeyFile {
+  const all = readSecret(file, 'make one with: tandem keygen')
     .split('\n')
     .map(line => line.trim())
-    .filter(line => line !== '' && !line.startsWith('#'));
+    .filter(line => line !== '');
+  const lines = all.filter(line => !line.startsWith('#'));
   const remedy = `write one key a line, ${2 * KEY_BYTES} hex digits or more, or make one with: tandem keygen --force ${file}`;
   if (lines.length === 0) throw new KeyFileError('it holds no key', { file, code: 'content', remedy });
   if (lines.length > KEYS_MAX) {
@@ -76,7 +98,20 @@ export function loadKeys(file: string): PairKeys {
       throw new KeyFileError(`the ${ordinal} key ${problem}`, { file, code: 'content', remedy });
     return Buffer.from(line, 'hex');
   });
-  return { sign: accept[0] as Buffer, accept };
+  const second = (['next', 'old'] as const).find(name => all.some(line => line.startsWith(`# ${name}:`)));
+  return { sign: accept[0] as Buffer, accept, second: accept.length > 1 ? second : undefined };
+}
+
+/** A new random key. */
+export function newKey(): Buffer {
+  return randomBytes(KEY_BYTES);
+}
+
+/** Puts these keys in the place of those in the file. Throws KeyFileError. */
+export function replaceKeys(file: string, { accept, second }: Pick<KeyFile, 'accept' | 'second'>): void {
+  const [first, ...others] = accept.map(key => `${key.toString('hex')}\n`);
+  const mark = second === undefined ? '' : `${MARKS[second]}\n`;
+  writeKeys(file, [first, ...others.map(line => `${mark}${line}`)].join(''), true);
 }
 
 /** What is wrong with a key's text. Never quotes it. */
@@ -141,9 +176,15 @@ function refuseUnsafe(file: string, stats: Stats, euid: number): void {
  * false.
  */
 export function generateKey(file: string, force: boolean): void {
+  writeKeys(file, `${newKey().toString('hex')}\n`, force);
+}
+
+function writeKeys(file: string, text: string, force: boolean): void {
   // With force, a rename replaces the old file whole: a daemon that starts meanwhile reads the old
   // key or the new one.
-  const target = force ? `${file}.${process.pid}.new` : file;
+  // Behind a link, the file that it leads to: whoever keeps secrets there finds the new one, too.
+  const real = force && existsSync(file) ? realpathSync(file) : file;
+  const target = force ? `${real}.${process.pid}.new` : file;
   let created = false;
   try {
     const fd = openSync(
@@ -154,15 +195,28 @@ export function generateKey(file: string, force: boolean): void {
     created = true;
     try {
       fchmodSync(fd, 0o600);
-      writeSync(fd, `${randomBytes(KEY_BYTES).toString('hex')}\n`);
+      writeSync(fd, text);
       fsyncSync(fd);
     } finally {
       closeSync(fd);
     }
-    if (force) renameSync(target, file);
+    if (force) {
+      renameSync(target, real);
+      syncDirectory(dirname(real));
+    }
   } catch (error) {
     if (created) rmSync(target, { force: true });
     throw cannotWrite(file, error as NodeJS.ErrnoException);
+  }
+}
+
+/** So that a power cut cannot bring an old key back that the peer no longer accepts. */
+function syncDirectory(directory: string): void {
+  const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

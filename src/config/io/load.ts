@@ -10,8 +10,6 @@ import type { Config } from '../schema.ts';
 
 /** Largest config file that is read, in bytes. */
 export const CONFIG_BYTES_MAX = 1_048_576;
-/** Where the config is when nobody says otherwise. */
-export const CONFIG_FILE = '/etc/tandem/tandem.yaml';
 
 export type LoadedConfig =
   | {

@@ -1,7 +1,9 @@
 // Files that the config names and `tandem check` can look at: those of the store's Redis and of the
-// witness'. Only warnings, since the file may be checked on another machine than the routers; the
-// daemons themselves refuse a secret that others may read. Not pure: reads the files.
+// witness', the authorities of checks over TLS, and those of hooks. Only warnings, since the file
+// may be checked on another machine than the routers; the daemons themselves refuse a secret that
+// others may read. Not pure: reads the files.
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { isCheckedByTls } from '../ftp-ports.ts';
 import type { Finding, Path, Rule } from '../rules/finding.ts';
 import { warning } from '../rules/finding.ts';
 import type { Config, RedisConfig } from '../schema.ts';
@@ -15,7 +17,7 @@ const IF_MISSING = 'make it with mode 0600, or correct the path';
  * others.
  */
 export const SECRET_FILES: Rule = {
-  says: 'Warning: files of a `redis` section that are missing or open to others (`tandem check` looks at those of its own machine).',
+  says: 'Warning: files of a `redis` section that are missing or open to others, and a `check.tls_ca_file` or `send_file` that is missing, the latter also if it is open to others; the same of the files of a `webhook` (`tandem check` looks at those of its own machine).',
   check: secretFindings,
 };
 
@@ -25,6 +27,9 @@ export function secretFindings(config: Config): Finding[] {
   const files = [
     ...(redis && type === 'redis' ? redisFiles(redis, ['sync', 'store', 'redis']) : []),
     ...(config.witness ? redisFiles(config.witness.redis, ['witness', 'redis']) : []),
+    ...authorityFiles(config),
+    ...sentFiles(config),
+    ...webhookFiles(config),
   ];
   return files.flatMap(({ path, file, secret }) => {
     try {
@@ -42,6 +47,33 @@ interface NamedFile {
   readonly path: Path;
   readonly file: string;
   readonly secret: boolean;
+}
+
+/** Of services whose checks look at a certificate. */
+function authorityFiles({ services }: Config): NamedFile[] {
+  return Object.entries(services).flatMap(([name, service]) => {
+    const { check } = service;
+    if (!('tls_ca_file' in check) || check.tls_ca_file === undefined) return [];
+    if (service.kind === 'ftp' && !isCheckedByTls(service)) return [];
+    return [{ path: ['services', name, 'check', 'tls_ca_file'], file: check.tls_ca_file, secret: false }];
+  });
+}
+
+/** What checks send. */
+function sentFiles({ services }: Config): NamedFile[] {
+  return Object.entries(services).flatMap(([name, { check }]) => {
+    if (!('send_file' in check) || check.send_file === undefined) return [];
+    return [{ path: ['services', name, 'check', 'send_file'], file: check.send_file, secret: true }];
+  });
+}
+
+function webhookFiles({ hooks }: Config): NamedFile[] {
+  return Object.entries(hooks).flatMap(([name, { webhook }]) =>
+    (['url_file', 'header_file', 'ca_file'] as const).flatMap(field => {
+      const file = webhook?.[field];
+      return file === undefined ? [] : [{ path: ['hooks', name, 'webhook', field], file, secret: field !== 'ca_file' }];
+    }),
+  );
 }
 
 function redisFiles({ password_file, sentinel_password_file, tls }: RedisConfig, at: Path): NamedFile[] {

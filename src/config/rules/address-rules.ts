@@ -3,6 +3,7 @@
 import { type Address, addressOf, type Cidr, ends, isLinkLocal, prefixOf, specialUse } from '../../units/address.ts';
 import { ownAddresses } from '../node.ts';
 import type { Config } from '../schema.ts';
+import { serversLanOf } from '../servers-lan.ts';
 import { error, type Finding, type Path, type Rule } from './finding.ts';
 
 interface Used {
@@ -10,7 +11,12 @@ interface Used {
   readonly what: string;
   readonly path: Path;
   /** The networks in which it must be a host. */
-  readonly networks: readonly Cidr[];
+  readonly networks: readonly Network[];
+}
+
+interface Network {
+  readonly cidr: Cidr;
+  readonly ends: ReturnType<typeof ends>;
 }
 
 export const ADDRESS_RULES: readonly Rule[] = [
@@ -22,31 +28,59 @@ export const ADDRESS_RULES: readonly Rule[] = [
 ];
 
 function used(config: Config): Used[] {
+  const networksOf = networksBy(config);
   const onLans = Object.entries(config.lans).flatMap(([name, lan]): Used[] => {
-    const networks = networksOf(config, name);
+    const networks = networksOf(name);
     const list = (field: 'vips' | 'gateways' | 'targets', what: string): Used[] =>
       lan[field].map((address, index) => ({ address, what, path: ['lans', name, field, index], networks }));
     const own = Object.keys(lan.addresses).flatMap(router =>
       ownAddresses(lan, router).map((cidr, index) => {
         const at: Path = ['lans', name, 'addresses', router];
         const path = Array.isArray(lan.addresses[router]) ? [...at, index] : at;
-        return { address: addressOf(cidr), what: `own address of router "${router}"`, path, networks: [cidr] };
+        return {
+          address: addressOf(cidr),
+          what: `own address of router "${router}"`,
+          path,
+          networks: [networkOf(cidr)],
+        };
       }),
     );
     return [...own, ...list('vips', 'VIP'), ...list('gateways', 'gateway'), ...list('targets', 'target')];
   });
-  const servers = Object.entries(config.services).flatMap(([service, { servers_lan, servers }]) =>
-    Object.entries(servers).map(([name, { address }]): Used => {
+  const servers = Object.entries(config.services).flatMap(([service, spec]) => {
+    const { servers, sorry_server } = spec;
+    const announce = spec.kind === 'ftp' ? spec.announce : undefined;
+    const networks = networksOf(serversLanOf(config, spec));
+    const real = Object.entries(servers).map(([name, { address }]): Used => {
       const path = ['services', service, 'servers', name, 'address'];
-      return { address, what: `address of server "${name}"`, path, networks: networksOf(config, servers_lan) };
-    }),
-  );
+      return { address, what: `address of server "${name}"`, path, networks };
+    });
+    const at = (...rest: Path): Path => ['services', service, ...rest];
+    if (announce !== undefined)
+      real.push({ address: announce, what: 'announced address', path: at('announce'), networks: [] });
+    if (sorry_server === undefined) return real;
+    const path = at('sorry_server', 'address');
+    return [...real, { address: sorry_server.address, what: 'address of the sorry server', path, networks }];
+  });
   return [...onLans, ...servers];
 }
 
-function networksOf(config: Config, lanName: string): Cidr[] {
-  const lan = config.lans[lanName];
-  return lan ? Object.keys(lan.addresses).flatMap(router => ownAddresses(lan, router)) : [];
+function networkOf(cidr: Cidr): Network {
+  return { cidr, ends: ends(cidr) };
+}
+
+/** Each LAN's once: hundreds of services have theirs on one. */
+function networksBy(config: Config): (lan: string | undefined) => readonly Network[] {
+  const known = new Map<string, readonly Network[]>();
+  return (name = '') => {
+    const before = known.get(name);
+    if (before) return before;
+    const lan = config.lans[name];
+    const own = lan ? Object.keys(lan.addresses).flatMap(router => ownAddresses(lan, router)) : [];
+    const networks = own.map(networkOf);
+    known.set(name, networks);
+    return networks;
+  };
 }
 
 /**
@@ -57,8 +91,8 @@ function hostAddress({ address, what, path, networks }: Used): Finding[] {
   const remedy = 'write the address of one host';
   const special = specialUse(address);
   if (special !== undefined) return [error(path, `${what} ${address} is ${special}`, remedy)];
-  for (const cidr of networks) {
-    const { first, last } = ends(cidr);
+  for (const { cidr, ends } of networks) {
+    const { first, last } = ends;
     const where = `of ${first}/${prefixOf(cidr)}`;
     if (address === first) return [error(path, `${what} ${address} is the network's own address ${where}`, remedy)];
     if (address === last) return [error(path, `${what} ${address} is the broadcast address ${where}`, remedy)];

@@ -12,13 +12,9 @@ import {
 import { lanId, VIRTUAL_LANS_MAX } from '../lan-id.ts';
 import { interfaceOf, ownAddresses } from '../node.ts';
 import type { Config, LanConfig } from '../schema.ts';
+import { serversLanOf } from '../servers-lan.ts';
+import { VIRTUAL_ADDRESSES_MAX } from '../virtual-addresses.ts';
 import { error, type Finding, type Path, type Rule, unknownName, warning } from './finding.ts';
-
-/**
- * Most virtual addresses (VIPs and gateways) of a pair: what vipd can hold (VIP_MAX in
- * native/base/tables.h).
- */
-const VIRTUAL_ADDRESSES_MAX = 64;
 
 /** A rule about each LAN. */
 function onEachLan(says: string, check: (config: Config, name: string, lan: LanConfig) => Finding[]): Rule {
@@ -134,7 +130,7 @@ function targetsInside(config: Config, lanName: string, lan: LanConfig): Finding
 /** How many hosts on a LAN are asked whether they answer: targets and real servers. */
 function answeringOn(config: Config, lanName: string): number {
   const servers = Object.values(config.services)
-    .filter(service => service.servers_lan === lanName)
+    .filter(service => serversLanOf(config, service) === lanName)
     .flatMap(service => Object.values(service.servers).map(({ address }) => address));
   return new Set([...(config.lans[lanName]?.targets ?? []), ...servers]).size;
 }
@@ -216,6 +212,10 @@ function fixedUses(config: Config): Map<Address, { what: string; path: Path }> {
     for (const [name, { address }] of Object.entries(service.servers)) {
       const path: Path = ['services', serviceName, 'servers', name, 'address'];
       uses.set(address, { what: `real server "${name}" of service "${serviceName}"`, path });
+    }
+    if (service.sorry_server) {
+      const path: Path = ['services', serviceName, 'sorry_server', 'address'];
+      uses.set(service.sorry_server.address, { what: `sorry server of service "${serviceName}"`, path });
     }
   }
   return uses;

@@ -1,24 +1,28 @@
 // Rules about services and real servers: VIPs, marks, ports, server addresses. Pure; sources:
 // docs/internals/director.md, and the kernel's default net.ipv4.ip_local_port_range.
-import { type Address, addressOf, contains, familyOf, prefixOf } from '../../units/address.ts';
+import { type Address, familyOf } from '../../units/address.ts';
 import { formatDuration } from '../../units/duration.ts';
-import { ownAddresses } from '../node.ts';
-import type { Config, ServiceConfig } from '../schema.ts';
-import { choice, error, type Finding, type Path, type Rule, scheduleProblem, unknownName, warning } from './finding.ts';
+import type { PortRange } from '../fields.ts';
+import { activePortOf, activePortsOf } from '../ftp-ports.ts';
+import type { Config, FtpServiceConfig, ServiceConfig } from '../schema.ts';
+import { openedPorts, rangeText, transportOf } from '../service-ports.ts';
+import { choice, error, type Finding, type Path, type Rule, scheduleProblem, warning } from './finding.ts';
 import { vipLists } from './network-rules.ts';
+import { ftpServicesOf, SERVICES_MAX, servicesOf } from './services-of.ts';
 
 /** Ports that Linux uses for its own outgoing connections, unless told otherwise. */
 const EPHEMERAL = { first: 32_768, last: 60_999 } as const;
-/** Bounds the rules that compare services with each other. */
-const SERVICES_MAX = 256;
-/** Source port of active mode's data connections, RFC 959 section 3.2. */
-const FTP_DATA_PORT = 20;
-
 type Named = readonly [name: string, service: ServiceConfig];
+type NamedFtp = readonly [name: string, service: FtpServiceConfig];
 
 /** A rule about each service. */
 function ofEach(says: string, check: (named: Named, config: Config) => Finding[]): Rule {
   return { says, check: config => servicesOf(config).flatMap(named => check(named, config)) };
+}
+
+/** A rule about each FTP service. */
+function ofEachFtp(says: string, check: (named: NamedFtp) => Finding[]): Rule {
+  return { says, check: config => ftpServicesOf(config).flatMap(named => check(named)) };
 }
 
 /** A rule about services beside each other. */
@@ -26,30 +30,22 @@ function ofAll(says: string, check: (services: readonly Named[]) => Finding[]): 
   return { says, check: config => check(servicesOf(config)) };
 }
 
-/** All services; none when there are too many, which is told by a rule of its own. */
-function servicesOf(config: Config): Named[] {
-  const services = Object.entries(config.services);
-  return services.length > SERVICES_MAX ? [] : services;
-}
-
 export const SERVICE_RULES: readonly Rule[] = [
   { says: `There are at most ${SERVICES_MAX} services.`, check: tooMany },
   ofEach('The `vip` of a service is one of the `vips` of a LAN.', vipOfLan),
-  ofEach(
-    '`control_port` is outside `passive_ports`, and is not 20 with `active: true`. Warning: `passive_ports` overlaps 32768-60999.',
+  ofEachFtp(
+    '`control_port` is outside `passive_ports`, and none of them is an active port with `active: true`. Warning: `passive_ports` overlaps 32768-60999.',
     ports,
   ),
-  ofEach('A service has at least one real server, and no address twice.', serverList),
-  ofEach(
-    '`servers_lan` is a LAN, and every real server is inside one of its networks and of the family of the VIP.',
-    serversOnLan,
+  ofEachFtp(
+    'With `active: true` every control port has an active port: 21 and 990 have 20 and 989, others need `active_port`: one for all, or as many as there are control ports, outside `passive_ports`.',
+    activePorts,
   ),
-  ofEach('The LAN `servers_lan` has a gateway of the family of the VIP.', natGateway),
-  ofEach('Warning: VIP and real servers in one network.', oneLan),
-  ofEach('Warning: a check user other than `anonymous` without `password_file`.', checkUser),
+  ofEachFtp('`announce` is of the family of the VIP, and PASV can name it: IPv4 only.', announceFamily),
+  ofEach('A service has at least one real server, and no address twice.', serverList),
+  ofEachFtp('Warning: a check user other than `anonymous` without `password_file`.', checkUser),
   ofAll('Every service has a `mark` of its own.', marksOnce),
-  ofAll('Ports of services on one VIP do not overlap (port 20 counts with `active: true`).', portsOfOneVip),
-  ofAll('The address of a real server serves one IPv4 VIP only.', oneVipPerServer),
+  ofAll('Ports of services on one VIP do not overlap (active ports count with `active: true`).', portsOfOneVip),
   {
     says: 'Warning: `ipvs.drain` below `ipvs.tcp_timeout` may cut transfers of a server that leaves.',
     check: config => (tooMany(config).length > 0 ? [] : drainTime(config)),
@@ -76,23 +72,72 @@ function vipOfLan([name, { vip }]: Named, config: Config): Finding[] {
   return [error(at(name, 'vip'), `${vip} is not a VIP of any LAN`, remedy, vipLists(config))];
 }
 
-function ports([name, service]: Named): Finding[] {
-  const { control_port: control, passive_ports: passive, active } = service;
+function ports(named: NamedFtp): Finding[] {
+  const [name, service] = named;
+  const { control_port: control, passive_ports: passive } = service;
   const findings: Finding[] = [];
   const range = `${passive.first}-${passive.last}`;
-  if (control >= passive.first && control <= passive.last) {
-    const problem = `control_port ${control} lies inside passive_ports ${range}`;
+  for (const port of control.filter(one => inRange(one, passive))) {
+    const problem = `control_port ${port} lies inside passive_ports ${range}`;
     findings.push(error(at(name, 'control_port'), problem, 'write a port outside', [at(name, 'passive_ports')]));
   }
-  if (active && control === FTP_DATA_PORT) {
-    const problem = `control_port ${FTP_DATA_PORT} is the data port of active mode`;
-    findings.push(error(at(name, 'control_port'), problem, 'write 21, or active: false', [at(name, 'active')]));
-  }
+  for (const port of activePortsOf(service).filter(one => control.includes(one)))
+    findings.push(dataPortAsControl(named, port));
   if (passive.first <= EPHEMERAL.last && passive.last >= EPHEMERAL.first) {
     const problem = `passive_ports ${range} overlaps ${EPHEMERAL.first}-${EPHEMERAL.last}, which Linux uses for outgoing connections`;
     findings.push(warning(at(name, 'passive_ports'), problem, 'write a range below, like 10000-20000'));
   }
   return findings;
+}
+
+function dataPortAsControl([name, { active_port: given }]: NamedFtp, port: number): Finding {
+  const basis = [at(name, 'active')];
+  if (given === undefined) {
+    const problem = `control_port ${port} is the data port of active mode`;
+    return error(at(name, 'control_port'), problem, 'write another port, or active: false', basis);
+  }
+  const problem = `active_port ${port} is a control_port of the service`;
+  const remedy = 'write another port (servers use 20 for 21 and 989 for 990), or active: false';
+  return error(at(name, 'active_port'), problem, remedy, [at(name, 'control_port'), ...basis]);
+}
+
+function inRange(port: number, { first, last }: PortRange): boolean {
+  return port >= first && port <= last;
+}
+
+function activePorts([name, service]: NamedFtp): Finding[] {
+  const { control_port: control, active_port: given, passive_ports: passive, active } = service;
+  if (!active) return [];
+  const basis = [at(name, 'control_port'), at(name, 'active')];
+  if (given === undefined) {
+    const unknown = control.filter(port => activePortOf(service, port) === undefined && !inRange(port, passive));
+    if (unknown.length === 0) return [];
+    const problem = `nothing tells which port active mode's data come from where the control port is ${unknown.join(', ')}`;
+    const remedy =
+      'write active_port: 20 (vsftpd, pure-ftpd), or the port below the control port (proftpd), or active: false';
+    return [error(at(name, 'control_port'), problem, remedy, [at(name, 'active_port'), at(name, 'active')])];
+  }
+  if (given.length > 1 && given.length !== control.length) {
+    const problem = `${given.length} active ports for ${control.length} control ${control.length === 1 ? 'port' : 'ports'}`;
+    return [error(at(name, 'active_port'), problem, 'write one for all, or one for each in their order', basis)];
+  }
+  return given
+    .filter(port => inRange(port, passive))
+    .map(port => {
+      const problem = `active_port ${port} lies inside passive_ports ${passive.first}-${passive.last}`;
+      return error(at(name, 'active_port'), problem, 'write a port outside', [at(name, 'passive_ports')]);
+    });
+}
+
+function announceFamily([name, { announce, vip }]: NamedFtp): Finding[] {
+  if (announce === undefined) return [];
+  const path = at(name, 'announce');
+  if (familyOf(vip) === 6) {
+    const problem = 'EPSV, which IPv6 needs, names no address: clients go to the one that they know';
+    return [error(path, problem, 'leave announce out', [at(name, 'vip')])];
+  }
+  if (familyOf(announce) === 4) return [];
+  return [error(path, `PASV cannot name ${announce}`, 'write an IPv4 address', [at(name, 'vip')])];
 }
 
 /** At least one server, and no address twice in a service. */
@@ -112,56 +157,7 @@ function serverList([name, { servers }]: Named): Finding[] {
   });
 }
 
-function serversOnLan([name, service]: Named, config: Config): Finding[] {
-  const lan = config.lans[service.servers_lan];
-  const lanPath = at(name, 'servers_lan');
-  if (!lan) return [unknownName(lanPath, 'LAN', service.servers_lan, Object.keys(config.lans), ['lans'])];
-  const networks = Object.keys(config.routers).flatMap(router => ownAddresses(lan, router));
-  const addresses: Path = ['lans', service.servers_lan, 'addresses'];
-  return Object.entries(service.servers).flatMap(([server, { address }]) => {
-    const path = at(name, 'servers', server, 'address');
-    if (familyOf(address) !== familyOf(service.vip)) {
-      const problem = `server "${server}" is IPv${familyOf(address)}, the VIP ${service.vip} is IPv${familyOf(service.vip)}`;
-      return [error(path, problem, `write an IPv${familyOf(service.vip)} address`, [at(name, 'vip')])];
-    }
-    if (networks.length === 0 || networks.some(own => contains(own, address))) return [];
-    const known = [...new Set(networks.map(own => `${addressOf(own)}/${prefixOf(own)}`))].join(', ');
-    const problem = `server "${server}" (${address}) is in no network of LAN "${service.servers_lan}" (${known})`;
-    return [error(path, problem, 'write an address inside it, or another servers_lan', [lanPath, addresses])];
-  });
-}
-
-/**
- * NAT needs the servers' answers to come back through the pair, so their default gateway must float
- * with the VIP.
- */
-function natGateway([name, service]: Named, config: Config): Finding[] {
-  const lan = config.lans[service.servers_lan];
-  const family = familyOf(service.vip);
-  if (!lan || lan.gateways.some(gateway => familyOf(gateway) === family)) return [];
-  const problem = `forwarding is nat, but LAN "${service.servers_lan}" has no IPv${family} gateway that floats with the VIP`;
-  const remedy = `add one to lans.${service.servers_lan}.gateways, and make it the servers' default gateway`;
-  const basis: Path[] = [['lans', service.servers_lan, 'gateways'], at(name, 'vip')];
-  return [error(at(name, 'servers_lan'), problem, remedy, basis)];
-}
-
-/**
- * A client in the servers' own network is answered straight away, from the wrong address, past the
- * pair.
- */
-function oneLan([name, service]: Named, config: Config): Finding[] {
-  const { servers_lan: serversLan, vip } = service;
-  const lan = config.lans[serversLan];
-  if (!lan) return [];
-  const networks = Object.keys(config.routers).flatMap(router => ownAddresses(lan, router));
-  if (!networks.some(own => contains(own, vip))) return [];
-  const problem = `VIP ${vip} and the real servers are in one network: with nat their answers to clients of that network bypass the pair, and those clients get nothing`;
-  const remedy = `put the real servers into a network of their own, or serve only clients that come by a gateway which routes back through the pair`;
-  const basis: Path[] = [at(name, 'servers_lan'), ['lans', serversLan, 'addresses']];
-  return [warning(at(name, 'vip'), problem, remedy, basis)];
-}
-
-function checkUser([name, { check }]: Named): Finding[] {
+function checkUser([name, { check }]: NamedFtp): Finding[] {
   if (check.user === 'anonymous' || check.password_file !== undefined) return [];
   const problem = `the check logs in as "${check.user}" without a password_file`;
   const remedy = 'add password_file: FILE (root-only), or write user: anonymous';
@@ -179,62 +175,80 @@ function marksOnce(services: readonly Named[]): Finding[] {
   });
 }
 
-/** Every pair of services on one VIP: their control, passive and active ports must be disjoint. */
+/** Every pair of services on one VIP: their ports must be disjoint. */
 function portsOfOneVip(services: readonly Named[]): Finding[] {
   return services.flatMap((second, index) =>
     services
       .slice(0, index)
-      .filter(([, first]) => first.vip === second[1].vip)
-      .flatMap(first => sharedPorts(first, second)),
+      .filter(([, first]) => first.vip === second[1].vip && transportOf(first) === transportOf(second[1]))
+      .flatMap(first => (isFtp(first) && isFtp(second) ? sharedPorts(first, second) : overlaps(first, second))),
   );
 }
 
-function sharedPorts([firstName, first]: Named, [name, second]: Named): Finding[] {
+function isFtp(named: Named): named is NamedFtp {
+  return named[1].kind === 'ftp';
+}
+
+/** Where one of two services is not FTP: all that is taken on the VIP. */
+function overlaps([firstName, first]: Named, [name, second]: Named): Finding[] {
+  const taken = takenPorts(first);
+  const shared = takenPorts(second)
+    .flatMap(one => taken.map(other => overlap(one, other)))
+    .filter(both => both.first <= both.last)
+    .sort((a, b) => a.first - b.first)
+    .map(rangeText);
+  if (shared.length === 0) return [];
+  const field = second.kind === 'ftp' ? 'control_port' : 'ports';
+  const problem = `port ${shared.join(', ')} of the VIP is taken by service "${firstName}", too`;
+  const basis = [at(firstName), at(name, 'vip'), at(name)];
+  return [error(at(name, field), problem, 'write another port or VIP', basis)];
+}
+
+function overlap(one: PortRange, other: PortRange): PortRange {
+  return { first: Math.max(one.first, other.first), last: Math.min(one.last, other.last) };
+}
+
+function takenPorts(service: ServiceConfig): readonly PortRange[] {
+  const active = service.kind === 'ftp' ? activePortsOf(service) : [];
+  return [...openedPorts(service), ...active.map(port => ({ first: port, last: port }))];
+}
+
+const NOT_THIS_DATA_PORT = 'write another active_port, or active: false';
+
+function sharedPorts([firstName, first]: NamedFtp, [name, second]: NamedFtp): Finding[] {
   const findings: Finding[] = [];
   const other = `service "${firstName}" on the same VIP`;
   const say = (field: string, problem: string, remedy: string): void => {
     const basis = [at(firstName), at(name, 'vip'), at(name, field)];
     findings.push(error(at(name, field), problem, remedy, basis));
   };
-  const inside = (port: number, range: ServiceConfig['passive_ports']) => port >= range.first && port <= range.last;
-  if (second.control_port === first.control_port) {
-    say('control_port', `control_port ${second.control_port} is taken by ${other}`, 'write another port or VIP');
-  }
-  if (inside(second.control_port, first.passive_ports)) {
-    say(
-      'control_port',
-      `control_port ${second.control_port} lies in the passive_ports of ${other}`,
-      'write another port',
-    );
+  for (const port of second.control_port) {
+    if (first.control_port.includes(port))
+      say('control_port', `control_port ${port} is taken by ${other}`, 'write another port or VIP');
+    if (inRange(port, first.passive_ports))
+      say('control_port', `control_port ${port} lies in the passive_ports of ${other}`, 'write another port');
   }
   const [a, b] = [first.passive_ports, second.passive_ports];
-  if (inside(first.control_port, b)) {
-    say('passive_ports', `passive_ports hold control_port ${first.control_port} of ${other}`, 'write another range');
-  }
+  for (const port of first.control_port.filter(one => inRange(one, b)))
+    say('passive_ports', `passive_ports hold control_port ${port} of ${other}`, 'write another range');
   if (a.first <= b.last && b.first <= a.last) {
     const problem = `passive_ports ${b.first}-${b.last} overlap ${a.first}-${a.last} of ${other}`;
     say('passive_ports', problem, 'write ranges apart from each other');
   }
-  if (first.active && second.active) {
-    say('active', `active mode's port ${FTP_DATA_PORT} is taken by ${other}`, 'write active: false in one of them');
+  const taken = activePortsOf(first);
+  for (const port of activePortsOf(second)) {
+    if (taken.includes(port))
+      say('active', `active mode's port ${port} is taken by ${other}`, 'write active: false in one of them');
+    if (first.control_port.includes(port))
+      say('active_port', `active mode's port ${port} is a control_port of ${other}`, NOT_THIS_DATA_PORT);
+    if (inRange(port, first.passive_ports))
+      say('active_port', `active mode's port ${port} lies in the passive_ports of ${other}`, NOT_THIS_DATA_PORT);
   }
-  return findings;
-}
-
-/** Port-20 source NAT and the servers' pasv_address have one value per server address. */
-function oneVipPerServer(services: readonly Named[]): Finding[] {
-  const seen = new Map<Address, { service: string; server: string; vip: Address }>();
-  const findings: Finding[] = [];
-  for (const [name, service] of services) {
-    for (const [server, { address }] of Object.entries(service.servers)) {
-      const other = seen.get(address);
-      if (other === undefined) seen.set(address, { service: name, server, vip: service.vip });
-      if (other === undefined || other.vip === service.vip || familyOf(service.vip) !== 4) continue;
-      const problem = `server ${address} already serves VIP ${other.vip} in service "${other.service}", and can announce only one`;
-      const remedy = `give it a second address for VIP ${service.vip}`;
-      const basis = [at(other.service, 'vip'), at(other.service, 'servers', other.server), at(name, 'vip')];
-      findings.push(error(at(name, 'servers', server, 'address'), problem, remedy, basis));
-    }
+  for (const port of taken) {
+    if (second.control_port.includes(port))
+      say('control_port', `control_port ${port} is active mode's port of ${other}`, 'write another port');
+    if (inRange(port, second.passive_ports))
+      say('passive_ports', `passive_ports hold active mode's port ${port} of ${other}`, 'write another range');
   }
   return findings;
 }

@@ -3,8 +3,10 @@
 // D >= L + max(H/2, 8 ms): the active router has lost its lease, and said so, before the standby
 // may judge it dead.
 import { formatDuration, type Ms, ms } from '../../units/duration.ts';
-import { type Config, type ServiceConfig, STAGE_TIMEOUT_DEFAULT } from '../schema.ts';
+import { STAGE_TIMEOUT_DEFAULT } from '../check-schema.ts';
+import type { Config, FtpServiceConfig, ServiceConfig } from '../schema.ts';
 import { error, type Finding, type Path, type Rule, warning } from './finding.ts';
+import { ftpServicesOf } from './services-of.ts';
 
 const MARGIN_MS_MIN = 8;
 const REAL_TIME_BELOW_MS = 100;
@@ -30,7 +32,11 @@ export const TIMING_RULES: readonly Rule[] = [
   },
   {
     says: '`stage_timeout` of a check <= its `timeout` (the default of `stage_timeout` does not count).',
-    check: ({ services }) => Object.entries(services).flatMap(checkTimes),
+    check: config => ftpServicesOf(config).flatMap(checkTimes),
+  },
+  {
+    says: '`deadline` of a check >= its `timeout`; `interval_changing` <= `interval`, and <= `interval_down` where there is one.',
+    check: ({ services }) => Object.entries(services).flatMap(checkPaces),
   },
 ];
 
@@ -56,7 +62,28 @@ function heartbeatTimes({ interval, lease, dead }: Config['heartbeat']): Finding
   return findings;
 }
 
-function checkTimes([name, service]: [string, ServiceConfig]): Finding[] {
+/** A shorter deadline would be the timeout; a slower change would hide what it is to show. */
+function checkPaces([name, service]: readonly [string, ServiceConfig]): Finding[] {
+  const { timeout, interval, interval_down: down, interval_changing: changing } = service.check;
+  const deadline = service.kind === 'ftp' ? service.check.deadline : undefined;
+  const at = (field: string): Path => ['services', name, 'check', field];
+  const findings: Finding[] = [];
+  if (deadline !== undefined && deadline < timeout) {
+    const problem = `deadline ${formatDuration(deadline)} of all control ports is shorter than timeout ${formatDuration(timeout)} of one`;
+    const remedy = `write at least ${formatDuration(timeout)}, or a shorter timeout`;
+    findings.push(error(at('deadline'), problem, remedy, [at('timeout')]));
+  }
+  const least = down !== undefined && down < interval ? down : interval;
+  if (changing !== undefined && changing > least) {
+    const field = least === interval ? 'interval' : 'interval_down';
+    const problem = `interval_changing ${formatDuration(changing)} is longer than ${field} ${formatDuration(least)}`;
+    const remedy = `write at most ${formatDuration(least)}, or delete it`;
+    findings.push(error(at('interval_changing'), problem, remedy, [at(field)]));
+  }
+  return findings;
+}
+
+function checkTimes([name, service]: readonly [string, FtpServiceConfig]): Finding[] {
   const { timeout, stage_timeout } = service.check;
   // Whoever wrote only a short timeout is not to blame for the default of the other: the check goes
   // by the shorter one.

@@ -2,7 +2,10 @@
 // most: a module loaded by the first round brings settings that the second one sets). Not pure: the
 // kernel, through its port. Decides nothing itself.
 import type { Config } from '../../config/schema.ts';
+import { type KnownClients, knowing, knownClients, servicesWithKnown } from '../../firewall/known-clients.ts';
+import { removal } from '../../firewall/ruleset.ts';
 import type { Verdict } from '../../nanny/verdict.ts';
+import type { Address } from '../../units/address.ts';
 import type { At } from '../../units/duration.ts';
 import { noteLeaving } from '../leaving.ts';
 import { claimOwned, forgetOwned, type Owned, withLeaving } from '../owned.ts';
@@ -11,6 +14,7 @@ import {
   type AppliedRules,
   type Audit,
   type Change,
+  isHarmless,
   needsKernel,
   type Plan,
   type PlanInput,
@@ -19,6 +23,7 @@ import {
   type Refusal,
 } from '../plan.ts';
 import { wantedSysctls } from '../sysctl.ts';
+import type { DrainOf } from '../wanted.ts';
 import type { Kernel } from './kernel.ts';
 
 /** What an audit starts from. */
@@ -27,13 +32,19 @@ export interface AuditInput {
   readonly node: string;
   /** Asked in every round: a verdict may come while the first one runs. */
   readonly verdicts: () => readonly Verdict[];
-  /** Of servers that drain. */
-  readonly leavers: () => readonly Verdict[];
+  /** Of servers that drain, and of sorry servers. */
+  readonly otherVerdicts: () => readonly Verdict[];
+  /** How far the drains of operators are now. */
+  readonly drains: () => DrainOf;
   /** Monotonic. */
   readonly now: () => At;
   readonly owned: Owned;
   readonly applied: AppliedRules | undefined;
+  /** As the last audit left the kernel; undefined: not known. */
+  readonly known: Actual | undefined;
   readonly adopting: boolean;
+  /** Clients that the sync knows of, by service: asked when the rules are written. */
+  readonly clients: () => ReadonlyMap<string, readonly Address[]>;
 }
 
 interface AuditPorts {
@@ -48,9 +59,14 @@ export async function audit(input: AuditInput, ports: AuditPorts): Promise<Audit
   let { owned, applied } = input;
   const attempted: Change[] = [];
   const refused: Refusal[] = [];
-  let actual = await readActual(input, ports.kernel, owned);
+  const known = await stillKnown(input, ports.kernel);
+  let actual = known ?? (await readActual(input, ports.kernel, owned));
   const made = () => plan(planInput(input, actual, owned, applied));
   let current = made();
+  if (known !== undefined && !isHarmless(current)) {
+    actual = await readActual(input, ports.kernel, owned);
+    current = made();
+  }
   const first = current;
   let nftDrifted = false;
   for (let round = 0; round < ROUNDS_MAX && current.changes.length > 0; round += 1) {
@@ -60,14 +76,25 @@ export async function audit(input: AuditInput, ports: AuditPorts): Promise<Audit
     const claimed = claimOwned(owned, current);
     if (JSON.stringify(claimed) !== JSON.stringify(owned)) await ports.saveOwned(claimed);
     owned = claimed;
-    applied = await apply(current, applied, ports.kernel, refused);
+    applied = await apply(current, applied, ports.kernel, { refused, known: () => knownNow(input, ports.kernel) });
     actual = await readActual(input, ports.kernel, owned);
     current = made();
   }
   owned = await settleOwned(owned, current, actual, { ...ports, now: input.now });
   const pending = new Set(current.changes.map(change => change.change));
-  const done = attempted.filter((change, i) => !pending.has(change.change) && firstIndex(attempted, change) === i);
+  const done = onceEach(attempted).filter(({ change }) => !pending.has(change));
   return { first, last: current, actual, done, nftDrifted, refused, owned, applied };
+}
+
+/**
+ * What the last audit left, where IPVS has the same services, servers and weights still. With
+ * hundreds of services a new weight would wait for seconds otherwise until all is read, which comes
+ * afterwards.
+ */
+async function stillKnown({ known }: AuditInput, kernel: Kernel): Promise<Actual | undefined> {
+  // An empty signature: the kernel has no IPVS yet, or nothing in it.
+  if (known === undefined || known.ipvsSignature === '' || !known.ipvs.ok || !known.nft.ok) return undefined;
+  return (await kernel.ipvsSignature()) === known.ipvsSignature ? known : undefined;
 }
 
 /** What would be changed now, without changing anything. */
@@ -77,21 +104,34 @@ export async function preview(input: AuditInput, kernel: Kernel): Promise<Plan> 
 }
 
 function planInput(
-  { config, node, verdicts, leavers, now, adopting }: AuditInput,
+  { config, node, verdicts, otherVerdicts, drains, now, adopting }: AuditInput,
   actual: Actual,
   owned: Owned,
   applied: AppliedRules | undefined,
 ): PlanInput {
-  return { config, node, verdicts: verdicts(), leavers: leavers(), now: now(), actual, owned, applied, adopting };
+  return {
+    config,
+    node,
+    verdicts: verdicts(),
+    otherVerdicts: otherVerdicts(),
+    drainOf: drains(),
+    now: now(),
+    actual,
+    owned,
+    applied,
+    adopting,
+  };
 }
 
-function firstIndex(changes: readonly Change[], { change }: Change): number {
-  return changes.findIndex(candidate => candidate.change === change);
+/** Of several that read the same the first. */
+function onceEach(changes: readonly Change[]): readonly Change[] {
+  const seen = new Set<string>();
+  return changes.filter(({ change }) => !seen.has(change) && seen.add(change));
 }
 
 async function readActual({ config, applied }: AuditInput, kernel: Kernel, owned: Owned): Promise<Actual> {
   if (!needsKernel(config, owned, applied)) {
-    const empty = { table: { services: [] }, timeouts: { tcpS: 0, tcpFinS: 0 } };
+    const empty = { table: { services: [] }, timeouts: { tcpS: 0, tcpFinS: 0, udpS: 0 } };
     return {
       ipvs: { ok: true, value: empty },
       ipvsSignature: '',
@@ -113,11 +153,18 @@ async function readActual({ config, applied }: AuditInput, kernel: Kernel, owned
   return { ipvs, ipvsSignature, interfaces, nft, sysctls, interfaces6, ftpHelper: await kernel.ftpHelperLoaded() };
 }
 
+/** The table is replaced as a whole, and its sets with it. */
+async function knownNow({ config, clients }: AuditInput, kernel: Kernel): Promise<KnownClients> {
+  const services = servicesWithKnown(config);
+  if (services.length === 0) return new Map();
+  return knownClients(config, { before: await kernel.readKnown(services), synced: clients() });
+}
+
 async function apply(
   made: Plan,
   applied: AppliedRules | undefined,
   kernel: Kernel,
-  refused: Refusal[],
+  { refused, known }: { readonly refused: Refusal[]; readonly known: () => Promise<KnownClients> },
 ): Promise<AppliedRules | undefined> {
   const refuse = (target: PlanTarget, problem: string | undefined) => {
     if (problem !== undefined) refused.push({ target, problem });
@@ -125,7 +172,7 @@ async function apply(
   for (const { rule } of made.sysctls) refuse('sysctl', await kernel.writeSysctl(rule.name, rule.value));
   if (made.ipvs.length > 0) for (const words of await kernel.applyIpvs(made.ipvs)) refuse('ipvs', words);
   if (made.nft === undefined) return applied;
-  const problem = await kernel.applyNft(made.nft);
+  const problem = await kernel.applyNft(`${made.nft}${made.nft === removal() ? '' : knowing(await known())}`);
   refuse('nft', problem);
   if (problem !== undefined) return undefined;
   const listing = await kernel.readNft();

@@ -7,6 +7,7 @@ import type { Counts } from '../../firewall/evidence.ts';
 import type { KernelInterface } from '../../firewall/interfaces.ts';
 import { interfaceNames, readInterfaces } from '../../firewall/io/interfaces.ts';
 import { createNft, type Nft } from '../../firewall/io/nft.ts';
+import type { KnownClients } from '../../firewall/known-clients.ts';
 import { createIpvsadm, type Ipvsadm } from '../../ipvs/io/ipvsadm.ts';
 import type { ServerCounts } from '../../ipvs/ipvsadm.ts';
 import { tableSignature } from '../../ipvs/signature.ts';
@@ -15,6 +16,7 @@ import { type Address, familyOf } from '../../units/address.ts';
 import type { ConntrackTarget } from '../demotion.ts';
 import type { Reading } from '../plan.ts';
 import { normalValue, type SysctlValues, sysctlPath } from '../sysctl.ts';
+import { type Neighbour, parseNeighbours } from '../vip-claimer.ts';
 
 export interface Kernel {
   readIpvs(): Promise<Reading<{ readonly table: IpvsTable; readonly timeouts: IpvsTimeouts }>>;
@@ -35,6 +37,8 @@ export interface Kernel {
   readCounters(): Promise<Reading<Counts>>;
   /** The rules of everybody, as `nft -j` lists them. */
   readAllRules(): Promise<Reading<string>>;
+  /** The clients that the table knows now, of these services; none where they cannot be read. */
+  readKnown(services: readonly string[]): Promise<KnownClients>;
   /** What went wrong; undefined when the rules are in. */
   applyNft(text: string): Promise<string | undefined>;
   /** What is below net.ipv6.conf: interfaces, `all` and `default`. */
@@ -42,6 +46,8 @@ export interface Kernel {
   readSysctls(names: readonly string[]): Promise<SysctlValues>;
   writeSysctl(name: string, value: string): Promise<string | undefined>;
   ftpHelperLoaded(): Promise<boolean>;
+  /** The MACs that this host knows. */
+  readNeighbours(): Promise<Reading<readonly Neighbour[]>>;
   forgetConnections(target: ConntrackTarget): Promise<Reading<number>>;
 }
 
@@ -70,6 +76,10 @@ export function createKernel(
     readNft: () => reading(() => nft.listTable()),
     readCounters: () => reading(() => nft.readCounters()),
     readAllRules: () => reading(() => nft.listAll()),
+    readKnown: async services => {
+      const sets = services.map(async name => [name, await nft.readKnown(name).catch(() => new Map())] as const);
+      return new Map(await Promise.all(sets));
+    },
     applyNft: async text => problemOf(await reading(() => nft.apply(text))),
     ipv6Interfaces: () => readdir('/proc/sys/net/ipv6/conf').catch(() => []),
     readSysctls: async names =>
@@ -81,8 +91,15 @@ export function createKernel(
         : `cannot set ${name} = ${value}: ${done.problem}; does the unit allow it (ReadWritePaths=/proc/sys/net)?`;
     },
     ftpHelperLoaded,
+    readNeighbours: () => reading(() => neighbours(runCommand)),
     forgetConnections: target => reading(() => forget(runCommand, target)),
   };
+}
+
+async function neighbours(runCommand: Run): Promise<readonly Neighbour[]> {
+  const { status, stdout, stderr } = await runCommand('ip', ['-j', 'neighbour', 'show']);
+  if (status !== 0) throw new Error(`ip neighbour failed with status ${status}: ${stderr.trim().slice(0, 300)}`);
+  return parseNeighbours(stdout);
 }
 
 async function reading<T>(work: () => Promise<T>): Promise<Reading<T>> {
@@ -120,8 +137,8 @@ async function ftpHelperLoaded(): Promise<boolean> {
 function filterOf(target: ConntrackTarget): { readonly address: Address; readonly what: readonly string[] } {
   if ('toAddress' in target) return { address: target.toAddress, what: ['--orig-dst', target.toAddress] };
   if ('replyTo' in target) return { address: target.replyTo, what: ['--reply-dst', target.replyTo] };
-  const { fromAddress } = target;
-  return { address: fromAddress, what: ['--orig-src', fromAddress, '--orig-port-src', '20'] };
+  const { fromAddress, port } = target;
+  return { address: fromAddress, what: ['--orig-src', fromAddress, '--orig-port-src', `${port}`] };
 }
 
 async function forget(runCommand: Run, target: ConntrackTarget): Promise<number> {

@@ -1,7 +1,7 @@
 // A unix socket that carries JSON lines, connected again whenever it ends, with a bounded back-off.
 // Not pure. Used for pulse's feed (listens) and pulse's control socket (writes, one reply a line).
 import { connect, type Socket } from 'node:net';
-import { LINE_BYTES_MAX } from '../../feed/message.ts';
+import { LINE_BYTES_MAX } from '../../feed/files.ts';
 import { lineReader } from '../../socket/lines.ts';
 
 interface LineClientOptions {

@@ -2,8 +2,9 @@
 // checked against the schema. Not pure. The loss of pulse changes nothing in the kernel; it is told
 // once, and ends with the next snapshot.
 import { join } from 'node:path';
+import { type FeedEvents, feedLineSchema } from '../../feed/feed-events.ts';
 import { FEED_ROOT_SOCKET, FEED_SOCKET } from '../../feed/files.ts';
-import { type Snapshot, snapshotSchema } from '../../feed/message.ts';
+import type { Snapshot } from '../../feed/message.ts';
 import type { Log } from '../../log/log.ts';
 import { firstUsable } from '../../socket/io/unix.ts';
 import { createLineClient } from './line-client.ts';
@@ -18,6 +19,8 @@ interface PulseFeedOptions {
   readonly runDir: string;
   readonly log: Log;
   readonly onSnapshot: (snapshot: Snapshot) => void;
+  /** What pulse has logged lately, which is said again and again. */
+  readonly onEvents: (events: FeedEvents) => void;
   readonly onLost: () => void;
 }
 
@@ -38,8 +41,10 @@ export function createPulseFeed(options: PulseFeedOptions): PulseFeed {
       if (typeof read === 'string') return refuse(read);
       if (!snapshot) log.event('PULSE_CONNECTED', { role: read.role });
       lossTold = false;
-      snapshot = read;
-      options.onSnapshot(read);
+      const { events, ...rest } = read;
+      snapshot = rest;
+      options.onSnapshot(rest);
+      if (events !== undefined) options.onEvents(events);
     },
     onLost: problem => {
       snapshot = null;
@@ -53,14 +58,14 @@ export function createPulseFeed(options: PulseFeedOptions): PulseFeed {
 }
 
 /** The snapshot, or what is wrong with the line. */
-function parseSnapshot(line: string): Snapshot | string {
+function parseSnapshot(line: string): (Snapshot & { readonly events?: FeedEvents | undefined }) | string {
   let value: unknown;
   try {
     value = JSON.parse(line);
   } catch {
     return 'not JSON';
   }
-  const parsed = snapshotSchema.safeParse(value);
+  const parsed = feedLineSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   return `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not a snapshot'}`;

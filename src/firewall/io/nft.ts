@@ -1,7 +1,10 @@
 // Our nftables table through nft: list it, replace it. Not pure.
 import { CommandError, type CommandResult, type Run, run } from '../../command/io/run-command.ts';
+import type { Address } from '../../units/address.ts';
 import { type Counts, parseCounters } from '../evidence.ts';
-import { TABLE_FAMILY, TABLE_NAME } from '../ruleset.ts';
+import { knownSetName, parseKnown } from '../known-clients.ts';
+import { stableListing } from '../stable-listing.ts';
+import { TABLE_FAMILY, TABLE_NAME } from '../table-name.ts';
 
 type NftFailure = 'missing' | 'no-kernel' | 'not-permitted' | 'failed';
 
@@ -18,10 +21,15 @@ class NftError extends Error {
 
 /** All reject with {@link NftError}. */
 export interface Nft {
-  /** The table as nft lists it, without counters; undefined when it is not there. */
+  /**
+   * The table as nft lists it, without what moves by itself: counters, and what is in its sets;
+   * undefined when it is not there.
+   */
   listTable(): Promise<string | undefined>;
   /** Packets by the names of our table's counters; empty when it is not there. */
   readCounters(): Promise<Counts>;
+  /** What is in the set of clients of a service that are known; empty when it is not there. */
+  readKnown(service: string): Promise<ReadonlyMap<Address, number>>;
   /** All rules, as `nft -j` lists them. */
   listAll(): Promise<string>;
   /** Runs a rule set file as one transaction: all of it or nothing. */
@@ -31,16 +39,23 @@ export interface Nft {
 export function createNft(runCommand: Run = run): Nft {
   return {
     listTable: async () => {
-      const result = await call(runCommand, ['-s', 'list', 'table', TABLE_FAMILY, TABLE_NAME]);
+      // As JSON: the other form comes in writes of a few bytes, 220,000 of them for 200 services.
+      const result = await call(runCommand, ['-j', '-s', '-t', 'list', 'table', TABLE_FAMILY, TABLE_NAME]);
       if (result.status !== 0 && result.stderr.includes('No such file or directory')) return undefined;
-      return check(result).stdout;
+      return stableListing(check(result).stdout);
     },
     readCounters: async () => {
       const result = await call(runCommand, ['-j', 'list', 'counters', 'table', TABLE_FAMILY, TABLE_NAME]);
       if (result.status !== 0 && result.stderr.includes('No such file or directory')) return new Map();
       return parseCounters(check(result).stdout);
     },
-    listAll: async () => check(await call(runCommand, ['-j', 'list', 'ruleset'])).stdout,
+    readKnown: async service => {
+      const set = knownSetName(service);
+      const result = await call(runCommand, ['-j', 'list', 'set', TABLE_FAMILY, TABLE_NAME, set]);
+      if (result.status !== 0 && result.stderr.includes('No such file or directory')) return new Map();
+      return parseKnown(check(result).stdout);
+    },
+    listAll: async () => check(await call(runCommand, ['-j', '-t', 'list', 'ruleset'])).stdout,
     apply: async text => {
       check(await call(runCommand, ['-f', '-'], text));
     },

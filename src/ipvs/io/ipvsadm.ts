@@ -3,6 +3,7 @@
 // last line only and it goes on after an error, so stderr is what counts, and the caller reads the
 // table again to verify).
 import { CommandError, type CommandResult, type Run, run } from '../../command/io/run-command.ts';
+import { moduleOf } from '../../config/scheduler.ts';
 import type { PersistentCounts, ServerCounts } from '../ipvsadm.ts';
 import {
   formatBatch,
@@ -13,7 +14,13 @@ import {
   parseTimeouts,
 } from '../ipvsadm.ts';
 import type { KernelDaemon, SyncDaemonLine } from '../sync-daemon.ts';
-import type { IpvsCommand, IpvsTable, IpvsTimeouts } from '../table.ts';
+import {
+  type IpvsCommand,
+  type IpvsTable,
+  type IpvsTimeouts,
+  type ServiceOptions,
+  withoutScheduler,
+} from '../table.ts';
 
 type IpvsadmFailure = 'missing' | 'no-kernel' | 'not-permitted' | 'failed';
 
@@ -48,24 +55,30 @@ export interface Ipvsadm {
 /** Reads of the table that may find it changing under them. */
 const READS_MAX = 4;
 const COMPLAINTS_MAX = 20;
+/** Words of libipvs 1.31 (ipvs_strerror). */
+const NO_SCHEDULER = /^Scheduler (or persistence engine )?not found/;
+const NO_SERVICE = 'Service not defined';
 
 export function createIpvsadm(runCommand: Run = run): Ipvsadm {
   const text = async (args: readonly string[]) => check(await call(runCommand, args)).stdout;
   const readCounts = async () =>
     parseCounts(await text(['-Ln', '--thresholds']), await text(['-Ln', '--persistent-conn']));
+  const table = () => readTable(() => text(['-Sn']), readCounts);
   return {
     readCounts,
-    readTable: () => readTable(() => text(['-Sn']), readCounts),
+    readTable: table,
     readPersistentCounts: async () => parsePersistentCounts(await text(['-Ln', '--persistent-conn'])),
     readTimeouts: async () => parseTimeouts(await text(['-L', '--timeout'])),
     listDaemons: async () => parseDaemons(await text(['-L', '--daemon'])),
     apply: async commands => {
       const result = await call(runCommand, ['-R'], formatBatch(commands));
       if (isNoKernel(result.stderr)) check(result);
-      return result.stderr
-        .split('\n')
-        .filter(line => line.trim() !== '')
-        .slice(0, COMPLAINTS_MAX);
+      const lines = result.stderr.split('\n').filter(line => line.trim() !== '');
+      if (!lines.some(line => NO_SCHEDULER.test(line))) return lines.slice(0, COMPLAINTS_MAX);
+      // It does not say which one: the table does. What is said of its servers follows from that.
+      const lacking = withoutScheduler(commands, await table()).map(noScheduler);
+      const others = lines.filter(line => !NO_SCHEDULER.test(line) && line !== NO_SERVICE);
+      return [...lacking, ...others].slice(0, COMPLAINTS_MAX);
     },
     startDaemon: async daemon => {
       check(await call(runCommand, ['--start-daemon', daemon.state, ...daemonOptions(daemon)]));
@@ -74,6 +87,14 @@ export function createIpvsadm(runCommand: Run = run): Ipvsadm {
       check(await call(runCommand, ['--stop-daemon', daemon.state]));
     },
   };
+}
+
+function noScheduler({ key, scheduler }: ServiceOptions): string {
+  const module = moduleOf(scheduler);
+  return (
+    `service "${key}": this kernel has no scheduler ${scheduler}: its module ${module} is missing ` +
+    `(\`modprobe ${module}\`); install the distribution’s full kernel, or write another scheduler`
+  );
 }
 
 function daemonOptions(daemon: SyncDaemonLine & Partial<KernelDaemon>): string[] {

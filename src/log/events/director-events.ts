@@ -2,10 +2,36 @@
 import type { EventEntry } from '../event.ts';
 
 export const DIRECTOR_EVENTS = {
+  SERVER_CLAIMS_VIP: {
+    severity: 'err',
+    says: 'The machine that claims a virtual address, or answers for it (VIP_CLAIMED_BY_OTHER), is a real server: the kernel knows its address by that MAC.',
+    remedy: 'Do what `problem` says on that server.',
+    fields: {
+      service: 'the service',
+      server: 'the real server',
+      address: 'its address',
+      vip: 'the virtual address',
+      mac: 'its MAC',
+      problem: 'what is wrong, and what to set',
+    },
+    endedBy: 'SERVER_CLAIMS_VIP_OVER',
+    identity: ['service', 'server', 'vip'],
+  },
+  SERVER_CLAIMS_VIP_OVER: {
+    severity: 'info',
+    says: 'A real server that claimed a virtual address, or answered for it, has not been heard to for a minute.',
+    fields: { service: 'the service', server: 'the real server', vip: 'the virtual address' },
+    identity: ['service', 'server', 'vip'],
+  },
   DIRECTOR_STARTED: {
     severity: 'notice',
     says: 'The director runs: it adopts what the kernel has and keeps it as the config wants.',
-    fields: { file: 'path of the config', services: 'number of services', runDir: 'run directory' },
+    fields: {
+      version: 'of Tandem',
+      file: 'path of the config',
+      services: 'number of services',
+      runDir: 'run directory',
+    },
   },
   DIRECTOR_STOPPED: {
     severity: 'notice',
@@ -121,6 +147,58 @@ export const DIRECTOR_EVENTS = {
       cut: 'connections that it still had when its time was over; 0: all had finished',
     },
   },
+  DRAIN_STARTED: {
+    severity: 'notice',
+    says: 'An operator drains a real server of a service: it gets no new clients, and its sessions may run to their end or to the end of their time. Told on both routers, and again when the drain is given a new time.',
+    fields: {
+      service: 'the service',
+      server: 'the real server',
+      spanMs: 'time for its sessions, in ms',
+      reason: 'as the operator gave it; may be empty',
+      who: 'who gave the command, as far as known',
+      router: 'the router on which it was given',
+    },
+    endedBy: 'DRAIN_ENDED',
+    identity: ['service', 'server'],
+  },
+  DRAIN_EMPTY: {
+    severity: 'notice',
+    says: 'A real server that is drained has no session left, as this router sees it: it can be taken down.',
+    fields: { service: 'the service', server: 'the real server' },
+  },
+  DRAIN_OVER: {
+    severity: 'notice',
+    says: 'The time of a drained real server is over: it is out of the kernel until it is enabled, with what it still had.',
+    fields: {
+      service: 'the service',
+      server: 'the real server',
+      cut: 'connections that it had when this router last counted; 0: all had finished',
+    },
+  },
+  DRAIN_REFUSED: {
+    severity: 'warning',
+    says: 'A drain of the peer is numbered so far ahead of all that is known here that only a fault can have done it: it is not taken. Told once.',
+    fields: {
+      service: 'the service',
+      server: 'the real server',
+      counter: 'the number that it has at the peer',
+      own: 'the highest number that is known here',
+    },
+    remedy:
+      'On the peer stop tandem-director, remove director-drains.json from its state directory, start it, and give the drains that only it had again.',
+  },
+  DRAIN_ENDED: {
+    severity: 'notice',
+    says: 'A real server is not drained any more: it gets new clients if it passes its check.',
+    fields: {
+      service: 'the service',
+      server: 'the real server',
+      reason: 'enabled, or left the config',
+      who: 'who enabled it, as far as known; else empty',
+      router: 'the router on which that was done; else empty',
+    },
+    identity: ['service', 'server'],
+  },
   KERNEL_PROBLEM: {
     severity: 'warning',
     says: 'Something in the kernel stands in the way of the service.',
@@ -138,6 +216,14 @@ export const DIRECTOR_EVENTS = {
     says: 'A problem in the kernel is over.',
     fields: { kind: 'which problem', about: 'service or setting; empty when there is only one' },
     identity: ['kind', 'about'],
+  },
+  TIMEOUTS_SHARED: {
+    severity: 'warning',
+    says: 'IPVS has services of others, and its time-outs, of which there is one set for all, were changed for ours.',
+    remedy:
+      'Set ipvs.tcp_timeout and ipvs.tcp_fin_timeout to what suits all services, or give the others a router or network namespace of their own.',
+    fields: { change: 'what they were, what they become, and the services of others' },
+    identity: [],
   },
   FTP_HELPER_LOADED: {
     severity: 'err',
@@ -190,6 +276,12 @@ export const DIRECTOR_EVENTS = {
     identity: ['problem'],
     endedBy: 'SYNC_RUNNING',
   },
+  SYNC_KEYS_KEPT: {
+    severity: 'warning',
+    says: 'The links of the connection sync stay with their keys: those that pulse uses are not in the key file.',
+    remedy: '`tandem rotate-key` shows what both routers use, and the next step.',
+    fields: { problem: 'why they stay' },
+  },
   PULSE_CONNECTED: {
     severity: 'info',
     says: 'The director hears pulse on its feed.',
@@ -230,6 +322,18 @@ export const DIRECTOR_EVENTS = {
     fields: { problem: 'what went wrong' },
     identity: [],
   },
+  CLIENTS_KNOWN: {
+    severity: 'info',
+    says: 'This router has taken over, and knows the clients of its services with dr or tun: their active mode goes on, and so do transfers in mid-stream whose connections did not come by the sync.',
+    fields: { clients: 'how many', tookMs: 'how long it took to tell nftables, in ms' },
+  },
+  CLIENTS_PROBLEM: {
+    severity: 'warning',
+    says: 'This router has taken over, and could not tell nftables which clients the services with dr or tun have: until a client says something new, its active mode waits.',
+    remedy: 'Look at the problem; `tandem status` says whether the rules are in.',
+    fields: { problem: 'what went wrong' },
+    identity: [],
+  },
   CLOCK_STEPPED: {
     severity: 'notice',
     says: 'The wall clock of this router was set. Checks, audits, leases and deadlines go on by the monotonic clock; what a cron expression names is neither made up for nor done for every time jumped over.',
@@ -247,10 +351,25 @@ export const DIRECTOR_EVENTS = {
     says: "The director's control socket met an error; the service itself goes on.",
     fields: { socket: 'path of the socket', problem: 'what went wrong' },
   },
+  JOURNAL_KEPT: {
+    severity: 'info',
+    says: "What went into this router's election in the minute around a decision has been written down.",
+    remedy: 'To see the decision again: `tandem replay` with the path.',
+    fields: { path: 'path of the file', decided: 'when the newest decision in it was made' },
+  },
+  JOURNAL_LOST: {
+    severity: 'notice',
+    says: "What went into this router's election around a decision could not be written down: `tandem replay` cannot show it.",
+    remedy:
+      'Nothing else is touched. Look at the state directory: is it writable, not full? A pulse of 0.3 has no journal.',
+    fields: { decided: 'when the decision was made', problem: 'what went wrong' },
+    identity: [],
+  },
   MEMORY_PROBLEM: {
     severity: 'warning',
-    says: 'What Tandem has put into the kernel cannot be remembered on disk; the service itself goes on.',
-    remedy: 'Look at the run directory: is it there, writable, not full? A file that cannot be read is set aside.',
+    says: 'What Tandem has put into the kernel, or what operators drain, cannot be remembered on disk; the service itself goes on.',
+    remedy:
+      'Look at the directory of the file: is it there, writable, not full? A file that cannot be read is set aside.',
     fields: { path: 'path of the file', problem: 'what went wrong' },
   },
 } as const satisfies Record<string, EventEntry>;

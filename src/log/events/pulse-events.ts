@@ -9,6 +9,7 @@ const EVIDENCE = {
   probeRoundsSilent: 'probe rounds in a row without an answer',
   probeRoundsAnswered: 'probe rounds that the peer answered',
   linksHeard: 'heartbeat links on which the peer is heard',
+  linksHeardMsAgo: 'for each heartbeat link, by its LAN, ms since the peer was heard on it',
   warm: 'whether the tables here hold what the owner’s hold',
   peerWarm: 'the same of the peer, as it last said',
   missingAddresses: 'own addresses that are not on this host',
@@ -19,6 +20,7 @@ export const PULSE_EVENTS = {
     severity: 'notice',
     says: 'pulse runs and listens.',
     fields: {
+      version: 'of Tandem',
       peer: 'the other router',
       intervalMs: 'H',
       leaseMs: 'L',

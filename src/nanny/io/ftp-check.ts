@@ -1,33 +1,17 @@
 // Runs one check on real sockets: carries events to the dialogue (../ftp.ts) and does what it says.
 // Decides nothing itself. When its promise is settled, every socket is closed and no timer is left.
-import { connect, type Socket } from 'node:net';
-import type { At } from '../../units/duration.ts';
-import {
-  beginDialogue,
-  type Dialogue,
-  type DialogueEffect,
-  type DialogueEvent,
-  type Step,
-  stepDialogue,
-} from '../ftp.ts';
-import type { CheckPlan } from '../ftp-rules.ts';
-import type { CheckResult } from '../verdict.ts';
-
-export type CheckOutcome =
-  | { readonly type: 'result'; readonly result: CheckResult }
-  /** This router has run out of something; that says nothing about the server. */
-  | { readonly type: 'impossible'; readonly reason: string }
-  | { readonly type: 'aborted' };
-
-interface CheckOptions {
-  /** Monotonic clock. */
-  readonly now: () => At;
-  /** Gives the check up at once. */
-  readonly signal?: AbortSignal;
-}
-
-/** Error codes of connect(2) and socket(2) that speak of this router, not of the server. */
-const OWN_FAULTS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL']);
+import { connect, type Server, type Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { type Address, parseAddress } from '../../units/address.ts';
+import type { CheckPlan } from '../check-plan.ts';
+import type { Dialogue, DialogueEffect, DialogueEvent, Step } from '../dialogue.ts';
+import { beginDialogue, stepDialogue } from '../ftp.ts';
+import { ownFault } from '../own-fault.ts';
+import type { CheckOptions, CheckOutcome } from './check-outcome.ts';
+import { CheckTimer } from './check-timer.ts';
+import { DataConnection } from './data-connection.ts';
+import { localEnd } from './local-end.ts';
+import { presentedCertificate, secureControl } from './tls-client.ts';
 
 /** Checks one server as an FTP client would. Never rejects. */
 export function runCheck(plan: CheckPlan, options: CheckOptions): Promise<CheckOutcome> {
@@ -42,60 +26,79 @@ class Check {
   readonly #options: CheckOptions;
   readonly #resolve: (outcome: CheckOutcome) => void;
   readonly #control: Socket;
+  /** The control connection, once it is encrypted. */
+  #secured: TLSSocket | undefined;
+  /** The newest session of the control connection, for data connections to resume. */
+  #session: Buffer | undefined;
   readonly #onAbort = () => this.#settle({ type: 'aborted' });
-  #data: Socket | undefined;
+  readonly #data: DataConnection;
+  readonly #timer: CheckTimer;
   #dialogue: Dialogue;
-  #timer: NodeJS.Timeout | undefined;
   #outcome: CheckOutcome | undefined;
   /** Sockets whose `close` has not come. */
-  #sockets = 0;
+  #open = 0;
 
   constructor(plan: CheckPlan, options: CheckOptions, resolve: (outcome: CheckOutcome) => void) {
     this.#plan = plan;
     this.#options = options;
     this.#resolve = resolve;
+    this.#timer = new CheckTimer(options.now, () => this.#feed({ type: 'timeout' }));
     options.signal?.addEventListener('abort', this.#onAbort, { once: true });
     const begun = beginDialogue(plan, options.now());
     this.#dialogue = begun.next;
-    this.#control = this.#open(plan.controlPort);
+    this.#data = new DataConnection(plan, {
+      feed: event => this.#feed(event),
+      feedError: error => this.#feedError('data-closed', error),
+      track: thing => this.#track(thing),
+      session: () => this.#session,
+    });
+    const { address: host, controlPort: port, origin } = plan;
+    this.#control = this.#track(connect({ host, port, ...localEnd(origin) }));
     this.#control.on('connect', () => this.#feed({ type: 'connected' }));
-    this.#control.on('data', bytes => this.#feed({ type: 'received', bytes }));
-    this.#control.on('end', () => this.#feed({ type: 'closed' }));
-    this.#control.on('error', error => this.#feedError('closed', error));
+    this.#listen(this.#control);
     this.#take(begun);
   }
 
-  #open(port: number): Socket {
-    const socket = connect({ host: this.#plan.address, port });
-    this.#sockets += 1;
-    socket.on('close', () => {
-      this.#sockets -= 1;
+  #listen(control: Socket): void {
+    control.on('data', bytes => this.#feed({ type: 'received', bytes }));
+    control.on('end', () => this.#feed({ type: 'closed' }));
+    control.on('error', error => this.#feedError('closed', error));
+  }
+
+  /** What the socket has read in the clear is with the dialogue; all that follows is OpenSSL's. */
+  #secure(): void {
+    const { tls } = this.#plan;
+    if (tls === undefined) return;
+    for (const event of ['data', 'end', 'error'] as const) this.#control.removeAllListeners(event);
+    this.#control.on('error', () => {});
+    const secured = secureControl(this.#control, tls);
+    this.#secured = secured;
+    secured.on('secureConnect', () => this.#feed({ type: 'secured', certificate: presentedCertificate(secured, tls) }));
+    secured.on('session', session => {
+      this.#session = session;
+    });
+    this.#listen(secured);
+  }
+
+  #track<T extends Socket | Server>(thing: T): T {
+    this.#open += 1;
+    thing.once('close', () => {
+      this.#open -= 1;
       this.#resolveWhenClosed();
     });
-    return socket;
+    return thing;
   }
 
-  #openData(port: number): void {
-    const socket = this.#open(port);
-    this.#data = socket;
-    // A data socket that was given up still reports; only the current one is listened to.
-    const isCurrent = () => this.#data === socket;
-    socket.on('connect', () => isCurrent() && this.#feed({ type: 'data-connected' }));
-    socket.on('data', bytes => isCurrent() && this.#feed({ type: 'data', count: bytes.length }));
-    socket.on('end', () => isCurrent() && this.#feed({ type: 'data-closed' }));
-    socket.on('error', error => isCurrent() && this.#feedError('data-closed', error));
-  }
-
-  #closeData(): void {
-    const socket = this.#data;
-    this.#data = undefined;
-    socket?.destroy();
+  /** The address of this router that the server sees: data of active mode are taken there. */
+  #here(): Address {
+    return parseAddress(this.#control.localAddress ?? '') ?? this.#plan.address;
   }
 
   #feedError(type: 'closed' | 'data-closed', error: NodeJS.ErrnoException): void {
     const code = error.code ?? error.message;
-    if (OWN_FAULTS.has(code)) {
-      this.#settle({ type: 'impossible', reason: `this router cannot open a connection (${code})` });
+    const reason = ownFault(code);
+    if (reason !== undefined) {
+      this.#settle({ type: 'impossible', reason });
       return;
     }
     this.#feed({ type, error: code });
@@ -114,16 +117,25 @@ class Check {
   #do(effect: DialogueEffect): void {
     switch (effect.type) {
       case 'sendLine':
-        this.#control.write(`${effect.line}\r\n`);
+        (this.#secured ?? this.#control).write(`${effect.line}\r\n`);
+        return;
+      case 'secure':
+        this.#secure();
         return;
       case 'openData':
-        this.#openData(effect.port);
+        this.#data.open(effect.port);
+        return;
+      case 'listen':
+        this.#data.listen(this.#here());
+        return;
+      case 'sendData':
+        this.#data.send(effect.text);
         return;
       case 'closeData':
-        this.#closeData();
+        this.#data.close();
         return;
       case 'setDeadline':
-        this.#setDeadline(effect.at);
+        this.#timer.set(effect.at);
         return;
       case 'finish':
         this.#settle({ type: 'result', result: effect.result });
@@ -131,33 +143,17 @@ class Check {
     }
   }
 
-  #setDeadline(at: At): void {
-    clearTimeout(this.#timer);
-    const timer = setTimeout(
-      () => {
-        // If it was this process that came late, the server's answer may be waiting in the socket
-        // while Node runs timers first. The poll phase that reads it lies between here and
-        // setImmediate; an answer then replaces or clears the timer.
-        setImmediate(() => {
-          if (this.#timer === timer) this.#feed({ type: 'timeout' });
-        });
-      },
-      Math.max(0, Math.ceil(at - this.#options.now())),
-    );
-    this.#timer = timer;
-  }
-
   #settle(outcome: CheckOutcome): void {
     if (this.#outcome) return;
     this.#outcome = outcome;
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#closeData();
+    this.#timer.clear();
+    this.#data.close();
+    this.#secured?.destroy();
     this.#control.destroy();
   }
 
   #resolveWhenClosed(): void {
-    if (this.#outcome && this.#sockets === 0) this.#resolve(this.#outcome);
+    if (this.#outcome && this.#open === 0) this.#resolve(this.#outcome);
   }
 }

@@ -1,6 +1,7 @@
 // Says in the log what a check's result means. Touches nothing but the log it is given.
 import type { Log } from '../../log/log.ts';
 import type { Nanny, NannyEffect, Pace } from '../nanny.ts';
+import { slowIn } from '../slowness.ts';
 
 /** Names the server in every event. */
 interface ServerFields {
@@ -24,12 +25,7 @@ export function logEffects(
         log.event('SERVER_CHECK_RECOVERED', { ...about, state: before.state, failed: before.bad, tookMs: tookMs(now) });
         break;
       case 'became':
-        if (effect.to === 'up') {
-          log.event('SERVER_UP', { ...about, from: effect.from, checks: now.good, ...passedFields(now) });
-        } else {
-          const counts = { from: effect.from, checks: now.bad, answers: now.alive };
-          log.event('SERVER_DOWN', { ...about, ...counts, ...failedFields(now) });
-        }
+        logBecame(log, about, effect.from, effect.to, now);
         break;
       case 'died':
         log.event('SERVER_DEAD', { ...about, checks: now.lifeless, ...failedFields(now) });
@@ -42,10 +38,56 @@ export function logEffects(
         log.event('SERVER_CHECK_FAILED', { ...about, ...counts, ...failedFields(now) });
         break;
       }
+      case 'slow':
+        log.event('SERVER_SLOW', { ...about, ...slowFields(now, pace) });
+        break;
+      case 'quick':
+        log.event('SERVER_QUICK', { ...about, tookMs: tookMs(now) });
+        break;
+      case 'certificate-expires':
+        log.event('CERTIFICATE_EXPIRES', { ...about, ...certificateFields(now) });
+        break;
+      case 'certificate-renewed':
+        log.event('CERTIFICATE_RENEWED', { ...about, ...certificateFields(now) });
+        break;
       case 'fails-differently':
         log.event('SERVER_FAILS_DIFFERENTLY', { ...about, before: effect.before, ...failedFields(now) });
         break;
     }
+  }
+}
+
+/** Of a check through the VIP only the state is told: the servers have their own events. */
+export function logPathEffects(
+  log: Log,
+  about: ServerFields & { readonly source: string },
+  now: Nanny,
+  effects: readonly NannyEffect[],
+): void {
+  for (const effect of effects) {
+    if (effect.type !== 'became') continue;
+    if (effect.to === 'up') log.event('VIP_PATH_UP', { ...about, tookMs: tookMs(now) });
+    else log.event('VIP_PATH_FAILS', { ...about, checks: now.bad, ...failedFields(now) });
+  }
+}
+
+function logBecame(
+  log: Log,
+  about: ServerFields,
+  from: Nanny['state'],
+  to: Exclude<Nanny['state'], 'unknown'>,
+  now: Nanny,
+): void {
+  switch (to) {
+    case 'up':
+      log.event('SERVER_UP', { ...about, from, checks: now.good, ...passedFields(now) });
+      return;
+    case 'down':
+      log.event('SERVER_DOWN', { ...about, from, checks: now.bad, answers: now.alive, ...failedFields(now) });
+      return;
+    case 'misconfigured':
+      log.event('SERVER_MISCONFIGURED', { ...about, from, checks: now.bad, ...failedFields(now) });
+      return;
   }
 }
 
@@ -55,6 +97,17 @@ function tookMs({ last }: Nanny): number {
 
 function passedFields(nanny: Nanny) {
   return { bytes: nanny.last?.ok ? nanny.last.bytes : 0, tookMs: tookMs(nanny) };
+}
+
+function slowFields({ last }: Nanny, { conditions }: Pace) {
+  const slow = last && slowIn(conditions.slowWarn, last);
+  if (last === undefined || slow === undefined) return {};
+  const { stage } = slow;
+  return { tookMs: last.tookMs, stage, stageMs: last.stagesMs?.[stage] ?? 0 };
+}
+
+function certificateFields({ last }: Nanny) {
+  return { validUntil: last?.certificate?.validUntil ?? '', daysLeft: last?.certificate?.daysLeft ?? null };
 }
 
 function failedFields({ last }: Nanny) {

@@ -114,6 +114,8 @@ export interface OwnView {
 export interface Copy {
   /** When it is asked for next. */
   readonly askAt: At;
+  /** A router that starts says nothing before: its first question may yet be answered. */
+  readonly quietUntil: At;
   readonly mac: string | undefined;
   readonly address: string;
   readonly heardAt: At;

@@ -3,6 +3,7 @@
 // does in each role, and step.ts calls them. Types only.
 import type { Unit } from '../../config/units.ts';
 import type { Decision } from '../../feed/message.ts';
+import type { Reason } from '../../feed/role-reason.ts';
 import type { Fields } from '../../log/event.ts';
 import type { PULSE_EVENTS } from '../../log/events/pulse-events.ts';
 import type { At, Ms } from '../../units/duration.ts';
@@ -139,7 +140,7 @@ export type State =
       readonly role: 'claiming';
       readonly epoch: Epoch;
       readonly claimedAt: At;
-      readonly why: string;
+      readonly why: Reason;
       readonly evidence: Fields;
     }
   | { readonly role: 'active'; readonly epoch: Epoch; readonly activeAt: At; readonly wish: Wish | undefined }
@@ -162,7 +163,7 @@ export interface Giving {
   readonly role: 'handing-over';
   readonly epoch: Epoch;
   readonly offer: Epoch;
-  readonly why: string;
+  readonly why: Reason;
   /** Goes on even if the peer's tables are or become cold. */
   readonly coldToo: boolean;
   readonly phase: 'flushing' | 'offered' | 'checking';
@@ -172,7 +173,7 @@ export interface Giving {
 }
 
 /** The lease as pulse knows it. Renewals in flight are bounded by the respawn of vipd. */
-interface LeaseView {
+export interface LeaseView {
   readonly commandSeq: number;
   /**
    * at: of the request, the lease counts from there. waitingSince: later when we did not read for a
@@ -247,6 +248,8 @@ export interface Machine {
   readonly readySince: At | undefined;
   readonly rulesIn: boolean;
   readonly healthyServers: number | undefined;
+  /** Fitness checks by script that fail here. */
+  readonly failedChecks: number;
   readonly flushMs: number;
   /** As the director last said; isWarm() looks at the age of that. */
   readonly warm: boolean;
@@ -273,10 +276,10 @@ export interface Machine {
   /** Whether each target answers; undefined: not told yet. */
   readonly targetsUp: readonly (boolean | undefined)[];
   /**
-   * Real servers went from some to none here at this time: the peer's word for its own counts from
-   * checks after it.
+   * Real servers went from some to none here, or one more fitness check failed, at this time: the
+   * peer's word for its own counts from checks after it.
    */
-  readonly serversLostAt: At | undefined;
+  readonly unfitSince: At | undefined;
   /** When this router handed over by itself, lately: repeated changes wait longer. */
   readonly movedAt: readonly At[];
   /** When a LAN of the peer was lost there, lately: what it has lost often is a bad refuge. */
@@ -316,6 +319,8 @@ export type PulseEvent =
       readonly type: 'report';
       readonly rulesIn: boolean;
       readonly healthyServers: number | null;
+      /** null, or absent: as said before. */
+      readonly failedChecks?: number | null;
       readonly flushMs: number;
       readonly warm: boolean;
       /** Absent: from a director of 0.3. */

@@ -1,5 +1,6 @@
 // The moves that roles and voices share: a heartbeat, claiming, renewing, letting go, changing
 // role, probing. They know neither. R1, R2, R6 (docs/invariants.md). Pure.
+import type { Reason } from '../../feed/role-reason.ts';
 import type { Fields } from '../../log/event.ts';
 import { after, ms } from '../../units/duration.ts';
 import { EPOCH_BLOCK, type Epoch, formatEpoch, newerEpoch } from '../../units/epoch.ts';
@@ -15,13 +16,14 @@ import { isRoundComplete } from './beliefs/probing.ts';
 import { afterFailure, NO_FAILURES } from './beliefs/retry.ts';
 import { raisedEpoch } from './beliefs/term.ts';
 import type { ProbeRound, Probing, State } from './machine.ts';
-import { emit, report, type Turn, update } from './step-context.ts';
+import { leaseWith, witnessWith } from './replica.ts';
+import { emit, report, type Turn, update, updateState } from './step-context.ts';
 
 /** Reserve the next block when fewer than this are left. */
 const EPOCH_RESERVE = 100;
 
 /** Changes the role, with its reason and evidence for the log, the feed and `tandem why`. */
-export function become(turn: Turn, state: State, reason: string, evidence?: Fields): void {
+export function become(turn: Turn, state: State, reason: Reason, evidence?: Fields): void {
   const from = turn.machine.state.role;
   const probing = 'probing' in turn.machine.state ? turn.machine.state.probing : undefined;
   const facts = evidence ?? evidenceOf(turn.machine, probing, turn.now);
@@ -31,12 +33,12 @@ export function become(turn: Turn, state: State, reason: string, evidence?: Fiel
 }
 
 /** `yields`: see Idle. */
-export function becomeStandby(turn: Turn, reason: string, yields = false): void {
+export function becomeStandby(turn: Turn, reason: Reason, yields = false): void {
   update(turn, {
     lastTerm: 'epoch' in turn.machine.state ? turn.machine.state.epoch : turn.machine.lastTerm,
     willFor: '',
     rivalSince: undefined,
-    lease: { ...turn.machine.lease, inFlight: [], ackedAt: undefined, margin: undefined },
+    lease: leaseWith(turn.machine.lease, { inFlight: [], ackedAt: undefined, margin: undefined }),
     // What it knew of the peer before is from a time in which it was late.
     blindUntil: yields ? turn.now : turn.machine.blindUntil,
   });
@@ -53,11 +55,11 @@ export function noteEpoch(turn: Turn, epoch: Epoch): void {
 }
 
 /** Asks vipd for the addresses; `held` makes us active. */
-export function claim(turn: Turn, epoch: Epoch, why: string, evidence: Fields): void {
+export function claim(turn: Turn, epoch: Epoch, why: Reason, evidence: Fields): void {
   noteEpoch(turn, epoch);
   // The witness is to hear of it at once: until it has, losing the peer looks like being cut off
   // from both.
-  update(turn, { witness: { ...turn.machine.witness, dueAt: turn.now } });
+  update(turn, { witness: witnessWith(turn.machine.witness, { dueAt: turn.now }) });
   become(turn, { role: 'claiming', epoch, claimedAt: turn.now, why, evidence }, why, evidence);
   askClaim(turn, epoch);
 }
@@ -69,7 +71,7 @@ export function adopt(turn: Turn, epoch: Epoch): void {
 }
 
 /** vipd could not do what it was asked to: back to standby, with a pause before the next try. */
-export function claimFailed(turn: Turn, epoch: Epoch, reason: string): void {
+export function claimFailed(turn: Turn, epoch: Epoch, reason: Reason): void {
   giveUp(turn, epoch, false);
   const retry = afterFailure(turn.machine.retry, turn.machine.settings, turn.now);
   update(turn, { retry });
@@ -117,7 +119,7 @@ function leaseCommand(turn: Turn, epoch: Epoch, claims: boolean) {
   const claimed = claims ? addresses : undefined;
   const request = { seq, at: turn.now, waitingSince: turn.now, armed, leaseMs, claimed };
   const inFlight = [...lease.inFlight, request];
-  update(turn, { lease: { ...lease, commandSeq: seq, asked: addresses, armed, inFlight } });
+  update(turn, { lease: leaseWith(lease, { commandSeq: seq, asked: addresses, armed, inFlight }) });
   return { seq, epoch, at: turn.now, leaseMs, mode: armed ? ('armed' as const) : ('alone' as const), addresses };
 }
 
@@ -134,13 +136,18 @@ function writeWill(turn: Turn, epoch: Epoch, always: boolean): void {
 export function giveUp(turn: Turn, epoch: Epoch, will: boolean): void {
   const { lease } = turn.machine;
   update(turn, {
-    lease: { ...lease, commandSeq: lease.commandSeq + 1, inFlight: [], ackedAt: undefined, margin: undefined },
+    lease: leaseWith(lease, {
+      commandSeq: lease.commandSeq + 1,
+      inFlight: [],
+      ackedAt: undefined,
+      margin: undefined,
+    }),
   });
   emit(turn, { type: 'give-up', seq: lease.commandSeq + 1, epoch, will });
 }
 
 export function sendNow(turn: Turn): void {
-  if (isCopy(turn.machine)) return;
+  if (isCopy(turn.machine, turn.now)) return;
   update(turn, { sendSeq: turn.machine.sendSeq + 1 });
   emit(turn, { type: 'send' });
 }
@@ -183,7 +190,7 @@ export function beat(turn: Turn): void {
   const epoch = keeps ? raisedEpoch(turn.machine, state.epoch) : undefined;
   if (keeps && epoch !== undefined && epoch !== state.epoch) {
     noteEpoch(turn, epoch);
-    update(turn, { state: { ...state, epoch } });
+    updateState(turn, state, { epoch });
   }
   // A new vipd hears the claim first, in answer to its hello; a renewal before that would be
   // refused.
@@ -200,11 +207,11 @@ export function listenAnew(turn: Turn): void {
   const { state, settings } = turn.machine;
   if (state.role === 'active' || state.role === 'handing-over') return;
   update(turn, { blindUntil: after(turn.now, introduction(settings.intervalMs)) });
-  if (state.role === 'standby') update(turn, { state: { ...state, probing: undefined, vacantSince: undefined } });
+  if (state.role === 'standby') updateState(turn, state, { probing: undefined, vacantSince: undefined });
 }
 
 /** Of a router that probes; the others have nothing to set. */
 export function setProbing(turn: Turn, probing: Probing | undefined): void {
   const { state } = turn.machine;
-  if ('probing' in state) update(turn, { state: { ...state, probing } });
+  if ('probing' in state) updateState(turn, state, { probing });
 }

@@ -1,5 +1,5 @@
 // The machine as a router starts with it: it knows nothing yet, listens, and is due to speak. Pure.
-import type { At } from '../../units/duration.ts';
+import { type At, after } from '../../units/duration.ts';
 import { EPOCH_NONE } from '../../units/epoch.ts';
 import { BOOT_NONE } from '../heartbeat.ts';
 import { UNKNOWN_ADDRESS } from './beliefs/holdable.ts';
@@ -27,8 +27,14 @@ export function newMachine({ settings, now, ceiling, reserved = ceiling, hold, r
     state: { role: 'starting', startedAt: now, resume: false, probing: undefined },
     peer: unknownPeer(settings.bootId, settings.nodeId === 1 ? 2 : 1, settings.links),
     lease: {
-      ...{ commandSeq: 0, inFlight: [], ackedAt: undefined, ackedLeaseMs: settings.leaseMs },
-      ...{ asked: [], armed: false, ackedArmed: false, margin: undefined },
+      commandSeq: 0,
+      inFlight: [],
+      ackedAt: undefined,
+      ackedLeaseMs: settings.leaseMs,
+      asked: [],
+      armed: false,
+      ackedArmed: false,
+      margin: undefined,
     },
     highest: { ...EPOCH_NONE, counter: ceiling },
     ceiling: reserved,
@@ -48,6 +54,7 @@ export function newMachine({ settings, now, ceiling, reserved = ceiling, hold, r
     readySince: undefined,
     rulesIn,
     healthyServers: undefined,
+    failedChecks: 0,
     flushMs: 0,
     warm: false,
     reportedAt: undefined,
@@ -61,10 +68,10 @@ export function newMachine({ settings, now, ceiling, reserved = ceiling, hold, r
     rivalSince: undefined,
     lanHealth: settings.lans.map(() => unknownHealth(now)),
     targetsUp: Array.from({ length: settings.lans.reduce((sum, lan) => sum + lan.targets.length, 0) }, () => undefined),
-    serversLostAt: undefined,
+    unfitSince: undefined,
     movedAt: [],
     peerLostAt: [],
-    own: unknownOwn(settings.fixed.length, settings.links, now),
+    own: unknownOwn(settings, now),
     retry: NO_FAILURES,
     handoverRetry: NO_FAILURES,
     foreign: undefined,
@@ -115,14 +122,16 @@ function unknownHealth(now: At): LanHealth {
   return { traffic: undefined, dead: false, signsSince: now, signsDead: false };
 }
 
-function unknownOwn(fixed: number, links: number, now: At): OwnView {
+function unknownOwn({ fixed, links, deadMs }: Settings, now: At): OwnView {
+  const asks = fixed.some(({ side, serves }) => side === 'own' && serves);
   return {
-    states: Array.from({ length: fixed }, () => undefined),
-    since: Array.from({ length: fixed }, () => now),
+    states: fixed.map(() => undefined),
+    since: fixed.map(() => now),
     linkProblems: Array.from({ length: links }, () => undefined),
     everBound: false,
     bareSince: undefined,
-    copy: { askAt: now, mac: undefined, address: '', heardAt: now },
+    // Without a vipd it cannot ask, and speaks after D all the same.
+    copy: { askAt: now, quietUntil: asks ? after(now, deadMs) : now, mac: undefined, address: '', heardAt: now },
   };
 }
 

@@ -2,7 +2,8 @@
 // inside one call of step(). Whoever gets it may change the machine; beliefs do not get it. Pure.
 import type { Fields } from '../../log/event.ts';
 import type { At } from '../../units/duration.ts';
-import type { Effect, Machine, PulseEventCode } from './machine.ts';
+import type { Effect, Machine, PulseEventCode, State } from './machine.ts';
+import { replicaOf } from './replica.ts';
 
 export interface Turn {
   machine: Machine;
@@ -10,8 +11,21 @@ export interface Turn {
   readonly now: At;
 }
 
+/** Most of what is judged at a tick stays as it was: then nothing is copied. */
 export function update(turn: Turn, change: Partial<Machine>): void {
-  turn.machine = { ...turn.machine, ...change };
+  if (differs(turn.machine, change)) turn.machine = Object.assign(replicaOf(turn.machine), change);
+}
+
+/** As update(), for some of what belongs to the role. `state`: what it had so far. */
+export function updateState<S extends State>(turn: Turn, state: S, change: Partial<S>): void {
+  if (state === turn.machine.state && !differs(state, change)) return;
+  const next = { ...state, ...change };
+  if (differs(turn.machine.state, next)) update(turn, { state: next });
+}
+
+function differs<T extends object>(known: T, change: Partial<T>): boolean {
+  for (const key in change) if (change[key] !== known[key]) return true;
+  return false;
 }
 
 export function emit(turn: Turn, ...effects: Effect[]): void {

@@ -104,18 +104,23 @@ function actOn(turn: Turn, word: VipdMessage['type']): void {
 /** When the next tick is due; never in the past, save for a heartbeat that is overdue. */
 export function nextWake(machine: Machine, now: At): At {
   const { state, heartbeatDueAt } = machine;
-  const wishes: At[] = [];
-  if ('probing' in state && state.probing) wishes.push(after(state.probing.round.sentAt, probeRoundMs(machine)));
-  if (state.role === 'standby') wishes.push(suspectAt(machine), deadAt(machine));
-  if (state.role === 'handing-over') wishes.push(state.until);
-  if (state.role === 'active') wishes.push(...cutOffWishes(machine));
-  const bareLimit = bareLimitAt(machine);
-  if (bareLimit !== undefined) wishes.push(bareLimit);
-  if (machine.retry.pauseUntil !== undefined) wishes.push(machine.retry.pauseUntil);
-  const witnessDue = witnessDueAt(machine);
-  if (witnessDue !== undefined) wishes.push(witnessDue);
-  for (const due of [vipdDueAt(machine), rivalDueAt(machine)]) if (due !== undefined) wishes.push(due);
-  return Math.min(heartbeatDueAt, ...wishes.filter(wish => wish > now)) as At;
+  let soonest = heartbeatDueAt;
+  const wish = (at: At | undefined) => {
+    if (at !== undefined && at > now && at < soonest) soonest = at;
+  };
+  if ('probing' in state && state.probing) wish(after(state.probing.round.sentAt, probeRoundMs(machine)));
+  if (state.role === 'standby') {
+    wish(suspectAt(machine));
+    wish(deadAt(machine));
+  }
+  if (state.role === 'handing-over') wish(state.until);
+  if (state.role === 'active') for (const at of cutOffWishes(machine)) wish(at);
+  wish(bareLimitAt(machine));
+  wish(machine.retry.pauseUntil);
+  wish(witnessDueAt(machine));
+  wish(vipdDueAt(machine));
+  wish(rivalDueAt(machine));
+  return soonest;
 }
 
 function tick(turn: Turn): void {

@@ -2,17 +2,18 @@
 // the director dead.
 import { createServer, type Socket } from 'node:net';
 import { z } from 'zod';
-import { type ControlReply, type ControlRequest, controlRequestSchema, LINE_BYTES_MAX } from '../../feed/message.ts';
+import { LINE_BYTES_MAX } from '../../feed/files.ts';
+import { type ControlReply, type ControlRequest, controlRequestSchema } from '../../feed/message.ts';
 import { listenOn, removeStaleSocket } from '../../socket/io/unix.ts';
 import { lineReader } from '../../socket/lines.ts';
 
 const CLIENTS_MAX = 16;
 const UNREAD_BYTES_MAX = 65_536;
 
-export async function serveControl(
-  path: string,
-  obey: (request: ControlRequest) => ControlReply,
-): Promise<{ close(): void }> {
+/** At once, but for what has to be read from a disk. */
+type Obey = (request: ControlRequest) => ControlReply | Promise<ControlReply>;
+
+export async function serveControl(path: string, obey: Obey): Promise<{ close(): void }> {
   const clients = new Set<Socket>();
   const server = createServer(socket => {
     clients.add(socket);
@@ -20,7 +21,14 @@ export async function serveControl(
     socket.on('error', () => socket.destroy());
     socket.on('close', () => clients.delete(socket));
     socket.on('data', chunk => {
-      const reply = (line: string) => socket.write(`${JSON.stringify(answer(line, obey))}\n`);
+      const write = (reply: ControlReply) => {
+        if (!socket.destroyed) socket.write(`${JSON.stringify(reply)}\n`);
+      };
+      const reply = (line: string) => {
+        const answered = answer(line, obey);
+        if (answered instanceof Promise) void answered.then(write);
+        else write(answered);
+      };
       if (socket.writableLength > UNREAD_BYTES_MAX || !lines.push(chunk, reply)) socket.destroy();
     });
   });
@@ -35,7 +43,7 @@ export async function serveControl(
   };
 }
 
-function answer(line: string, obey: (request: ControlRequest) => ControlReply): ControlReply {
+function answer(line: string, obey: Obey): ReturnType<Obey> {
   let value: unknown;
   try {
     value = JSON.parse(line);

@@ -4,6 +4,7 @@
 // whose places no member of the group can take.
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import type { FeedEvents } from '../../feed/feed-events.ts';
 import { FEED_ROOT_SOCKET, FEED_SOCKET } from '../../feed/files.ts';
 import type { Snapshot } from '../../feed/message.ts';
 import { grantGroup, listenOn, removeStaleSocket } from '../../socket/io/unix.ts';
@@ -13,7 +14,8 @@ const READERS_MAX = 32;
 const UNREAD_BYTES_MAX = 262_144;
 
 export interface Feed {
-  publish(snapshot: Snapshot): void;
+  /** `events`: what was logged lately; absent: nothing. */
+  publish(snapshot: Snapshot, events?: FeedEvents): void;
   /** Readers dropped because they did not read, or to make room for another, since the start. */
   dropped(): number;
   close(): void;
@@ -53,8 +55,8 @@ export async function serveFeed(runDir: string): Promise<Feed> {
   await grantGroup(join(runDir, FEED_SOCKET));
   await serve(join(runDir, FEED_ROOT_SOCKET), 'root');
   return {
-    publish(snapshot) {
-      newest = `${JSON.stringify(snapshot)}\n`;
+    publish(snapshot, events) {
+      newest = `${JSON.stringify({ ...snapshot, events })}\n`;
       for (const reader of all.flatMap(readers => [...readers])) {
         if (reader.writableLength > UNREAD_BYTES_MAX) drop(reader);
         else reader.write(newest);

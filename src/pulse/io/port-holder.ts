@@ -18,13 +18,31 @@ export async function holderOf(local: Address, port: number): Promise<string | u
   const lines = (await Promise.all(tables.map(head))).flatMap(text => text.split('\n').slice(1));
   const inodes = inodesOn(lines, local, port);
   if (inodes.size === 0) return undefined;
-  const pids = (await list('/proc')).filter(name => /^\d+$/.test(name)).slice(0, PROCESSES_MAX);
-  for (const pid of pids) {
-    if (pid === String(process.pid) || !(await hasSocket(pid, inodes))) continue;
+  for (const pid of await nearFirst()) {
+    if (!(await hasSocket(pid, inodes))) continue;
     const name = (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '?')).trim().slice(0, NAME_LENGTH_MAX);
     return `${name} (pid ${pid})`;
   }
   return undefined;
+}
+
+/**
+ * The other processes: those of this network namespace, which nearly always have its sockets, come
+ * first. A host full of containers has thousands, with many descriptors each.
+ */
+async function nearFirst(): Promise<string[]> {
+  const pids = (await list('/proc')).filter(name => /^\d+$/.test(name)).slice(0, PROCESSES_MAX);
+  const own = await namespaceOf('self');
+  const near: string[] = [];
+  const far: string[] = [];
+  for (const pid of pids) {
+    if (pid !== String(process.pid)) ((await namespaceOf(pid)) === own ? near : far).push(pid);
+  }
+  return [...near, ...far];
+}
+
+async function namespaceOf(pid: string): Promise<string> {
+  return await readlink(`/proc/${pid}/ns/net`).catch(() => '');
 }
 
 /**

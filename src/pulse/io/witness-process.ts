@@ -2,10 +2,9 @@
 // to a pipe, if there is room and a process that has said hello; else, and when no answer comes in
 // time, it is answered `failed` from here. A process that ended or got stuck is replaced, with
 // pauses that grow; words of an earlier one are not passed on. Not pure.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { lineReader } from '../../socket/lines.ts';
+import { ChildProgram } from '../../command/io/child-program.ts';
 import { monotonicNow } from '../../units/io/clocks.ts';
+import { ownFile } from '../../units/io/own-files.ts';
 import { failed } from '../../witness/script.ts';
 import type { WitnessAnswer, WitnessAsk } from '../../witness/witness.ts';
 import {
@@ -17,7 +16,7 @@ import {
   type WitnessSetup,
 } from '../../witness/witness-line.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../witness/main.js', import.meta.url));
+const PROGRAM = ownFile('dist/program/witness.js');
 /** The process answers within `timeoutMs` by itself; this much more for the way there and back. */
 const SLACK_MS = 50;
 /** Node.js and ioredis are loaded within 300 ms on an idle machine. */
@@ -60,7 +59,7 @@ export interface Witness {
 }
 
 export function startWitness(options: WitnessOptions): Witness {
-  return new Supervisor(options);
+  return new WitnessProcess(options);
 }
 
 interface Pending {
@@ -68,55 +67,61 @@ interface Pending {
   readonly timer: NodeJS.Timeout;
 }
 
-class Supervisor implements Witness {
+class WitnessProcess implements Witness {
   readonly #options: WitnessOptions;
-  #child: ChildProcess | undefined;
+  readonly #child: ChildProgram;
   #greeted = false;
   #startedAt = 0;
   #pending: Pending | undefined;
   /** When the present process was first found silent, since it last said something. */
   #silentSince: number | undefined;
   #problem = 'the witness process has not started yet';
-  #pauseMs = PAUSE_MS_MIN;
-  #pause: NodeJS.Timeout | undefined;
   /** Until a start shows that this machine has none. */
   #withChrt = true;
   #closed = false;
 
   constructor(options: WitnessOptions) {
     this.#options = options;
-    this.#start();
+    this.#child = new ChildProgram({
+      command: () => this.#command(),
+      lines: { bytesMax: WITNESS_LINE_BYTES_MAX, tooLong: 'end' },
+      pauseMs: nth => Math.min(PAUSE_MS_MIN * 2 ** (nth - 1), PAUSE_MS_MAX),
+      calmMs: CALM_MS,
+      onStart: child => this.#onStart(child),
+      onLine: line => this.#hear(line),
+      onGone: how => this.#replace(how),
+      onFailedStart: error => {
+        if (error.code === 'ENOENT') this.#withChrt = false;
+        this.#replace(`it cannot be started: ${error.message}`);
+      },
+    });
   }
 
   get pid(): number | undefined {
-    return this.#child?.pid;
+    return this.#child.pid;
   }
 
   ask(ask: WitnessAsk): void {
     if (this.#closed) return;
     if (this.#pending) return this.#refuse(ask, 'an earlier ask is not answered yet');
-    if (this.#child && !this.#greeted && monotonicNow() - this.#startedAt > START_MS_MAX) {
-      this.#replace(this.#child, 'it does not come up');
+    if (this.#child.pid !== undefined && !this.#greeted && monotonicNow() - this.#startedAt > START_MS_MAX) {
+      this.#replace('it does not come up');
     }
-    const pipe = this.#child?.stdin;
-    if (!this.#greeted || !pipe?.writable) return this.#refuse(ask, this.#problem);
+    const { unreadBytes } = this.#child;
+    if (!this.#greeted || unreadBytes === Infinity) return this.#refuse(ask, this.#problem);
     // What a stopped process has not read is bounded: one ask at a time, and it is replaced after
     // STUCK_MS.
-    if (pipe.writableLength > WITNESS_LINE_BYTES_MAX) return this.#refuse(ask, 'the witness process does not read');
+    if (unreadBytes > WITNESS_LINE_BYTES_MAX) return this.#refuse(ask, 'the witness process does not read');
     const timer = setTimeout(() => this.#late(), this.#options.setup.timeoutMs + SLACK_MS);
     this.#pending = { ask, timer };
-    pipe.write(`${askText(ask)}\n`);
+    this.#child.send(askText(ask));
   }
 
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#pause);
     clearTimeout(this.#pending?.timer);
     this.#pending = undefined;
-    const child = this.#child;
-    child?.stdin?.end();
-    child?.stdout?.destroy();
-    child?.unref();
+    this.#child.abandon();
   }
 
   /** Not from within ask(): whoever asks is in the middle of something. */
@@ -138,59 +143,33 @@ class Supervisor implements Witness {
       const now = monotonicNow();
       this.#silentSince ??= now - this.#options.setup.timeoutMs - SLACK_MS;
       this.#tell(failed(pending.ask.seq, 'the witness process does not answer in time; is it stopped or starved?'));
-      if (now - this.#silentSince >= STUCK_MS && this.#child) this.#replace(this.#child, 'it does not answer');
+      if (now - this.#silentSince >= STUCK_MS) this.#replace('it does not answer');
     });
   }
 
-  #start(): void {
-    if (this.#closed) return;
-    const { setup, program = PROGRAM, chrt = 'chrt' } = this.#options;
-    const node = [process.execPath, `--max-old-space-size=${HEAP_MB_MAX}`, program];
+  #command(): readonly [string, ...string[]] {
+    const { program = PROGRAM, chrt = 'chrt' } = this.#options;
+    const node = [process.execPath, `--max-old-space-size=${HEAP_MB_MAX}`, program] as const;
     // Out of pulse's real-time class, which children inherit.
-    const [command, ...rest] = this.#withChrt ? [chrt, '--other', '0', ...node] : node;
+    return this.#withChrt ? [chrt, '--other', '0', ...node] : node;
+  }
+
+  #onStart(child: ChildProgram): void {
     this.#greeted = false;
     this.#silentSince = undefined;
     this.#problem = 'the witness process is starting';
     this.#startedAt = monotonicNow();
-    let child: ChildProcess;
-    try {
-      // detached: a signal to pulse's process group (Ctrl-C) is not its business; the pipe tells it
-      // when to end.
-      child = spawn(command as string, rest, { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
-    } catch (error) {
-      // Out of memory, for instance.
-      return this.#restart(`it cannot be started: ${(error as Error).message}`);
-    }
-    this.#child = child;
-    child.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' && this.#withChrt) this.#withChrt = false;
-      this.#replace(child, `it cannot be started: ${error.message}`);
-    });
-    child.on('exit', (code, signal) => this.#replace(child, signal ?? `exit code ${code}`));
-    child.stdin?.on('error', () => {});
-    child.stdout?.on('error', () => {});
-    this.#read(child);
-    child.stdin?.write(`${setupText(setup)}\n`);
+    child.send(setupText(this.#options.setup));
   }
 
-  #read(child: ChildProcess): void {
-    const lines = lineReader({ bytesMax: WITNESS_LINE_BYTES_MAX, tooLong: 'end' });
-    child.stdout?.on('data', (chunk: Buffer) => {
-      if (this.#child !== child || this.#closed) return;
-      const heard = lines.push(chunk, line => this.#hear(child, line));
-      if (!heard) this.#replace(child, 'it says a line that is too long');
-    });
-  }
-
-  #hear(child: ChildProcess, line: string): void {
-    if (this.#child !== child) return;
+  #hear(line: string): void {
     this.#silentSince = undefined;
     if (line === HELLO_LINE) {
       this.#greeted = true;
       return;
     }
     const answer = parseAnswer(line);
-    if (!answer) return this.#replace(child, `it says something unknown: ${line.slice(0, 80)}`);
+    if (!answer) return this.#replace(`it says something unknown: ${line.slice(0, 80)}`);
     // A late answer to an ask that was given up.
     if (answer.seq !== this.#pending?.ask.seq) return;
     clearTimeout(this.#pending.timer);
@@ -198,30 +177,15 @@ class Supervisor implements Witness {
     this.#tell(answer);
   }
 
-  /**
-   * The present process is of no use; the next one starts after a pause. Of one that was given up
-   * before, nothing is heard.
-   */
-  #replace(child: ChildProcess, how: string): void {
-    if (this.#child !== child) return;
-    this.#child = undefined;
+  /** The present process is gone or of no use; the next one starts after a pause. */
+  #replace(how: string): void {
     this.#greeted = false;
-    // SIGKILL also ends a stopped process.
-    child.kill('SIGKILL');
-    if (this.#closed) return;
-    if (monotonicNow() - this.#startedAt > CALM_MS) this.#pauseMs = PAUSE_MS_MIN;
+    this.#child.respawn();
     const { ask, timer } = this.#pending ?? {};
     clearTimeout(timer);
     this.#pending = undefined;
-    this.#restart(how);
-    if (ask) this.#refuse(ask, this.#problem);
-  }
-
-  #restart(how: string): void {
     this.#problem = `the witness process ended (${how}); a new one starts soon`;
-    clearTimeout(this.#pause);
-    this.#pause = setTimeout(() => this.#start(), this.#pauseMs);
-    this.#pauseMs = Math.min(2 * this.#pauseMs, PAUSE_MS_MAX);
     this.#options.onTrouble(how);
+    if (ask) this.#refuse(ask, this.#problem);
   }
 }

@@ -1,7 +1,7 @@
 // Prometheus text of a report, made with prom-client: our families in a registry of their own for
 // each scrape (so that what is gone from the report is gone from the text), and the process's own
-// metrics. Not pure: it watches this process.
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+// metrics. Not pure: it watches this process. The library is loaded at the first scrape.
+import type { Registry } from 'prom-client';
 import { familiesOf, type MetricFamily } from '../metrics.ts';
 import type { StatusReport } from '../status-report.ts';
 
@@ -10,24 +10,39 @@ export interface Exposition {
   render(report: StatusReport): Promise<string>;
 }
 
+type Library = typeof import('prom-client');
+
+/** Of Prometheus' text format. */
+const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
 /**
- * Starts watching the process (event loop lag, memory, descriptors); once per process is enough.
+ * Watches the process from the first scrape on (event loop lag, memory, descriptors); once per
+ * process is enough.
  */
 export function createExposition(): Exposition {
-  const own = new Registry();
-  collectDefaultMetrics({ register: own });
+  let watched: Promise<{ readonly library: Library; readonly own: Registry }> | undefined;
+  const watch = async () => {
+    const library = await import('prom-client');
+    const own = new library.Registry();
+    library.collectDefaultMetrics({ register: own });
+    return { library, own };
+  };
   return {
-    contentType: own.contentType,
+    contentType: CONTENT_TYPE,
     render: async report => {
-      const registry = new Registry();
+      watched ??= watch();
+      const { library, own } = await watched;
+      const registry = new library.Registry();
       // Without a sample prom-client would make up a zero.
-      for (const family of familiesOf(report)) if (family.samples.length > 0) addMetricFamily(registry, family);
-      return Registry.merge([registry, own]).metrics();
+      for (const family of familiesOf(report)) {
+        if (family.samples.length > 0) addMetricFamily(library, registry, family);
+      }
+      return library.Registry.merge([registry, own]).metrics();
     },
   };
 }
 
-function addMetricFamily(registry: Registry, family: MetricFamily): void {
+function addMetricFamily({ Counter, Gauge }: Library, registry: Registry, family: MetricFamily): void {
   const { name, help } = family;
   const labelNames = [...new Set(family.samples.flatMap(sample => Object.keys(sample.labels)))];
   const options = { name, help, labelNames, registers: [registry] };

@@ -1,17 +1,21 @@
-// The status server: HTTP over a unix socket, read-only. /status /healthz /metrics /events.
-// Everything a reader can do is bounded in number, size and time; no reader is ever waited for. Not
-// pure.
+// The status server: HTTP over a unix socket, read-only. /status /healthz /metrics /events
+// /sessions. Everything a reader can do is bounded in number, size and time; no reader is ever
+// waited for. Not pure.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Log } from '../../log/log.ts';
 import { grantGroup, listenOn, removeStaleSocket } from '../../socket/io/unix.ts';
+import { readSessionFilter, type SessionFilter, type SessionTable } from '../sessions.ts';
 import type { StatusReport } from '../status-report.ts';
 import { createEventHub, type EventHub, READERS_MAX } from './events.ts';
 import { createExposition, type Exposition } from './exposition.ts';
+import { createSessionStreams, SESSION_READERS_MAX, type SessionStreams } from './sessions.ts';
 
-const STATUS_PATHS = ['/status', '/healthz', '/metrics', '/events'] as const;
+const STATUS_PATHS = ['/status', '/healthz', '/metrics', '/events', '/sessions'] as const;
 
 export interface StatusSource {
   report(): StatusReport;
+  /** Who is connected; a sentence, when what is asked for does not exist. */
+  sessions(filter: SessionFilter): SessionTable | string;
   /** Calls `listener` when something may have changed; returns the way to stop that. */
   subscribe(listener: (reason: string) => void): () => void;
 }
@@ -43,6 +47,7 @@ interface Context {
   readonly options: StatusServerOptions;
   readonly hub: EventHub;
   readonly exposition: Exposition;
+  readonly sessions: SessionStreams;
 }
 
 /** Starts the server; throws when somebody else answers on the socket or it cannot be made. */
@@ -50,7 +55,7 @@ export async function startStatusServer(options: StatusServerOptions): Promise<{
   const { socketPath, source, log } = options;
   await removeStaleSocket(socketPath);
   const hub = createEventHub({ report: () => source.report(), log, ...pickHeartbeat(options) });
-  const context: Context = { options, hub, exposition: createExposition() };
+  const context: Context = { options, hub, exposition: createExposition(), sessions: createSessionStreams() };
   const server = createServer(LIMITS, (request, response) => void handle(context, request, response));
   server.maxConnections = CONNECTIONS_MAX;
   server.setTimeout(IDLE_MS_MAX);
@@ -86,10 +91,10 @@ function stop(context: Context, server: Server, unsubscribe: () => void): Promis
 }
 
 async function handle(context: Context, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const path = (request.url ?? '').split('?', 1)[0] ?? '';
+  const [path = '', query = ''] = (request.url ?? '').split('?', 2);
   response.on('error', () => response.destroy());
   try {
-    await answer(context, request.method ?? '', path, response);
+    await answer(context, request.method ?? '', { path, query }, response);
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error);
     context.options.log.event('STATUS_REPORT_FAILED', { path, problem });
@@ -98,7 +103,17 @@ async function handle(context: Context, request: IncomingMessage, response: Serv
   }
 }
 
-async function answer(context: Context, method: string, path: string, response: ServerResponse): Promise<void> {
+interface Asked {
+  readonly path: string;
+  readonly query: string;
+}
+
+async function answer(
+  context: Context,
+  method: string,
+  { path, query }: Asked,
+  response: ServerResponse,
+): Promise<void> {
   if (method !== 'GET' && method !== 'HEAD') {
     response.setHeader('allow', 'GET, HEAD');
     const error = `${method} is not possible here: this socket only reads; use \`tandem\` (as root) to change things`;
@@ -116,6 +131,8 @@ async function answer(context: Context, method: string, path: string, response: 
       return reply(response, 200, context.exposition.contentType, await context.exposition.render(source.report()));
     case '/events':
       return follow(context, method, response);
+    case '/sessions':
+      return tellSessions(context, method, query, response);
     default:
       return reply(response, 404, JSON_TYPE, json({ error: `there is no ${path}`, paths: STATUS_PATHS }));
   }
@@ -129,6 +146,21 @@ function follow(context: Context, method: string, response: ServerResponse): voi
   if (context.hub.add(response)) return;
   response.setHeader('retry-after', '10');
   reply(response, 503, JSON_TYPE, json({ error: `${READERS_MAX} readers follow /events already; close one` }));
+}
+
+async function tellSessions(
+  { options, sessions }: Context,
+  method: string,
+  query: string,
+  response: ServerResponse,
+): Promise<void> {
+  const filter = readSessionFilter(new URLSearchParams(query));
+  const table = typeof filter === 'string' ? filter : options.source.sessions(filter);
+  if (typeof table === 'string') return reply(response, 400, JSON_TYPE, json({ error: table }));
+  if (method === 'HEAD') return reply(response, 200, 'application/x-ndjson; charset=utf-8', '');
+  if (sessions.free()) return sessions.send(table, response);
+  response.setHeader('retry-after', '1');
+  reply(response, 503, JSON_TYPE, json({ error: `${SESSION_READERS_MAX} read /sessions already; ask again` }));
 }
 
 /**

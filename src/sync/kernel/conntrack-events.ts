@@ -7,13 +7,14 @@ import { lineReader } from '../../socket/lines.ts';
 import {
   type Entry,
   FLAG,
+  networkOf,
   PROTOCOL_TCP,
   type RawAddress,
   TCP_STATES,
   type TcpState,
   templateOf,
 } from '../table/entry.ts';
-import { FTP_DATA_PORT, type Scope, type ServiceScope } from '../table/scope.ts';
+import { portOnServer, type Scope, type ServiceScope } from '../table/scope.ts';
 import { rawOfText } from './raw-address.ts';
 
 /** Longer than any line: two tuples of IPv6 addresses, counters, marks, labels. */
@@ -153,15 +154,19 @@ function entriesOfFlow(flow: Flow, scope: Scope): readonly Entry[] {
   // ours.
   const toVip = scope.ofVirtual(original.destination, original.destinationPort);
   if (toVip !== undefined) {
+    if (scope.isRouter(original.source)) return [];
     const same = reply.destination === original.source && reply.destinationPort === original.sourcePort;
     return same ? entriesOfClient(flow, toVip, scope) : [];
   }
-  if (original.sourcePort !== FTP_DATA_PORT) return [];
-  const active = scope.ofActiveServer(original.source).find(service => service.vip === reply.destination);
+  const port = original.sourcePort;
+  const active = scope
+    .ofActiveServer(original.source)
+    .find(({ vip, activePorts }) => vip === reply.destination && activePorts.includes(port));
+  if (scope.isRouter(original.destination)) return [];
   const same = reply.source === original.destination && reply.sourcePort === original.destinationPort;
   // A port that had to be translated (two servers, one port of a client) has no place in IPVS's
   // table.
-  return active && same && reply.destinationPort === FTP_DATA_PORT ? entriesOfActiveData(flow, active, scope) : [];
+  return active && same && reply.destinationPort === port ? entriesOfActiveData(flow, active, scope) : [];
 }
 
 /**
@@ -170,12 +175,14 @@ function entriesOfFlow(flow: Flow, scope: Scope): readonly Entry[] {
  */
 function entriesOfClient({ event, state, original, reply }: Flow, service: ServiceScope, scope: Scope): Entry[] {
   const [client, server] = [original.source, reply.source];
-  if (event === 'destroy' || !service.servers.has(server) || reply.sourcePort !== original.destinationPort) return [];
-  const { mark, flags, persistenceS } = service;
-  const template = templateOf({ client, server, mark, flags }, persistenceS);
-  if (state !== 'ESTABLISHED') return event === 'new' || (event === 'list' && isOpening(state)) ? [template] : [];
-  const ports = { clientPort: original.sourcePort, port: original.destinationPort };
-  return [template, connection(service, { client, server, ...ports }, 'ESTABLISHED', scope.tcpTimeoutS)];
+  const [port, serverPort] = [original.destinationPort, reply.sourcePort];
+  if (event === 'destroy' || !service.servers.has(server) || serverPort !== portOnServer(service, port)) return [];
+  const { mark, flags, persistenceS, persistencePrefix } = service;
+  const tie = { client: networkOf(client, persistencePrefix), server, mark, flags };
+  const template = persistenceS === undefined ? [] : [templateOf(tie, persistenceS)];
+  if (state !== 'ESTABLISHED') return event === 'new' || (event === 'list' && isOpening(state)) ? template : [];
+  const ends = { client, clientPort: original.sourcePort, server, port, serverPort };
+  return [...template, connection(service, ends, 'ESTABLISHED', scope.tcpTimeoutS)];
 }
 
 function isOpening(state: string): boolean {
@@ -183,13 +190,13 @@ function isOpening(state: string): boolean {
 }
 
 /**
- * A data connection that a server opened from port 20, source-NATed to the VIP: in IPVS's words a
- * connection to the VIP's port 20. Its end is told by the updates: the event of its removal waits
- * for conntrack's garbage collector, for a minute and more (seen).
+ * A data connection that a server opened from its active port, source-NATed to the VIP: in IPVS's
+ * words a connection to that port of the VIP. Its end is told by the updates: the event of its
+ * removal waits for conntrack's garbage collector, for a minute and more (seen).
  */
 function entriesOfActiveData(flow: Flow, service: ServiceScope, scope: Scope): Entry[] {
-  const { source: server, destination: client, destinationPort: clientPort } = flow.original;
-  const ends = { client, clientPort, server, port: FTP_DATA_PORT };
+  const { source: server, sourcePort: port, destination: client, destinationPort: clientPort } = flow.original;
+  const ends = { client, clientPort, server, port, serverPort: port };
   if (flow.event === 'destroy') {
     return flow.deleted || !flow.answered ? [] : [connection(service, ends, 'CLOSE', CLOSE_TIMEOUT_S)];
   }
@@ -212,8 +219,9 @@ interface Ends {
   readonly client: RawAddress;
   readonly clientPort: number;
   readonly server: RawAddress;
-  /** The same on the VIP and on the server. */
+  /** On the VIP. */
   readonly port: number;
+  readonly serverPort: number;
 }
 
 function connection({ vip, mark, flags }: ServiceScope, ends: Ends, state: TcpState, timeoutS: number): Entry {
@@ -224,7 +232,7 @@ function connection({ vip, mark, flags }: ServiceScope, ends: Ends, state: TcpSt
     virtual: vip,
     virtualPort: ends.port,
     server: ends.server,
-    serverPort: ends.port,
+    serverPort: ends.serverPort,
     flags: flags | (state === 'ESTABLISHED' ? 0 : FLAG.inactive),
     state: TCP_STATES.indexOf(state),
     mark,

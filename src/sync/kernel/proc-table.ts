@@ -4,7 +4,16 @@
 // %04X %08X %04X %08X %04X %-11s %7u" and for IPv6 addresses "%pI6", eight groups of four digits.
 
 import { lineReader } from '../../socket/lines.ts';
-import { type Entry, FLAG, PROTOCOL_MARK, PROTOCOL_TCP, type RawAddress, TCP_STATES } from '../table/entry.ts';
+import {
+  type Entry,
+  FLAG,
+  PROTOCOL_MARK,
+  PROTOCOL_TCP,
+  PROTOCOL_UDP,
+  type RawAddress,
+  TCP_STATES,
+  templateFlags,
+} from '../table/entry.ts';
 import type { Scope, ServiceScope } from '../table/scope.ts';
 import { INVALID_TEMPLATE_PORT, TIMEOUT_S_MAX } from './wire.ts';
 
@@ -24,6 +33,9 @@ const LINE = new RegExp(
 /** How ip_vs_proto_name spells protocol 0, the one of the templates of firewall-mark services. */
 const MARK_PROTOCOL_NAME = 'IP';
 const TCP_NAME = 'TCP';
+const UDP_NAME = 'UDP';
+/** The name of its one state (IP_VS_UDP_S_NORMAL). */
+const UDP_STATE = 'UDP';
 /**
  * Names of a template's states, by number (IP_VS_CTPL_S_*). Kernels before 4.20 call every one
  * NONE.
@@ -94,6 +106,7 @@ function entryOfLine(line: string, scope: Scope): Entry | Unwanted {
     timeoutS: Math.min(Math.max(Number(expires), 1), TIMEOUT_S_MAX),
   };
   if (protocol === MARK_PROTOCOL_NAME) return templateOf(columns, state as string, scope);
+  if (protocol === UDP_NAME) return datagramsOf(columns, state as string, scope);
   return protocol === TCP_NAME ? connectionOf(columns, state as string, scope) : 'foreign';
 }
 
@@ -104,7 +117,9 @@ function templateOf(columns: Columns, stateName: string, scope: Scope): Entry | 
   const state = TEMPLATE_STATES.indexOf(stateName);
   if (state < 0) return 'unknown';
   const mark = Number.parseInt(columns.virtual.slice(0, 8), 16);
-  const flags = FLAG.template | (scope.ofMark(mark)?.flags ?? 0);
+  const service = scope.ofMark(mark);
+  if (service === undefined) return 'foreign';
+  const flags = templateFlags(service.flags);
   return inScope({ protocol: PROTOCOL_MARK, ...columns, flags, state, mark }, scope);
 }
 
@@ -118,6 +133,16 @@ function connectionOf(columns: Columns, stateName: string, scope: Scope): Entry 
     { protocol: PROTOCOL_TCP, ...columns, flags: flagsOf(service, stateName), state, mark: service.mark },
     scope,
   );
+}
+
+function datagramsOf(columns: Columns, stateName: string, scope: Scope): Entry | Unwanted {
+  const service = scope.ofVirtual(columns.virtual, columns.virtualPort, PROTOCOL_UDP);
+  if (service === undefined || columns.clientPort === 0) return 'foreign';
+  if (stateName !== UDP_STATE) return 'unknown';
+  const { mark } = service;
+  // Nothing ever makes one active (udp_state_transition), and the sync master tells it so.
+  const flags = service.flags | FLAG.inactive;
+  return inScope({ protocol: PROTOCOL_UDP, ...columns, flags, state: 0, mark }, scope);
 }
 
 function flagsOf(service: ServiceScope, stateName: string): number {

@@ -9,8 +9,10 @@ import {
   isTemplate,
   PROTOCOL_MARK,
   PROTOCOL_TCP,
+  PROTOCOL_UDP,
   type RawAddress,
   TCP_STATES,
+  UDP_STATES,
 } from '../table/entry.ts';
 
 /**
@@ -82,8 +84,8 @@ type DecodeResult =
       /** Of the right size, but with options or values that no kernel has: see `usable`. */
       readonly skipped: number;
       /**
-       * Other protocols than TCP, and templates that the kernel has made invalid: nothing is wrong
-       * with them.
+       * Other protocols than TCP and UDP, and templates that the kernel has made invalid: nothing
+       * is wrong with them.
        */
       readonly ignored: number;
     }
@@ -183,7 +185,7 @@ function isForeign(message: Buffer, { at }: Place): boolean {
   const protocol = message.readUInt8(at + 1);
   const template = (message.readUInt32BE(at + 4) & FLAG.template) !== 0;
   if (template && message.readUInt16BE(at + 12) === INVALID_TEMPLATE_PORT) return true;
-  return protocol !== PROTOCOL_TCP && !(template && protocol === PROTOCOL_MARK);
+  return !hasConnections(protocol) && !(template && protocol === PROTOCOL_MARK);
 }
 
 function entryAt(message: Buffer, { at, addressBytes }: Place): Entry {
@@ -215,10 +217,15 @@ export function usable(entry: Entry): boolean {
   const { protocol, flags, state, mark, timeoutS } = entry;
   if (!within(flags, 0, BACKUP_FLAGS) || (flags & ~BACKUP_FLAGS) !== 0 || (flags & 0x7) > FORWARDING_MAX) return false;
   if (!within(mark, 0, MARK_MAX) || !within(timeoutS, 1, TIMEOUT_S_MAX)) return false;
-  const states = isTemplate(entry) ? TEMPLATE_STATES : TCP_STATES.length;
+  const ofConnection = protocol === PROTOCOL_UDP ? UDP_STATES : TCP_STATES.length;
+  const states = isTemplate(entry) ? TEMPLATE_STATES : ofConnection;
   if (!within(state, 0, states - 1)) return false;
-  if (protocol !== PROTOCOL_TCP && !(protocol === PROTOCOL_MARK && isTemplate(entry))) return false;
+  if (!hasConnections(protocol) && !(protocol === PROTOCOL_MARK && isTemplate(entry))) return false;
   return portsUsable(entry) && addressesUsable(entry);
+}
+
+function hasConnections(protocol: number): boolean {
+  return protocol === PROTOCOL_TCP || protocol === PROTOCOL_UDP;
 }
 
 function portsUsable(entry: Entry): boolean {
@@ -229,9 +236,12 @@ function portsUsable(entry: Entry): boolean {
   return virtualPort > 0 && serverPort > 0 && (clientPort > 0 || (flags & FLAG.noClientPort) !== 0);
 }
 
-function addressesUsable({ client, virtual, server }: Entry): boolean {
+function addressesUsable(entry: Entry): boolean {
+  const { client, virtual, server } = entry;
   if (client.length !== virtual.length || client.length !== server.length) return false;
-  return [client, virtual, server].every(address => RAW.test(address) && !UNSPECIFIED.test(address));
+  // The network of a client may be all zeros: that of 10.0.0.1 with a prefix of 4.
+  const hosts = isTemplate(entry) ? [virtual, server] : [client, virtual, server];
+  return RAW.test(client) && hosts.every(address => RAW.test(address) && !UNSPECIFIED.test(address));
 }
 
 function within(value: number, min: number, max: number): boolean {

@@ -29,16 +29,27 @@ export interface LinkKey {
   readonly key: Buffer;
 }
 
-interface LinkKeys {
+/**
+ * Both ends say which frames they take beside those of version 1 (`takes` in frame.ts). By the TLS
+ * handshake (ALPN), since a director that does not know it takes no notice, while a frame would be
+ * counted as a fault.
+ */
+export const TAKES_PROTOCOL = 'tandem-sync+takes';
+
+export interface LinkKeys {
   /** What the connecting side offers. */
   readonly offer: LinkKey;
+  /** What it offers in turn, should that be refused: the peer may have lost a key. */
+  readonly offers: readonly LinkKey[];
   /** What the listening side takes, by identity. */
   readonly accept: ReadonlyMap<string, Buffer>;
 }
 
 export function linkKeys(pair: string, keys: { readonly sign: Buffer; readonly accept: readonly Buffer[] }): LinkKeys {
   const accepted = keys.accept.map(key => linkKey(pair, key));
-  return { offer: linkKey(pair, keys.sign), accept: new Map(accepted.map(({ identity, key }) => [identity, key])) };
+  const offer = linkKey(pair, keys.sign);
+  const others = accepted.filter(({ identity }) => identity !== offer.identity);
+  return { offer, offers: [offer, ...others], accept: new Map(accepted.map(({ identity, key }) => [identity, key])) };
 }
 
 function linkKey(pair: string, pairKey: Buffer): LinkKey {

@@ -12,12 +12,12 @@ export interface PeerLinks {
    */
   send(index: number, frame: Buffer): boolean;
   states(): readonly { readonly lan: string; readonly connected: boolean; readonly queuedBytes: number }[];
-  /** Takes new links and keys into use after a reload. */
   close(): Promise<void>;
 }
 
 export interface PeerLinksListener {
-  up(index: number): void;
+  /** `saysTakes`: the other end knows `takes` (frame.ts). */
+  up(index: number, saysTakes: boolean): void;
   down(index: number, why: string): void;
   /** One whole frame, at most LINK_FRAME_BYTES_MAX. */
   frame(index: number, frame: Buffer): void;

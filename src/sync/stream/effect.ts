@@ -1,7 +1,11 @@
 // What goes into the sync machine (sync-machine.ts) and what comes out of it: all that the loop
 // around it has to know. Pure (types).
+import type { HookWord } from '../../config/hook-word.ts';
+import type { ReloadWord } from '../../config/reload-word.ts';
+import type { DrainWord } from '../../drain/drain-word.ts';
 import type { SYNC_MACHINE_COUNTERS } from '../../log/counters.ts';
 import type { SYNC_EVENTS } from '../../log/events/sync-events.ts';
+import type { CheckWord } from '../../nanny/check-word.ts';
 import type { SyncRole } from '../../status/sync-status.ts';
 import type { Address } from '../../units/address.ts';
 import type { Epoch } from '../../units/epoch.ts';
@@ -20,8 +24,8 @@ export type SyncInput =
   | { readonly type: 'entries'; readonly entries: readonly Entry[] }
   /** SyncKernelListener.lost(). */
   | { readonly type: 'lost'; readonly what: string }
-  /** PeerLinksListener. */
-  | { readonly type: 'link-up'; readonly link: number }
+  /** PeerLinksListener. `saysTakes`: the other end knows `takes`; absent: it does not. */
+  | { readonly type: 'link-up'; readonly link: number; readonly saysTakes?: boolean }
   | { readonly type: 'link-down'; readonly link: number; readonly why: string }
   | { readonly type: 'frame'; readonly link: number; readonly frame: Buffer }
   /**
@@ -55,6 +59,14 @@ export type SyncInput =
    * A real server takes clients again: what ties clients to it is put into the kernel once more.
    */
   | { readonly type: 'server-up'; readonly mark: number; readonly server: Address }
+  /** What the nannies here say now of all servers. */
+  | { readonly type: 'checks'; readonly words: readonly CheckWord[] }
+  /** A word on a reload for the peer, which takes such words (canReload). */
+  | { readonly type: 'reload'; readonly word: ReloadWord }
+  /** What operators have decreed, as it is known here now. */
+  | { readonly type: 'drains'; readonly words: readonly DrainWord[] }
+  /** A hook here has sent a message that the peer's may have, too. */
+  | { readonly type: 'hook-sent'; readonly word: HookWord }
   /** The director ends: the peer is told. */
   | { readonly type: 'stop'; readonly why: string }
   /** At the latest when wakeAt() says so. */
@@ -74,6 +86,14 @@ export type SyncEffect =
   | { readonly type: 'read-counts'; readonly id: number }
   /** For the log. */
   | { readonly type: 'event'; readonly code: SyncEventCode; readonly fields: SyncFields }
+  /** What the peer's nannies say of some servers; it says all of it again from time to time. */
+  | { readonly type: 'peer-checks'; readonly words: readonly CheckWord[] }
+  /** The peer's word on a reload, its ask or its answer. */
+  | { readonly type: 'peer-reload'; readonly word: ReloadWord }
+  /** What operators have decreed, as the peer knows it: again and again all of it. */
+  | { readonly type: 'peer-drains'; readonly words: readonly DrainWord[] }
+  /** A hook of the peer has sent a message that one here may have, too. */
+  | { readonly type: 'peer-hook-sent'; readonly word: HookWord }
   /** `warm` has changed: pulse and the status are to know. */
   | { readonly type: 'warm'; readonly warm: boolean; readonly reason: string };
 

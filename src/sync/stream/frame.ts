@@ -6,6 +6,10 @@
 // payload: sync messages one after another, each with its length inside (wire.ts); of the two
 // frames around a resync, JSON.
 import { z } from 'zod';
+import { hookWordSchema } from '../../config/hook-word.ts';
+import { reloadWordSchema } from '../../config/reload-word.ts';
+import { type DrainWord, drainWordSchema } from '../../drain/drain-word.ts';
+import { type CheckWord, checkWordSchema } from '../../nanny/check-word.ts';
 import { SYNC_ROLES } from '../../status/sync-status.ts';
 import type { Epoch } from '../../units/epoch.ts';
 import { decodeMessage, encodeMessages } from '../kernel/wire.ts';
@@ -14,9 +18,21 @@ import type { Digest } from '../table/entry-digest.ts';
 
 export const FRAME_VERSION = 1;
 export const FRAME_BYTES_MAX = 65_536;
+/**
+ * Frames that came after version 1, each a type of control message. A director names those that it
+ * takes (`takes`) and is sent no others.
+ */
+const EXTENSIONS = ['checks', 'reload', 'drains', 'hook-sent'] as const;
+export type Extension = (typeof EXTENSIONS)[number];
+/** More than there are: a later version names some that mean nothing here. */
+const EXTENSIONS_MAX = 32;
 /** With IPv6 entries of 72 bytes a frame is about half full. */
 export const FRAME_ENTRIES_MAX = 500;
 const CONTROL_BYTES_MAX = 4_096;
+/** So many of the shortest fit in. */
+const WORDS_MAX = 64;
+/** For the words of one message: the rest is for what is around them. */
+const PART_BYTES_MAX = CONTROL_BYTES_MAX - 64;
 const TYPE = { control: 1, numbered: 2 } as const;
 const HEADER_BYTES = 16;
 const SEQ_MAX = 2 ** 48 - 1;
@@ -81,6 +97,19 @@ const controlSchema = z.discriminatedUnion('type', [
     by: z.enum(['entries', 'counts']),
     repaired: count,
   }),
+  /**
+   * The frames that the sender takes beside those of version 1: after its hello, on a link whose
+   * other end knows this one (link-key.ts).
+   */
+  z.strictObject({ type: z.literal('takes'), frames: z.array(z.string().max(32)).max(EXTENSIONS_MAX) }),
+  /** What the sender's nannies say of some servers. */
+  z.strictObject({ type: z.literal('checks'), words: z.array(checkWordSchema).max(WORDS_MAX) }),
+  /** One asks the other to reload, and is answered (tandem reload --pair). */
+  z.strictObject({ type: z.literal('reload'), word: reloadWordSchema }),
+  /** What operators have decreed for real servers, as the sender has it. */
+  z.strictObject({ type: z.literal('drains'), words: z.array(drainWordSchema).max(WORDS_MAX) }),
+  /** A hook of the sender has sent a message that the receiver's may have, too. */
+  z.strictObject({ type: z.literal('hook-sent'), word: hookWordSchema }),
   z.strictObject({ type: z.literal('bye'), why: z.string().max(200) }),
 ]);
 export type Control = z.output<typeof controlSchema>;
@@ -153,6 +182,38 @@ function parseJson(bytes: Buffer): unknown {
 
 export function writeControl(message: Control): Buffer {
   return Buffer.concat([Buffer.of(TYPE.control), Buffer.from(JSON.stringify(message))]);
+}
+
+/** What this version takes. */
+export function writeTakes(): Buffer {
+  return writeControl({ type: 'takes', frames: [...EXTENSIONS] });
+}
+
+/** As many control messages as it takes, each within its bound. */
+export function writeChecks(words: readonly CheckWord[]): Buffer[] {
+  return partsOf(words).map(part => writeControl({ type: 'checks', words: part }));
+}
+
+/** The same for drains. */
+export function writeDrains(words: readonly DrainWord[]): Buffer[] {
+  return partsOf(words).map(part => writeControl({ type: 'drains', words: part }));
+}
+
+function partsOf<T>(words: readonly T[]): T[][] {
+  const parts: T[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const word of words) {
+    const size = Buffer.byteLength(JSON.stringify(word)) + 1;
+    const last = parts.at(-1);
+    if (last === undefined || last.length >= WORDS_MAX || bytes + size > PART_BYTES_MAX) {
+      parts.push([word]);
+      bytes = size;
+    } else {
+      last.push(word);
+      bytes += size;
+    }
+  }
+  return parts;
 }
 
 function writeNumbered(kind: NumberedKind, stream: Id, number: number, payload: readonly Buffer[]): Buffer {

@@ -42,7 +42,7 @@ export function reconcile(
       inKernel.add(entryKeyOf(entry));
       return !told.has(entryKeyOf(entry)) && isNews(mirror, entry, now);
     });
-    for (const entry of news) mirror.upsertNative(entry, now);
+    for (const entry of news) mirror.upsertNative(entry, now, true);
     changed += news.length;
     publish(news, now);
   };

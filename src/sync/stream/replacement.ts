@@ -13,8 +13,8 @@ import {
   FLAG,
   isInactive,
   isTemplate,
+  PROTOCOL_TCP,
   TCP_STATES,
-  templateKeyOf,
 } from '../table/entry.ts';
 import type { Cursor, Mirror } from '../table/mirror.ts';
 import type { InjectionQueue } from './injection-queue.ts';
@@ -52,7 +52,8 @@ interface Pending {
 /** The entry as it must be told to make the kernel drop it within a second or so. */
 export function expiring(entry: Entry): Entry {
   if (isTemplate(entry)) return { ...entry, timeoutS: 1 };
-  return { ...entry, flags: entry.flags | FLAG.inactive, state: STATE_CLOSE, timeoutS: 1 };
+  const state = entry.protocol === PROTOCOL_TCP ? STATE_CLOSE : entry.state;
+  return { ...entry, flags: entry.flags | FLAG.inactive, state, timeoutS: 1 };
 }
 
 /** Whether the kernel would go on with the old server if it were just told the new entry. */
@@ -224,7 +225,7 @@ export class Replacements {
     const { cursor, templates } = this.#looking;
     const found: Entry[] = [];
     for (const row of cursor.next(SLICE_ROWS, now)) {
-      const pending = templates.get(templateKeyOf(row));
+      const pending = templates.get(this.#mirror.templateKeyOf(row));
       if (pending === undefined || row.server !== pending.old.server || !(row.native || pending.stubborn)) continue;
       if (pending.connections.length >= CONNECTIONS_MAX) continue;
       pending.connections.push(row.key);

@@ -348,7 +348,7 @@ export class Sink {
         this.#parts.out.count('entries_received', read.entries.length);
         this.#parts.out.count('entries_invalid', read.invalid);
         if (frame.kind === 'bulk') for (const entry of read.entries) this.#bulk?.digest.add(entry);
-        this.#inject(frame.seq, this.#takeEntries(read.entries, now));
+        this.#inject(frame.seq, this.#takeEntries(read.entries, now, frame.kind === 'bulk'));
         return true;
       }
       case 'resync-begin': {
@@ -384,8 +384,10 @@ export class Sink {
     });
   }
 
-  /** Into the mirror; gives back what the kernel is to be told as it is. */
-  #takeEntries(entries: readonly Entry[], now: At): Entry[] {
+  /**
+   * Into the mirror; gives back what the kernel is to be told as it is. `older`: they are no news.
+   */
+  #takeEntries(entries: readonly Entry[], now: At, older: boolean): Entry[] {
     const { mirror, out, replacements } = this.#parts;
     const scope = this.#parts.scope();
     const forKernel: Entry[] = [];
@@ -397,7 +399,7 @@ export class Sink {
       const key = entryKeyOf(entry);
       const row = mirror.get(key, now);
       const old = row && mustReplace(row, entry) ? mirror.entryOf(row, now) : undefined;
-      if (mirror.upsert(entry, now) === 'full') {
+      if (mirror.upsert(entry, now, older) === 'full') {
         out.count('table_full');
         continue;
       }

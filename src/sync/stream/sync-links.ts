@@ -1,7 +1,7 @@
 // The links to the peer's director as the machine sees them: which can be used, and which is best.
 // Deterministic.
 import type { At } from '../../units/duration.ts';
-import type { Id } from './frame.ts';
+import type { Extension, Id } from './frame.ts';
 
 /** More than the config allows heartbeat links. */
 export const LINKS_MAX = 8;
@@ -12,6 +12,10 @@ const RTT_SMOOTHING = 0.75;
 
 interface SyncLink {
   connected: boolean;
+  /** The other end knows `takes`. */
+  saysTakes: boolean;
+  /** The frames that it has said it takes beside those of version 1. */
+  takes: ReadonlySet<string>;
   /** Instance of the director that said hello on it since it is up. */
   instance: Id | null;
   /** Our hello was refused: it must be said again. */
@@ -32,6 +36,8 @@ export class SyncLinks {
     while (this.all.length <= index) {
       this.all.push({
         connected: false,
+        saysTakes: false,
+        takes: new Set(),
         instance: null,
         helloDue: false,
         rttMs: null,
@@ -42,15 +48,22 @@ export class SyncLinks {
     return this.all[index];
   }
 
-  reset(index: number, connected: boolean): void {
+  reset(index: number, connected: boolean, saysTakes = false): void {
     const link = this.at(index);
     if (link === undefined) return;
     link.connected = connected;
+    link.saysTakes = saysTakes;
+    link.takes = new Set();
     link.instance = null;
     link.helloDue = false;
     link.rttMs = null;
     link.smoothedMs = Number.POSITIVE_INFINITY;
     link.congestedUntil = 0;
+  }
+
+  said(index: number, takes: readonly string[]): void {
+    const link = this.at(index);
+    if (link !== undefined) link.takes = new Set(takes);
   }
 
   usable(index: number): boolean {
@@ -85,6 +98,16 @@ export class SyncLinks {
 
   best(now: At, not = 0): number | undefined {
     return this.ready(now, not)[0];
+  }
+
+  /** Whether one of them takes this frame, now or in a moment. */
+  anyTakes(frame: Extension): boolean {
+    return this.usableOnes.some(index => this.all[index]?.takes.has(frame) === true);
+  }
+
+  /** The best one whose other end takes this frame. */
+  bestFor(frame: Extension, now: At): number | undefined {
+    return this.ready(now).find(index => this.all[index]?.takes.has(frame) === true);
   }
 }
 

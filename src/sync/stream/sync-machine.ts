@@ -10,6 +10,7 @@ import { type Entry, type EntryKey, entryKeyOf, isInactive, isTemplate, rawOf } 
 import { MIRROR_ROWS_MAX, Mirror } from '../table/mirror.ts';
 import type { Scope } from '../table/scope.ts';
 import { Chores } from './chores.ts';
+import { DirectorWords } from './director-words.ts';
 import type { SyncEffect, SyncInput } from './effect.ts';
 import {
   type Control,
@@ -19,6 +20,7 @@ import {
   type Numbered,
   readFrame,
   writeControl,
+  writeTakes,
 } from './frame.ts';
 import { InjectionQueue } from './injection-queue.ts';
 import { Outbox } from './outbox.ts';
@@ -76,7 +78,10 @@ export class SyncMachine {
   readonly #options: SyncMachineOptions;
   readonly #out = new Outbox();
   readonly #links = new SyncLinks();
+  readonly #words = new DirectorWords(this.#links, this.#out);
   readonly #chores = new Chores();
+  /** After a change of prefixes, whatever the role. */
+  readonly #recounts = new Chores();
   readonly #injections: InjectionQueue;
   readonly #replacements: Replacements;
   readonly #reads: Reads;
@@ -150,6 +155,11 @@ export class SyncMachine {
     return this.#warm;
   }
 
+  /** Whether the mirror holds all that the owner's kernel has, as far as this router can know. */
+  get whole(): boolean {
+    return this.#role === 'source' ? this.#readAt === null && !this.#reading : this.#warm;
+  }
+
   /**
    * What is held in memory besides the mirror: frames, and entries for the kernel. All of it is
    * bounded.
@@ -168,9 +178,14 @@ export class SyncMachine {
     };
   }
 
+  /** Whether the peer can be asked for a reload; else why not, as a clause. */
+  get canReload(): true | string {
+    return this.#words.canReload;
+  }
+
   /** Something is on its way into the kernel, or waits for it. */
   get busy(): boolean {
-    return !this.#injections.idle || this.#chores.pending;
+    return !this.#injections.idle || this.#chores.pending || this.#recounts.pending;
   }
 
   /**
@@ -234,13 +249,13 @@ export class SyncMachine {
         return this.#takeRole(input, now);
       case 'scope':
         this.#scope = input.scope;
-        return;
+        return this.#takePrefixes(input.scope);
       case 'entries':
         return this.#takeNative(input.entries, now);
       case 'lost':
         return this.#takeLost(input.what, now);
       case 'link-up':
-        return this.#linkUp(input.link);
+        return this.#linkUp(input.link, input.saysTakes);
       case 'link-down':
         this.#links.reset(input.link, false);
         return this.#source.linkDown(input.link, now);
@@ -261,6 +276,14 @@ export class SyncMachine {
       case 'server-up':
         if (this.#role === 'source') this.#keepalive.serverUp(input.mark, rawOf(input.server));
         return;
+      case 'checks':
+        return this.#words.setChecks(input.words);
+      case 'reload':
+        return this.#words.sayReload(input.word, now);
+      case 'drains':
+        return this.#words.setDrains(input.words);
+      case 'hook-sent':
+        return this.#words.sayHookSent(input.word, now);
       case 'stop':
         for (const link of this.#links.usableOnes) this.#send(link, { type: 'bye', why: input.why.slice(0, 200) });
         return;
@@ -274,6 +297,7 @@ export class SyncMachine {
     this.#replacements.tick(now);
     this.#keepalive.tick(now);
     if (!this.#injections.full) this.#chores.run(now);
+    this.#recounts.run(now);
     this.#readIfDue(now);
     this.#source.tick(now);
     this.#sink.tick(now);
@@ -282,6 +306,7 @@ export class SyncMachine {
       this.#pingAt = now;
       this.#beat(now);
     }
+    this.#words.tick(now);
     if (this.mirror.refused > 0 && !this.#fullTold) {
       this.#fullTold = true;
       this.#out.event('SYNC_TABLE_FULL', { rows: this.mirror.size });
@@ -374,6 +399,18 @@ export class SyncMachine {
   }
 
   // The kernel's side
+
+  /** Connections that are known already are counted by new prefixes slice by slice. */
+  #takePrefixes({ services }: Scope): void {
+    const prefixes = new Map(services.map(({ mark, persistencePrefix }) => [mark, persistencePrefix]));
+    if (!this.mirror.setPrefixes(prefixes)) return;
+    const cursor = this.mirror.cursor('connections');
+    this.#recounts.clear();
+    this.#recounts.add(now => {
+      for (const row of cursor.next(SWEEP_ROWS, now)) this.mirror.recount(row);
+      return cursor.done;
+    });
+  }
 
   #takeNative(entries: readonly Entry[], now: At): void {
     this.#out.count('native_entries', entries.length);
@@ -489,7 +526,7 @@ export class SyncMachine {
         entry =>
           this.#scope?.inScope(entry) === true &&
           this.mirror.get(entryKeyOf(entry), now) === undefined &&
-          this.mirror.upsert(entry, now) !== 'full',
+          this.mirror.upsert(entry, now, true) !== 'full',
       );
       this.#injections.push(taken);
       this.#publish(taken, now);
@@ -499,12 +536,12 @@ export class SyncMachine {
 
   // The peer's side
 
-  #linkUp(link: number): void {
+  #linkUp(link: number, saysTakes = false): void {
     if (this.#links.at(link) === undefined) {
       this.#out.count('faults');
       return;
     }
-    this.#links.reset(link, true);
+    this.#links.reset(link, true, saysTakes);
     this.#hello(link);
   }
 
@@ -516,6 +553,8 @@ export class SyncMachine {
     const sizes = { templates, connections };
     const hello: Control = { type: 'hello', version: FRAME_VERSION, node, instance, kernel, ...sizes, met };
     this.#out.send(link, writeControl(hello), null, true);
+    // Refused, both are said again.
+    if (this.#links.at(link)?.saysTakes) this.#out.send(link, writeTakes(), null, true);
   }
 
   #send(link: number, message: Control): void {
@@ -613,6 +652,7 @@ export class SyncMachine {
   #meet(link: number, { instance, kernel, templates, connections }: ControlOf<'hello'>, now: At): void {
     this.#peer = { instance, roleNumber: -1, role: 'idle', epoch: EPOCH_NONE, stream: null };
     this.#links.peer = instance;
+    this.#words.peerChanged();
     const sameKernel = kernel === this.#options.kernelRelease;
     this.#out.event('SYNC_PEER', { link, instance, kernel, sameKernel, templates, connections });
     this.#source.peerChanged(now);
@@ -629,8 +669,15 @@ export class SyncMachine {
       case 'pong':
         return this.#links.measured(link, Math.max(0, now - message.at));
       case 'bye':
-        this.#links.reset(link, true);
+        this.#links.reset(link, true, this.#links.at(link)?.saysTakes);
         return;
+      case 'takes':
+        return this.#links.said(link, message.frames);
+      case 'checks':
+      case 'drains':
+      case 'reload':
+      case 'hook-sent':
+        return this.#words.heard(message, now);
       case 'request':
       case 'ack':
       case 'need':

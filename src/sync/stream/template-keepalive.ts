@@ -3,15 +3,7 @@
 // ones do, and a client whose template has gone gets any server for its next transfer. A client
 // whose connection has no template at all gets one again. Deterministic.
 import { type At, ms } from '../../units/duration.ts';
-import {
-  type Entry,
-  type EntryKey,
-  isInactive,
-  isTemplate,
-  type RawAddress,
-  templateKeyOf,
-  templateOf,
-} from '../table/entry.ts';
+import { type Entry, type EntryKey, isInactive, isTemplate, type RawAddress, templateOf } from '../table/entry.ts';
 import type { Cursor, Mirror, Row } from '../table/mirror.ts';
 import type { Scope } from '../table/scope.ts';
 import type { Chores } from './chores.ts';
@@ -73,7 +65,7 @@ export class TemplateKeepalive {
     const short = new Map<string, Row>();
     for (const entry of entries) {
       if (!isTemplate(entry) && isInactive(entry)) continue;
-      const row = mirror.get(templateKeyOf(entry), now);
+      const row = mirror.get(mirror.templateKeyOf(entry), now);
       if (row === undefined || row.timeoutS >= this.#fullS(row)) continue;
       if (mirror.liveOf(row).all > 0) short.set(row.key, row);
     }
@@ -95,11 +87,16 @@ export class TemplateKeepalive {
     return mirror.liveOf(row).established > 0;
   }
 
-  /** A connection whose template has got lost: a native one always has one. */
+  /**
+   * A connection whose template has got lost: a native one always has one, but for services without
+   * persistence.
+   */
   #isUntied(row: Row, now: At): boolean {
-    if (isInactive(row)) return false;
-    const key = templateKeyOf(row);
-    return this.#parts.mirror.get(key, now) === undefined && !this.#parts.isReplacing(key);
+    const { mirror, isReplacing, scope } = this.#parts;
+    const service = scope()?.ofMark(row.mark);
+    if (isInactive(row) || (service !== undefined && service.persistenceS === undefined)) return false;
+    const key = mirror.templateKeyOf(row);
+    return mirror.get(key, now) === undefined && !isReplacing(key);
   }
 
   /**
@@ -123,7 +120,15 @@ export class TemplateKeepalive {
   #refresh(rows: readonly Row[], now: At): void {
     const { mirror, injections, out, publish } = this.#parts;
     if (rows.length === 0) return;
-    const entries = rows.map(row => templateOf(row, this.#fullS(row)));
+    // Two clients of one network share a template: the first one's server it is, as in the kernel.
+    const templates = new Map<EntryKey, Entry>();
+    for (const row of rows) {
+      const key = mirror.templateKeyOf(row);
+      if (templates.has(key)) continue;
+      const { server, mark, flags } = row;
+      templates.set(key, templateOf({ client: mirror.networkOf(row), server, mark, flags }, this.#fullS(row)));
+    }
+    const entries = [...templates.values()];
     for (const entry of entries) mirror.upsert(entry, now);
     out.count('keepalive', entries.length);
     injections.push(entries);
@@ -136,7 +141,7 @@ export class TemplateKeepalive {
 
   #sweepEveryMs(): number {
     const services = this.#parts.scope()?.services ?? [];
-    const quarterMs = Math.min(...services.map(({ persistenceS }) => persistenceS * 250));
+    const quarterMs = Math.min(...services.map(({ persistenceS }) => (persistenceS ?? Number.POSITIVE_INFINITY) * 250));
     return Math.max(SWEEP_EVERY_MIN_MS, Math.min(SWEEP_EVERY_MAX_MS, quarterMs));
   }
 }

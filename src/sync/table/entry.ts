@@ -14,7 +14,7 @@ export type RawAddress = string & { readonly __unit: 'raw address' };
  */
 export const FLAG = {
   noOutput: 0x80,
-  /** Every TCP state but ESTABLISHED. */
+  /** Every TCP state but ESTABLISHED, and UDP. */
   inactive: 0x100,
   sequence: 0x600,
   noClientPort: 0x800,
@@ -45,6 +45,9 @@ export type TcpState = (typeof TCP_STATES)[number];
 export const TEMPLATE_ASSURED = 1;
 
 export const PROTOCOL_TCP = 6;
+export const PROTOCOL_UDP = 17;
+/** A UDP connection has one state (IP_VS_UDP_S_NORMAL). */
+export const UDP_STATES = 1;
 /** Protocol of the template of a firewall-mark service (IPPROTO_IP). */
 export const PROTOCOL_MARK = 0;
 
@@ -95,11 +98,35 @@ export function isInactive(entry: Pick<Entry, 'flags'>): boolean {
   return (entry.flags & FLAG.inactive) !== 0;
 }
 
+const CLOSING: ReadonlySet<number> = new Set(
+  (['FIN_WAIT', 'TIME_WAIT', 'CLOSE', 'CLOSE_WAIT', 'LAST_ACK'] as const).map(name => TCP_STATES.indexOf(name)),
+);
+
+/** Whether it is a TCP connection that has ended or ends: another one with its key is a new one. */
+export function isClosing(entry: Pick<Entry, 'protocol' | 'flags' | 'state'>): boolean {
+  return entry.protocol === PROTOCOL_TCP && !isTemplate(entry) && CLOSING.has(entry.state);
+}
+
 export function entryKeyOf(entry: Entry): EntryKey {
   return `${isTemplate(entry) ? 't' : 'c'}${entry.protocol} ${entry.client} ${entry.clientPort} ${entry.virtual} ${entry.virtualPort}` as EntryKey;
 }
 
-/** The key of the template that a connection of a firewall-mark service hangs on. */
+/**
+ * The part of a client's address that the template of a service has: its first `prefix` bits
+ * (ip_vs_sched_persist in ip_vs_core.c).
+ */
+export function networkOf(client: RawAddress, prefix: number): RawAddress {
+  if (prefix >= client.length * 4) return client;
+  const whole = prefix >> 2;
+  const left = prefix & 3;
+  const digit = left === 0 ? '' : (Number.parseInt(client[whole] ?? '0', 16) & (0xf0 >> left) & 0xf).toString(16);
+  return `${client.slice(0, whole)}${digit}`.padEnd(client.length, '0') as RawAddress;
+}
+
+/**
+ * The key of the template that a connection of a firewall-mark service hangs on; `client` is its
+ * network.
+ */
 export function templateKeyOf(entry: Pick<Entry, 'client' | 'mark'>): EntryKey {
   return `t${PROTOCOL_MARK} ${entry.client} 0 ${markAddress(entry.mark, entry.client)} 0` as EntryKey;
 }
@@ -109,7 +136,12 @@ export function markAddress(mark: number, like: RawAddress): RawAddress {
   return mark.toString(16).padStart(8, '0').padEnd(like.length, '0') as RawAddress;
 }
 
-/** A template that ties `client` to `server` for `timeoutS` seconds. */
+/** Of a connection's flags only the forwarding method holds for its template. */
+export function templateFlags(connection: number): number {
+  return (connection & 0x7) | FLAG.template;
+}
+
+/** A template that ties `client` (its network) to `server` for `timeoutS` seconds. */
 export function templateOf(
   { client, server, mark, flags }: Pick<Entry, 'client' | 'server' | 'mark' | 'flags'>,
   timeoutS: number,
@@ -122,8 +154,7 @@ export function templateOf(
     virtualPort: 0,
     server,
     serverPort: 0,
-    // Of a connection's flags only the forwarding method holds for its template.
-    flags: (flags & 0x7) | FLAG.template,
+    flags: templateFlags(flags),
     state: TEMPLATE_ASSURED,
     mark,
     timeoutS,

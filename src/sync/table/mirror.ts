@@ -6,8 +6,10 @@ import {
   type Entry,
   type EntryKey,
   entryKeyOf,
+  isClosing,
   isInactive,
   isTemplate,
+  networkOf,
   type RawAddress,
   templateKeyOf,
 } from './entry.ts';
@@ -39,6 +41,13 @@ export interface Row extends Entry {
   readonly key: EntryKey;
   /** When it was last told or refreshed. */
   touchedAt(): At;
+  /**
+   * When this router first heard of it: its beginning, as far as it is known. A connection with the
+   * key of one that has ended, and a template with another server, begin anew.
+   */
+  firstSeenAt(): At;
+  /** It was there before this router looked, so it began earlier than `firstSeenAt`. */
+  readonly older: boolean;
   /** Whether traffic on this router may have made it: then it may hold on to its template. */
   readonly native: boolean;
 }
@@ -59,10 +68,14 @@ class MirrorRow implements Row {
   /** Tenths of a second: whole numbers that stay small take no memory of their own. */
   expiresDs = 0;
   touchedDs = 0;
+  firstSeenDs = 0;
+  older = false;
   /** The second of the wheel it is in; -1: removed. */
   dueS = 0;
   generation = 0;
   native = false;
+  /** A connection: the network of its client by which it was counted. */
+  network: RawAddress;
 
   constructor(key: EntryKey, entry: Entry) {
     this.key = key;
@@ -77,10 +90,15 @@ class MirrorRow implements Row {
     this.state = entry.state;
     this.mark = entry.mark;
     this.timeoutS = entry.timeoutS;
+    this.network = entry.client;
   }
 
   touchedAt(): At {
     return (this.touchedDs * 100) as At;
+  }
+
+  firstSeenAt(): At {
+    return (this.firstSeenDs * 100) as At;
   }
 }
 
@@ -119,6 +137,8 @@ export class Mirror {
   #refused = 0;
   #hadNative = false;
   #generation = 0;
+  /** Leading bits of a client's address that a template has, by mark; absent: all. */
+  #prefixes: ReadonlyMap<number, number> = new Map();
 
   constructor(rowsMax: number = MIRROR_ROWS_MAX) {
     this.#rowsMax = rowsMax;
@@ -151,9 +171,9 @@ export class Mirror {
     return row !== undefined && row.expiresDs > toDs(now) ? row : undefined;
   }
 
-  /** Takes over what this router's own kernel tells of an entry. */
-  upsertNative(entry: Entry, now: At): Upserted {
-    const upserted = this.upsert(entry, now);
+  /** Takes over what this router's own kernel tells of an entry; `older` as in upsert. */
+  upsertNative(entry: Entry, now: At, older = false): Upserted {
+    const upserted = this.upsert(entry, now, older);
     if (upserted === 'full') return upserted;
     const key = entryKeyOf(entry);
     (this.#rows(key).get(key) as MirrorRow).native = true;
@@ -166,7 +186,7 @@ export class Mirror {
    * the beginning.
    */
   upsertStale(entry: Entry, now: At): void {
-    if (this.upsertNative(entry, now) === 'full') return;
+    if (this.upsertNative(entry, now, true) === 'full') return;
     const key = entryKeyOf(entry);
     (this.#rows(key).get(key) as MirrorRow).generation = this.#generation - 1;
   }
@@ -176,18 +196,22 @@ export class Mirror {
     return this.#hadNative;
   }
 
-  /** Takes over what is told of an entry. */
-  upsert(entry: Entry, now: At): Upserted {
+  /**
+   * Takes over what is told of an entry. `older`: by a list of what there is, not by news of it, so
+   * that one which was not known yet began at some time before.
+   */
+  upsert(entry: Entry, now: At, older = false): Upserted {
     this.#sweptS ??= toS(now);
     const key = entryKeyOf(entry);
     const row = this.#rows(key).get(key);
-    if (row === undefined) return this.#insert(key, entry, now);
+    if (row === undefined) return this.#insert(key, entry, now, older);
     if (row.expiresDs <= toDs(now)) {
       this.#drop(row);
-      return this.#insert(key, entry, now);
+      return this.#insert(key, entry, now, older);
     }
     const moved = row.server !== entry.server || row.serverPort !== entry.serverPort || row.mark !== entry.mark;
     if (moved) this.#version++;
+    if (moved || (isClosing(row) && !isClosing(entry))) this.#begin(row, now, older);
     // A change of server, mark or state may change every count that the row is in.
     const recount = moved || (row.flags ^ entry.flags) !== 0;
     if (recount) this.#account(row, -1);
@@ -229,7 +253,34 @@ export class Mirror {
     return { protocol, client, clientPort, virtual, virtualPort, server, serverPort, flags, state, mark, timeoutS };
   }
 
-  /** Connections that hang on the template of `client` and `mark`. */
+  /**
+   * How much of a client's address a template has, by mark. True: that changed, and connections are
+   * still counted by what it was: see recount().
+   */
+  setPrefixes(prefixes: ReadonlyMap<number, number>): boolean {
+    const before = this.#prefixes;
+    this.#prefixes = prefixes;
+    return before.size > 0 && [...prefixes].some(([mark, prefix]) => before.get(mark) !== prefix);
+  }
+
+  /** The network of a client, as its template has it. */
+  networkOf({ client, mark }: Pick<Entry, 'client' | 'mark'>): RawAddress {
+    return networkOf(client, this.#prefixes.get(mark) ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** The key of the template that an entry hangs on, or is. */
+  templateKeyOf(entry: Pick<Entry, 'client' | 'mark'>): EntryKey {
+    return templateKeyOf({ client: this.networkOf(entry), mark: entry.mark });
+  }
+
+  /** Counts a connection by the network that its client belongs to now. */
+  recount(row: Row): void {
+    if (isTemplate(row) || (row as MirrorRow).network === this.networkOf(row)) return;
+    this.#account(row as MirrorRow, -1);
+    this.#account(row as MirrorRow, 1);
+  }
+
+  /** Connections that hang on the template of `client` (a network) and `mark`. */
   liveOf(template: Pick<Entry, 'client' | 'mark'>): LiveConnections {
     const packed = this.#live.get(templateKeyOf(template)) ?? 0;
     return { established: packed % LIVE_UNIT, all: Math.floor(packed / LIVE_UNIT) };
@@ -300,7 +351,12 @@ export class Mirror {
     return key.charCodeAt(0) === 0x74 ? this.#templates : this.#connections;
   }
 
-  #insert(key: EntryKey, entry: Entry, now: At): Upserted {
+  #begin(row: MirrorRow, now: At, older: boolean): void {
+    row.firstSeenDs = toDs(now);
+    row.older = older;
+  }
+
+  #insert(key: EntryKey, entry: Entry, now: At, older: boolean): Upserted {
     if (this.size >= this.#rowsMax && !this.#evict(toDs(now) + entry.timeoutS * 10)) {
       this.#refused++;
       return 'full';
@@ -308,6 +364,7 @@ export class Mirror {
     const row = new MirrorRow(key, entry);
     row.server = this.#intern(row.server);
     row.virtual = this.#intern(row.virtual);
+    this.#begin(row, now, older);
     this.#rows(key).set(key, row);
     this.#version++;
     this.#account(row, 1);
@@ -372,7 +429,8 @@ export class Mirror {
     else rows.connections += sign;
     if (rows.templates === 0 && rows.connections === 0) this.#servers.delete(name);
     if (template) return;
-    const key = templateKeyOf(row);
+    if (sign === 1) row.network = this.networkOf(row);
+    const key = templateKeyOf({ client: row.network, mark: row.mark });
     const packed = (this.#live.get(key) ?? 0) + sign * (LIVE_UNIT + (isInactive(row) ? 0 : 1));
     if (packed === 0) this.#live.delete(key);
     else this.#live.set(key, packed);

@@ -2,10 +2,8 @@
 // stuck is replaced; words of an earlier one are not passed on. Nothing here waits: commands are
 // written without back-pressure, bounded by the respawn.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { ChildProgram } from '../../command/io/child-program.ts';
 import type { FixedAddress, Link, ReachTarget, VirtualAddress } from '../../config/node.ts';
-import { lineReader } from '../../socket/lines.ts';
-import { monotonicNow } from '../../units/io/clocks.ts';
 import { parseVipdLine, VIPD_LINE_BYTES_MAX, type VipdMessage } from '../protocol.ts';
 
 /**
@@ -43,7 +41,6 @@ export interface Vipd {
   respawn(): void;
   /** Closes the pipe: vipd acts on its lease and ends by itself. */
   close(): void;
-  readonly pid: number | undefined;
 }
 
 /** The command line of vipd for a set of addresses and links. */
@@ -67,70 +64,26 @@ function placeOf({ side, interface: name }: FixedAddress): string {
 }
 
 export function startVipd(options: VipdOptions): Vipd {
-  let child: ChildProcess | undefined;
-  let respawns = 0;
-  let lastSpawnAt = 0;
-  let closed = false;
-  let pause: NodeJS.Timeout | undefined;
-
-  const start = () => {
-    if (closed) return;
-    lastSpawnAt = monotonicNow();
-    // detached: a signal to pulse's process group (Ctrl-C) is not vipd's business; its pipe tells
-    // it when to end.
-    const started = spawn(options.binary, vipdArguments(options), {
-      stdio: ['pipe', 'pipe', 'inherit'],
-      detached: true,
-    });
-    child = started;
-    const gone = (how: string) => {
-      if (child !== started || closed) return;
-      child = undefined;
-      options.onGone(how);
-    };
-    started.on('error', error => gone(`cannot run ${options.binary}: ${error.message}`));
-    started.on('exit', (code, signal) => gone(signal ?? `exit code ${code}`));
-    started.stdin?.on('error', () => {});
-    readLines(started, line => {
-      if (child !== started) return;
+  const { binary } = options;
+  const child = new ChildProgram({
+    command: () => [binary, ...vipdArguments(options)],
+    lines: { bytesMax: VIPD_LINE_BYTES_MAX, tooLong: 'skip' },
+    pauseMs: nth => (nth <= EAGER_RESPAWNS ? 0 : RESPAWN_PAUSE_MS),
+    calmMs: CALM_MS,
+    onLine: line => {
       const message = parseVipdLine(line);
       if (message) options.onMessage(message);
       else options.onTrouble(`vipd said something unknown: ${line.slice(0, 80)}`);
-    });
-  };
-
-  start();
+    },
+    onGone: options.onGone,
+    onFailedStart: error => options.onGone(`cannot run ${binary}: ${error.message}`),
+  });
   return {
     send(line) {
-      const pipe = child?.stdin;
-      if (pipe?.writable && pipe.writableLength < UNREAD_BYTES_MAX) pipe.write(`${line}\n`);
+      if (child.unreadBytes < UNREAD_BYTES_MAX) child.send(line);
     },
-    respawn() {
-      const old = child;
-      child = undefined;
-      // SIGKILL also ends a stopped process; the kernel keeps the addresses until their lifetime
-      // ends, the new one adopts them.
-      old?.kill('SIGKILL');
-      if (monotonicNow() - lastSpawnAt > CALM_MS) respawns = 0;
-      respawns += 1;
-      clearTimeout(pause);
-      if (respawns <= EAGER_RESPAWNS) start();
-      else pause = setTimeout(start, RESPAWN_PAUSE_MS);
-    },
-    close() {
-      closed = true;
-      clearTimeout(pause);
-      child?.stdin?.end();
-    },
-    get pid() {
-      return child?.pid;
-    },
+    // The kernel keeps the addresses until their lifetime ends; the new vipd adopts them.
+    respawn: () => child.respawn(),
+    close: () => child.close(),
   };
-}
-
-/** Calls back for each complete line; one that is too long is dropped. */
-function readLines(child: ChildProcess, onLine: (line: string) => void): void {
-  const lines = lineReader({ bytesMax: VIPD_LINE_BYTES_MAX, tooLong: 'skip' });
-  child.stdout?.on('error', () => {});
-  child.stdout?.on('data', (chunk: Buffer) => lines.push(chunk, onLine));
 }

@@ -8,11 +8,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type ControlReply, type Snapshot, snapshotSchema } from '../../../src/feed/message.ts';
-import { pairConfig } from '../../lab/config.ts';
-import { GATEWAY, ROUTERS, type Router, type Topology, VIP, wallNow } from '../../lab/topology.ts';
+import { pairConfig } from '../../lab/pair/config.ts';
+import { GATEWAY, ROUTERS, type Router, type Topology, VIP, wallNow } from '../../lab/pair/topology.ts';
 import type { Tool } from '../failover-plan.ts';
 
-const CLI = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
+const CLI = fileURLToPath(new URL('../../../program/tandem.js', import.meta.url));
 const VIPD = fileURLToPath(new URL('../../../vipd', import.meta.url));
 /** L and D as parts of H: 220 and 300 ms at 100 ms, the defaults. */
 const LEASE_INTERVALS = 2.2;

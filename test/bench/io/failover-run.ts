@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:f
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { processesIn, run as runCommand, signalAll, startIn } from '../../lab/netns.ts';
-import { CLIENT_ADDRESSES, ROUTERS, type Router, type Topology, VIP } from '../../lab/topology.ts';
+import { processesIn, run as runCommand, signalAll, startIn } from '../../lab/pair/netns.ts';
+import { CLIENT_ADDRESSES, ROUTERS, type Router, type Topology, VIP } from '../../lab/pair/topology.ts';
 import type { FaultName, PlannedRun } from '../failover-plan.ts';
 import type { Cost, Outcome } from '../failover-summary.ts';
 import { type Figures, figuresOf, type LoadFigures, loadFiguresOf, parseTrace, type Trace } from '../failover-trace.ts';

@@ -4,7 +4,7 @@
 //   stall-host server ADDRESS PORT     stall-host client LOCAL ADDRESS PORT     both end with their stdin
 import { createSocket } from 'node:dgram';
 import { connect, createServer, type Socket } from 'node:net';
-import { wallNow } from '../../lab/topology.ts';
+import { wallNow } from '../../lab/pair/topology.ts';
 
 const WRITE_BYTES = 65_536;
 /** A silence of the stream worth telling. */

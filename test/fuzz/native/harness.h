@@ -20,7 +20,7 @@ _Noreturn void finding(const char *what);
 /* vipd's main(), renamed. */
 int vipd_main(int argc, char **argv);
 
-/* kernel.c: the fake kernel. The script is what happens to the daemon, record by record. */
+/* kernel.c and network.c: the fake kernel. The script is what happens to the daemon, record by record. */
 void kernel_reset(void);
 void kernel_script(const uint8_t *bytes, size_t size);
 void kernel_state_file(const uint8_t *bytes, size_t size); /* what open() of the state file finds */

@@ -1,19 +1,19 @@
 /*
- * The fake kernel under vipd: a clock that only the script moves, addresses with rtnetlink, two
- * interfaces, packet sockets, a state file in memory. What a call does not know it refuses; nothing
- * of the machine is touched.
+ * The fake kernel under vipd: descriptors, a clock that only the script moves, a state file in
+ * memory, and behind its sockets the network of network.c. What a call does not know it refuses;
+ * nothing of the machine is touched.
  *
  * The script: records of a kind, a length and that many bytes; each is what one wait of the daemon
  * (ppoll) brings. After the last one its stdin ends, and from then on every wait lasts as long as
  * it asked for.
  */
 #include "harness.h"
+#include "network.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>
-#include <linux/rtnetlink.h>
-#include <net/if_arp.h>
+#include <linux/netlink.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -33,9 +33,7 @@
 
 #define FD_FIRST 1000
 #define FD_MAX 512
-#define ADDRESS_MAX 256
 #define WAITS_MAX 4000
-#define NIC_MAX 2
 #define FILE_BYTES_MAX 20000
 /* The longest lease, and how long addresses may be kept after it: command.c. */
 #define TERM_US_MAX ((60000 + 600000) * US_PER_MS)
@@ -54,26 +52,6 @@ static size_t given_bytes;
 static int given_to;
 static int events_error;
 
-static struct address {
-	bool used;
-	uint8_t family, prefix;
-	uint32_t index;
-	uint8_t bytes[16];
-} addresses[ADDRESS_MAX];
-
-static struct nic {
-	const char *name;
-	int index;
-	short flags;
-	uint8_t mac[6];
-} nics[NIC_MAX];
-
-static uint8_t reply[NLMSG_SPACE(sizeof(struct nlmsgerr))];
-static size_t reply_bytes;
-static const uint8_t *dump;
-static size_t dump_bytes;
-static bool gate_open_now; /* the packet lease: its last word was a grant */
-static uint8_t refuse_count, refuse_errno;
 static bool deaf; /* nobody reads stdout */
 static size_t line_bytes;
 
@@ -92,23 +70,16 @@ static uint64_t woken;
 
 void kernel_reset(void)
 {
-	static const struct nic initial[NIC_MAX] = {
-		{ "c0", 2, IFF_UP | IFF_RUNNING, { 2, 0, 0, 0, 0, 1 } },
-		{ "s0", 3, IFF_UP | IFF_RUNNING, { 2, 0, 0, 0, 0, 2 } },
-	};
-
 	memset(fds, 0, sizeof(fds));
-	memset(addresses, 0, sizeof(addresses));
-	memcpy(nics, initial, sizeof(nics));
+	network_reset();
 	clock_us = 1000 * US_PER_S;
-	script = script_end = dump = given = NULL;
-	dump_bytes = given_bytes = reply_bytes = state_bytes = new_bytes = line_bytes = 0;
+	script = script_end = given = NULL;
+	given_bytes = state_bytes = new_bytes = line_bytes = 0;
 	commanded_at = clock_us;
-	waits = refuse_count = refuse_errno = 0;
+	waits = 0;
 	given_to = -1;
 	events_error = 0;
 	deaf = state_there = new_there = false;
-	gate_open_now = false;
 	thread = NULL;
 	woken = 0;
 	proc_file = (const uint8_t *)NET_DEV;
@@ -126,26 +97,6 @@ void kernel_state_file(const uint8_t *bytes, size_t size)
 	state_there = true;
 	state_bytes = size < sizeof(state_file) ? size : sizeof(state_file);
 	memcpy(state_file, bytes, state_bytes);
-}
-
-void kernel_dump(const uint8_t *bytes, size_t size)
-{
-	dump = size > 0 ? bytes : NULL;
-	dump_bytes = size;
-}
-
-bool kernel_gate_open(void)
-{
-	return gate_open_now;
-}
-
-unsigned kernel_addresses(void)
-{
-	unsigned count = 0;
-
-	for (size_t i = 0; i < ADDRESS_MAX; i++)
-		count += addresses[i].used;
-	return count;
 }
 
 /* FUZZ_TRACE=1 shows what happens when an input is replayed. */
@@ -304,37 +255,14 @@ int fake_eventfd(unsigned initial, int flags)
 	return fd_new(WAKER);
 }
 
-/* --- interfaces --- */
-
-static struct nic *nic_of(const struct ifreq *request, unsigned long what)
-{
-	for (int i = 0; i < NIC_MAX; i++)
-		if (nics[i].index != 0 && (what == SIOCGIFNAME ? nics[i].index == request->ifr_ifindex
-							       : strcmp(nics[i].name, request->ifr_name) == 0))
-			return &nics[i];
-	return NULL;
-}
+/* --- the network: network.c answers --- */
 
 int fake_ioctl(int fd, unsigned long what, struct ifreq *request)
 {
-	struct nic *nic = nic_of(request, what);
-
 	INSIST(kind_of(fd) != FREE, "ioctl of nothing");
-	if (!nic)
-		return refused(ENODEV);
-	if (what == SIOCGIFNAME) {
-		snprintf(request->ifr_name, sizeof(request->ifr_name), "%s", nic->name);
-	} else if (what == SIOCGIFINDEX) {
-		request->ifr_ifindex = nic->index;
-	} else if (what == SIOCGIFFLAGS) {
-		request->ifr_flags = nic->flags;
-	} else if (what == SIOCGIFHWADDR) {
-		request->ifr_hwaddr.sa_family = ARPHRD_ETHER;
-		memcpy(request->ifr_hwaddr.sa_data, nic->mac, 6);
-	} else {
-		return refused(EINVAL);
-	}
-	return 0;
+	int error = network_ioctl(what, request);
+
+	return error ? refused(error) : 0;
 }
 
 unsigned fake_if_nametoindex(const char *name)
@@ -342,117 +270,18 @@ unsigned fake_if_nametoindex(const char *name)
 	return strcmp(name, "lo") == 0 ? 1 : 0;
 }
 
-/*
- * An interface changes: carrier, MAC, or it goes and comes back; what is gone takes its addresses
- * along.
- */
-static void nic_change(const uint8_t *bytes, size_t size)
-{
-	if (size < 2)
-		return;
-	struct nic *nic = &nics[bytes[0] % NIC_MAX];
-	int before = nic->index;
-
-	nic->flags = bytes[1] & 1 ? IFF_UP | IFF_RUNNING : IFF_UP;
-	nic->index = bytes[1] & 2 ? 0 : bytes[1] & 4 ? 10 + bytes[0] % NIC_MAX : 2 + bytes[0] % NIC_MAX;
-	nic->mac[5] = bytes[1] & 8 ? 9 : 1;
-	for (size_t i = 0; i < ADDRESS_MAX && nic->index != before; i++)
-		if ((int)addresses[i].index == before)
-			addresses[i].used = false;
-}
-
-/* --- rtnetlink --- */
-
-static bool nic_there(uint32_t index)
-{
-	for (int i = 0; i < NIC_MAX; i++)
-		if (index != 0 && nics[i].index == (int)index)
-			return true;
-	return false;
-}
-
-static int change_address(const struct nlmsghdr *header, const struct ifaddrmsg *body, const uint8_t *bytes)
-{
-	size_t size = body->ifa_family == AF_INET6 ? 16 : 4;
-	struct address *found = NULL, *unused = NULL;
-
-	for (size_t i = 0; i < ADDRESS_MAX; i++) {
-		struct address *a = &addresses[i];
-
-		if (!a->used)
-			unused = unused ? unused : a;
-		else if (a->family == body->ifa_family && a->index == body->ifa_index &&
-			 a->prefix == body->ifa_prefixlen && memcmp(a->bytes, bytes, size) == 0)
-			found = a;
-	}
-	if (!nic_there(body->ifa_index))
-		return ENODEV;
-	if (header->nlmsg_type == RTM_DELADDR) {
-		if (!found)
-			return EADDRNOTAVAIL;
-		found->used = false;
-		return 0;
-	}
-	if (found)
-		return header->nlmsg_flags & NLM_F_EXCL ? EEXIST : 0;
-	INSIST(unused != NULL, "more addresses than can be");
-	*unused = (struct address){ true, body->ifa_family, body->ifa_prefixlen, body->ifa_index, { 0 } };
-	memcpy(unused->bytes, bytes, size);
-	return 0;
-}
-
-static int answer(const uint8_t *message, size_t size)
-{
-	struct nlmsghdr header;
-	struct ifaddrmsg body;
-
-	INSIST(size >= NLMSG_LENGTH(sizeof(body)), "a request too short for the kernel");
-	memcpy(&header, message, sizeof(header));
-	memcpy(&body, message + NLMSG_LENGTH(0), sizeof(body));
-	INSIST(header.nlmsg_len == size, "a request with a wrong length");
-	if (header.nlmsg_type == RTM_GETADDR)
-		return -1;
-	trace(header.nlmsg_type == RTM_DELADDR ? "delete" : "add", NULL, 0);
-	if (refuse_count > 0) {
-		refuse_count--;
-		return refuse_errno;
-	}
-	return change_address(&header, &body, message + NLMSG_LENGTH(sizeof(body)) + RTA_LENGTH(0));
-}
-
-/* The packet lease's frames: hold/gate-frame.c has their form. */
-static void hear_gate(const uint8_t *frame, size_t size)
-{
-	enum { GRANT = 2, ALONE, CLOSE };
-
-	if (size < 14 || frame[12] != 0x88 || frame[13] != 0xb5)
-		return;
-	if (frame[4] == GRANT || frame[4] == ALONE)
-		gate_open_now = true;
-	else if (frame[4] == CLOSE)
-		gate_open_now = false;
-	trace(frame[4] == GRANT ? "gate: grant" : frame[4] == ALONE ? "gate: alone" : frame[4] == CLOSE ? "gate: close" : "gate", NULL, 0);
-}
-
 ssize_t fake_send(int fd, const void *bytes, size_t size, int flags)
 {
+	const char *what = NULL;
+
 	(void)flags;
 	INSIST(kind_of(fd) != FREE, "send to nothing");
 	if (kind_of(fd) == PACKET)
-		hear_gate(bytes, size);
-	if (kind_of(fd) != NETLINK)
-		return (ssize_t)size;
-	int error = answer(bytes, size);
-	struct nlmsghdr *header = (struct nlmsghdr *)(void *)reply;
-	struct nlmsgerr acknowledgement = { .error = -error };
-
-	memset(reply, 0, sizeof(reply));
-	memcpy(header, bytes, sizeof(*header));
-	reply_bytes = error < 0 ? NLMSG_LENGTH(0) : NLMSG_LENGTH(sizeof(acknowledgement));
-	header->nlmsg_len = (uint32_t)reply_bytes;
-	header->nlmsg_type = error < 0 ? NLMSG_DONE : NLMSG_ERROR;
-	if (error >= 0)
-		memcpy(NLMSG_DATA(header), &acknowledgement, sizeof(acknowledgement));
+		what = network_hear(bytes, size);
+	if (kind_of(fd) == NETLINK)
+		what = network_request(bytes, size);
+	if (what)
+		trace(what, NULL, 0);
 	return (ssize_t)size;
 }
 
@@ -479,17 +308,9 @@ ssize_t fake_recv(int fd, void *into, size_t room, int flags)
 	INSIST(kind_of(fd) != FREE, "recv from nothing");
 	if (kind_of(fd) != NETLINK)
 		return give(fd, into, room);
-	/* A hostile dump comes first, its end after it. */
-	const uint8_t *from = dump ? dump : reply;
-	size_t size = dump ? dump_bytes : reply_bytes;
+	size_t size = network_reply(into, room);
 
-	if (!dump)
-		reply_bytes = 0;
-	dump = NULL;
-	if (size == 0)
-		return refused(EAGAIN);
-	memcpy(into, from, size < room ? size : room);
-	return (ssize_t)(size < room ? size : room);
+	return size ? (ssize_t)size : refused(EAGAIN);
 }
 
 ssize_t fake_recvfrom(int fd, void *into, size_t room, int flags, struct sockaddr *from, socklen_t *from_size)
@@ -683,15 +504,11 @@ static int happen(struct pollfd *set, nfds_t n, const uint8_t *bytes, size_t siz
 	case 4:
 		return ready(polled(set, n, EVENTS, 0), bytes, size);
 	case 5:
-		nic_change(bytes, size);
+		network_change(bytes, size);
 		events_error = ENOBUFS;
 		return ready(polled(set, n, EVENTS, 0), bytes, 0);
 	case 6:
-		refuse_count = size > 0 ? bytes[0] & 15 : 0;
-		refuse_errno = size > 1 ? 1 + bytes[1] % 110 : ENOBUFS;
-		/* These would be lies: the address would still be there. */
-		if (refuse_errno == ENODEV || refuse_errno == ENXIO || refuse_errno == EADDRNOTAVAIL)
-			refuse_errno = ENOBUFS;
+		network_refuse(size > 0 ? bytes[0] & 15 : 0, size > 1 ? 1 + bytes[1] % 110 : ENOBUFS);
 		return 0;
 	case 7:
 		deaf = size > 0 && bytes[0] & 1;
@@ -701,8 +518,7 @@ static int happen(struct pollfd *set, nfds_t n, const uint8_t *bytes, size_t siz
 		proc_bytes = size;
 		return 0;
 	default: /* somebody takes the addresses away */
-		for (size_t i = 0; i < ADDRESS_MAX; i++)
-			addresses[i].used = addresses[i].used && (size == 0 || bytes[0] % 3 != i % 3);
+		network_lose(bytes, size);
 		return 0;
 	}
 }
@@ -716,7 +532,7 @@ int fake_ppoll(struct pollfd *set, nfds_t n, const struct timespec *timeout, con
 	(void)mask;
 	INSIST(++waits < WAITS_MAX, "vipd does not come to an end");
 	INSIST(!lease_idle() || kernel_addresses() == 0 || state.mode == MODE_ALONE, "idle, and an address is left");
-	INSIST(!lease_idle() || !gate_open_now || state.mode == MODE_ALONE, "idle, and the packet lease is open");
+	INSIST(!lease_idle() || !kernel_gate_open() || state.mode == MODE_ALONE, "idle, and the packet lease is open");
 	/*
 	 * Looked at by the daemon since it last woke: what it still holds now, it holds without a
 	 * lease.

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { LINE_BYTES_MAX } from '../../../src/feed/message.ts';
+import { LINE_BYTES_MAX } from '../../../src/feed/files.ts';
 import { controlRequests } from '../samples-lines.ts';
 import { insist, type Target } from '../target.ts';
 

@@ -129,7 +129,7 @@ export const electionTarget: Target = {
     const { step, nextWake } = await import('../../../src/pulse/election/step.ts');
     const { newMachine } = await import('../../../src/pulse/election/start.ts');
     const { decode, encode, pairIdOf } = await import('../../../src/pulse/heartbeat.ts');
-    const { heartbeatFor, willFor } = await import('../../../src/pulse/own-heartbeat.ts');
+    const { heartbeatsFor, willFor } = await import('../../../src/pulse/own-heartbeat.ts');
     const { snapshotOf } = await import('../../../src/pulse/snapshot.ts');
     const { leaseLine, parseVipdLine } = await import('../../../src/vip/protocol.ts');
     const { controlRequestSchema, snapshotSchema } = await import('../../../src/feed/message.ts');
@@ -167,7 +167,7 @@ export const electionTarget: Target = {
         } else if (effect.type === 'will') {
           encode(willFor(this.machine, effect.epoch, effect.peerBootId), pairId, KEY);
         } else if (effect.type === 'send') {
-          for (const link of [0, 1]) encode(heartbeatFor(this.machine, link, this.now), pairId, KEY);
+          for (const message of heartbeatsFor(this.machine, this.now)) encode(message, pairId, KEY);
         } else if (effect.type === 'respawn-vipd') {
           said.push('hello 0.2.0 0.0 none 0');
         }
@@ -216,6 +216,7 @@ export const electionTarget: Target = {
       inspect(): void {
         const context = {
           view: VIEW,
+          program: '0.4.0',
           seq: 1,
           now: this.now,
           wallMs: 1.8e12,
@@ -223,6 +224,7 @@ export const electionTarget: Target = {
           counters: {},
           packetLease: true,
           running: { digest: '', waiting: [] },
+          keys: { own: { signs: '', accepts: [] }, peer: undefined },
           vipdTrouble: null,
           vipCheck: null,
         };

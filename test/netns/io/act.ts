@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import type { Snapshot } from '../../../src/feed/message.ts';
-import { CLIENT_ADDRESSES, ROUTERS, type Router, VIP } from '../../lab/topology.ts';
+import { CLIENT_ADDRESSES, ROUTERS, type Router, VIP } from '../../lab/pair/topology.ts';
 import { buildRouters, type RouterOptions, type Routers } from './routers.ts';
 
 /** D of the default times. */

@@ -1,8 +1,8 @@
 // Faults for the pair in namespaces, each with its way back: packets lost one way, legs unplugged, strangers on a LAN that claim or answer
 // for an address, datagrams that nobody asked for. Io; everything happens in namespaces of the topology.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { run, runIn } from '../../lab/netns.ts';
-import type { Host, Router, Topology } from '../../lab/topology.ts';
+import { run, runIn } from '../../lab/pair/netns.ts';
+import type { Host, Router, Topology } from '../../lab/pair/topology.ts';
 
 export type Leg = 'clients' | 'servers' | 'cross';
 /** Each leg's interface on the routers. */

@@ -2,13 +2,15 @@
 // kernel has no IPVS, the rules never count as in, which bars no owner that serves already: let the pair settle first. Io.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ConfigOptions, HOST_TIMES, labConfig } from '../../lab/config.ts';
-import type { Router } from '../../lab/topology.ts';
+import { type ConfigOptions, HOST_TIMES, labConfig } from '../../lab/pair/config.ts';
+import type { Router } from '../../lab/pair/topology.ts';
 import { CLI, follow, type PulseProcess, type Routers } from './routers.ts';
 
 export interface DirectorOptions extends Partial<ConfigOptions> {
   /** Changes the config's text. */
   readonly edit?: (text: string) => string;
+  /** Where a runner listens. */
+  readonly runnerSocket?: string;
   /** The command line of another build than this one. */
   readonly cli?: string;
 }
@@ -16,13 +18,14 @@ export interface DirectorOptions extends Partial<ConfigOptions> {
 /** Starts a director in the router's namespace; it ends with the topology. */
 export function startDirector(routers: Routers, router: Router, options: DirectorOptions = {}): PulseProcess {
   const { directory, topology } = routers;
-  const { edit = text => text, cli = CLI, ...config } = options;
+  const { edit = text => text, cli = CLI, runnerSocket, ...config } = options;
   const text = labConfig({ keyFile: join(directory, 'pair.key'), ...HOST_TIMES, ...config });
   const file = directorConfig(routers, router);
   writeFileSync(file, edit(text));
   const [runDir, stateDir] = [join(directory, router, 'run'), join(directory, router, 'state')];
   for (const path of [runDir, stateDir]) mkdirSync(path, { recursive: true });
-  const where = ['--config', file, '--node', router, '--run-dir', runDir, '--state-dir', stateDir];
+  const runner = runnerSocket === undefined ? [] : ['--runner-socket', runnerSocket];
+  const where = ['--config', file, '--node', router, '--run-dir', runDir, '--state-dir', stateDir, ...runner];
   const child = topology.start(router, process.execPath, [cli, 'director', ...where], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -8,9 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ControlReply, type ControlRequest, type Snapshot, snapshotSchema } from '../../../src/feed/message.ts';
-import { type ConfigOptions, HOST_TIMES, pairConfig, type Times } from '../../lab/config.ts';
-import { signalAll } from '../../lab/netns.ts';
-import { buildTopology, ROUTERS, type Router, type Topology, wallNow } from '../../lab/topology.ts';
+import { type ConfigOptions, HOST_TIMES, pairConfig, type Times } from '../../lab/pair/config.ts';
+import { signalAll } from '../../lab/pair/netns.ts';
+import { buildTopology, ROUTERS, type Router, type Topology, wallNow } from '../../lab/pair/topology.ts';
 import { beginStep } from '../../runner/step.ts';
 
 /** A compiled Tandem: its command line and its vipd. */
@@ -19,7 +19,7 @@ export interface Build {
   readonly vipd: string;
 }
 
-export const CLI = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
+export const CLI = fileURLToPath(new URL('../../../program/tandem.js', import.meta.url));
 /** This version, its vipd with sanitizers. */
 export const OURS: Build = { cli: CLI, vipd: fileURLToPath(new URL('../../../../dist/vipd-asan', import.meta.url)) };
 
@@ -41,8 +41,11 @@ export interface Routers {
   readonly topology: Topology;
   readonly events: readonly AddressEvent[];
   readonly directory: string;
-  /** `node`: the name it goes by, should that be the wrong one. `build`: another version than the router's own. */
-  start(router: Router, node?: Router, build?: Build): PulseProcess;
+  /**
+   * `node`: the name it goes by, should that be the wrong one. `build`: another version than the router's own. `config`: another file
+   * than that of both.
+   */
+  start(router: Router, node?: Router, build?: Build, config?: string): PulseProcess;
   /** Power comes back: nothing runs yet, the address witness does. */
   reboot(router: Router): Promise<void>;
   readonly pulses: Partial<Record<Router, PulseProcess>>;
@@ -105,9 +108,14 @@ export async function buildRouters(options: RouterOptions): Promise<Routers> {
     events,
     directory,
     pulses,
-    start(router, node = router, build = options.builds?.[router] ?? { ...OURS, vipd: options.vipd ?? OURS.vipd }) {
+    start(
+      router,
+      node = router,
+      build = options.builds?.[router] ?? { ...OURS, vipd: options.vipd ?? OURS.vipd },
+      config = configFile,
+    ) {
       mkdirSync(runDir(router), { recursive: true });
-      const args = [build.cli, 'pulse', '--config', configFile, '--node', node, '--run-dir', runDir(router)];
+      const args = [build.cli, 'pulse', '--config', config, '--node', node, '--run-dir', runDir(router)];
       const env = { ...process.env, TANDEM_VIPD: build.vipd, ...options.env };
       const stateDir = join(directory, router, 'state');
       // setsid: a process group of its own, so that a test can end all of it at once.
@@ -216,14 +224,15 @@ function newest(path: string): Promise<Snapshot | undefined> {
 }
 
 async function ask(path: string, request: ControlRequest): Promise<ControlReply> {
-  return JSON.parse(await firstLine(path, `${JSON.stringify(request)}\n`)) as ControlReply;
+  // A reload is answered once a process of its own has read the file.
+  return JSON.parse(await firstLine(path, `${JSON.stringify(request)}\n`, 15_000)) as ControlReply;
 }
 
-function firstLine(path: string, say: string | undefined): Promise<string> {
+function firstLine(path: string, say: string | undefined, forMs = 2_000): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
     let text = '';
-    socket.setTimeout(2_000, () => socket.destroy(new Error(`${path} does not answer`)));
+    socket.setTimeout(forMs, () => socket.destroy(new Error(`${path} does not answer`)));
     socket.on('error', reject);
     socket.on('connect', () => say && socket.write(say));
     socket.setEncoding('utf8').on('data', (chunk: string) => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { CLIENT_ADDRESSES, ROUTERS, type Router, type Topology, VIP } from '../../lab/topology.ts';
+import { CLIENT_ADDRESSES, ROUTERS, type Router, type Topology, VIP } from '../../lab/pair/topology.ts';
 import { type Answer, parseAnswer, parseStall, type Stall } from '../../soak/evidence.ts';
 
 const run = promisify(execFile);

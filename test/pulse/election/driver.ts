@@ -23,7 +23,7 @@ export const THIRD_MAC = '02:00:00:00:09:01';
 
 export const SETTINGS: Settings = settingsFor({ bootId: OWN_BOOT });
 
-const BEAT: Heartbeat = {
+export const BEAT: Heartbeat = {
   kind: 'heartbeat',
   version: 1,
   nodeId: 2,
@@ -42,6 +42,7 @@ const BEAT: Heartbeat = {
   readsVersion2: false,
   priority: 90,
   fitness: 3,
+  failedChecks: undefined,
   configDigest: SETTINGS.configDigest,
   intervalMs: ms(100),
   leaseMs: ms(220),

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GATEWAY, type Router, VIP } from '../../lab/topology.ts';
+import { GATEWAY, type Router, VIP } from '../../lab/pair/topology.ts';
 import { flood, gratuitousArp, heal, INTERFACES, lose, repeatedly, setPlug } from '../../netns/io/faults.ts';
 import { type Routers, signalAll } from '../../netns/io/routers.ts';
 import type { Tools } from '../../netns/io/vip-watch.ts';

@@ -3,8 +3,8 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Snapshot } from '../../../src/feed/message.ts';
-import { processesIn } from '../../lab/netns.ts';
-import { GATEWAY, ROUTERS, type Router, VIP } from '../../lab/topology.ts';
+import { processesIn } from '../../lab/pair/netns.ts';
+import { GATEWAY, ROUTERS, type Router, VIP } from '../../lab/pair/topology.ts';
 import type { Routers } from '../../netns/io/routers.ts';
 import type { Watch } from '../../netns/io/vip-watch.ts';
 import {

@@ -2,14 +2,21 @@
 // sessions and is failed over again and again; what became of each is the record (LAB_RUN/results.json). Io.
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Times } from '../../lab/config.ts';
-import { type Job, rolesNow, type Service, startService, startTransfers, untilUnderWay } from '../../lab/failover.ts';
-import { handOver } from '../../lab/failover-scenarios.ts';
-import type { Transfer, TransferMode } from '../../lab/ftp-client.ts';
-import { killAllIn } from '../../lab/netns.ts';
-import { type Lab, openLab, resultsDirectory } from '../../lab/scenario.ts';
-import { type Known, mistakeOf, openKnown, rejoin } from '../../lab/session-scenarios.ts';
-import { clientAddress, type Router, wallNow } from '../../lab/topology.ts';
+import type { Transfer, TransferMode } from '../../lab/ftp/ftp-client.ts';
+import {
+  type Job,
+  rolesNow,
+  type Service,
+  startService,
+  startTransfers,
+  untilUnderWay,
+} from '../../lab/measure/failover.ts';
+import type { Times } from '../../lab/pair/config.ts';
+import { killAllIn } from '../../lab/pair/netns.ts';
+import { clientAddress, type Router, wallNow } from '../../lab/pair/topology.ts';
+import { handOver } from '../../lab/scenarios/failover-scenarios.ts';
+import { type Lab, openLab, resultsDirectory } from '../../lab/scenarios/scenario.ts';
+import { type Known, mistakeOf, openKnown, rejoin } from '../../lab/scenarios/session-scenarios.ts';
 import { Random } from '../../sim/random.ts';
 import type { SoakBlock, SoakFailover, SoakFault, SoakSession, SoakTransfer } from '../lab-record.ts';
 

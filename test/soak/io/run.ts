@@ -3,8 +3,8 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { HOST_TIMES } from '../../lab/config.ts';
-import { CLIENT_ADDRESSES, ROUTERS, type Router, SERVER_ADDRESSES } from '../../lab/topology.ts';
+import { HOST_TIMES } from '../../lab/pair/config.ts';
+import { CLIENT_ADDRESSES, ROUTERS, type Router, SERVER_ADDRESSES } from '../../lab/pair/topology.ts';
 import { buildRouters, type PulseProcess, type Routers } from '../../netns/io/routers.ts';
 import { buildTools, startWatch, type Tools, type Watch } from '../../netns/io/vip-watch.ts';
 import type { Held, LogLine } from '../evidence.ts';

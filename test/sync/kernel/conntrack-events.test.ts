@@ -5,8 +5,21 @@ import { createFlowParser, type FlowCounts, flowOfLine } from '../../../src/sync
 import { usable } from '../../../src/sync/kernel/wire.ts';
 import { type Entry, FLAG } from '../../../src/sync/table/entry.ts';
 import { scopeOf } from '../../../src/sync/table/scope.ts';
-import { configOf } from '../../director/fixture.ts';
-import { CLIENT, CLIENT6, CONNECTION, inPieces, MARK6, SERVER6, scope, TEMPLATE, TEMPLATE6, VIP6 } from '../samples.ts';
+import { configOf, PROXY } from '../../director/fixture.ts';
+import {
+  CLIENT,
+  CLIENT6,
+  CONNECTION,
+  inPieces,
+  MARK6,
+  maskedScope,
+  raw,
+  SERVER6,
+  scope,
+  TEMPLATE,
+  TEMPLATE6,
+  VIP6,
+} from '../samples.ts';
 
 const TO_VIP = 'src=203.0.113.9 dst=192.0.2.100 sport=40001 dport=21';
 const FROM_SERVER = 'src=198.51.100.11 dst=203.0.113.9 sport=21 dport=40001';
@@ -250,4 +263,47 @@ test('any text, cut anywhere, is read without an exception, and gives only usabl
     }),
     { numRuns: 1_000 },
   );
+});
+
+test('active data of FTPS come from port 989, and go by that port of the VIP', t => {
+  const ftps = scopeOf(
+    configOf({
+      services: {
+        ftp: {
+          vip: '192.0.2.100',
+          servers_lan: 'servers',
+          mark: 21,
+          control_port: [21, 990],
+          servers: { fs1: { address: '198.51.100.11' } },
+        },
+      },
+      sync: false,
+    }),
+  );
+  const parser = createFlowParser(() => ftps);
+  const text = ` [UPDATE] tcp      6 432000 ESTABLISHED ${ACTIVE.replace('sport=20', 'sport=989')} ${ACTIVE_REPLY.replace('dport=20', 'dport=989')} [ASSURED] id=1\n`;
+  const [entry] = parser.push(Buffer.from(text));
+  t.like(entry, { virtualPort: 989, serverPort: 989, clientPort: 40_002 });
+});
+
+test('the template of a service with a prefix has the network of the client, in both families', t => {
+  const parser = createFlowParser(() => maskedScope());
+  const to6 = 'src=2001:db8:9::9 dst=2001:db8:1::100 sport=40001 dport=21';
+  const from6 = 'src=2001:db8:2::11 dst=2001:db8:9::9 sport=21 dport=40001';
+  const line = (there: string, back: string) =>
+    Buffer.from(` [UPDATE] tcp      6 432000 ESTABLISHED ${there} ${back} [ASSURED] id=1\n`);
+  t.deepEqual(parser.push(line(TO_VIP, FROM_SERVER)), [{ ...TEMPLATE, client: raw('203.0.112.0') }, CONTROL]);
+  const [template, connection] = parser.push(line(to6, from6));
+  t.deepEqual(template, { ...TEMPLATE6, client: raw('2001:db8:8::') });
+  t.is(connection?.client, CLIENT6);
+});
+
+test('a service with another port on its servers, without persistence: its connection, and no template', t => {
+  const proxy = scopeOf(configOf({ services: { proxy: PROXY } }));
+  const flow = (serverPort: number) =>
+    ` [UPDATE] tcp      6 432000 ESTABLISHED src=203.0.113.9 dst=192.0.2.101 sport=40001 dport=80 src=198.51.100.31 dst=203.0.113.9 sport=${serverPort} dport=40001 [ASSURED] id=3\n`;
+  const parser = createFlowParser(() => proxy);
+  const ends = { virtual: raw('192.0.2.101'), virtualPort: 80, server: raw('198.51.100.31'), serverPort: 8_080 };
+  t.deepEqual(parser.push(Buffer.from(flow(8_080))), [{ ...CONNECTION, ...ends, mark: 81 }]);
+  t.deepEqual(parser.push(Buffer.from(flow(80))), []);
 });

@@ -4,7 +4,9 @@ import fc from 'fast-check';
 import { createTableParser, type TableCounts } from '../../../src/sync/kernel/proc-table.ts';
 import { usable } from '../../../src/sync/kernel/wire.ts';
 import { type Entry, FLAG } from '../../../src/sync/table/entry.ts';
-import { CONNECTION, CONNECTION6, inPieces, scope, TEMPLATE, TEMPLATE6 } from '../samples.ts';
+import { scopeOf } from '../../../src/sync/table/scope.ts';
+import { configOf, DNS } from '../../director/fixture.ts';
+import { CONNECTION, CONNECTION6, inPieces, raw, scope, TEMPLATE, TEMPLATE6 } from '../samples.ts';
 
 const HEAD = 'Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n';
 /** Written by the format strings of ip_vs_conn_seq_show. */
@@ -128,4 +130,18 @@ test('any bytes, cut anywhere, are read without an exception, and give only usab
     }),
     { numRuns: 1_000 },
   );
+});
+
+test('UDP connections of a service that syncs them are read, as the inactive ones that they are to IPVS; of others not', t => {
+  const line = 'UDP CB007109 9C41 C0000264 0035 C6336435 0035 UDP             299\n';
+  const entry = { ...CONNECTION, protocol: 17, state: 0, virtualPort: 53, serverPort: 53, mark: 53, timeoutS: 299 };
+  const readBy = (sync: string) => {
+    const parser = createTableParser(scopeOf(configOf({ services: { dns: { ...DNS, sync } } })));
+    const entries = parser.push(Buffer.from(line));
+    return { entries, counts: parser.counts() };
+  };
+  const { entries } = readBy('connections');
+  t.deepEqual(entries, [{ ...entry, flags: FLAG.inactive, server: raw('198.51.100.53') }]);
+  t.true(entries.every(usable));
+  t.is(readBy('templates').counts.foreign, 1);
 });

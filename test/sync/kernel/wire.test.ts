@@ -149,9 +149,15 @@ for (const [what, entry] of skipped) {
   });
 }
 
-test('UDP, SCTP and templates that the kernel has given up are nobody’s mistake', t => {
-  const ignored = [edited(V4, 1, '11'), edited(V4, 1, '84'), edited(TEMPLATE_V4, 12, 'ffff'), edited(V4, 1, '00')];
-  t.is(verdict(message(...ignored, V4)), '1 entries, 0 skipped, 4 ignored');
+test('UDP is read, in the one state that it has', t => {
+  const datagrams = edited(edited(V4, 1, '11'), 8, '0000');
+  t.is(decoded(message(datagrams))[0]?.protocol, 17);
+  t.is(verdict(message(edited(datagrams, 8, '0001'), datagrams)), '1 entries, 1 skipped, 0 ignored');
+});
+
+test('SCTP and templates that the kernel has given up are nobody’s mistake', t => {
+  const ignored = [edited(V4, 1, '84'), edited(TEMPLATE_V4, 12, 'ffff'), edited(V4, 1, '00')];
+  t.is(verdict(message(...ignored, V4)), '1 entries, 0 skipped, 3 ignored');
 });
 
 test('flags that a backup does not take in are masked: synced, hashed, conntrack, sequence numbers', t => {

@@ -50,7 +50,7 @@ function startNode(t: ExecutionContext, nodeId: 1 | 2, options: NodeOptions): Te
   const started = createPeerLinks(
     { pair, view: { nodeId, links }, port, keys: pairKeys, random: () => 0.5, limits: { ...QUICK, ...limits } },
     {
-      up: index => events.push(`up ${index}`),
+      up: (index, saysTakes) => events.push(`up ${index}${saysTakes ? '' : ' old'}`),
       down: (index, why) => events.push(`down ${index} ${why}`),
       frame: (_, frame) => frames.push(frame),
     },
@@ -195,6 +195,41 @@ for (const [what, first, second] of rotation) {
   });
 }
 
+test('keys are changed step by step without a link that stays away; no connection under the old one is left', async t => {
+  const port = await freePort();
+  const [one, two] = [startNode(t, 1, { port, pairKeys: keys(A) }), startNode(t, 2, { port, pairKeys: keys(A) })];
+  t.true(await until(() => isUp(one) && isUp(two)));
+  one.links.takeKeys(keys(A, B));
+  two.links.takeKeys(keys(A, B));
+  t.deepEqual([one.events.length, two.events.length], [2, 2], 'nothing to be made anew');
+  one.links.takeKeys(keys(B, A));
+  two.links.takeKeys(keys(B, A));
+  t.true(await until(() => two.links.counters().connections === 4 && isUp(one) && isUp(two)));
+  t.deepEqual(
+    one.events.slice(2).map(event => event.slice(0, 6)),
+    ['down 0', 'up 0', 'down 1', 'up 1'],
+    'one after the other',
+  );
+  one.links.takeKeys(keys(B));
+  two.links.takeKeys(keys(B));
+  await pause(100);
+  t.is(two.links.counters().connections, 4);
+  t.true(isUp(one) && isUp(two));
+});
+
+test('a key that the peer does not accept, or the loss of one, does not part them while they have one in common', async t => {
+  const port = await freePort();
+  const [one, two] = [startNode(t, 1, { port, pairKeys: keys(A) }), startNode(t, 2, { port, pairKeys: keys(A) })];
+  t.true(await until(() => isUp(one) && isUp(two)));
+  one.links.takeKeys(keys(B, A));
+  t.true(await until(() => two.links.counters().connections >= 3 && isUp(one) && isUp(two)), 'by the other key');
+  two.links.takeKeys(keys(B));
+  t.true(
+    await until(() => isUp(one) && isUp(two) && two.links.counters().connections >= 5),
+    'under the key that is left',
+  );
+});
+
 test('who knows the name of the key but not the key is refused', async t => {
   const port = await freePort();
   const two = startNode(t, 2, { port });
@@ -299,7 +334,7 @@ test('a link that brings nothing is dropped after its time', async t => {
   await rawPeer(t, port);
   t.true(await until(() => two.events.length === 2));
   t.true(performance.now() - start >= 300);
-  t.deepEqual(two.events, ['up 0', 'down 0 nothing came for 0.3 s']);
+  t.deepEqual(two.events, ['up 0 old', 'down 0 nothing came for 0.3 s']);
   t.is(two.links.counters().silent, 1);
 });
 
@@ -315,7 +350,18 @@ test.serial('a loop that was itself late does not take its own pause for silence
   };
   await new Promise<void>(resolve => setTimeout(() => resolve(stop()), 20));
   t.true(await until(() => two.frames.length === 1, 500));
-  t.deepEqual(two.events, ['up 0']);
+  t.deepEqual(two.events, ['up 0 old']);
+});
+
+test('both ends learn that the other one says what it takes, and of one from before that it does not', async t => {
+  const port = await freePort();
+  const addresses = ADDRESSES.slice(0, 1);
+  const [one, two] = [startNode(t, 1, { port, addresses }), startNode(t, 2, { port, addresses })];
+  t.true(await until(() => isUp(one) && isUp(two)));
+  t.deepEqual([one.events, two.events], [['up 0'], ['up 0']]);
+  await one.links.close();
+  await rawPeer(t, port);
+  t.true(await until(() => two.events.at(-1) === 'up 0 old'));
 });
 
 test('a newer authenticated connection takes the place of an older one', async t => {
@@ -325,7 +371,7 @@ test('a newer authenticated connection takes the place of an older one', async t
   t.true(await until(() => two.events.length === 1));
   const newer = await rawPeer(t, port);
   t.true(await until(() => two.events.length === 3));
-  t.deepEqual(two.events, ['up 0', 'down 0 a newer connection took its place', 'up 0']);
+  t.deepEqual(two.events, ['up 0 old', 'down 0 a newer connection took its place', 'up 0 old']);
   t.true(await until(() => old?.destroyed === true));
   newer?.write(framed(Buffer.from('here')));
   t.true(await until(() => two.frames.length === 1));

@@ -12,6 +12,7 @@ import {
 import type { Entry } from '../../../src/sync/table/entry.ts';
 import { isTemplate } from '../../../src/sync/table/entry.ts';
 import { ms } from '../../../src/units/duration.ts';
+import { CONNECTION, maskedScope, raw, TEMPLATE } from '../samples.ts';
 import { connection, HEADER, KEY, OTHER_SERVER, rowsOf, SERVER, template } from './entries.ts';
 
 const MINUTE = 60_000;
@@ -106,4 +107,14 @@ test('too old, or from the future by more than a minute: refused with its age in
 
 test('nothing in the store gives nothing', t => {
   t.like(restore([]), { from: undefined, entries: [], refused: [] });
+});
+
+test('templates of another prefix than the config has now do not come back, connections do', t => {
+  const rows = [TEMPLATE, { ...TEMPLATE, client: raw('203.0.112.0') }, CONNECTION].map(entry => ({
+    entry,
+    remainingS: 300,
+  }));
+  const done = restore([snapshot(rows)], { inScope: maskedScope().inScope });
+  t.like(done, { templates: 1, connections: 1, skipped: { outOfScope: 1 } });
+  t.is(done.entries[0]?.client, raw('203.0.112.0'));
 });

@@ -9,7 +9,9 @@ import {
   readFrame,
   readResyncBegin,
   readResyncEnd,
+  writeChecks,
   writeControl,
+  writeDrains,
   writeEntries,
   writeResyncBegin,
   writeResyncEnd,
@@ -30,6 +32,9 @@ const MESSAGES: Control[] = [
   { type: 'ack', stream: STREAM, seq: 4, received: 6 },
   { type: 'need', stream: STREAM, from: 4, to: 9 },
   { type: 'verified', stream: STREAM, resync: 1, ok: true, count: 5, digest: DIGEST, by: 'counts', repaired: 0 },
+  { type: 'takes', frames: ['checks', 'something-later'] },
+  { type: 'reload', word: { says: 'ask', id: STREAM, step: 'apply', digest: DIGEST, withinMs: 60_000 } },
+  { type: 'hook-sent', word: { hook: 'oncall', dedup: 'p1/SERVER_DOWN/ftp/ftp1' } },
   { type: 'bye', why: 'the director ends' },
 ];
 
@@ -92,6 +97,59 @@ test('a frame cut at any byte is refused or has fewer entries, and nothing throw
     const read = readFrame(frame.subarray(0, length));
     if (read.type === 'numbered') t.true((readEntries(read.frame.payload)?.entries.length ?? 0) === 0);
   }
+});
+
+test('what nannies say goes in as many messages as it takes, each within the bound of a control message', t => {
+  const words = Array.from({ length: 300 }, (_, n) => ({
+    service: 'ftp',
+    server: `fs${n}`,
+    state: 'down' as const,
+    stage: 'login' as const,
+    problem: n % 2 === 0 ? '' : '\u0007\u{1F6D1}'.repeat(66),
+  }));
+  const read = writeChecks(words).map(readFrame);
+  const found = read.flatMap(frame => {
+    if (frame.type === 'control' && frame.message.type === 'checks') return frame.message.words;
+    t.fail(JSON.stringify(frame));
+    return [];
+  });
+  t.deepEqual(found, words);
+  t.true(read.length > 1);
+  t.deepEqual(writeChecks([]), []);
+});
+
+test('a word on a server may have fields of a later version, and none without its bound', t => {
+  const word = { service: 'ftp', server: 'fs1', state: 'up', stage: null, problem: '' };
+  const typeOf = (changes: object) =>
+    readFrame(
+      Buffer.concat([Buffer.of(1), Buffer.from(JSON.stringify({ type: 'checks', words: [{ ...word, ...changes }] }))]),
+    ).type;
+  t.is(typeOf({ later: 1 }), 'control');
+  t.is(typeOf({ server: 'x'.repeat(65) }), 'refused');
+  t.is(typeOf({ problem: 'x'.repeat(201) }), 'refused');
+  t.is(typeOf({ state: 'fine' }), 'refused');
+});
+
+test('drains go in as many messages as it takes; one without a bound in a field is refused', t => {
+  const words = Array.from({ length: 100 }, (_, n) => ({
+    ...{ service: 'ftp', server: `fs${n}`, counter: n + 1, router: 'r1', drained: n % 2 === 0 },
+    ...{ spanMs: 60_000, leftMs: 59_000, since: '2026-11-29T06:00:00.000Z', reason: '\u0007'.repeat(200), who: 'jo' },
+  }));
+  const read = writeDrains(words).map(readFrame);
+  const found = read.flatMap(frame =>
+    frame.type === 'control' && frame.message.type === 'drains' ? frame.message.words : [],
+  );
+  t.deepEqual(found, words);
+  const typeOf = (changes: object) =>
+    readFrame(
+      Buffer.concat([
+        Buffer.of(1),
+        Buffer.from(JSON.stringify({ type: 'drains', words: [{ ...words[0], ...changes }] })),
+      ]),
+    ).type;
+  t.is(typeOf({ later: 1, reason: '' }), 'control');
+  t.is(typeOf({ counter: 2 ** 53, reason: '' }), 'refused');
+  t.is(typeOf({ leftMs: -1, reason: '' }), 'refused');
 });
 
 test('no bytes make the reader throw', t => {

@@ -60,11 +60,18 @@ const service = {
   name: 'ftp',
   vip: VIP,
   mark: MARK,
-  controlPort: 21,
-  passivePorts: { first: 10_000, last: 20_000 },
-  active: true,
+  protocol: 6,
+  syncsConnections: true,
+  ports: [
+    { first: 21, last: 21 },
+    { first: 10_000, last: 20_000 },
+  ],
+  mappedPort: undefined,
+  activePorts: [20],
+  forwarding: 'nat' as const,
   flags: 0,
   persistenceS: PERSISTENCE_S,
+  persistencePrefix: 32,
   servers: new Set([SERVER, OTHER_SERVER]),
 };
 
@@ -76,6 +83,7 @@ export const scope: Scope = {
   ofVirtual: () => service,
   markOf: () => MARK,
   ofActiveServer: () => [service],
+  isRouter: () => false,
   inScope: entry => entry.mark === MARK && service.servers.has(entry.server),
 };
 

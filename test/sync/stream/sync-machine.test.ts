@@ -1,5 +1,6 @@
 // The machine by its inputs and effects, one side at a time: what is sent, what the kernel is given, what is refused.
 import test from 'ava';
+import type { DrainWord } from '../../../src/drain/drain-word.ts';
 import type { SyncRole } from '../../../src/status/sync-status.ts';
 import type { SyncEffect } from '../../../src/sync/stream/effect.ts';
 import {
@@ -16,6 +17,7 @@ import {
 import { type Entry, entryKeyOf, FLAG, isTemplate } from '../../../src/sync/table/entry.ts';
 import { EntryDigest } from '../../../src/sync/table/entry-digest.ts';
 import {
+  at,
   Bench,
   clientOf,
   closing,
@@ -754,4 +756,161 @@ test('answers that nobody asked for are counted, and change nothing', t => {
   bench.input({ type: 'link-up', link: 99 });
   t.true(bench.machine.warm);
   t.is(bench.machine.status(bench.now as never, String).counters.faults, 5);
+});
+
+test('what the nannies say goes to a peer that takes it, at once when it changes and every five seconds', t => {
+  const bench = new Bench();
+  const words = (state: 'up' | 'down') => [{ service: 'ftp', server: 'fs1', state, stage: null, problem: '' }];
+  const said = (effects: readonly SyncEffect[]) =>
+    controlsOf(effects).flatMap(message => (message.type === 'checks' ? [message.words] : []));
+  const pass = (ms: number) => {
+    const seen: SyncEffect[] = [];
+    for (let at = 0; at < ms; at += 250) {
+      bench.now += 250;
+      seen.push(...bench.input({ type: 'tick' }));
+    }
+    return said(seen);
+  };
+  bench.input({ type: 'checks', words: words('up') });
+  const old = new Peer(bench);
+  old.connect();
+  t.deepEqual(pass(10_000), [], 'one that does not know such a frame is never sent one');
+  bench.input({ type: 'link-down', link: 0, why: 'test' });
+
+  const offered = bench.input({ type: 'link-up', link: 0, saysTakes: true });
+  t.deepEqual(
+    controlsOf(offered).map(({ type }) => type),
+    ['hello', 'takes'],
+    'this one says what it takes',
+  );
+  const sizes = { templates: 0, connections: 0 };
+  const hello = { type: 'hello', version: 1, node: 2, instance: THEIRS, kernel: '6.1.0', ...sizes, met: true } as const;
+  old.say(hello);
+  t.deepEqual(pass(5_000), [], 'it has not said yet what it takes');
+  old.say({ type: 'takes', frames: ['something-later'] });
+  t.deepEqual(pass(5_000), [], 'not this');
+  old.say({ type: 'takes', frames: ['something-later', 'checks'] });
+  t.deepEqual(pass(250), [words('up')]);
+  t.deepEqual(pass(4_500), []);
+  t.deepEqual(pass(750), [words('up')]);
+  t.deepEqual(said(bench.input({ type: 'checks', words: words('up') })), [], 'nothing new');
+  t.deepEqual(said(bench.input({ type: 'checks', words: words('down') })), [words('down')]);
+  const heard = old.say({ type: 'checks', words: words('down') });
+  t.deepEqual(
+    heard.filter(({ type }) => type === 'peer-checks'),
+    [{ type: 'peer-checks', words: words('down') }],
+  );
+});
+
+test('words on a reload go to a director that takes them, and of too many of its own the rest is dropped', t => {
+  const bench = new Bench();
+  const id = '0123456789abcdef';
+  const word = { says: 'ask', id, step: 'check', digest: null, withinMs: 1_000 } as const;
+  const said = (effects: readonly SyncEffect[]) =>
+    controlsOf(effects).flatMap(message => (message.type === 'reload' ? [message.word] : []));
+  t.is(bench.machine.canReload, 'no sync link to it is up');
+  const peer = new Peer(bench);
+  peer.connect();
+  t.is(bench.machine.canReload, 'its director is of an older version');
+  t.deepEqual(said(bench.input({ type: 'reload', word })), []);
+  peer.say({ type: 'takes', frames: ['reload'] });
+  t.is(bench.machine.canReload, true);
+  t.deepEqual(said(bench.input({ type: 'reload', word })), [word]);
+  const heard = () => peer.say({ type: 'reload', word }).filter(({ type }) => type === 'peer-reload').length;
+  let taken = 0;
+  for (let n = 0; n < 300; n++) taken += heard();
+  t.is(taken, 200);
+  const { reload_words, reload_dropped } = bench.machine.status(bench.now as never, String).counters;
+  t.deepEqual([reload_words, reload_dropped], [300, 100]);
+  bench.now += 60_000;
+  t.is(heard(), 1, 'a minute later');
+});
+
+test('what a hook has sent is said once, to a director that takes it, and heard from either', t => {
+  const bench = new Bench();
+  const word = { hook: 'oncall', dedup: 'p1/SERVER_DOWN/ftp/ftp1' };
+  const said = () =>
+    controlsOf(bench.input({ type: 'hook-sent', word })).flatMap(message =>
+      message.type === 'hook-sent' ? [message.word] : [],
+    );
+  const peer = new Peer(bench);
+  peer.connect();
+  t.deepEqual(said(), []);
+  peer.say({ type: 'takes', frames: ['hook-sent'] });
+  t.deepEqual(said(), [word]);
+  t.deepEqual(
+    peer.say({ type: 'hook-sent', word }).filter(({ type }) => type === 'peer-hook-sent'),
+    [{ type: 'peer-hook-sent', word }],
+  );
+});
+
+test('a session is first seen when the standby hears of it, and that survives the takeover; a resync brings older ones', t => {
+  const known = connection({ clientPort: 41_000 });
+  const { bench, peer } = warmSink([known]);
+  const resyncAt = bench.now;
+  bench.wait(30_000);
+  const fresh = connection({ clientPort: 42_000 });
+  peer.send('live', [fresh]);
+  const toldAt = bench.now;
+  bench.wait(30_000);
+  const seen = (entry: Entry) => bench.machine.mirror.get(entryKeyOf(entry), at(bench.now));
+  bench.input({ type: 'role', role: 'source', epoch: { counter: 2, node: 1 }, peerServing: false });
+  bench.input({ type: 'entries', entries: [fresh, known] });
+  t.true(seen(known)?.older);
+  t.true(Math.abs((seen(known)?.firstSeenAt() ?? 0) - resyncAt) < 1_000);
+  t.false(seen(fresh)?.older);
+  t.true(Math.abs((seen(fresh)?.firstSeenAt() ?? 0) - toldAt) < 1_000);
+});
+
+test('the mirror is whole on a warm sink, and on a source once its table is read', t => {
+  const bench = new Bench();
+  t.false(bench.machine.whole);
+  bench.input({ type: 'role', role: 'source', epoch: { counter: 1, node: 1 }, peerServing: false });
+  t.false(bench.machine.whole);
+  answerTable(bench, [connection()]);
+  bench.wait(100);
+  t.true(bench.machine.whole);
+  t.true(bench.machine.mirror.get(entryKeyOf(connection()), at(bench.now))?.older, 'it was there before');
+  t.true(warmSink().bench.machine.whole);
+  t.false(sink().bench.machine.whole);
+});
+
+test('what operators have decreed goes the same way; what is left of a time is no news, a new peer is told at once', t => {
+  const bench = new Bench();
+  const words = (drained: boolean, leftMs: number): DrainWord[] => [
+    {
+      ...{ service: 'ftp', server: 'fs1', counter: drained ? 1 : 2, router: 'r1', drained },
+      ...{ spanMs: 60_000, leftMs, since: '', reason: '', who: '' },
+    },
+  ];
+  const said = (effects: readonly SyncEffect[]) =>
+    controlsOf(effects).flatMap(message => (message.type === 'drains' ? [message.words] : []));
+  const tick = (ms: number) => {
+    bench.now += ms;
+    return said(bench.input({ type: 'tick' }));
+  };
+  bench.input({ type: 'drains', words: words(true, 60_000) });
+  const peer = new Peer(bench);
+  peer.connect();
+  t.deepEqual(tick(10_000), [], 'one of 0.3.0 is never sent such a frame');
+  bench.input({ type: 'link-down', link: 0, why: 'test' });
+  bench.input({ type: 'link-up', link: 0, saysTakes: true });
+  const sizes = { templates: 0, connections: 0 };
+  const hello = { type: 'hello', version: 1, node: 2, instance: THEIRS, kernel: '6.1.0', ...sizes, met: true } as const;
+  peer.say(hello);
+  peer.say({ type: 'takes', frames: ['checks'] });
+  t.deepEqual(tick(10_000), [], 'nor one that has not named it');
+  peer.say({ type: 'takes', frames: ['checks', 'drains'] });
+  t.deepEqual(tick(250), [words(true, 60_000)]);
+  t.deepEqual(said(bench.input({ type: 'drains', words: words(true, 59_000) })), []);
+  t.deepEqual(tick(5_000), [words(true, 59_000)]);
+  t.deepEqual(said(bench.input({ type: 'drains', words: words(false, 0) })), [words(false, 0)]);
+  // The director there is another one.
+  peer.say({ ...hello, instance: '0123456789abcdef' as Id });
+  t.deepEqual(tick(250), [words(false, 0)]);
+  const heard = peer.say({ type: 'drains', words: words(true, 1) });
+  t.deepEqual(
+    heard.filter(({ type }) => type === 'peer-drains'),
+    [{ type: 'peer-drains', words: words(true, 1) }],
+  );
 });

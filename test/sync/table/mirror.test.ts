@@ -1,5 +1,5 @@
 import test from 'ava';
-import { entryKeyOf } from '../../../src/sync/table/entry.ts';
+import { entryKeyOf, type RawAddress } from '../../../src/sync/table/entry.ts';
 import { EntryDigest } from '../../../src/sync/table/entry-digest.ts';
 import { Mirror } from '../../../src/sync/table/mirror.ts';
 import {
@@ -175,4 +175,23 @@ test('a digest does not depend on the order, and tells every other set apart', t
   const seen = new Set<string>();
   for (let i = 0; i < 20_000; i++) seen.add(of(connection({ client: clientOf(i), clientPort: 1 + (i % 60_000) })));
   t.is(seen.size, 20_000);
+});
+
+test('connections count for the template of their network, also after a change of the prefix', t => {
+  const mirror = new Mirror();
+  const prefixes = (prefix: number) => new Map([[MARK, prefix]]);
+  const network = (client: string) => mirror.liveOf({ client: client as RawAddress, mark: MARK });
+  t.false(mirror.setPrefixes(prefixes(24)), 'nothing is counted yet');
+  mirror.upsert(connection({ client: 'c6336407' as RawAddress }), at(0));
+  mirror.upsert(connection({ client: 'c6336408' as RawAddress }), at(0));
+  mirror.upsert(closing({ client: 'c6336508' as RawAddress }), at(0));
+  t.deepEqual(network('c6336400'), { established: 2, all: 2 });
+  t.deepEqual(network('c6336500'), { established: 0, all: 1 });
+  t.false(mirror.setPrefixes(prefixes(24)), 'the same again');
+  t.true(mirror.setPrefixes(prefixes(20)));
+  for (const row of mirror.cursor().next(100, at(1))) mirror.recount(row);
+  t.deepEqual(network('c6336000'), { established: 2, all: 3 });
+  t.deepEqual(network('c6336400'), { established: 0, all: 0 });
+  mirror.remove(entryKeyOf(connection({ client: 'c6336407' as RawAddress })));
+  t.deepEqual(network('c6336000'), { established: 1, all: 2 });
 });

@@ -51,7 +51,12 @@ test('the schema is found by path, through names, lists and alternatives', t => 
   t.is(fieldsAt(root, ['heartbeat', 'dead'])[0]?.default, '300ms');
   t.is(fieldsAt(root, ['lans', 'x', 'interface', 'a'])[0]?.title, 'interface');
   t.is(fieldsAt(root, ['heartbeat', 'links', 0])[0]?.description, 'A LAN');
-  t.deepEqual(keysAt(root, ['services', 'x', 'servers', 'y']), ['address', 'weight']);
+  t.deepEqual(keysAt(root, ['services', 'x', 'servers', 'y']), [
+    'address',
+    'weight',
+    'upper_threshold',
+    'lower_threshold',
+  ]);
   t.deepEqual(fieldsAt(root, ['no', 'such']), []);
 });
 

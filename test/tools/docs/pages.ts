@@ -3,6 +3,7 @@ import { configJsonSchema } from '../../../src/config/json-schema.ts';
 import { EVENTS } from '../../../src/log/catalogue.ts';
 import { configReference } from './config-page.ts';
 import { eventReference } from './events-page.ts';
+import { sessionsJsonSchema } from './sessions-schema.ts';
 import { statusJsonSchema } from './status-schema.ts';
 
 /** Path in the repository → text. */
@@ -11,6 +12,7 @@ export function generatedPages(): Readonly<Record<string, string>> {
     'docs/reference/config.schema.json': json(configJsonSchema()),
     'docs/reference/CONFIG.md': configReference(),
     'docs/reference/status.schema.json': json(statusJsonSchema()),
+    'docs/reference/sessions.schema.json': json(sessionsJsonSchema()),
     'docs/reference/EVENTS.md': eventReference(EVENTS),
   };
 }

@@ -1,6 +1,7 @@
 // Whether this router is cut off: it hears neither its peer nor anybody else, or neither its peer
 // nor the witness. An owner must know that before its peer may take over. R4, R5
 // (docs/invariants.md). Pure.
+import type { Reason } from '../../../feed/role-reason.ts';
 import { type At, after } from '../../../units/duration.ts';
 import { letGoAfter, slowerInterval, unheardAfter, unknownLetsGoAfter } from '../../timing.ts';
 import type { Machine } from '../machine.ts';
@@ -15,7 +16,7 @@ export function isIsolated(machine: Machine, now: At): boolean {
   return (silentAt === undefined || now >= silentAt) && hearsNothing(machine);
 }
 
-export function whyCutOff(machine: Machine, now: At): string | undefined {
+export function whyCutOff(machine: Machine, now: At): Reason | undefined {
   if (machine.settings.onIsolation === 'keep') return undefined;
   if (isIsolated(machine, now)) return 'isolated: neither the peer nor any target nor any other frame is heard';
   const at = cutOffAt(machine);

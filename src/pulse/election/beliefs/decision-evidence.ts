@@ -4,7 +4,7 @@ import type { Fields } from '../../../log/event.ts';
 import { type At, between } from '../../../units/duration.ts';
 import type { Machine, Probing } from '../machine.ts';
 import { deadMs } from './deadlines.ts';
-import { fitnessOf, isWarm } from './fitness.ts';
+import { failedChecks, fitnessOf, isWarm } from './fitness.ts';
 import { missingOwn } from './own-addresses.ts';
 import { isServing } from './peer.ts';
 import { inForce, usableGrant } from './witness-say.ts';
@@ -23,8 +23,11 @@ export function evidenceOf(machine: Machine, probing: Probing | undefined, now: 
     probeRoundsSilent: probing?.silentRounds ?? 0,
     probeRoundsAnswered: probing?.answeredRounds ?? 0,
     linksHeard: `${peer.links.filter(l => l.heardAt !== undefined && between(l.heardAt, now) <= deadMs(machine)).length} of ${peer.links.length}`,
+    linksHeardMsAgo: linksHeard(machine, now),
     fitness: fitnessOf(machine, now),
     peerFitness: peer.last?.fitness ?? null,
+    failedChecks: failedChecks(machine, now),
+    peerFailedChecks: peer.last?.failedChecks ?? null,
     warm: isWarm(machine, now),
     peerWarm: peer.last?.warm ?? null,
     deadLans: machine.settings.lans
@@ -34,6 +37,14 @@ export function evidenceOf(machine: Machine, probing: Probing | undefined, now: 
     missingAddresses: missingOwn(machine),
     witness: witnessWord(machine, now),
   };
+}
+
+function linksHeard({ peer, settings: { lans } }: Machine, now: At): string {
+  const heard = peer.links.map(({ heardAt }, link) => {
+    const lan = lans.find(({ links }) => links.includes(link))?.name ?? link;
+    return `${lan} ${heardAt === undefined ? 'never' : Math.round(between(heardAt, now))}`;
+  });
+  return heard.join(', ');
 }
 
 function witnessWord(machine: Machine, now: At): string {

@@ -3,6 +3,7 @@
 // vipd's: whether an address has a place here, and what the kernel refused. Functions of the
 // machine and the time only. Pure.
 import type { Unit } from '../../../config/units.ts';
+import type { Reason } from '../../../feed/role-reason.ts';
 import { type At, between } from '../../../units/duration.ts';
 import { PROMISE_MS } from '../../timing.ts';
 import type { AddressView } from '../known.ts';
@@ -100,9 +101,10 @@ export function addressesToClaim(machine: Machine, now: At): readonly number[] {
 }
 
 /** Nothing can be held: to claim it would be a word without a deed. */
-export function whyNothingToHold(machine: Machine, now: At): string | undefined {
+export function whyNothingToHold(machine: Machine, now: At): Reason | undefined {
   const { units, addressLans } = machine.settings;
-  if (units.length === 0 || addressesToClaim(machine, now).length > 0) return undefined;
+  if (units.length === 0 || ableUnits(machine, now).length > 0 || triableUnits(machine, now).length > 0)
+    return undefined;
   const first = addressLans.findIndex((_, index) => obstacle(machine, index, now) !== undefined);
   return `none of the VIPs can be held here: ${obstacle(machine, first, now)}`;
 }
@@ -119,6 +121,12 @@ export function peerHoldsMore(machine: Machine, now: At): boolean {
   if (!last || own >= settings.units.length) return false;
   const said = last.units ?? (last.readsVersion2 ? own : settings.units.length);
   return said > own;
+}
+
+/** The peer says that it can hold fewer than this router. */
+export function peerHoldsFewer(machine: Machine, now: At): boolean {
+  const said = machine.peer.last?.units;
+  return said !== undefined && said < ableUnits(machine, now).length;
 }
 
 /** How many units the peer says it can hold, if that is fewer than there are. */

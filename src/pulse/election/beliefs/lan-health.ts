@@ -6,6 +6,7 @@ import { type At, after, between, type Ms } from '../../../units/duration.ts';
 import { echoLasts, HEAL_MS, oneWayAfter, slowerInterval } from '../../timing.ts';
 import type { LanHealth } from '../known.ts';
 import type { LanSettings, Machine } from '../machine.ts';
+import { healthWith } from '../replica.ts';
 import { lacksOwnAddress } from './own-addresses.ts';
 
 /** fitnessOf() of a router whose LANs with addresses are all alive, without a healthy server. */
@@ -80,12 +81,14 @@ function linksTellDeath(machine: Machine, lan: number, within: Ms, now: At): boo
 
 /** Brings the health of every LAN up to date. */
 export function judgeLans(machine: Machine, within: Ms, now: At): readonly LanHealth[] {
-  return machine.lanHealth.map((before, lan) => {
+  const judged = machine.lanHealth.map((before, lan) => {
     const signsDead = signsOfDeath(machine, lan, within, now);
     const signsSince = signsDead === before.signsDead ? before.signsSince : now;
     const dead = signsDead || (before.dead && now < after(signsSince, HEAL_MS));
-    return { ...before, dead, signsDead, signsSince };
+    const same = dead === before.dead && signsDead === before.signsDead;
+    return same ? before : healthWith(before, { dead, signsDead, signsSince });
   });
+  return judged.every((health, lan) => health === machine.lanHealth[lan]) ? machine.lanHealth : judged;
 }
 
 /** Every LAN with virtual addresses is alive, and this router has addresses of its own there. */
@@ -103,11 +106,13 @@ export function answerIsDue({ settings, lanHealth, peer }: Machine, address: num
   return lan !== undefined && lanHealth[lan]?.dead !== true && (peer.last?.fitness ?? 0) >= ALL_LANS;
 }
 
+export type LanLoss = `LAN ${string} has lost its carrier here` | `this router's own address on LAN ${string} is gone`;
+
 /**
  * What a LAN with virtual addresses lacks by the kernel's own word, not by what is concluded from
  * silence; undefined: nothing.
  */
-export function lanLostForSure(machine: Machine, now: At): string | undefined {
+export function lanLostForSure(machine: Machine, now: At): LanLoss | undefined {
   for (const [lan, { name, vips }] of machine.settings.lans.entries()) {
     if (!vips) continue;
     if (!hasCarrier(machine, lan)) return `LAN ${name} has lost its carrier here`;

@@ -13,16 +13,18 @@ import type { Machine } from '../machine.ts';
  * blame. Where this host has the peer's address, what is meant for the peer comes back to us: that
  * is no better than having none.
  */
-export function isBare({ settings, own }: Machine): boolean {
-  const linksOf = (side: 'own' | 'peer') =>
-    settings.fixed.flatMap((fixed, index) =>
-      fixed.side === side && fixed.link !== undefined ? [{ link: fixed.link, state: own.states[index] }] : [],
-    );
-  const ours = new Set(linksOf('peer').flatMap(({ link, state }) => (state === 'here' ? [link] : [])));
-  const states = linksOf('own').map(({ link, state }) => (ours.has(link) || state === 'unrouted' ? 'gone' : state));
-  if (states.some(state => state === undefined || state === 'here')) return false;
-  // safeguard: down-is-not-gone
-  return states.includes('gone');
+export function isBare({ settings: { fixed }, own }: Machine): boolean {
+  const hasPeers = (link: number) =>
+    fixed.some((one, index) => one.side === 'peer' && one.link === link && own.states[index] === 'here');
+  let gone = false;
+  for (const [index, { side, link }] of fixed.entries()) {
+    if (side === 'peer' || link === undefined) continue;
+    const state = hasPeers(link) || own.states[index] === 'unrouted' ? 'gone' : own.states[index];
+    if (state === undefined || state === 'here') return false;
+    // safeguard: down-is-not-gone
+    if (state === 'gone') gone = true;
+  }
+  return gone;
 }
 
 /**
@@ -30,13 +32,16 @@ export function isBare({ settings, own }: Machine): boolean {
  * wrong name.
  */
 export function hasWrongName(machine: Machine): boolean {
-  const own = statesOf(machine, 'own');
-  if (own.some(state => state === undefined || state === 'here' || state === 'unrouted')) return false;
-  return statesOf(machine, 'peer').includes('here');
+  const mayBeHere = (state: FixedState | undefined) => state === undefined || state === 'here' || state === 'unrouted';
+  return !someState(machine, 'own', mayBeHere) && someState(machine, 'peer', state => state === 'here');
 }
 
-function statesOf({ settings, own }: Machine, side: 'own' | 'peer'): (FixedState | undefined)[] {
-  return settings.fixed.flatMap((fixed, index) => (fixed.side === side ? [own.states[index]] : []));
+function someState(
+  { settings, own }: Machine,
+  side: 'own' | 'peer',
+  is: (state: FixedState | undefined) => boolean,
+): boolean {
+  return settings.fixed.some((fixed, index) => fixed.side === side && is(own.states[index]));
 }
 
 /**
@@ -47,11 +52,15 @@ function isUnbound({ own }: Machine): boolean {
 }
 
 /**
- * Another machine was here first with this router's own addresses: what we say would be taken for
- * its word. Who has VIPs speaks all the same.
+ * Another machine was here first with this router's own addresses, or may have been: what we say
+ * would be taken for its word, and one heartbeat that echoes the peer's boot would end its life
+ * there. Who has VIPs speaks all the same.
  */
-export function isCopy({ state, own }: Machine): boolean {
-  return own.copy.mac !== undefined && (state.role === 'starting' || state.role === 'standby');
+export function isCopy({ state, own: { copy } }: Machine, now: At): boolean {
+  // safeguard: asks-before-it-speaks
+  if (state.role === 'starting' && !state.resume && now < copy.quietUntil) return true;
+  // safeguard: copy-says-nothing
+  return copy.mac !== undefined && (state.role === 'starting' || state.role === 'standby');
 }
 
 /** What of its own addresses keeps this router from claiming; undefined: nothing. */
@@ -61,6 +70,7 @@ export function whyOwnBars(machine: Machine): string | undefined {
     return `this host has an address of the peer and none of ${settings.node}: it goes by the wrong name`;
   }
   const { mac, address } = machine.own.copy;
+  // safeguard: copy-claims-nothing
   if (mac !== undefined) return `another machine (${mac}) runs as this router, with its own address ${address}`;
   // safeguard: unbound-does-not-claim
   if (isUnbound(machine)) return 'no heartbeat link has been bound yet: nobody could be heard';
@@ -78,7 +88,7 @@ export function bareLimitAt(machine: Machine): At | undefined {
   const { settings, lease, own } = machine;
   if (own.bareSince === undefined || lease.ackedAt === undefined) return undefined;
   const { intervalMs } = settings;
-  const seenLate = statesOf(machine, 'own').includes('unrouted');
+  const seenLate = someState(machine, 'own', state => state === 'unrouted');
   const unsent = seenLate && between(lease.ackedAt, own.bareSince) <= seenWithin(intervalMs);
   return after(lease.ackedAt, muteLetsGoAfter({ leaseMs: lease.ackedLeaseMs, intervalMs }, unsent));
 }
@@ -88,24 +98,22 @@ export function bareLimitAt(machine: Machine): At | undefined {
  * enough: its clients of that family get no answer.
  */
 export function lacksOwnAddress(machine: Machine, lan: number, now: At): boolean {
-  const { settings, own } = machine;
-  return ([4, 6] as const).some(family => {
-    const mine = [...settings.fixed.entries()].filter(
-      ([, fixed]) => fixed.side === 'own' && fixed.lan === lan && fixed.family === family && fixed.serves,
-    );
-    return (
-      mine.length > 0 &&
-      mine.every(([index]) => {
-        const state = own.states[index];
-        return (
-          state !== undefined &&
-          state !== 'here' &&
-          // safeguard: own-address-watched
-          between(own.since[index] as At, now) >= ownLostAfter(settings.deadMs)
-        );
-      })
-    );
-  });
+  return lacksFamily(machine, lan, 4, now) || lacksFamily(machine, lan, 6, now);
+}
+
+function lacksFamily({ settings, own }: Machine, lan: number, family: 4 | 6, now: At): boolean {
+  let lost = false;
+  for (const [index, fixed] of settings.fixed.entries()) {
+    if (fixed.side === 'peer' || fixed.lan !== lan || fixed.family !== family || !fixed.serves) continue;
+    const state = own.states[index];
+    lost =
+      state !== undefined &&
+      state !== 'here' &&
+      // safeguard: own-address-watched
+      between(own.since[index] as At, now) >= ownLostAfter(settings.deadMs);
+    if (!lost) return false;
+  }
+  return lost;
 }
 
 /** The router's own addresses that are not here, or serve for nothing, for people. */

@@ -2,9 +2,9 @@
 // of the two goes first. Pure.
 import { type At, between } from '../../../units/duration.ts';
 import type { WireVersion } from '../../heartbeat.ts';
-import { goneAfter } from '../../timing.ts';
+import { goneAfter, heardNowWithin, slowerInterval } from '../../timing.ts';
 import type { LanSettings, Machine, Settings } from '../machine.ts';
-import { deadMs } from './deadlines.ts';
+import { deadMs, peersDeadMs } from './deadlines.ts';
 
 export function heardWithin(machine: Machine, within: number, now: At): boolean {
   const { heardAt } = machine.peer;
@@ -17,6 +17,16 @@ export function heardWithin(machine: Machine, within: number, now: At): boolean 
  */
 export function hearsUs(machine: Machine, now: At): boolean {
   const within = machine.peer.last?.deadMs ?? machine.settings.deadMs;
+  return machine.peer.links.some(({ echoedAt }) => echoedAt !== undefined && between(echoedAt, now) <= within);
+}
+
+/**
+ * The peer hears us now: it will hear of a claim before it may take us for dead. An echo may be
+ * younger than its D, and its D nearly over all the same.
+ */
+export function hearsUsNow(machine: Machine, now: At): boolean {
+  const slowerMs = slowerInterval(machine.settings.intervalMs, machine.peer.last?.intervalMs);
+  const within = heardNowWithin(slowerMs, peersDeadMs(machine));
   return machine.peer.links.some(({ echoedAt }) => echoedAt !== undefined && between(echoedAt, now) <= within);
 }
 

@@ -1,10 +1,11 @@
 // What is known of the peer, and how well: which of its datagrams count, which links live, when it
 // was last heard at all and when it was last heard serving. R3, R6, R7 (docs/invariants.md). Pure.
 import type { At } from '../../../units/duration.ts';
-import { compareEpochs, EPOCH_NONE, newerEpoch } from '../../../units/epoch.ts';
+import { compareEpochs, EPOCH_NONE, type Epoch, newerEpoch } from '../../../units/epoch.ts';
 import { BOOT_NONE, type Heartbeat, type Message, type Will, type WireVersion } from '../../heartbeat.ts';
 import { leaseWithMargin } from '../../timing.ts';
 import type { LinkEvidence, PeerEvidence } from '../known.ts';
+import { linkWith, peerWith } from '../replica.ts';
 
 /**
  * Boot ids of the peer's earlier lives that are remembered, so that captured datagrams of theirs
@@ -68,17 +69,14 @@ export function receive(
 ): { peer: PeerEvidence; reception: Reception } {
   const reception = receptionOf(peer, link, message);
   if (reception === 'closed') return { peer: closeEpoch(peer, message as Will), reception };
-  if (reception === 'candidate') return { peer: { ...peer, candidate: message.bootId }, reception };
+  if (reception === 'candidate') return { peer: peerWith(peer, { candidate: message.bootId }), reception };
   if ((reception !== 'news' && reception !== 'duplicate') || message.kind === 'will') {
     return { peer: countRefused(peer, link), reception };
   }
   const heard = hearOnLink(freshLife(peer, message), link, message, { now, givenUpMs: hearer.givenUpMs });
   const livedAt = livedAtLeast(message, now, hearer);
-  const heardAt = laterOf(heard.heardAt, livedAt);
-  return {
-    peer: reception === 'news' ? takeNews({ ...heard, heardAt }, message, { now, livedAt }) : { ...heard, heardAt },
-    reception,
-  };
+  const later = peerWith(heard, { heardAt: laterOf(heard.heardAt, livedAt) });
+  return { peer: reception === 'news' ? takeNews(later, message, { now, livedAt }) : later, reception };
 }
 
 /**
@@ -113,19 +111,20 @@ function receptionOf(peer: PeerEvidence, link: number, message: Message): Recept
 }
 
 function countRefused(peer: PeerEvidence, link: number): PeerEvidence {
-  return { ...peer, links: peer.links.map((l, i) => (i === link ? { ...l, refused: l.refused + 1 } : l)) };
+  const count = (l: LinkEvidence) => linkWith(l, { refused: l.refused + 1 });
+  return peerWith(peer, { links: peer.links.map((l, i) => (i === link ? count(l) : l)) });
 }
 
 function closeEpoch(peer: PeerEvidence, will: Will): PeerEvidence {
-  return { ...peer, closed: newerEpoch(peer.closed, will.epoch), highest: newerEpoch(peer.highest, will.epoch) };
+  const { closed, highest } = peer;
+  return peerWith(peer, { closed: newerEpoch(closed, will.epoch), highest: newerEpoch(highest, will.epoch) });
 }
 
 /** A proven new boot id ends the life before it: that one is refused for good. */
 function freshLife(peer: PeerEvidence, message: Heartbeat): PeerEvidence {
   if (message.bootId === peer.bootId) return peer;
   const retired = peer.bootId === BOOT_NONE ? peer.retired : [...peer.retired, peer.bootId].slice(-RETIRED_MAX);
-  return {
-    ...peer,
+  return peerWith(peer, {
     bootId: message.bootId,
     retired,
     seq: -1,
@@ -134,7 +133,7 @@ function freshLife(peer: PeerEvidence, message: Heartbeat): PeerEvidence {
     heldBefore: holdsTerm(peer),
     closed: EPOCH_NONE,
     last: undefined,
-  };
+  });
 }
 
 function hearOnLink(
@@ -143,19 +142,23 @@ function hearOnLink(
   message: Heartbeat,
   { now, givenUpMs }: { readonly now: At; readonly givenUpMs: number },
 ): PeerEvidence {
-  const hear = (l: LinkEvidence): LinkEvidence => ({
-    ...l,
-    ...echoOf(l, message, now, givenUpMs),
-    bootId: message.bootId,
-    seq: message.seq,
-    heardAt: now,
-    heardSince: l.heardAt !== undefined && now - l.heardAt < givenUpMs ? l.heardSince : now,
-    peerSentAtUs: message.sentAtUs,
-    rttMs: message.echoSentAtUs > 0 ? roundTripMs(message, now) : l.rttMs,
-    peerHearsUs: message.echoSentAtUs > 0,
-    received: l.received + 1,
-  });
-  return { ...peer, links: peer.links.map((l, i) => (i === link ? hear(l) : l)) };
+  const hear = (l: LinkEvidence): LinkEvidence => {
+    const { echoedAt, hearsUsSince } = echoOf(l, message, now, givenUpMs);
+    return {
+      bootId: message.bootId,
+      seq: message.seq,
+      heardAt: now,
+      heardSince: l.heardAt !== undefined && now - l.heardAt < givenUpMs ? l.heardSince : now,
+      echoedAt,
+      hearsUsSince,
+      peerSentAtUs: message.sentAtUs,
+      rttMs: message.echoSentAtUs > 0 ? roundTripMs(message, now) : l.rttMs,
+      peerHearsUs: message.echoSentAtUs > 0,
+      received: l.received + 1,
+      refused: l.refused,
+    };
+  };
+  return peerWith(peer, { links: peer.links.map((l, i) => (i === link ? hear(l) : l)) });
 }
 
 function echoOf(
@@ -163,8 +166,8 @@ function echoOf(
   { echoSentAtUs, bootId }: Heartbeat,
   now: At,
   givenUpMs: number,
-): Partial<LinkEvidence> {
-  if (echoSentAtUs === 0) return {};
+): Pick<LinkEvidence, 'echoedAt' | 'hearsUsSince'> {
+  if (echoSentAtUs === 0) return { echoedAt: l.echoedAt, hearsUsSince: l.hearsUsSince };
   const echoedAt = laterOf(l.echoedAt, (echoSentAtUs / 1000) as At);
   const goesOn = l.bootId === bootId && l.echoedAt !== undefined && echoedAt - l.echoedAt < givenUpMs;
   return { echoedAt, hearsUsSince: goesOn ? l.hearsUsSince : now };
@@ -183,15 +186,15 @@ function takeNews(
   message: Heartbeat,
   { now, livedAt }: { readonly now: At; readonly livedAt: At },
 ): PeerEvidence {
-  const highest = newerEpoch(peer.highest, message.epoch);
-  return {
-    ...peer,
+  const serving = serves(message, peer.closed);
+  return peerWith(peer, {
     seq: message.seq,
     last: message,
-    highest,
+    highest: newerEpoch(peer.highest, message.epoch),
     lease: longerLease(peer, message, now),
-    ...(isServing({ ...peer, last: message }) ? { servingAt: now, servedAt: livedAt } : {}),
-  };
+    servingAt: serving ? now : peer.servingAt,
+    servedAt: serving ? livedAt : peer.servedAt,
+  });
 }
 
 function longerLease({ lease }: PeerEvidence, message: Heartbeat, now: At): PeerEvidence['lease'] {
@@ -209,7 +212,10 @@ function holdsTerm({ last, closed }: PeerEvidence): boolean {
 }
 
 /** Whether the peer's newest word is that it serves, in an epoch that no will has closed. */
-export function isServing(peer: PeerEvidence): boolean {
-  const { last } = peer;
-  return last?.serving === true && compareEpochs(last.epoch, peer.closed) > 0;
+export function isServing({ last, closed }: PeerEvidence): boolean {
+  return last !== undefined && serves(last, closed);
+}
+
+function serves({ serving, epoch }: Heartbeat, closed: Epoch): boolean {
+  return serving && compareEpochs(epoch, closed) > 0;
 }

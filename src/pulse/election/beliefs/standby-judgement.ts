@@ -1,5 +1,6 @@
 // What a standby concludes: the peer serves, or is to be probed, or its place is to be taken now.
 // Keeps R1 to R4, R10 (docs/invariants.md). Pure.
+import type { Reason } from '../../../feed/role-reason.ts';
 import type { Fields } from '../../../log/event.ts';
 import { type At, after, between, type Ms } from '../../../units/duration.ts';
 import { compareEpochs, type Epoch, newerEpoch } from '../../../units/epoch.ts';
@@ -11,7 +12,7 @@ import { deadAt, deadMs, listenMs, suspectAt } from './deadlines.ts';
 import { evidenceOf } from './decision-evidence.ts';
 import { claimEndsAt } from './never-heard.ts';
 import { isServing } from './peer.ts';
-import { heardWithin, hearsUs, outranksPeer } from './peer-heard.ts';
+import { heardWithin, outranksPeer } from './peer-heard.ts';
 import { pauses } from './retry.ts';
 import { inForce, usableGrant } from './witness-say.ts';
 
@@ -26,7 +27,7 @@ export type Judgement =
   | { readonly verdict: 'calm' }
   | { readonly verdict: 'suspicious'; readonly linksBroken: boolean; readonly vacant: boolean }
   /** grant: the witness', under whose epoch to claim. */
-  | { readonly verdict: 'take'; readonly why: string; readonly evidence: Fields; readonly grant?: Epoch };
+  | { readonly verdict: 'take'; readonly why: Reason; readonly evidence: Fields; readonly grant?: Epoch };
 
 export function judgeStandby(machine: Machine, idle: Idle, now: At): Judgement {
   const { probing } = idle;
@@ -69,15 +70,21 @@ export function judgeStandby(machine: Machine, idle: Idle, now: At): Judgement {
 }
 
 /**
- * A peer that does not hear us takes our silence for death: it may be granted the addresses while
- * we see that nobody serves.
+ * What the peer said last is an interval old. It may have claimed since, and the way here may be
+ * cut since: the witness knows. A peer that could not claim has not.
  */
 function withGrant(machine: Machine, judgement: Judgement, now: At): Judgement {
+  if (judgement.verdict !== 'take' || !inForce(machine)) return judgement;
+  // A witness that knows of nobody has granted nothing, and would for a lease: the ranks decide.
   // safeguard: one-way-vacancy-asks
-  if (judgement.verdict !== 'take' || !inForce(machine) || hearsUs(machine, now)) return judgement;
+  if (machine.peer.last?.ready === false || machine.witness.emptySince !== undefined) return judgement;
   const grant = usableGrant(machine, now);
   if (!grant) return { verdict: 'suspicious', linksBroken: false, vacant: true };
-  return { ...judgement, why: `${judgement.why}, and the witness grants it`, grant: grant.epoch };
+  return {
+    ...judgement,
+    why: `the peer is heard as ${saidRole(machine)} and does not serve, and the witness grants it`,
+    grant: grant.epoch,
+  };
 }
 
 /**
@@ -133,7 +140,11 @@ function judgeVacancy(machine: Machine, { probing, vacantSince, yields }: Idle, 
     ((!competing || resumes(machine)) && now < keptUntil(machine, vacantSince ?? now, probing))
   )
     return { verdict: 'suspicious', linksBroken: false, vacant: true };
-  return take(machine, probing, now, `the peer is heard as ${last?.role ?? 'unknown'} and does not serve`);
+  return take(machine, probing, now, `the peer is heard as ${saidRole(machine)} and does not serve`);
+}
+
+function saidRole({ peer: { last } }: Machine): string {
+  return last?.role ?? 'unknown';
 }
 
 /**
@@ -188,6 +199,6 @@ function willIsFresh(machine: Machine, now: At): boolean {
   return machine.willReadAt !== undefined && between(machine.willReadAt, now) <= deadMs(machine);
 }
 
-function take(machine: Machine, probing: Probing | undefined, now: At, why: string): Judgement & { verdict: 'take' } {
+function take(machine: Machine, probing: Probing | undefined, now: At, why: Reason): Judgement & { verdict: 'take' } {
   return { verdict: 'take', why, evidence: evidenceOf(machine, probing, now) };
 }

@@ -5,7 +5,8 @@ import { compareEpochs, newerEpoch } from '../../../units/epoch.ts';
 import { grantLasts, oneFault, overdueAfter } from '../../timing.ts';
 import type { WitnessView } from '../known.ts';
 import type { Machine } from '../machine.ts';
-import { heardWithin, hearsUs } from './peer-heard.ts';
+import { isServing } from './peer.ts';
+import { heardWithin, hearsUsNow } from './peer-heard.ts';
 
 /**
  * Whether a takeover needs the witness' grant: it was good here or at the peer when the peer fell
@@ -68,6 +69,6 @@ export function wantsGrant(machine: Machine, now: At): boolean {
   const { state, peer, settings } = machine;
   if (state.role !== 'standby' || (state.probing?.silentRounds ?? 0) < 1) return false;
   const missing = overdueAfter(peer.last?.intervalMs ?? settings.intervalMs);
-  // safeguard: one-way-asks-ahead
-  return inForce(machine) && !(heardWithin(machine, missing, now) && hearsUs(machine, now));
+  const clear = isServing(peer) && heardWithin(machine, missing, now) && hearsUsNow(machine, now);
+  return inForce(machine) && !clear;
 }

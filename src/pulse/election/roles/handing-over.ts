@@ -1,6 +1,7 @@
 // A planned handover from the giver's side: flush, offer, let go once the peer serves, or take
 // back. Make-before-break: the giver keeps its addresses until it hears the taker serve; its lease,
 // not renewed since the offer, bounds the overlap. Keeps R8 (docs/invariants.md). Pure.
+import type { Reason } from '../../../feed/role-reason.ts';
 import { after, between, ms } from '../../../units/duration.ts';
 import { compareEpochs, type Epoch, formatEpoch } from '../../../units/epoch.ts';
 import { offerLasts } from '../../timing.ts';
@@ -23,7 +24,7 @@ export interface HandoverTerms {
 }
 
 /** Begins a handover if the peer can take; answers why not otherwise. */
-export function startHandover(turn: Turn, why: string, { flush, coldToo }: HandoverTerms): string | undefined {
+export function startHandover(turn: Turn, why: Reason, { flush, coldToo }: HandoverTerms): string | undefined {
   const { state, flushMs } = turn.machine;
   if (state.role !== 'active') return `this router is ${state.role}, not active`;
   const obstacle = whyNotGive(turn, coldToo);
@@ -160,7 +161,7 @@ export function stop(turn: Turn): void {
   exit(turn, 'told to stop');
 }
 
-function exit(turn: Turn, reason: string): void {
+function exit(turn: Turn, reason: Reason): void {
   become(turn, { role: 'stopping' }, reason);
   emit(turn, { type: 'exit' });
 }

@@ -11,7 +11,7 @@ import { judgeStandby } from '../beliefs/standby-judgement.ts';
 import { nextEpoch } from '../beliefs/term.ts';
 import type { Idle } from '../machine.ts';
 import { advanceProbing, claim } from '../moves.ts';
-import { setCondition, type Turn, update } from '../step-context.ts';
+import { setCondition, type Turn, updateState } from '../step-context.ts';
 import { tickProof } from '../voices/calm-probe.ts';
 import type { News } from '../voices/heartbeats.ts';
 import { hurryWitness, useGrant } from '../voices/witness-answers.ts';
@@ -25,20 +25,23 @@ export function tickStandby(turn: Turn, state: Idle): void {
   const vacantSince = vacant ? (state.vacantSince ?? now) : undefined;
   // Without a vipd there is nothing to probe or to claim with.
   if (machine.vipdLostAt !== undefined) return;
-  const first = judgeStandby(machine, { ...state, vacantSince }, now);
+  const first = judgeStandby(
+    machine,
+    { role: 'standby', probing: state.probing, vacantSince, yields: state.yields },
+    now,
+  );
   if (first.verdict === 'calm') {
-    update(turn, {
-      state: { ...state, probing: undefined, vacantSince, yields: state.yields && !isServing(machine.peer) },
-    });
+    const yields = state.yields && !isServing(machine.peer);
+    updateState(turn, state, { probing: undefined, vacantSince, yields });
     tickProof(turn);
     return setCondition(turn, 'links-broken', false, 'LINKS_RESTORED', {});
   }
   // While links are broken for long, probing goes on at the pace of the heartbeat.
   const slow = now > after(deadAt(machine), deadMs(machine)) && first.verdict === 'suspicious';
   const probing = advanceProbing(turn, state.probing, slow ? machine.settings.intervalMs : 0);
-  update(turn, { state: { ...state, probing, vacantSince } });
+  updateState(turn, state, { probing, vacantSince });
   hurryWitness(turn);
-  const judgement = judgeStandby(turn.machine, { ...state, probing, vacantSince }, now);
+  const judgement = judgeStandby(turn.machine, { role: 'standby', probing, vacantSince, yields: state.yields }, now);
   if (judgement.verdict === 'take') {
     setCondition(turn, 'links-broken', false, 'LINKS_RESTORED', {});
     if (judgement.grant) useGrant(turn);
@@ -55,8 +58,10 @@ export function hearWhileStandby(turn: Turn, { roleBefore: before }: News): void
   // It can claim from now on, or does: what we have waited and probed was before that.
   if (peer.last?.role !== before && idle.role === 'standby' && idle.vacantSince !== undefined)
     // Its claim came to nothing: it had its turn.
-    update(turn, {
-      state: { ...idle, probing: undefined, vacantSince: turn.now, yields: idle.yields && before !== 'claiming' },
+    updateState(turn, idle, {
+      probing: undefined,
+      vacantSince: turn.now,
+      yields: idle.yields && before !== 'claiming',
     });
   const offer = peer.last?.offer;
   if (

@@ -2,18 +2,19 @@
 // peer can hold more of them or is fitter, automatic failback. Fitness ranks, it does not veto.
 // Repeated changes wait longer each time, save for an escape from what is beyond doubt: what would
 // be waited for is known to be of no use to anybody. Keeps R10 (docs/invariants.md). Pure.
+import type { Reason } from '../../../feed/role-reason.ts';
 import { type At, between, ms } from '../../../units/duration.ts';
 import { COLD_PATIENCE_MS, FAILBACK_MS, HOLD_DOWN_MS, wishLasts, witnessedAfter } from '../../timing.ts';
 import { saidTimes } from '../beliefs/changing-times.ts';
 import { deadMs } from '../beliefs/deadlines.ts';
-import { fitnessOf } from '../beliefs/fitness.ts';
-import { peerHoldsMore, peerLacksUnits } from '../beliefs/holdable.ts';
-import { ALL_LANS, lanLostForSure } from '../beliefs/lan-health.ts';
+import { fitnessOf, moreChecksFail } from '../beliefs/fitness.ts';
+import { peerHoldsFewer, peerHoldsMore, peerLacksUnits } from '../beliefs/holdable.ts';
+import { ALL_LANS, type LanLoss, lanLostForSure } from '../beliefs/lan-health.ts';
 import { whyPeerCannotTake, whyPeerIsCold } from '../beliefs/peer-heard.ts';
 import { holdDownMs, withChange } from '../beliefs/recent-changes.ts';
 import { pauses } from '../beliefs/retry.ts';
 import type { Machine, State, Wish } from '../machine.ts';
-import { type Turn, update } from '../step-context.ts';
+import { type Turn, update, updateState } from '../step-context.ts';
 import { type HandoverTerms, startHandover } from './handing-over.ts';
 
 /** Time passes for the owner, or vipd has told of a link. */
@@ -21,8 +22,7 @@ export function considerHandover(turn: Turn, state: State & { role: 'active' }):
   const { machine, now } = turn;
   const { last } = machine.peer;
   if (!last || whyPeerCannotTake(machine, now) !== undefined) {
-    if (state.wish !== undefined) update(turn, { state: { ...state, wish: undefined } });
-    return;
+    return updateState(turn, state, { wish: undefined });
   }
   const served = between(state.activeAt, now);
   const lost = lanLostHereOnly(machine, now);
@@ -36,7 +36,7 @@ export function considerHandover(turn: Turn, state: State & { role: 'active' }):
   }
   const why = wishOf(machine, now);
   const wish = why && { why, since: state.wish?.why === why ? state.wish.since : now };
-  update(turn, { state: { ...state, wish } });
+  updateState(turn, state, { wish });
   if (!wish || between(wish.since, now) < wishLasts(deadMs(machine)) || served < keptMs(machine, wish.why, now)) return;
   fulfil(turn, wish);
 }
@@ -50,6 +50,7 @@ function wishOf(machine: Machine, now: At): Wish['why'] | undefined {
   // safeguard: peer-that-holds-more
   if (fitter >= 0 && peerHoldsMore(machine, now)) return 'more';
   if (fitter > 0) return 'fitter';
+  if (fitter === 0 && !peerHoldsFewer(machine, now) && moreChecksFail(machine, now) > 0) return 'fitter';
   return wantsBack(machine, now) ? 'back' : undefined;
 }
 
@@ -79,14 +80,14 @@ function fulfil(turn: Turn, { why, since }: Wish): void {
 }
 
 /** Hands over without being told to, and remembers when. */
-function move(turn: Turn, why: string, terms: HandoverTerms): void {
+function move(turn: Turn, why: Reason, terms: HandoverTerms): void {
   if (pauses(turn.machine.handoverRetry, turn.now)) return;
   if (startHandover(turn, why, terms) !== undefined) return;
   update(turn, { movedAt: withChange(turn.machine.movedAt, turn.now) });
 }
 
 interface Lost {
-  readonly what: string;
+  readonly what: LanLoss | `LAN ${string} is dead here`;
   /** The kernel's own word, not what is concluded from silence. */
   readonly beyondDoubt: boolean;
 }
@@ -112,11 +113,11 @@ function lanLostHereOnly(machine: Machine, now: At): Lost | undefined {
 }
 
 /**
- * Our servers failed long enough ago that the peer's word for its own comes from checks that began
- * later.
+ * Our servers or fitness checks failed long enough ago that the peer's word for its own comes from
+ * checks that began later.
  */
-function peerJudgedSince({ serversLostAt, settings }: Machine, now: At): boolean {
-  return serversLostAt === undefined || between(serversLostAt, now) >= settings.noticeMs;
+function peerJudgedSince({ unfitSince, settings }: Machine, now: At): boolean {
+  return unfitSince === undefined || between(unfitSince, now) >= settings.noticeMs;
 }
 
 /**
@@ -126,6 +127,7 @@ function peerJudgedSince({ serversLostAt, settings }: Machine, now: At): boolean
 function wantsBack(machine: Machine, now: At): boolean {
   const { last } = machine.peer;
   if (!last || !machine.settings.autoFailback || whyPeerIsCold(machine) !== undefined) return false;
-  const asGood = last.fitness >= fitnessOf(machine, now) && !peerLacksUnits(machine);
+  const isFit = last.fitness >= fitnessOf(machine, now) && moreChecksFail(machine, now) >= 0;
+  const asGood = isFit && !peerLacksUnits(machine);
   return asGood && last.priority > saidTimes(machine).priority;
 }

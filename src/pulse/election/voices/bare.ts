@@ -8,6 +8,7 @@ import { peerMac } from '../beliefs/peer-heard.ts';
 import { holdsBack } from '../beliefs/peer-may-take.ts';
 import type { PulseEvent } from '../machine.ts';
 import { becomeStandby, endPause, giveUp, listenAnew, renew, sendNow } from '../moves.ts';
+import { ownWith } from '../replica.ts';
 import { report, setCondition, type Turn, update } from '../step-context.ts';
 
 const MUTE = 'no heartbeat link has its own address any more, or this host has the peer’s';
@@ -19,11 +20,10 @@ export function hearFixed(turn: Turn, { index, state }: VipdMessage & { type: 'f
   if (!fixed || before === state) return;
   const moved = before === undefined || (before === 'here') !== (state === 'here');
   update(turn, {
-    own: {
-      ...own,
+    own: ownWith(own, {
       states: own.states.map((old, i) => (i === index ? state : old)),
       since: own.since.map((old, i) => (i === index && moved ? turn.now : old)),
-    },
+    }),
   });
   const fields = { own: fixed.address, lan: settings.lans[fixed.lan]?.name ?? '' };
   if (fixed.side === 'own') reportOwn(turn, before, state, fields);
@@ -59,7 +59,7 @@ function noteBare(turn: Turn): void {
   const { own } = turn.machine;
   const bare = isBare(turn.machine);
   if (bare === (own.bareSince !== undefined)) return;
-  update(turn, { own: { ...own, bareSince: bare ? turn.now : undefined } });
+  update(turn, { own: ownWith(own, { bareSince: bare ? turn.now : undefined }) });
   if (!bare) speakAgain(turn);
 }
 
@@ -77,11 +77,10 @@ export function hearBound(turn: Turn, { link, problem }: PulseEvent & { type: 'b
   const before = own.linkProblems[link];
   const first = problem === undefined && !own.everBound && own.linkProblems.some(known => known !== undefined);
   update(turn, {
-    own: {
-      ...own,
+    own: ownWith(own, {
       linkProblems: own.linkProblems.map((old, i) => (i === link ? problem : old)),
       everBound: own.everBound || problem === undefined,
-    },
+    }),
   });
   if (problem !== undefined && problem !== before) report(turn, 'LINK_UNBOUND', { link, problem });
   if (problem === undefined && before !== undefined) report(turn, 'LINK_BOUND', { link });

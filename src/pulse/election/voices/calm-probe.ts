@@ -11,6 +11,7 @@ import { answerIsDue } from '../beliefs/lan-health.ts';
 import { isServing } from '../beliefs/peer.ts';
 import type { Machine } from '../machine.ts';
 import { probe } from '../moves.ts';
+import { proofWith } from '../replica.ts';
 import { setCondition, type Turn, update } from '../step-context.ts';
 
 /** Time passes for a standby that has no reason to doubt its peer. */
@@ -22,13 +23,12 @@ export function tickProof(turn: Turn): void {
     return;
   const { id } = probe(turn);
   update(turn, {
-    proof: {
-      ...machine.proof,
+    proof: proofWith(machine.proof, {
       id,
       dueAt: after(now, paceMs(turn.machine)),
       echoes: [],
       echoesBefore: machine.proof.echoes,
-    },
+    }),
   });
 }
 
@@ -51,7 +51,7 @@ export function noteProof(turn: Turn, id: number, address: number, answered: boo
   const dueAt = answered
     ? proof.dueAt
     : (Math.min(proof.dueAt, after(turn.now, calmProbeAgainAfter(deadMs(turn.machine)))) as At);
-  update(turn, { proof: { ...proof, misses, dueAt } });
+  update(turn, { proof: proofWith(proof, { misses, dueAt }) });
   const blind = isBlind(turn.machine, address);
   setCondition(turn, `blind-${address}`, blind, blind ? 'PROBE_BLIND' : 'PROBE_SEES', { address });
 }
@@ -59,7 +59,8 @@ export function noteProof(turn: Turn, id: number, address: number, answered: boo
 /** An echo, not only a word: the peer's kernel is seen. */
 export function noteEcho(turn: Turn, address: number): void {
   const { proof } = turn.machine;
-  if (!proof.echoes.includes(address)) update(turn, { proof: { ...proof, echoes: [...proof.echoes, address] } });
+  if (proof.echoes.includes(address)) return;
+  update(turn, { proof: proofWith(proof, { echoes: [...proof.echoes, address] }) });
 }
 
 /** It has said since the probe went out that it serves. */

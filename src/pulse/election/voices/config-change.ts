@@ -6,6 +6,7 @@ import { oldLeaseLasts } from '../../timing.ts';
 import { careful, saidOf, sameTimes, timesOf } from '../beliefs/changing-times.ts';
 import { listenMs } from '../beliefs/deadlines.ts';
 import type { Machine, Reloadable, Times } from '../machine.ts';
+import { settingsWith } from '../replica.ts';
 import { emit, report, type Turn, update } from '../step-context.ts';
 import { sample } from './lan-signs.ts';
 
@@ -13,7 +14,7 @@ export function takeReload(turn: Turn, next: Reloadable): void {
   const { settings, change } = turn.machine;
   const { intervalMs, leaseMs, deadMs, priority, ...rest } = next;
   const wanted: Times = { intervalMs, leaseMs, deadMs, priority };
-  update(turn, { settings: { ...settings, ...rest } });
+  update(turn, { settings: settingsWith(settings, rest) });
   if (sameTimes(wanted, change?.wanted ?? settings)) return;
   const now = careful(settings, wanted);
   const said = saidOf(change?.said ?? timesOf(settings), wanted);
@@ -28,7 +29,7 @@ export function takeReload(turn: Turn, next: Reloadable): void {
 
 function setTimes(turn: Turn, times: Times, change: Machine['change']): void {
   const before = turn.machine.settings.intervalMs;
-  update(turn, { settings: { ...turn.machine.settings, ...times }, change });
+  update(turn, { settings: settingsWith(turn.machine.settings, times), change });
   if (times.intervalMs !== before && turn.machine.vipdLostAt === undefined) sample(turn);
 }
 

@@ -1,6 +1,7 @@
 // A virtual address that somebody else claims too: a third machine is defended against or stood
 // down for, by policy; with the peer, whose heartbeats are lost while its claims are heard, the
 // lower ranked lets go. Keeps R4, R6 (docs/invariants.md). Pure.
+import type { Reason } from '../../../feed/role-reason.ts';
 import { between } from '../../../units/duration.ts';
 import type { VipdMessage } from '../../../vip/protocol.ts';
 import { deadMs, rivalDueAt, suspectAt } from '../beliefs/deadlines.ts';
@@ -91,13 +92,13 @@ export function tickRival(turn: Turn, state: State & { role: 'active' }): void {
 }
 
 /** Lets go to the peer that holds the addresses, too, and cannot be told of our epoch. */
-function yieldToRival(turn: Turn, { epoch }: State & { role: 'active' }, why: string): void {
+function yieldToRival(turn: Turn, { epoch }: State & { role: 'active' }, why: Reason): void {
   giveUp(turn, epoch, true);
   becomeStandby(turn, why, true);
   noteRival(turn);
 }
 
-function claimsUnheard({ machine }: Turn): string {
+function claimsUnheard({ machine }: Turn): Reason {
   const rank = neverHeard(machine) ? 'its name comes first' : 'ranks higher';
   return `the peer, whose heartbeats do not arrive, claims the addresses too, and ${rank}`;
 }

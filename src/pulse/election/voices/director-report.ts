@@ -1,4 +1,4 @@
-// The director's word on rules, real servers and tables. Pure.
+// The director's word on rules, real servers, fitness checks and tables. Pure.
 import type { PulseEvent } from '../machine.ts';
 import { report, type Turn, update } from '../step-context.ts';
 
@@ -6,10 +6,14 @@ export function takeReport(turn: Turn, event: PulseEvent & { type: 'report' }): 
   const before = turn.machine.rulesIn;
   const had = turn.machine.healthyServers !== 0;
   const has = event.healthyServers !== 0;
+  const failedChecks = event.failedChecks ?? turn.machine.failedChecks;
+  const isWorse = (had && !has) || failedChecks > turn.machine.failedChecks;
+  const isFit = has && failedChecks === 0;
   update(turn, {
-    serversLostAt: has ? undefined : had ? turn.now : turn.machine.serversLostAt,
+    unfitSince: isFit ? undefined : isWorse ? turn.now : turn.machine.unfitSince,
     rulesIn: event.rulesIn,
     healthyServers: event.healthyServers ?? undefined,
+    failedChecks,
     flushMs: event.flushMs,
     warm: event.warm,
     configDigest: event.configDigest ?? turn.machine.configDigest,

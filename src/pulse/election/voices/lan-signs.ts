@@ -3,6 +3,7 @@
 import type { VipdMessage } from '../../../vip/protocol.ts';
 import { sampling } from '../../timing.ts';
 import { endPause } from '../moves.ts';
+import { healthWith } from '../replica.ts';
 import { emit, report, type Turn, update } from '../step-context.ts';
 import { forgetRefusals } from './holding.ts';
 
@@ -30,7 +31,7 @@ export function hearTarget(turn: Turn, { index, up }: VipdMessage & { type: 'tar
 export function hearTraffic(turn: Turn, { iface, alive }: VipdMessage & { type: 'traffic' }): void {
   const { lanHealth, settings } = turn.machine;
   const told = lanHealth.map((health, lan) =>
-    settings.lans[lan]?.interface === iface ? { ...health, traffic: alive } : health,
+    settings.lans[lan]?.interface === iface ? healthWith(health, { traffic: alive }) : health,
   );
   update(turn, { lanHealth: told });
 }

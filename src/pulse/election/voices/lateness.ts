@@ -2,6 +2,7 @@
 // (docs/invariants.md). Pure.
 import { givenUpMs } from '../beliefs/deadlines.ts';
 import { setProbing } from '../moves.ts';
+import { leaseWith } from '../replica.ts';
 import { report, type Turn, update } from '../step-context.ts';
 
 export function noteLateness(turn: Turn, byMs: number): void {
@@ -16,7 +17,12 @@ export function noteLateness(turn: Turn, byMs: number): void {
     setProbing(turn, { ...state.probing, round: { ...state.probing.round, sentAt: turn.now } });
   // safeguard: long-sleep-listens-anew
   if (byMs >= givenUpMs(turn.machine)) sleptLong(turn);
-  update(turn, { blindUntil: turn.now, lateAt: turn.now, unread: true, lease: { ...turn.machine.lease, inFlight } });
+  update(turn, {
+    blindUntil: turn.now,
+    lateAt: turn.now,
+    unread: true,
+    lease: leaseWith(turn.machine.lease, { inFlight }),
+  });
   report(turn, 'LOOP_LATE', { byMs: Math.round(byMs) });
 }
 

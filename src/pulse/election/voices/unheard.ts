@@ -8,6 +8,7 @@ import { askEvery } from '../../timing.ts';
 import { neverHeard } from '../beliefs/never-heard.ts';
 import { peerMac } from '../beliefs/peer-heard.ts';
 import type { PeerAnswer } from '../known.ts';
+import { unheardWith } from '../replica.ts';
 import { emit, type Turn, update } from '../step-context.ts';
 
 /** Answers to one round that are looked at. */
@@ -29,7 +30,7 @@ export function tickUnheard(turn: Turn): void {
   });
   const once = found.map(one => (one === 'silence' ? undefined : one));
   const askAt = after(turn.now, askEvery(settings.deadMs));
-  update(turn, { unheard: { ...unheard, askAt, answers: [], once, macs } });
+  update(turn, { unheard: unheardWith(unheard, { askAt, answers: [], once, macs }) });
   emit(turn, { type: 'resolve', fixed: asked });
 }
 
@@ -49,7 +50,7 @@ export function hearPeerAddress(turn: Turn, { index, mac, target }: VipdMessage 
   const { unheard, settings } = turn.machine;
   const fixed = settings.fixed[index];
   if (!fixed || !neverHeard(turn.machine) || unheard.answers.length >= ANSWERS_MAX) return;
-  update(turn, { unheard: { ...unheard, answers: [...unheard.answers, { lan: fixed.lan, mac, target }] } });
+  update(turn, { unheard: unheardWith(unheard, { answers: [...unheard.answers, { lan: fixed.lan, mac, target }] }) });
 }
 
 /** A claim is all that is heard of such a peer: it lives. */
@@ -58,9 +59,9 @@ export function noteClaim(turn: Turn, { index, mac }: { readonly index: number; 
 }
 
 export function noteRival(turn: Turn): void {
-  if (neverHeard(turn.machine)) update(turn, { unheard: { ...turn.machine.unheard, claimedAt: turn.now } });
+  if (neverHeard(turn.machine)) update(turn, { unheard: unheardWith(turn.machine.unheard, { claimedAt: turn.now }) });
 }
 
 export function noteAnswer(turn: Turn): void {
-  if (neverHeard(turn.machine)) update(turn, { unheard: { ...turn.machine.unheard, answeredAt: turn.now } });
+  if (neverHeard(turn.machine)) update(turn, { unheard: unheardWith(turn.machine.unheard, { answeredAt: turn.now }) });
 }

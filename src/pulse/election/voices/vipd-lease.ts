@@ -21,9 +21,10 @@ import {
   sendNow,
   setProbing,
 } from '../moves.ts';
+import { leaseWith } from '../replica.ts';
 import { emit, report, type Turn, update } from '../step-context.ts';
 import { letGoMute } from './bare.ts';
-import { tickCopy } from './copy.ts';
+import { askBeforeSpeaking } from './copy.ts';
 import { canClaimLess, noteClaimed } from './holding.ts';
 import { sample } from './lan-signs.ts';
 
@@ -44,7 +45,7 @@ function replaceVipd(turn: Turn, since: At): void {
   report(turn, 'VIPD_STUCK', { unansweredMs: Math.round(between(since, turn.now)) });
   // What was asked of the old one is asked of the new one again.
   setProbing(turn, undefined);
-  update(turn, { vipdLostAt: turn.now, willFor: '', lease: { ...lease, inFlight: [] } });
+  update(turn, { vipdLostAt: turn.now, willFor: '', lease: leaseWith(lease, { inFlight: [] }) });
   emit(turn, { type: 'respawn-vipd' });
 }
 
@@ -53,8 +54,7 @@ export function hearHello(turn: Turn, message: VipdMessage & { type: 'hello' }):
   const { state } = turn.machine;
   update(turn, { vipdLostAt: undefined });
   sample(turn);
-  // Before anything but the first heartbeat has been said.
-  tickCopy(turn);
+  askBeforeSpeaking(turn);
   noteEpoch(turn, { ...message.epoch, node: turn.machine.settings.nodeId });
   if (state.role === 'claiming' && between(state.claimedAt, turn.now) > turn.machine.settings.intervalMs) {
     giveUp(turn, state.epoch, false);
@@ -66,7 +66,8 @@ export function hearHello(turn: Turn, message: VipdMessage & { type: 'hello' }):
     return leaseIsOver(turn.machine, turn.now) ? letGo(turn, state.epoch) : adopt(turn, state.epoch);
   if (message.held === 0) return;
   if (state.role === 'starting' && message.mode === 'alone') {
-    update(turn, { state: { ...state, resume: true }, heldAddresses: true });
+    // What serves must not be silent for an answer's sake.
+    update(turn, { state: { ...state, resume: true }, heldAddresses: true, heartbeatDueAt: turn.now });
   } else {
     // An armed lease of an earlier life: the peer may be taking over already.
     giveUp(turn, message.epoch, false);
@@ -86,15 +87,14 @@ export function hearHeld(turn: Turn, { seq, announcedAfterUs }: VipdMessage & { 
   const margin = ackedAt === undefined ? undefined : noteMargin(lease.margin, { ackedAt, leaseMs, now: turn.now });
   update(turn, {
     heldAddresses: true,
-    lease: {
-      ...lease,
+    lease: leaseWith(lease, {
       inFlight: lease.inFlight.filter(entry => entry.seq > seq),
       // safeguard: held-from-the-request
       ackedAt: renewal.at,
       ackedLeaseMs: renewal.leaseMs,
       ackedArmed: renewal.armed,
       margin,
-    },
+    }),
   });
   if (renewal.claimed) noteClaimed(turn, renewal.claimed);
   if (state.role !== 'claiming') return;
@@ -107,7 +107,7 @@ export function hearHeld(turn: Turn, { seq, announcedAfterUs }: VipdMessage & { 
 export function hearRefused(turn: Turn, seq: number, reason: string): void {
   const { lease, state } = turn.machine;
   const known = lease.inFlight.some(entry => entry.seq === seq);
-  update(turn, { lease: { ...lease, inFlight: lease.inFlight.filter(entry => entry.seq !== seq) } });
+  update(turn, { lease: leaseWith(lease, { inFlight: lease.inFlight.filter(entry => entry.seq !== seq) }) });
   if (!known || !('epoch' in state)) return;
   // vipd has said which of the addresses it is about; the rest at once.
   // safeguard: claims-the-rest
@@ -140,6 +140,6 @@ export function hearExpired(turn: Turn, message: VipdMessage & { type: 'expired'
 export function vipdGone(turn: Turn, how: string): void {
   setProbing(turn, undefined);
   report(turn, 'VIPD_GONE', { how });
-  update(turn, { vipdLostAt: turn.now, willFor: '', lease: { ...turn.machine.lease, inFlight: [] } });
+  update(turn, { vipdLostAt: turn.now, willFor: '', lease: leaseWith(turn.machine.lease, { inFlight: [] }) });
   emit(turn, { type: 'respawn-vipd' });
 }

@@ -6,11 +6,14 @@ import { type At, after, between, type Ms } from '../../../units/duration.ts';
 import { compareEpochs, EPOCH_NONE, formatEpoch, newerEpoch } from '../../../units/epoch.ts';
 import type { WitnessAnswer, WitnessAsk, WitnessVerb } from '../../../witness/witness.ts';
 import { WITNESS_CLAIM_MS_MIN, witnessClaimEvery, witnessLostAfter, witnessRenewEvery } from '../../timing.ts';
-import { nextEpoch } from '../beliefs/term.ts';
+import { listenMs } from '../beliefs/deadlines.ts';
+import { hearsUsNow } from '../beliefs/peer-heard.ts';
+import { leaseIsOver, nextEpoch } from '../beliefs/term.ts';
 import { wantsGrant } from '../beliefs/witness-say.ts';
 import type { WitnessView } from '../known.ts';
 import type { Machine } from '../machine.ts';
-import { noteEpoch } from '../moves.ts';
+import { becomeStandby, giveUp, noteEpoch } from '../moves.ts';
+import { witnessWith } from '../replica.ts';
 import { emit, report, setCondition, type Turn, update } from '../step-context.ts';
 
 /** Asks the next question when it is due and none is under way. */
@@ -26,17 +29,28 @@ export function tickWitness(turn: Turn): void {
 }
 
 function change(turn: Turn, part: Partial<WitnessView>): void {
-  update(turn, { witness: { ...turn.machine.witness, ...part } });
+  update(turn, { witness: witnessWith(turn.machine.witness, part) });
 }
 
 function verbFor(machine: Machine, now: At, leaseMs: Ms): WitnessVerb {
   const { state, witness } = machine;
-  if ('epoch' in state) return 'renew';
+  // safeguard: who-serves-nobody-releases
+  const over = servesNoMore(machine, now);
+  if ('epoch' in state && !over) return 'renew';
   // The peer need not wait for our lease there once the kernel has let go here.
-  if (witness.heldAt !== undefined && !machine.heldAddresses) return 'release';
+  if (witness.heldAt !== undefined && (over || !machine.heldAddresses)) return 'release';
   if (!wantsGrant(machine, now)) return 'look';
   const { emptySince } = witness;
   return emptySince !== undefined && between(emptySince, now) > leaseMs ? 'found' : 'claim';
+}
+
+/**
+ * It has a term, but no vipd: its lease has ended, or what the kernel was to keep for it alone. The
+ * peer waits for the witness' word.
+ */
+function servesNoMore(machine: Machine, now: At): boolean {
+  const { vipdLostAt } = machine;
+  return leaseIsOver(machine, now) || (vipdLostAt !== undefined && between(vipdLostAt, now) > listenMs(machine));
 }
 
 function paceMs(machine: Machine, now: At, leaseMs: Ms): Ms {
@@ -66,6 +80,8 @@ export function hearWitness(turn: Turn, answer: WitnessAnswer): void {
   else if (answer.verdict === 'stale') stale(turn, answer);
   if (asked.verb === 'release') change(turn, { heldAt: undefined });
   const refused = answer.verdict === 'refused';
+  // Its newest word counts: somebody has become the owner there since it granted that to us.
+  if (refused) change(turn, { grant: undefined });
   setCondition(turn, 'witness-refuses', refused, refused ? 'WITNESS_REFUSES' : 'WITNESS_AGREES', {
     remainingMs: answer.record?.remainingMs ?? null,
   });
@@ -104,6 +120,19 @@ export function useGrant(turn: Turn): void {
   if (grant) change(turn, { grant: undefined, heldAt: grant.at, dueAt: turn.now });
 }
 
+/**
+ * The witness has granted the addresses to a peer that does not hear us: it is about to claim, and
+ * our word will not keep it from that.
+ */
+function letGoToGranted(turn: Turn): void {
+  const { state } = turn.machine;
+  if (state.role !== 'active' || hearsUsNow(turn.machine, turn.now)) return;
+  const why = 'the witness has granted the addresses to the peer, which does not hear this router';
+  report(turn, 'CUT_OFF', { why });
+  giveUp(turn, state.epoch, true);
+  becomeStandby(turn, why, true);
+}
+
 /** Its record is newer than our question: ours goes above it next time. */
 function stale(turn: Turn, { record }: WitnessAnswer): void {
   if (!record) return;
@@ -112,4 +141,5 @@ function stale(turn: Turn, { record }: WitnessAnswer): void {
   const taken = record.nodeId !== turn.machine.settings.nodeId && record.remainingMs > 0;
   change(turn, { dueAt: turn.now, ...(taken ? { heldAt: undefined } : {}) });
   report(turn, 'WITNESS_STALE', { epoch: formatEpoch(record.epoch), owner: record.nodeId });
+  if (taken) letGoToGranted(turn);
 }

@@ -4,7 +4,7 @@
 import { open } from 'node:fs/promises';
 import type { Run } from '../../../command/io/run-command.ts';
 import type { Entry } from '../../table/entry.ts';
-import { FTP_DATA_PORT, type Scope } from '../../table/scope.ts';
+import { activeQuestions, type Scope } from '../../table/scope.ts';
 import { createFlowParser } from '../conntrack-events.ts';
 import { createTableParser, type TableCounts } from '../proc-table.ts';
 
@@ -20,34 +20,45 @@ interface ConnectionTable extends TableCounts {
   readonly list: readonly Entry[];
 }
 
-/** Rejects when the kernel has no IPVS, or has more entries than Tandem knows to be possible. */
-export async function readConnectionTable(scope: Scope): Promise<ConnectionTable> {
+/**
+ * The table piece by piece, as it is read; gives the counts at its end. Rejects when the kernel has
+ * no IPVS, or has more entries than Tandem knows to be possible.
+ */
+export async function* connectionTable(scope: Scope): AsyncGenerator<readonly Entry[], TableCounts> {
   const parser = createTableParser(scope);
-  const list: Entry[] = [];
   const file = await open(TABLE_FILE, 'r');
   try {
     const buffer = Buffer.allocUnsafe(READ_BYTES);
     for (;;) {
       const { bytesRead } = await file.read(buffer, 0, READ_BYTES, null);
       if (bytesRead === 0) break;
-      for (const entry of parser.push(buffer.subarray(0, bytesRead))) list.push(entry);
-      if (list.length > ENTRIES_MAX) throw new RangeError(`${TABLE_FILE} has more than ${ENTRIES_MAX} entries of ours`);
+      yield parser.push(buffer.subarray(0, bytesRead));
+      if (parser.counts().entries > ENTRIES_MAX)
+        throw new RangeError(`${TABLE_FILE} has more than ${ENTRIES_MAX} entries of ours`);
     }
   } finally {
     await file.close();
   }
   parser.end();
-  return { list, ...parser.counts() };
+  return parser.counts();
+}
+
+/** The whole of it. */
+export async function readConnectionTable(scope: Scope): Promise<ConnectionTable> {
+  const list: Entry[] = [];
+  const pieces = connectionTable(scope);
+  for (;;) {
+    const { value, done } = await pieces.next();
+    if (done) return { list, ...value };
+    for (const entry of value) list.push(entry);
+  }
 }
 
 /** Data connections of active mode. Rejects when conntrack cannot be run. */
 export async function readActiveData(runCommand: Run, scope: Scope): Promise<readonly Entry[]> {
-  const families = new Set(
-    scope.services.filter(service => service.active).map(service => (service.vip.length === 8 ? 'ipv4' : 'ipv6')),
-  );
   const entries: Entry[] = [];
-  for (const family of families) {
-    const args = ['-L', '-f', family, '-p', 'tcp', '--orig-port-src', `${FTP_DATA_PORT}`];
+  for (const question of activeQuestions(scope.services)) {
+    const args = ['-L', '-p', 'tcp', ...question];
     const options = { timeoutMs: LIST_MS_MAX, outputBytesMax: LIST_BYTES_MAX };
     const { status, stdout, stderr } = await runCommand('conntrack', args, options);
     if (status !== 0) throw new Error(`conntrack -L failed with status ${status}: ${stderr.trim().slice(0, 300)}`);

@@ -5,7 +5,7 @@ import { type Followed, follow } from '../../../command/io/follow.ts';
 import { areSubscribed } from '../../../command/io/netlink-sockets.ts';
 import { monotonicNow } from '../../../units/io/clocks.ts';
 import { addressOfRaw, type Entry } from '../../table/entry.ts';
-import { FTP_DATA_PORT, type Scope } from '../../table/scope.ts';
+import { activeQuestions, type Scope, trackedServices } from '../../table/scope.ts';
 import { createFlowParser, type FlowParser } from '../conntrack-events.ts';
 
 interface FlowWatchOptions {
@@ -45,15 +45,15 @@ const LOST_AGAIN_MS = 1_000;
  * The arguments of the children for a scope. Answers to a VIP cover active mode and what IPVS
  * picked up from a server's side.
  */
-export function questionsOf({ services }: Scope): readonly (readonly string[])[] {
+export function questionsOf(scope: Scope): readonly (readonly string[])[] {
+  const services = trackedServices(scope.services);
   const vips = [...new Set(services.map(service => service.vip))];
   const familyOf = (vip: string) => (vip.length === 8 ? 'ipv4' : 'ipv6');
   const families = [...new Set(vips.map(familyOf))];
   if (vips.length > CHILDREN_MAX) return families.map(family => ['-f', family]);
-  const active = [...new Set(services.filter(service => service.active).map(service => familyOf(service.vip)))];
   return [
     ...vips.map(vip => ['-f', familyOf(vip), '-e', 'NEW,UPDATES', '--orig-dst', addressOfRaw(vip)]),
-    ...active.map(family => ['-f', family, '--orig-port-src', `${FTP_DATA_PORT}`]),
+    ...activeQuestions(services),
   ];
 }
 

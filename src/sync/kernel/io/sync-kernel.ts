@@ -17,6 +17,7 @@ import { createFlowWatch, type FlowWatch } from './flow-watch.ts';
 import { createKernelInjector, type KernelInjector } from './kernel-injector.ts';
 import { TRIAL_ENTRIES_MAX, type Trial, tryKernel } from './kernel-trial.ts';
 import { ensureLink, type PrivateLinkState, planInterface } from './private-interface.ts';
+import { createSynWatch, type SynWatch } from './syn-watch.ts';
 import { sendsFrom } from './udp-socket-table.ts';
 
 interface SyncKernelOptions {
@@ -44,6 +45,7 @@ class Kernel implements SyncKernel {
   readonly #ipvsadm: Ipvsadm;
   readonly #injector: KernelInjector = createKernelInjector();
   readonly #flows: FlowWatch;
+  readonly #syns: SynWatch;
   readonly #counters = Object.fromEntries(Object.keys(SYNC_KERNEL_COUNTERS).map(name => [name, 0])) as Record<
     KernelCounter,
     number
@@ -61,6 +63,7 @@ class Kernel implements SyncKernel {
     this.#run = options.runCommand ?? run;
     this.#ipvsadm = options.ipvsadm ?? createIpvsadm(this.#run);
     this.#flows = createFlowWatch({ ...listener, scope: options.scope, count: this.#count });
+    this.#syns = createSynWatch({ ...listener, scope: options.scope, count: this.#count });
   }
 
   readonly #count = (name: KernelCounter, by: number): void => {
@@ -92,10 +95,16 @@ class Kernel implements SyncKernel {
     const daemons = link && (await attempt(() => this.#ensureDaemons(link.masterAddress, changes, problems)));
     const hears = link !== undefined && (await attempt(() => this.#ensureEvents(link, problems))) === true;
     this.#flows.follow();
+    this.#syns.follow();
     // One that went wrong is tried again: what was in the way may be gone.
     const open = this.#trial === undefined || this.#trial.problems.length > 0;
     if (open && daemons?.backup) await attempt(() => this.#tryOut(daemons.backup as KernelDaemon));
-    problems.push(...(this.#trial?.problems ?? []), ...this.#flows.problems(), ...(await conntrackProblems()));
+    problems.push(
+      ...(this.#trial?.problems ?? []),
+      ...this.#flows.problems(),
+      ...this.#syns.problems(),
+      ...(await conntrackProblems()),
+    );
     const running = isRunning({
       hears,
       ...{ master: daemons?.master !== undefined, backup: daemons?.backup !== undefined },
@@ -227,6 +236,7 @@ class Kernel implements SyncKernel {
     this.#closed = true;
     await this.#last;
     this.#flows.close();
+    this.#syns.close();
     this.#events?.close();
     this.#events = undefined;
     this.#injector.close();

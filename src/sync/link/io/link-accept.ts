@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import type { Link } from '../../../config/node.ts';
 import { type Address, hostPort, parseAddress } from '../../../units/address.ts';
-import { TLS_ONLY } from '../link-key.ts';
+import { TAKES_PROTOCOL, TLS_ONLY } from '../link-key.ts';
 import type { CountLink, LinkLimits } from '../link-limits.ts';
 
 const BACKLOG = 16;
@@ -12,10 +12,12 @@ const BACKLOG = 16;
 interface AcceptOptions {
   readonly link: Pick<Link, 'local' | 'remote'>;
   readonly port: number;
-  readonly keys: ReadonlyMap<string, Buffer>;
+  /** Those in use now. */
+  readonly keys: () => ReadonlyMap<string, Buffer>;
   readonly limits: LinkLimits;
   readonly count: CountLink;
-  connected(socket: TLSSocket): void;
+  /** `identity`: of the key that it has proved. */
+  connected(socket: TLSSocket, identity: string): void;
   /** Why nothing can be accepted, as a clause; undefined: it listens now. */
   listening(problem: string | undefined): void;
 }
@@ -119,18 +121,21 @@ function createHalfOpen({ limits, count }: AcceptOptions): HalfOpen {
  */
 function createHandshakes({ keys, limits, count, connected }: AcceptOptions, halfOpen: HalfOpen): TlsServer {
   const unknown = new WeakSet<TLSSocket>();
+  const proved = new WeakMap<TLSSocket, string>();
   const server = createTlsServer({
     ...TLS_ONLY,
+    ALPNProtocols: [TAKES_PROTOCOL],
     handshakeTimeout: limits.handshakeMs,
     pskCallback: (socket, identity) => {
-      const key = keys.get(identity);
+      const key = keys().get(identity);
       if (key === undefined) unknown.add(socket);
+      else proved.set(socket, identity);
       return key ?? null;
     },
   });
   server.on('secureConnection', socket => {
     halfOpen.remove(socket.remotePort);
-    connected(socket);
+    connected(socket, proved.get(socket) ?? '');
   });
   server.on('tlsClientError', (_error, socket) => {
     count(unknown.has(socket) ? 'refused_unknown-key' : 'refused_handshake');

@@ -5,18 +5,19 @@ import { connect, type Socket } from 'node:net';
 import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import type { Link } from '../../../config/node.ts';
 import { monotonicNow } from '../../../units/io/clocks.ts';
-import { type LinkKey, TLS_ONLY } from '../link-key.ts';
+import { type LinkKey, TAKES_PROTOCOL, TLS_ONLY } from '../link-key.ts';
 import { backoffMs, type CountLink, type LinkLimits } from '../link-limits.ts';
 
 interface DialOptions {
   readonly link: Pick<Link, 'local' | 'remote'>;
   readonly port: number;
-  readonly offer: LinkKey;
+  /** Those in use now, the one that is meant first; at least one. */
+  readonly offers: () => readonly LinkKey[];
   readonly limits: LinkLimits;
   readonly random: () => number;
   readonly count: CountLink;
   /** An authenticated connection; `over` is to be called once when it has ended. */
-  connected(socket: TLSSocket, over: () => void): void;
+  connected(socket: TLSSocket, identity: string, over: () => void): void;
   /** Why the last attempt failed, as a clause. */
   failed(problem: string): void;
 }
@@ -28,6 +29,8 @@ interface Dialer {
 export function startDialer(options: DialOptions): Dialer {
   const { limits, random } = options;
   let failures = 0;
+  /** Attempts without a connection since the last one: each offers the next key. */
+  let refusals = 0;
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
   let attempt: Attempt | undefined;
@@ -39,15 +42,19 @@ export function startDialer(options: DialOptions): Dialer {
     failures++;
   };
   const dial = (): void => {
-    attempt = startAttempt(options, outcome => {
+    const offers = options.offers();
+    const offer = offers[refusals % offers.length] as LinkKey;
+    attempt = startAttempt(options, offer, outcome => {
       if (!outcome.ok) {
+        refusals++;
         options.failed(outcome.problem);
         again();
         return;
       }
       attempt = undefined;
+      refusals = 0;
       const since = monotonicNow();
-      options.connected(outcome.socket, () => {
+      options.connected(outcome.socket, offer.identity, () => {
         // A connection that ends at once is a failure too, or two routers would turn in a circle.
         if (monotonicNow() - since > limits.backoffMsMax) failures = 0;
         again();
@@ -75,7 +82,11 @@ interface Attempt {
  * One attempt: TCP, then TLS, each in its time. `done` is called at most once, never before this
  * returns.
  */
-function startAttempt({ link, port, offer, limits, count }: DialOptions, done: (outcome: Outcome) => void): Attempt {
+function startAttempt(
+  { link, port, limits, count }: DialOptions,
+  offer: LinkKey,
+  done: (outcome: Outcome) => void,
+): Attempt {
   let over = false;
   let secure: TLSSocket | undefined;
   const finish = (outcome: Outcome): void => {
@@ -124,6 +135,7 @@ function startAttempt({ link, port, offer, limits, count }: DialOptions, done: (
 function handshake(socket: Socket, { identity, key }: LinkKey): TLSSocket {
   return tlsConnect({
     ...TLS_ONLY,
+    ALPNProtocols: [TAKES_PROTOCOL],
     socket,
     pskCallback: () => ({ identity, psk: key }),
     // No authority is trusted: a certificate, however good, proves nothing here.

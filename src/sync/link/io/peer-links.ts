@@ -5,7 +5,7 @@ import type { TLSSocket } from 'node:tls';
 import type { PairKeys } from '../../../config/io/key.ts';
 import type { NodeView } from '../../../config/node.ts';
 import { SYNC_LINK_COUNTERS } from '../../../log/counters.ts';
-import { linkKeys } from '../link-key.ts';
+import { type LinkKeys, linkKeys, TAKES_PROTOCOL } from '../link-key.ts';
 import { LINK_LIMITS, type LinkCounter, type LinkLimits } from '../link-limits.ts';
 import type { PeerLinks, PeerLinksListener } from '../peer-links.ts';
 import { startAcceptor } from './link-accept.ts';
@@ -32,17 +32,27 @@ interface PeerLinkState {
 
 export interface TlsPeerLinks extends PeerLinks {
   states(): readonly PeerLinkState[];
+  /**
+   * For connections to come. One under another key than the one that is meant now is made anew, one
+   * link after the other; one under a key that is accepted no more ends at once.
+   */
+  takeKeys(keys: PairKeys): void;
   /** Since the start; the names are those of SYNC_LINK_COUNTERS. */
   counters(): Readonly<Record<LinkCounter, number>>;
 }
 
 interface Slot {
   channel: Channel | undefined;
+  /** Of the key of the channel. */
+  identity: string;
   problem: string;
   readonly close: () => void | Promise<void>;
 }
 
-/** Starts at once. New links or keys after a reload: close these, then create new ones. */
+/** So long a link has to come up again before the next one is made anew. */
+const RENEW_MS = 1_000;
+
+/** Starts at once. New links after a reload: close these, then create new ones. */
 export function createPeerLinks(options: PeerLinksOptions, listener: PeerLinksListener): TlsPeerLinks {
   const counters = Object.fromEntries(Object.keys(SYNC_LINK_COUNTERS).map(name => [name, 0])) as Record<
     LinkCounter,
@@ -52,7 +62,23 @@ export function createPeerLinks(options: PeerLinksOptions, listener: PeerLinksLi
     counters[counter]++;
   };
   const { view } = options;
-  const slots = view.links.map((_, index) => startSlot(options, index, count, listener));
+  let derived = linkKeys(options.pair, options.keys);
+  const slots = view.links.map((_, index) => startSlot(options, index, () => derived, count, listener));
+  let renewals: NodeJS.Timeout[] = [];
+  const takeKeys = (keys: PairKeys): void => {
+    for (const timer of renewals) clearTimeout(timer);
+    derived = linkKeys(options.pair, keys);
+    const { accept, offer } = derived;
+    for (const { channel, identity } of slots)
+      if (!accept.has(identity)) channel?.close('the pair’s key has changed, and its key is no longer accepted');
+    if (view.nodeId !== 1) return;
+    const old = slots.filter(({ channel, identity }) => channel !== undefined && identity !== offer.identity);
+    renewals = old.map((slot, turn) =>
+      setTimeout(() => {
+        if (slot.identity !== offer.identity) slot.channel?.close('it is made anew under the pair’s next key');
+      }, turn * RENEW_MS),
+    );
+  };
 
   return {
     send: (index, frame) => slots[index]?.channel?.send(frame) ?? false,
@@ -64,7 +90,9 @@ export function createPeerLinks(options: PeerLinksOptions, listener: PeerLinksLi
         problem,
       })),
     counters: () => ({ ...counters }),
+    takeKeys,
     close: async () => {
+      for (const timer of renewals) clearTimeout(timer);
       const closing = slots.map(slot => slot.close());
       for (const slot of slots) slot.channel?.close('the links are being closed');
       await Promise.all(closing);
@@ -74,20 +102,19 @@ export function createPeerLinks(options: PeerLinksOptions, listener: PeerLinksLi
 
 /** One link, with whatever makes its connections. */
 function startSlot(
-  { pair, view, port, keys, random = Math.random, limits: changed }: PeerLinksOptions,
+  { view, port, random = Math.random, limits: changed }: PeerLinksOptions,
   index: number,
+  keys: () => LinkKeys,
   count: (counter: LinkCounter) => void,
   listener: PeerLinksListener,
 ): Slot {
   const limits = { ...LINK_LIMITS, ...changed };
   const link = view.links[index];
   if (link === undefined) throw new RangeError(`there is no link ${index}`);
-  const derived = linkKeys(pair, keys);
-
   /**
    * Takes a connection into use; a newer one takes the place of an older, which the peer has left.
    */
-  const adopt = (socket: TLSSocket, over: () => void): void => {
+  const adopt = (socket: TLSSocket, identity: string, over: () => void): void => {
     if (slot.channel !== undefined) {
       count('replaced');
       slot.channel.close('a newer connection took its place');
@@ -104,7 +131,8 @@ function startSlot(
       },
     });
     slot.channel = channel;
-    listener.up(index);
+    slot.identity = identity;
+    listener.up(index, socket.alpnProtocol === TAKES_PROTOCOL);
   };
   const fail = (problem: string | undefined): void => {
     if (slot.channel === undefined) slot.problem = problem ?? '';
@@ -112,13 +140,13 @@ function startSlot(
   const common = { link, port, limits, count };
   const worker =
     view.nodeId === 1
-      ? startDialer({ ...common, offer: derived.offer, random, connected: adopt, failed: fail })
+      ? startDialer({ ...common, offers: () => keys().offers, random, connected: adopt, failed: fail })
       : startAcceptor({
           ...common,
-          keys: derived.accept,
-          connected: socket => adopt(socket, () => undefined),
+          keys: () => keys().accept,
+          connected: (socket, identity) => adopt(socket, identity, () => undefined),
           listening: fail,
         });
-  const slot: Slot = { channel: undefined, problem: '', close: () => worker.close() };
+  const slot: Slot = { channel: undefined, identity: '', problem: '', close: () => worker.close() };
   return slot;
 }

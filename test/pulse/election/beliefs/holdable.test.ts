@@ -4,7 +4,7 @@ import test from 'ava';
 import { addressesToHold, whyNotHeld } from '../../../../src/pulse/election/beliefs/holdable.ts';
 import type { Machine, Settings } from '../../../../src/pulse/election/machine.ts';
 import type { Heartbeat } from '../../../../src/pulse/heartbeat.ts';
-import { heartbeatFor } from '../../../../src/pulse/own-heartbeat.ts';
+import { heartbeatsFor } from '../../../../src/pulse/own-heartbeat.ts';
 import type { At } from '../../../../src/units/duration.ts';
 import { Driver, SETTINGS } from '../driver.ts';
 
@@ -26,7 +26,7 @@ const asked = (driver: Driver, type: 'claim' | 'renew') =>
   driver.effects.flatMap(({ effect }) =>
     effect.type === type && 'lease' in effect ? [effect.lease.addresses.join(' ')] : [],
   );
-const said = ({ machine, now }: Driver) => heartbeatFor(machine, 0, now as At);
+const said = ({ machine, now }: Driver) => heartbeatsFor(machine, now as At)[0] as Heartbeat;
 const held = (machine: Machine) => [...machine.addresses.keys()].filter(index => machine.addresses[index]?.here);
 
 function active(units: number): Driver {

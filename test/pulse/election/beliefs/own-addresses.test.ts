@@ -2,8 +2,12 @@
 // claims nothing; what went with its carrier is silence, no fault of its own; claims that fail are
 // tried again at a slower and slower pace.
 import test from 'ava';
-import type { FixedSettings, Settings } from '../../../../src/pulse/election/machine.ts';
-import { heartbeatFor } from '../../../../src/pulse/own-heartbeat.ts';
+import type { FixedSettings, Machine, PulseEvent, Settings } from '../../../../src/pulse/election/machine.ts';
+import { newMachine } from '../../../../src/pulse/election/start.ts';
+import { nextWake, step } from '../../../../src/pulse/election/step.ts';
+import type { Heartbeat } from '../../../../src/pulse/heartbeat.ts';
+import { heartbeatsFor } from '../../../../src/pulse/own-heartbeat.ts';
+import { probeRound } from '../../../../src/pulse/timing.ts';
 import type { At } from '../../../../src/units/duration.ts';
 import type { FixedState } from '../../../../src/vip/protocol.ts';
 import { Driver, PEER_MAC, SETTINGS, THIRD_MAC } from '../driver.ts';
@@ -45,7 +49,7 @@ function withOwn(made: Driver): Driver {
 
 const active = (settings: Partial<Settings> = {}) => withOwn(Driver.active({ fixed: FIXED, ...settings }));
 const standby = (settings: Partial<Settings> = {}) => withOwn(Driver.standby({ fixed: FIXED, ...settings }));
-const ready = (driver: Driver) => heartbeatFor(driver.machine, 0, driver.now as At).ready;
+const ready = (driver: Driver) => (heartbeatsFor(driver.machine, driver.now as At)[0] as Heartbeat).ready;
 
 /** Nothing comes from the peer any more, as nothing reaches it. */
 function mute(driver: Driver, state: FixedState = 'gone'): void {
@@ -318,7 +322,7 @@ test('it stays when the peer has no address there either', t => {
 
 test('a router that lacks an address where clients are says so by its fitness', t => {
   const driver = standby();
-  const fitness = () => heartbeatFor(driver.machine, 0, driver.now as At).fitness;
+  const fitness = () => (heartbeatsFor(driver.machine, driver.now as At)[0] as Heartbeat).fitness;
   const before = fitness();
   tell(driver, 'gone', [CLIENTS6]);
   driver.run(1_200);
@@ -394,7 +398,7 @@ test('a peer that doubts a LAN because we are silent there gets the addresses al
 
 test('it says in its heartbeats whether its LANs have carrier and own addresses', t => {
   const driver = standby();
-  const sound = () => heartbeatFor(driver.machine, 0, driver.now as At).sound;
+  const sound = () => (heartbeatsFor(driver.machine, driver.now as At)[0] as Heartbeat).sound;
   t.true(sound());
   driver.vipd({ type: 'target', index: 0, up: false });
   driver.run(1_200);
@@ -436,10 +440,68 @@ test('a copy of a router says nothing and claims nothing until the other has gon
   t.is(driver.role, 'standby', driver.reason);
   t.is(sent(driver), before, 'no heartbeat');
   t.is(driver.count('claim'), 0);
-  driver.run(5_000);
+  // The other's kernel may serve for as long as a start listens.
+  driver.run(3_000);
+  t.false(driver.events.includes('OWN_ADDRESS_ONCE'));
+  driver.run(7_000);
   t.true(driver.events.includes('OWN_ADDRESS_ONCE'));
   t.is(driver.role, 'active', driver.reason);
   t.true(sent(driver) > before);
+});
+
+test('a copy whose original had only lost its cable hears of it again before it claims', t => {
+  const driver = new Driver({ fixed: FIXED });
+  withOwn(driver);
+  driver.peer = undefined;
+  driver.peerAnswers = false;
+  driver.vipd({ type: 'copy', index: CLIENTS as number, mac: COPY_MAC });
+  driver.send({ type: 'hold', forMs: undefined });
+  driver.run(20_000);
+  t.true(driver.events.includes('OWN_ADDRESS_ONCE'));
+  const asked = driver.count('resolve');
+  driver.run(2_000);
+  t.true(driver.count('resolve') > asked, 'it goes on asking');
+  driver.vipd({ type: 'copy', index: CLIENTS as number, mac: COPY_MAC });
+  driver.send({ type: 'release' });
+  driver.run(2_000);
+  t.is(driver.role, 'standby', driver.reason);
+  t.is(driver.count('claim'), 0);
+});
+
+test('the first heartbeat waits for the answer, for one round of probes, and no longer than D for vipd', t => {
+  const started = { hold: { on: false, until: undefined }, rulesIn: true, ceiling: 0 } as const;
+  const settings = { ...Driver.standby().machine.settings, fixed: FIXED };
+  const start = () => newMachine({ settings, now: 0 as At, ...started });
+  const sends = (machine: Machine, at: number) =>
+    step(machine, { type: 'tick' }, at as At).effects.some(({ type }) => type === 'send');
+  const hello = (held: number, mode: 'none' | 'alone'): PulseEvent => ({
+    type: 'vipd',
+    message: { type: 'hello', version: 'test', epoch: { counter: 0, node: 0 }, mode, held },
+  });
+  t.false(sends(start(), 0));
+  const asked = step(start(), hello(0, 'none'), 15 as At);
+  t.true(asked.effects.some(({ type }) => type === 'resolve'));
+  const due = nextWake(asked.machine, 15 as At);
+  t.is(due as number, 15 + probeRound(settings.intervalMs));
+  t.true(sends(asked.machine, due));
+  const copy = { type: 'copy', index: CLIENTS as number, mac: COPY_MAC } as const;
+  t.false(sends(step(asked.machine, { type: 'vipd', message: copy }, 16 as At).machine, due));
+  t.true(sends(start(), settings.deadMs), 'without a vipd nobody can be asked');
+  const kept = step(start(), hello(1, 'alone'), 15 as At).machine;
+  t.true(sends(kept, 15), 'VIPs that an earlier life has left are spoken for at once');
+});
+
+test('a standby whose vipd is a new one asks again: the old one could not answer', t => {
+  const driver = withOwn(Driver.standby({ fixed: FIXED }));
+  driver.run(5_000);
+  const before = driver.count('resolve');
+  driver.send({ type: 'vipd-gone', how: 'SIGKILL' });
+  driver.vipd({ type: 'hello', version: 'test', epoch: { counter: 0, node: 0 }, mode: 'none', held: 0 });
+  t.is(driver.count('resolve'), before + 1);
+  driver.vipd({ type: 'copy', index: CLIENTS as number, mac: COPY_MAC });
+  const said = sent(driver);
+  driver.run(500);
+  t.is(sent(driver), said);
 });
 
 test('who serves goes on, whoever says that he is the same', t => {

@@ -30,6 +30,7 @@ function beat(change: Partial<Heartbeat> = {}): Heartbeat {
     readsVersion2: false,
     priority: 100,
     fitness: 3,
+    failedChecks: undefined,
     configDigest: '0000000000000000',
     intervalMs: ms(100),
     leaseMs: ms(220),

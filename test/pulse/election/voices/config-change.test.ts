@@ -3,7 +3,8 @@
 import test from 'ava';
 import { deadMs } from '../../../../src/pulse/election/beliefs/deadlines.ts';
 import type { Reloadable } from '../../../../src/pulse/election/machine.ts';
-import { heartbeatFor } from '../../../../src/pulse/own-heartbeat.ts';
+import type { Heartbeat } from '../../../../src/pulse/heartbeat.ts';
+import { heartbeatsFor } from '../../../../src/pulse/own-heartbeat.ts';
 import { divide } from '../../../../src/pulse/reading.ts';
 import { type At, ms } from '../../../../src/units/duration.ts';
 import { Driver, SETTINGS } from '../driver.ts';
@@ -17,7 +18,7 @@ const NOW: Reloadable = {
 const LONGER = { ...NOW, intervalMs: ms(150), leaseMs: ms(440), deadMs: ms(600) };
 const SHORTER = { ...NOW, intervalMs: ms(50), leaseMs: ms(110), deadMs: ms(150) };
 
-const said = ({ machine, now }: Driver) => heartbeatFor(machine, 0, now as At);
+const said = ({ machine, now }: Driver) => heartbeatsFor(machine, now as At)[0] as Heartbeat;
 const asked = (driver: Driver) =>
   driver.effects.flatMap(({ effect }) => (effect.type === 'renew' ? [effect.lease.leaseMs as number] : []));
 const inForce = ({ machine: { settings } }: Driver) => [settings.intervalMs, settings.leaseMs, settings.deadMs];

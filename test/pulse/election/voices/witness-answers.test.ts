@@ -21,6 +21,11 @@ const holds =
     record: { nodeId: 2, epoch: { counter: 7, node: 2 }, remainingMs },
     problem: '',
   });
+const grantedToPeer = (): Answer => ({
+  verdict: 'stale',
+  record: { nodeId: 2, epoch: { counter: 99, node: 2 }, remainingMs: 900 },
+  problem: '',
+});
 const empty = (ask: WitnessAsk): Answer => ({
   verdict: ask.verb === 'renew' || ask.verb === 'found' ? 'granted' : 'empty',
   record: undefined,
@@ -183,11 +188,7 @@ test('an owner that hears no peer lets go when the witness has granted the addre
   const driver = Driver.active(WITNESS, grants);
   driver.peer = undefined;
   driver.run(500);
-  driver.witness = () => ({
-    verdict: 'stale',
-    record: { nodeId: 2, epoch: { counter: 99, node: 2 }, remainingMs: 900 },
-    problem: '',
-  });
+  driver.witness = grantedToPeer;
   driver.run(300);
   t.is(driver.role, 'standby', driver.reason);
 });
@@ -200,4 +201,48 @@ test('who took over by the last will of a peer that is silent since is not cut o
   driver.hearWill();
   driver.run(5_000);
   t.is(driver.role, 'active', driver.reason);
+});
+
+test('an owner whom the peer does not hear lets go as well, although it hears the peer', t => {
+  const driver = Driver.active(WITNESS, grants);
+  driver.unechoed = [0, 1];
+  driver.run(500);
+  t.is(driver.role, 'active', 'as long as the witness keeps it the owner');
+  driver.witness = grantedToPeer;
+  driver.run(300);
+  t.is(driver.role, 'standby', driver.reason);
+});
+
+test('where nobody serves, the witness is asked: its word is newer than the peer’s', t => {
+  const driver = Driver.standby(WITNESS, { witness: true }, holds(800));
+  driver.peer = { role: 'standby', serving: false, witness: true };
+  driver.peerAnswers = false;
+  driver.run(5_000);
+  t.is(driver.role, 'standby', 'somebody is the owner there');
+  driver.witness = grants;
+  driver.run(3_000);
+  t.is(driver.role, 'active', driver.reason);
+});
+
+test('a peer that cannot claim has not claimed: nobody is asked', t => {
+  const driver = Driver.standby(WITNESS, { witness: true }, holds(800));
+  driver.peer = { role: 'standby', serving: false, witness: true, ready: false };
+  driver.peerAnswers = false;
+  driver.run(3_000);
+  t.is(driver.role, 'active', driver.reason);
+});
+
+test('a grant ends with a later refusal', t => {
+  const driver = Driver.standby(WITNESS, { witness: true }, holds(800));
+  let claims = 0;
+  driver.witness = ask => {
+    if (ask.verb !== 'claim') return holds(800)(ask);
+    claims += 1;
+    return claims === 1 ? grants(ask) : holds(800)(ask);
+  };
+  driver.peer = undefined;
+  driver.peerAnswers = false;
+  driver.run(5_000);
+  t.true(claims > 1);
+  t.is(driver.role, 'standby', driver.reason);
 });

@@ -7,6 +7,10 @@ import { decisionSchema } from './message.ts';
 
 const JOURNAL_VERSION = 1;
 
+/** Of both clocks; the sum of two is still a date (TimeClip in ECMA-262 ends at 8.64e15). */
+const CLOCK_MS_MAX = 4e15;
+const clockSchema = z.number().min(0).max(CLOCK_MS_MAX);
+
 export const journalHeadSchema = z.object({
   type: z.literal('journal'),
   version: z.literal(JOURNAL_VERSION),
@@ -14,8 +18,8 @@ export const journalHeadSchema = z.object({
   tandem: z.string(),
   node: z.string(),
   /** The same instant by both clocks, wall time in ms since 1970: people want to know when. */
-  wallMs: z.number(),
-  monotonicMs: z.number(),
+  wallMs: clockSchema,
+  monotonicMs: clockSchema,
   /** The machine before the first event: what is in it is that version's. */
   machine: z.record(z.string(), z.unknown()),
 });
@@ -24,7 +28,7 @@ export type JournalHead = Omit<z.output<typeof journalHeadSchema>, 'type' | 'ver
 export const journalStepSchema = z.object({
   type: z.literal('step'),
   /** Monotonic, in ms. */
-  at: z.number(),
+  at: clockSchema,
   event: z.looseObject({ type: z.string() }),
   /** What the machine decided then; its time is that of the step. */
   decisions: z.array(decisionSchema.omit({ at: true })).default([]),

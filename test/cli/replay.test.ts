@@ -6,8 +6,7 @@ import { gzipSync } from 'node:zlib';
 import anyTest, { type TestFn } from 'ava';
 import { CliError } from '../../src/cli/exit.ts';
 import { replay } from '../../src/cli/replay.ts';
-import { Journal, journalLines } from '../../src/pulse/journal.ts';
-import { CalmPair } from '../sim/calm-pair.ts';
+import { takeoverJournal } from '../sim/takeover-journal.ts';
 
 const test = anyTest as TestFn<string>;
 
@@ -15,20 +14,6 @@ test.beforeEach(t => {
   t.context = join(mkdtempSync(join(tmpdir(), 'tandem-replay-')), 'journal');
 });
 test.afterEach.always(t => rmSync(join(t.context, '..'), { recursive: true, force: true }));
-
-/** Of a standby that takes over after its peer's power was cut. */
-function takeover(tandem = '0.4.0'): string[] {
-  const pair = new CalmPair();
-  const journal = new Journal();
-  pair.run(5_000);
-  pair.r2.router.stepped = (before, event, { effects }, at) => journal.note(before, event, effects, at);
-  pair.run(1_000);
-  pair.powerOff(pair.r1);
-  pair.run(2_000);
-  const recording = journal.recording();
-  if (!recording) throw new Error('nothing was recorded');
-  return [...journalLines(recording, { tandem, node: 'r2', wallMs: Date.UTC(2026, 10, 22), monotonicMs: pair.now })];
-}
 
 function run(file: string, content: string | Buffer, json = false) {
   writeFileSync(file, content);
@@ -56,7 +41,7 @@ function run(file: string, content: string | Buffer, json = false) {
 }
 
 test('the decision of a journal is made again, the same, with its time and evidence', t => {
-  for (const content of [takeover().join(''), gzipSync(takeover().join(''))]) {
+  for (const content of [takeoverJournal().join(''), gzipSync(takeoverJournal().join(''))]) {
     const { code, out } = run(t.context, content);
     t.is(code, 0, out);
     t.regex(out, /: r2, \d+ events in \d\.\ds, until 2026-11-22T00:00:00\.000Z\n/);
@@ -66,24 +51,28 @@ test('the decision of a journal is made again, the same, with its time and evide
     );
     t.regex(out, /claiming -> active[\s\S]*the same as was recorded: 2 decisions\n$/);
   }
-  const { out } = run(t.context, takeover().join(''), true);
+  const { out } = run(t.context, takeoverJournal().join(''), true);
   t.like(JSON.parse(out), { same: true, tandem: '0.4.0', node: 'r2', decided: [{ to: 'claiming' }, { to: 'active' }] });
 });
 
 test('a decision that is not the one that was recorded is told, and ends with 8', t => {
-  const lines = takeover().map(line => line.replace('"probeRoundsSilent":', '"probeRoundsSilent":9'));
+  const lines = takeoverJournal().map(line => line.replace('"probeRoundsSilent":', '"probeRoundsSilent":9'));
   const { code, out } = run(t.context, lines.join(''));
   t.is(code, 8);
   t.regex(out, /DECIDED NOW\n[\s\S]*RECORDED\n[\s\S]*NOT THE SAME\n$/);
 });
 
 test('what is no journal, or not a whole one, or of another version ends with 1 and its line', t => {
-  const lines = takeover();
+  const lines = takeoverJournal();
   const cases: readonly (readonly [string, RegExp])[] = [
     ['', /line 1: this is not the head of a journal/],
     ['hello\n', /line 1: this is not the head of a journal/],
     [lines.slice(0, 20).join(''), /line 20: this is not the end of a journal/],
     [[...lines.slice(0, 20), lines.at(-1)].join(''), /line 21: it should have \d+ events and has 19: it was cut/],
+    [
+      lines.with(0, (lines[0] ?? '').replace(/"wallMs":\d+/, '"wallMs":1e18')).join(''),
+      /line 1: this is not the head of a journal/,
+    ],
     [lines.with(3, '{"type":"step"}\n').join(''), /line 4: this is not an event/],
     [
       lines.with(3, '{"type":"step","at":1,"event":{"type":"datagram","link":0}}\n').join(''),

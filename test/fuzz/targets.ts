@@ -4,6 +4,7 @@ import { configTarget } from './targets/config.ts';
 import { controlTarget } from './targets/control.ts';
 import { electionTarget } from './targets/election.ts';
 import { heartbeatTarget } from './targets/heartbeat.ts';
+import { journalTarget } from './targets/journal.ts';
 import { feedTarget, splitterTarget, stateFileTarget, vipdLineTarget } from './targets/lines.ts';
 import { ftpDialogueTarget } from './targets/nanny.ts';
 import { portDialogueTarget } from './targets/port-check.ts';
@@ -18,6 +19,7 @@ export const TARGETS: readonly Target[] = [
   feedTarget,
   configTarget,
   stateFileTarget,
+  journalTarget,
   syncTarget,
   syncFrameTarget,
   ftpReplyTarget,

@@ -50,6 +50,8 @@ export interface Actual {
   /** Our table as nft lists it; undefined: not there. */
   readonly nft: Reading<string | undefined>;
   readonly sysctls: SysctlValues;
+  /** Of those, what this network namespace only shows. */
+  readonly readOnlySysctls: ReadonlySet<string>;
   /** Interfaces with settings of IPv6. */
   readonly interfaces6: readonly string[];
   /** Whether ip_vs_ftp is loaded. */
@@ -183,9 +185,10 @@ export function plan(input: PlanInput): Plan {
   const wanted = wantedServices(config, input, table ?? { services: [] }, leaveRule(input));
   const ipvs = planIpvs(input, wanted, problems);
   const nft = planNft(input, ipvs.draining, problems);
-  const sysctls = diffSysctls(wantedSysctls(config, actual.interfaces6), actual.sysctls);
+  const { interfaces6, readOnlySysctls } = actual;
+  const sysctls = diffSysctls(wantedSysctls(config, interfaces6), actual.sysctls, readOnlySysctls);
   problems.push(
-    ...sysctlProblems(sysctls),
+    ...sysctlProblems(sysctls, readOnlySysctls),
     ...defenceProblems(actual.sysctls),
     ...serviceProblems(input, wanted, table),
   );
@@ -427,7 +430,8 @@ function isWanted(key: string, wanted: readonly WantedService[]): boolean {
   return wanted.some(service => service.key === key);
 }
 
-function sysctlProblems({ missing, off }: ReturnType<typeof diffSysctls>): Problem[] {
+function sysctlProblems({ missing, off }: ReturnType<typeof diffSysctls>, readOnly: ReadonlySet<string>): Problem[] {
+  const where = (name: string) => (readOnly.has(name) ? " in the host's own network namespace, not here" : '');
   return [
     ...missing.map(rule => ({
       code: 'sysctl-missing' as const,
@@ -438,7 +442,7 @@ function sysctlProblems({ missing, off }: ReturnType<typeof diffSysctls>): Probl
     ...off.map(({ rule, from }) => ({
       code: 'sysctl-off' as const,
       about: rule.name,
-      text: `${rule.name} is ${from}, should be ${rule.atLeast ? 'at least ' : ''}${rule.value}: ${rule.why}; run \`sysctl -w ${rule.name}=${rule.value}\``,
+      text: `${rule.name} is ${from}, should be ${rule.atLeast ? 'at least ' : ''}${rule.value}: ${rule.why}; run \`sysctl -w ${rule.name}=${rule.value}\`${where(rule.name)}`,
       blocking: false,
     })),
   ];

@@ -142,8 +142,8 @@ function masterRules(): SysctlRule[] {
 
 /**
  * Read by the kernel when a sync daemon starts, so they are set before. rmem_max bounds the event
- * listener's buffer and the daemons' (set_sock_size in ip_vs_sync.c); only the first network
- * namespace has it.
+ * listener's buffer and the daemons' (set_sock_size in ip_vs_sync.c); only in the first network
+ * namespace it can be set (others do not have it, or for reading: net/core/sysctl_net_core.c).
  */
 function bufferRules(): SysctlRule[] {
   const soft = { atLeast: true, soft: true };
@@ -181,10 +181,14 @@ export function normalValue(text: string): string {
   return text.trim().split(/\s+/).join(' ');
 }
 
-/** Settings to write, and sentences about those that cannot be right. */
+/**
+ * Settings to write, and those that cannot be right. `readOnly`: names that this namespace shows
+ * and does not let be set; a soft one is only reported then, as repairs would never end.
+ */
 export function diffSysctls(
   rules: readonly SysctlRule[],
   values: SysctlValues,
+  readOnly: ReadonlySet<string>,
 ): {
   readonly changes: readonly SysctlChange[];
   readonly missing: readonly SysctlRule[];
@@ -194,10 +198,11 @@ export function diffSysctls(
   const wrong = present
     .map(rule => ({ rule, from: normalValue(values.get(rule.name) ?? '') }))
     .filter(({ rule, from }) => !isRight(rule, from, values));
+  const isToSet = ({ mode, soft, name }: SysctlRule) => mode === 'set' && !(soft && readOnly.has(name));
   return {
-    changes: wrong.filter(({ rule }) => rule.mode === 'set'),
+    changes: wrong.filter(({ rule }) => isToSet(rule)),
     missing: rules.filter(rule => values.get(rule.name) === undefined && rule.mode === 'set' && !rule.soft),
-    off: wrong.filter(({ rule }) => rule.mode === 'check'),
+    off: wrong.filter(({ rule }) => !isToSet(rule)),
   };
 }
 

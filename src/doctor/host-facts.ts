@@ -100,6 +100,8 @@ export interface HostFacts {
   readonly modules: ReadonlyMap<string, ModuleState>;
   readonly ftpHelper: boolean;
   readonly sysctls: SysctlValues;
+  /** Of those, what this network namespace only shows. */
+  readonly readOnlySysctls: ReadonlySet<string>;
   readonly interfaces6: readonly string[];
   readonly interfaces: Reading<readonly SeenInterface[]>;
   /** Interfaces of IPv4 default routes. */

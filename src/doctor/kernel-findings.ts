@@ -63,10 +63,11 @@ function ofInterface(name: string, setting: string): string {
 }
 
 export function sysctlFindings(facts: HostFacts, config: Config): HostFinding[] {
-  const { changes, missing, off } = diffSysctls(wantedSysctls(config, facts.interfaces6), facts.sysctls);
+  const { interfaces6, readOnlySysctls } = facts;
+  const { changes, missing, off } = diffSysctls(wantedSysctls(config, interfaces6), facts.sysctls, readOnlySysctls);
   const runs = facts.director.ok;
   const found = [
-    ...off.map(change => sysctlFinding(change, '')),
+    ...off.map(change => (readOnlySysctls.has(change.rule.name) ? hostsOwn(change) : sysctlFinding(change, ''))),
     ...(runs ? changes.map(change => sysctlFinding(change, '; the director sets it, and it does not stay')) : []),
     ...(runs ? missing.filter(({ name }) => !isExplained(name, facts)).map(({ name }) => missingFinding(name)) : []),
     ...(runs ? [] : settingsToCome(changes)),
@@ -81,6 +82,12 @@ function sysctlFinding({ rule, from }: SysctlChange, more: string): HostFinding 
   const sentence = `${name} is ${from}, should be ${atLeast ? 'at least ' : ''}${value}: ${why}${more}`;
   const fix = `sysctl -w ${setTo(name, value)}`;
   return { id: `sysctl:${name}`, severity: 'warning', sentence, fix, covers: [name] };
+}
+
+/** No command here mends it, and a router in a container can do without. */
+function hostsOwn(change: SysctlChange): HostFinding {
+  const more = "; only the host's own network namespace can set it, and here is another one";
+  return { ...sysctlFinding(change, more), severity: 'notice', fix: null };
 }
 
 /** The module that is missing is a finding of its own. */

@@ -123,6 +123,8 @@ export interface FakeKernel {
   readonly ipvsadm: Ipvsadm;
   readonly ipvs: IpvsModel;
   readonly sysctls: Map<string, string>;
+  /** Settings that this namespace only shows. */
+  readonly readOnlySysctls: Set<string>;
   /** Our nftables table, as nft would list it; undefined: not there. */
   nft: string | undefined;
   /** Texts given to `nft -f`. */
@@ -169,6 +171,7 @@ export function fakeKernel(): FakeKernel {
   const fake = {
     ipvs,
     sysctls: new Map(FRESH_SYSCTLS),
+    readOnlySysctls: new Set<string>(),
     nft: undefined as string | undefined,
     nftApplied: [] as string[],
     known: [] as readonly string[],
@@ -208,6 +211,7 @@ export function fakeKernel(): FakeKernel {
     interfaceNames: async () => fake.interfaces.map(({ name }) => name),
     ipv6Interfaces: async () => fake.interfaces6,
     readSysctls: async names => new Map(names.map(name => [name, fake.sysctls.get(name)])),
+    readOnlySysctls: async () => fake.readOnlySysctls,
     writeSysctl: async (name, value) => {
       fake.sysctls.set(name, value);
       return undefined;

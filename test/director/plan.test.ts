@@ -41,6 +41,7 @@ function actualOf(fake: FakeKernel): Actual {
     interfaces: [],
     nft: { ok: true, value: fake.nft },
     sysctls: fake.sysctls,
+    readOnlySysctls: fake.readOnlySysctls,
     interfaces6: fake.interfaces6,
     ftpHelper: fake.ftpHelper,
   };
@@ -256,6 +257,19 @@ test('a setting for the sync alone bars nothing when the kernel lacks it, refuse
   t.true(isComplete({ ...made, ipvs: [], nft: undefined }));
   fake.sysctls.delete('net.ipv4.vs.conntrack');
   t.deepEqual(codes(plan(inputOf(fake)).problems), ['sysctl-off net.ipv4.vs.sync_qlen_max']);
+});
+
+test('a setting for the sync that this network namespace only shows is reported, not written again and again', t => {
+  const fake = fakeKernel();
+  fake.sysctls.set('net.core.rmem_max', '212992');
+  fake.readOnlySysctls.add('net.core.rmem_max');
+  fake.readOnlySysctls.add('net.ipv4.ip_forward');
+  const made = plan(inputOf(fake));
+  const written = made.sysctls.map(({ rule }) => rule.name);
+  t.false(written.includes('net.core.rmem_max'));
+  t.true(written.includes('net.ipv4.ip_forward'), 'what transfers need is tried all the same, and its refusal told');
+  t.deepEqual(codes(made.problems), ['sysctl-off net.core.rmem_max']);
+  t.regex(made.problems[0]?.text ?? '', /`sysctl -w net\.core\.rmem_max=8388608` in the host's own network namespace/);
 });
 
 test('values that differ only in blanks are the same', t => {

@@ -36,6 +36,13 @@ const CASES: readonly [title: string, facts: Partial<HostFacts>, id: string, sev
     'chmod 0600 /etc/tandem/pair.key',
   ],
   [
+    "a setting that only the host's own namespace can set",
+    { ...with_('net.core.rmem_max', '212992'), readOnlySysctls: new Set(['net.core.rmem_max']) },
+    'sysctl:net.core.rmem_max',
+    'notice',
+    null,
+  ],
+  [
     'no key',
     { files: { ...files, key: { ...key, problem: 'there is no such file', remedy: 'make one with: tandem keygen' } } },
     'key',

@@ -59,6 +59,7 @@ export function hostFacts(changes: Partial<HostFacts> = {}): HostFacts {
     modules: new Map([['ip_vs', 'there']]),
     ftpHelper: false,
     sysctls: new Map(wantedSysctls(CONFIG).map(({ name, value }) => [name, value])),
+    readOnlySysctls: new Set(),
     interfaces6: [],
     interfaces: { ok: true, value: INTERFACES },
     defaultRoutes: { ok: true, value: ['c0'] },

@@ -138,6 +138,7 @@ async function readActual({ config, applied }: AuditInput, kernel: Kernel, owned
       interfaces: [],
       nft: { ok: true, value: undefined },
       sysctls: new Map(),
+      readOnlySysctls: new Set(),
       interfaces6: [],
       ftpHelper: false,
     };
@@ -149,8 +150,9 @@ async function readActual({ config, applied }: AuditInput, kernel: Kernel, owned
   const interfaces = await kernel.readInterfaces();
   const nft = await kernel.readNft();
   const interfaces6 = await kernel.ipv6Interfaces();
-  const sysctls = await kernel.readSysctls(wantedSysctls(config, interfaces6).map(rule => rule.name));
-  return { ipvs, ipvsSignature, interfaces, nft, sysctls, interfaces6, ftpHelper: await kernel.ftpHelperLoaded() };
+  const names = wantedSysctls(config, interfaces6).map(rule => rule.name);
+  const settings = { sysctls: await kernel.readSysctls(names), readOnlySysctls: await kernel.readOnlySysctls(names) };
+  return { ipvs, ipvsSignature, interfaces, nft, ...settings, interfaces6, ftpHelper: await kernel.ftpHelperLoaded() };
 }
 
 /** The table is replaced as a whole, and its sets with it. */

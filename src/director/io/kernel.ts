@@ -44,6 +44,8 @@ export interface Kernel {
   /** What is below net.ipv6.conf: interfaces, `all` and `default`. */
   ipv6Interfaces(): Promise<readonly string[]>;
   readSysctls(names: readonly string[]): Promise<SysctlValues>;
+  /** Those that nobody may write, whoever asks: this network namespace only shows them. */
+  readOnlySysctls(names: readonly string[]): Promise<ReadonlySet<string>>;
   writeSysctl(name: string, value: string): Promise<string | undefined>;
   ftpHelperLoaded(): Promise<boolean>;
   /** The MACs that this host knows. */
@@ -84,6 +86,10 @@ export function createKernel(
     ipv6Interfaces: () => readdir('/proc/sys/net/ipv6/conf').catch(() => []),
     readSysctls: async names =>
       new Map(await Promise.all(names.map(async name => [name, await readSysctl(name)] as const))),
+    readOnlySysctls: async names => {
+      const shown = await Promise.all(names.map(async name => ((await isReadOnly(name)) ? [name] : [])));
+      return new Set(shown.flat());
+    },
     writeSysctl: async (name, value) => {
       const done = await reading(() => writeFile(sysctlPath(name), `${value}\n`));
       return done.ok
@@ -120,6 +126,11 @@ async function readSysctl(name: string): Promise<string | undefined> {
   } catch {
     return undefined;
   }
+}
+
+async function isReadOnly(name: string): Promise<boolean> {
+  const shown = await stat(sysctlPath(name)).catch(() => undefined);
+  return shown !== undefined && (shown.mode & 0o222) === 0;
 }
 
 /**

@@ -40,15 +40,18 @@ export async function lookAtHost({ config, node, runDir }: LookAt): Promise<Omit
       ? []
       : [...realNames(lanInterfaces(config, node), interfaces.ok ? interfaces.value : []).values()];
   const wanted = config === undefined ? [] : wantedModules(config);
-  const [modules, ftpHelper, sysctls, defaultRoutes, legacyTables, clock, scheduled] = await Promise.all([
-    moduleStates(wanted, rules.ok),
-    kernel.ftpHelperLoaded(),
-    kernel.readSysctls(config === undefined ? [] : sysctlNames(config, names, interfaces6)),
-    reading(defaultRouteInterfaces),
-    lines('/proc/self/net/ip_tables_names'),
-    reading(isClockSynchronised),
-    reading(() => daemonClasses(join(runDir, 'vipd.state'))),
-  ]);
+  const settings = config === undefined ? [] : sysctlNames(config, names, interfaces6);
+  const [modules, ftpHelper, sysctls, readOnlySysctls, defaultRoutes, legacyTables, clock, scheduled] =
+    await Promise.all([
+      moduleStates(wanted, rules.ok),
+      kernel.ftpHelperLoaded(),
+      kernel.readSysctls(settings),
+      kernel.readOnlySysctls(settings),
+      reading(defaultRouteInterfaces),
+      lines('/proc/self/net/ip_tables_names'),
+      reading(isClockSynchronised),
+      reading(() => daemonClasses(join(runDir, 'vipd.state'))),
+    ]);
   return {
     node,
     isRoot: process.geteuid?.() === 0,
@@ -56,6 +59,7 @@ export async function lookAtHost({ config, node, runDir }: LookAt): Promise<Omit
     modules,
     ftpHelper,
     sysctls,
+    readOnlySysctls,
     interfaces6,
     interfaces,
     defaultRoutes,

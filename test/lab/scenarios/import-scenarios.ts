@@ -37,7 +37,7 @@ function batchOf(config: Config): string {
     actual: {
       ipvs: { ok: true, value: { table: { services: [] }, timeouts: { tcpS: 900, tcpFinS: 120, udpS: 300 } } },
       ...{ ipvsSignature: '', interfaces: [], nft: { ok: true, value: undefined } },
-      ...{ sysctls: new Map(), interfaces6: [], ftpHelper: false },
+      ...{ sysctls: new Map(), readOnlySysctls: new Set(), interfaces6: [], ftpHelper: false },
     },
   });
   return formatBatch(ipvs);

@@ -1,19 +1,14 @@
 // What a packet pays for 200 services where it paid for one: TCP segments through a router with the rules of none, of one and of
 // many services, by turns in one run, on the host's own kernel. Io; scripts/bench scale runs it. It needs no IPVS: what grows with
 // services is nftables, IPVS looks services up by a hash.
-import { execFile } from 'node:child_process';
-import { rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { writeFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
 import { parseConfig } from '../../src/config/document.ts';
 import { firewallOf, removal, ruleset } from '../../src/firewall/ruleset.ts';
-import { killAllIn, run as runBounded, runIn } from '../lab/pair/netns.ts';
+import { killAllIn, run, runIn } from '../lab/pair/netns.ts';
+import { buildSegmentSender, type Segment } from '../lab/pair/segments.ts';
 import { type PacketCase, packetTable, serviceAt, tandemConfig } from './scale-plan.ts';
 
-const run = promisify(execFile);
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-const SENDER = join(ROOT, `dist/segments-${process.pid}`);
 const [ROUTER, OTHERS] = [`bs${process.pid}-router`, `bs${process.pid}-others`];
 /** Short bursts that other processes do not interrupt. */
 const REAL_TIME = ['chrt', '--rr', '40'];
@@ -24,13 +19,8 @@ const NFT_MS = 120_000;
 const KINDS = ['none', 'first', 'last', 'many'] as const;
 type Kind = (typeof KINDS)[number];
 
-interface Way {
+interface Way extends Segment {
   readonly name: string;
-  readonly from: string;
-  readonly to: string;
-  readonly sport: number;
-  readonly dport: number;
-  readonly flags: 'syn' | 'ack';
   /** The service whose rules alone are compared with all. */
   readonly alone: 'first' | 'last';
 }
@@ -67,7 +57,7 @@ async function build(services: number): Promise<void> {
   const all = Array.from({ length: services }, (_, index) => serviceAt(index, size));
   const vips = [...new Set(all.map(({ vip }) => vip))];
   const servers = new Set(waysOf(services).flatMap(({ from }) => (from.startsWith('198.') ? [from] : [])));
-  await runBounded('ip', ['-batch', '-'], lines(`netns add ${ROUTER}`, `netns add ${OTHERS}`));
+  await run('ip', ['-batch', '-'], lines(`netns add ${ROUTER}`, `netns add ${OTHERS}`));
   await runIn(ROUTER, 'sysctl', ['-qw', 'net.ipv4.ip_forward=1', 'net.ipv4.conf.all.rp_filter=0']);
   const legs = ['c0', 's0'].map(name => `link add ${name} type veth peer name ${name} netns ${OTHERS}`);
   await runIn(ROUTER, 'ip', ['-batch', '-'], lines(...legs));
@@ -99,9 +89,9 @@ async function build(services: number): Promise<void> {
   );
 }
 
-async function send({ from, to, sport, dport, flags }: Way, packets: number): Promise<number> {
-  const words = [SENDER, from, to, String(sport), String(dport), flags, String(packets)];
-  const { stdout } = await runIn(OTHERS, REAL_TIME[0] as string, [...REAL_TIME.slice(1), ...words]);
+async function send(way: Way, packets: number): Promise<number> {
+  const words = [...REAL_TIME.slice(1), ...sender.command(way, packets)];
+  const { stdout } = await runIn(OTHERS, REAL_TIME[0] as string, words);
   return Number(stdout);
 }
 
@@ -133,8 +123,7 @@ const { values } = parseArgs({
   },
 });
 const services = Number(values.services);
-const flags = ['-std=c17', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra', '-Werror'];
-await run('cc', [...flags, '-o', SENDER, join(ROOT, 'test/bench/io/segments.c')]);
+const sender = await buildSegmentSender();
 try {
   await build(services);
   const cases = await measure(services, Number(values.rounds), Number(values.packets));
@@ -142,6 +131,6 @@ try {
   if (values.json) await writeFile(values.json, `${JSON.stringify({ services, cases }, null, 2)}\n`);
 } finally {
   for (const name of [ROUTER, OTHERS]) await killAllIn(name);
-  await runBounded('ip', ['-force', '-batch', '-'], { input: `netns delete ${ROUTER}\nnetns delete ${OTHERS}\n` });
-  await rm(SENDER, { force: true });
+  await run('ip', ['-force', '-batch', '-'], { input: `netns delete ${ROUTER}\nnetns delete ${OTHERS}\n` });
+  await sender.remove();
 }

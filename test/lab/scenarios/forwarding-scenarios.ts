@@ -37,7 +37,7 @@ import {
 import { fetchBig, UDP_PORT, whoAnswers } from '../plain/plain-servers.ts';
 import { assertWhole, handOver } from './failover-scenarios.ts';
 import { hasTemplate, startPlain, untilPast } from './kind-scenarios.ts';
-import { entriesOf } from './plane-scenarios.ts';
+import { entriesOf, knock } from './plane-scenarios.ts';
 import type { Lab, Scenario } from './scenario.ts';
 
 interface Plane {
@@ -395,32 +395,19 @@ async function mixedSurvive(lab: Lab): Promise<void> {
   assertWhole(results);
 }
 
-/** Every SYN of the client's kernel to port 20 of the VIP leaves as a SYN+ACK, as if a server had asked for it. */
-const ANSWERS = `table ip answers {
-  chain out {
-    type filter hook output priority filter; policy accept;
-    ip daddr ${VIP} tcp dport 20 tcp flags set syn | ack
-  }
-}
-`;
-
 async function strangersGetNoEntry(lab: Lab): Promise<void> {
   const { ftp, pair } = await startService(lab, { forwarding: 'dr', bigBytes: 100_000 });
   const { active } = rolesNow(pair);
-  await lab.topology.exec('client', 'nft', ['-f', '-'], { input: ANSWERS });
-  const knock = async (from: string) => {
-    const args = ['-s', '-m', '2', '--interface', from, `ftp://${VIP}:20/`];
-    await lab.topology.exec('client', 'curl', args, { timeoutMs: 20_000 }).catch(() => undefined);
-  };
   const [stranger, client] = [clientAddress(1), clientAddress(0)];
-  await knock(stranger);
+  // As if a server had asked for it.
+  await knock(lab, stranger, 'syn-ack');
   assert.equal(await entriesOf(lab, active, stranger), 0, 'a SYN+ACK alone makes neither connection nor template');
   // So that the check above can fail.
   const { error } = await lab.transfer(ftp, { kind: 'download', mode: 'passive', from: client, timeoutMs: 30_000 })
     .finished;
   assert.equal(error, undefined);
   const before = await entriesOf(lab, active, client);
-  await knock(client);
+  await knock(lab, client, 'syn-ack');
   assert.equal(await entriesOf(lab, active, client), before + 1, 'that of a client makes one');
 }
 

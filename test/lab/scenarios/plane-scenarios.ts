@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TransferMode } from '../ftp/ftp-client.ts';
 import { startService } from '../measure/failover.ts';
+import { buildSegmentSender, type Segment } from '../pair/segments.ts';
 import { CLIENT_ADDRESSES, type Router, VIP } from '../pair/topology.ts';
 import { ipvsadm, setUp, until } from './director-scenarios.ts';
 import { handOver } from './failover-scenarios.ts';
@@ -115,32 +116,30 @@ export async function entriesOf(lab: Lab, router: Router, address: string): Prom
   return stdout.split('\n').filter(line => line.split(/\s+/)[1] === hex).length;
 }
 
-/** Every SYN of the client's kernel to port 20 of the VIP leaves as a bare ACK. */
-const BARE = `table ip bare {
-  chain out {
-    type filter hook output priority filter; policy accept;
-    ip daddr ${VIP} tcp dport 20 tcp flags set ack
-  }
+/** What `flags` say goes from the client's machine to port 20 of the VIP. */
+export async function knock(lab: Lab, from: string, flags: Segment['flags']): Promise<void> {
+  const sender = await buildSegmentSender();
+  const [program, ...args] = sender.command({ from, to: VIP, sport: 40_000, dport: 20, flags }, 3);
+  await lab.topology.exec('client', program, args);
+  await sleep(1_000);
+  await sender.remove();
 }
-`;
+
+const STRANGERS = ['192.0.2.21', '192.0.2.22'] as const;
 
 async function refusesStrangers(lab: Lab): Promise<void> {
   const service = await startService(lab, { bigBytes: 100_000 });
   const { active, standby } = service;
-  await lab.topology.exec('client', 'nft', ['-f', '-'], { input: BARE });
-  const knock = async (from: string) => {
-    await lab.topology.exec('client', 'ip', ['address', 'add', `${from}/24`, 'dev', 'c0']);
-    const args = ['-s', '-m', '3', '--interface', from, `ftp://${VIP}:20/`];
-    await lab.topology.exec('client', 'curl', args, { timeoutMs: 20_000 }).catch(() => undefined);
-  };
+  for (const stranger of STRANGERS)
+    await lab.topology.exec('client', 'ip', ['address', 'add', `${stranger}/24`, 'dev', 'c0']);
   // ipvs.adopt_for, by default.
   await sleep(75_000);
-  await knock('192.0.2.21');
-  assert.equal(await entriesOf(lab, active, '192.0.2.21'), 0, 'a stranger makes no entry on an owner of long standing');
+  await knock(lab, STRANGERS[0], 'ack');
+  assert.equal(await entriesOf(lab, active, STRANGERS[0]), 0, 'a stranger makes no entry on an owner of long standing');
   // So that the check above can fail: just after a takeover such a packet may be somebody's transfer.
   await handOver(lab, service, active);
-  await knock('192.0.2.22');
-  assert.ok((await entriesOf(lab, standby, '192.0.2.22')) > 0, 'a new owner adopts what it does not know');
+  await knock(lab, STRANGERS[1], 'ack');
+  assert.ok((await entriesOf(lab, standby, STRANGERS[1])) > 0, 'a new owner adopts what it does not know');
 }
 
 export const planeScenarios: readonly Scenario[] = [

@@ -1,4 +1,4 @@
-// For scripts/bench scale: `segments FROM TO SOURCE-PORT PORT syn|ack COUNT` sends bare TCP segments through a raw socket, as fast as
+// `segments FROM TO SOURCE-PORT PORT syn|ack|syn-ack COUNT` sends bare TCP segments through a raw socket, as fast as
 // it goes, and prints the nanoseconds that one took. On a veth that is the whole way through the receiver's kernel, too.
 #include <arpa/inet.h>
 #include <errno.h>
@@ -27,8 +27,8 @@ int main(int argc, char **argv) {
   segment.doff = sizeof segment / 4;
   segment.window = htons(1024);
   segment.seq = htonl(1);
-  if (strcmp(argv[5], "syn") == 0) segment.syn = 1;
-  else segment.ack = 1;
+  segment.syn = strncmp(argv[5], "syn", 3) == 0;
+  segment.ack = strcmp(argv[5], "syn") != 0;
   uint32_t total = sum(&from.sin_addr, 4) + sum(&to.sin_addr, 4) + IPPROTO_TCP + sizeof segment + sum(&segment, sizeof segment);
   while (total >> 16) total = (total & 0xffff) + (total >> 16);
   segment.check = htons((uint16_t)~total);

@@ -46,3 +46,10 @@ test('lost heartbeats make a LAN dead only where no target tells more', t => {
   t.true(cut(['cross']).has('LAN_DEAD'));
   t.false(cut(['clients', 'servers']).has('LAN_DEAD'));
 });
+
+test("a damaged state file of pulse's is told, also one that is gone: its copy is there", t => {
+  for (const how of ['empty', 'missing'] as const) {
+    const fault = { kind: 'damage', who: 'standby', file: 'pulse.json', how } as const;
+    t.deepEqual(expectationOf(fault, TIMES, true).wanted, [['STATE_UNREADABLE']]);
+  }
+});

@@ -54,7 +54,8 @@ export function expectationOf(fault: Fault, times: Times, gated: boolean): Expec
       return fault.who === 'standby' ? expect(still) : expect({ ...moving, movesMin: 1 });
     case 'damage': {
       const events = fault.file === 'vipd.state' ? ['VIPD_ERROR'] : [];
-      const wanted = fault.file === 'pulse.json' && fault.how !== 'missing' ? [['STATE_UNREADABLE']] : [];
+      // One that is missing is told, too: its copy is still there.
+      const wanted = fault.file === 'pulse.json' ? [['STATE_UNREADABLE']] : [];
       return expect(fault.who === 'standby' ? still : { ...moving, movesMin: 1 }, events, wanted);
     }
     case 'handover':

@@ -1,5 +1,5 @@
-// Measures when this machine stands still for an ordinary process: wants to run every 5 ms and writes down when it was late by 10 ms and
-// more, a JSON line each, to the file of its argument. Io; ends with its parent.
+// Measures when a processor of this machine stands still for an ordinary process; main.ts runs one on each. It wants to run every 5 ms and
+// writes down when it was late by 10 ms and more, a JSON line each, to the file of its argument. Io; ends with its parent.
 import { appendFileSync } from 'node:fs';
 import type { StandStill } from './disturbance.ts';
 import { wallMs } from './step.ts';

@@ -2,8 +2,8 @@
  * A client that looks hard: `vip-watch IFACE OWN VIP MAC1 MAC2` asks for the VIP as any host would (ICMP echo through the kernel's
  * neighbour table), asks each of the two MACs directly (so that a second router that serves is seen although no client would reach it),
  * and asks by ARP who has it. Each answer is one line, "REALTIME_US KIND MAC": KIND path, one, two or arp, MAC the sender's, the time
- * the kernel's own at reception. "REALTIME_US stall MS": the machine did not let it run for so long, whatever its class. Test only; ends
- * with its stdin.
+ * the kernel's own at reception. "REALTIME_US stall MS": one of the processors did not let it run for so long, whatever its class (a
+ * hypervisor stops them one by one). Test only; ends with its stdin.
  */
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
@@ -11,6 +11,8 @@
 #include <net/if.h>
 #include <netinet/ip_icmp.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +25,7 @@
 
 #define PERIOD_NS 10000000L /* of every kind of echo */
 #define ARP_EVERY 5	    /* periods */
-#define STALL 3		    /* periods missed that are worth telling */
+#define STALL_NS (3 * PERIOD_NS) /* worth telling */
 #define ID_PATH 0x5401
 #define ID_ONE 0x5402
 #define ID_TWO 0x5403
@@ -108,13 +110,48 @@ static void tell(const struct timespec *at, const char *kind, const uint8_t *mac
 	       mac[1], mac[2], mac[3], mac[4], mac[5]);
 }
 
-static void tell_stall(uint64_t periods)
+static long long since(const struct timespec *from, const struct timespec *to)
 {
-	struct timespec now;
+	return (to->tv_sec - from->tv_sec) * 1000000000LL + to->tv_nsec - from->tv_nsec;
+}
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	printf("%lld stall %lu\n", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000,
-	       (unsigned long)(periods * PERIOD_NS / 1000000));
+/* Wants to run every period on one processor. */
+static void *watch_cpu(void *arg)
+{
+	const cpu_set_t *only = arg;
+	struct timespec period = { 0, PERIOD_NS }, last, now;
+
+	if (pthread_setaffinity_np(pthread_self(), sizeof(*only), only) != 0)
+		return NULL;
+	clock_gettime(CLOCK_MONOTONIC, &last);
+	for (;; last = now) {
+		struct timespec wall;
+
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &period, NULL);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if (since(&last, &now) <= STALL_NS)
+			continue;
+		clock_gettime(CLOCK_REALTIME, &wall);
+		printf("%lld stall %lld\n", (long long)wall.tv_sec * 1000000 + wall.tv_nsec / 1000, since(&last, &now) / 1000000);
+	}
+}
+
+static int watch_cpus(void)
+{
+	static cpu_set_t all, only[CPU_SETSIZE];
+
+	if (sched_getaffinity(0, sizeof(all), &all) != 0)
+		return 0;
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		pthread_t thread;
+
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		CPU_SET(cpu, &only[cpu]);
+		if (pthread_create(&thread, NULL, watch_cpu, &only[cpu]) != 0)
+			return 0;
+	}
+	return 1;
 }
 
 static const char *kind_of(const uint8_t *frame, size_t count)
@@ -197,6 +234,8 @@ int main(int argc, char **argv)
 	if (timer < 0 || timerfd_settime(timer, 0, &period, NULL) < 0 || !open_all(argv[1]))
 		return 71;
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (!watch_cpus())
+		return 71;
 	struct pollfd set[] = { { .fd = timer, .events = POLLIN }, { .fd = frames, .events = POLLIN },
 				{ .fd = echoes, .events = POLLIN }, { .fd = 0, .events = POLLIN } };
 
@@ -208,8 +247,6 @@ int main(int argc, char **argv)
 		listen_all();
 		if (read(timer, &ticks, sizeof(ticks)) != sizeof(ticks))
 			continue;
-		if (ticks > STALL)
-			tell_stall(ticks);
 		seq++;
 		ask_by_path(seq);
 		ask_mac(one_mac, ID_ONE, seq);

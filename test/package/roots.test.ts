@@ -23,8 +23,10 @@ async function rootOf(suite: 'bookworm' | 'trixie'): Promise<string> {
   const [mirror = ''] = stdout.split('\n');
   const work = await mkdtemp(`${target}.`);
   const include = suite === 'trixie' ? `${NEEDS},nodejs` : `${NEEDS},libstdc++6`;
+  // The directory that TMPDIR names is not in the root, and packages that use it would fail to install.
+  const { TMPDIR: _, ...env } = process.env;
   await run('debootstrap', ['--variant=minbase', `--include=${include}`, suite, join(work, 'root'), mirror], {
-    maxBuffer: 67_108_864,
+    ...{ env, maxBuffer: 67_108_864 },
   });
   await rm(target, { recursive: true, force: true });
   await rename(join(work, 'root'), target);

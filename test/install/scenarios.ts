@@ -92,6 +92,7 @@ chrt -p "$(systemctl show -p MainPID --value tandem-pulse)" | head -n 1 | sed 's
     '700 root:tandem /var/lib/tandem',
     '600 root:tandem /run/tandem/director-control.sock',
     '600 root:tandem /run/tandem/pulse-control.sock',
+    '600 root:tandem /run/tandem/pulse-journal.sock',
     '600 root:tandem /run/tandem/pulse-root.sock',
     '660 root:tandem /run/tandem/pulse.sock',
     '660 root:tandem /run/tandem/status.sock',

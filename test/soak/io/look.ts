@@ -9,7 +9,7 @@ export interface Look {
   /** Private memory with content: what this process alone costs. */
   readonly privateKib: number;
   readonly descriptors: number;
-  /** After a garbage collection; undefined for what is not Node. */
+  /** After a garbage collection, without compiled code; undefined for what is not Node. */
   readonly heapKib: number | undefined;
   /** Timers, sockets, pipes that Node keeps open. */
   readonly resources: number | undefined;
@@ -29,7 +29,7 @@ export async function lookAt(pid: number, heapDirectory: string | undefined): Pr
     rssKib: kib('Rss'),
     privateKib: kib('Private_Clean') + kib('Private_Dirty'),
     descriptors,
-    heapKib: heap && Math.round((heap.heapUsed + heap.external) / 1024),
+    heapKib: heap && Math.round((heap.heapUsed + heap.external - heap.code) / 1024),
     resources: heap?.resources,
   };
 }
@@ -37,6 +37,7 @@ export async function lookAt(pid: number, heapDirectory: string | undefined): Pr
 interface Heap {
   readonly heapUsed: number;
   readonly external: number;
+  readonly code: number;
   readonly resources: number;
 }
 

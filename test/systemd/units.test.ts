@@ -116,6 +116,8 @@ test('the runner has no right and cannot gain one, is bounded, and only root may
   for (const [name, value] of Object.entries({
     ...{ SocketUser: 'root', SocketGroup: 'root', SocketMode: '0600', DirectoryMode: '0755' },
     ...{ ListenStream: '/run/tandem-runner/runner.sock', PartOf: 'tandem-director.service' },
+    // systemd removes what it listened on, not the directory that it made for it.
+    ...{ RemoveOnStop: 'yes', ExecStopPost: '-/usr/bin/rmdir /run/tandem-runner' },
   })) {
     t.deepEqual(socket.get(name), [value], name);
   }

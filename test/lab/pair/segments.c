@@ -27,8 +27,9 @@ int main(int argc, char **argv) {
   segment.doff = sizeof segment / 4;
   segment.window = htons(1024);
   segment.seq = htonl(1);
-  segment.syn = strncmp(argv[5], "syn", 3) == 0;
-  segment.ack = strcmp(argv[5], "syn") != 0;
+  segment.syn = strcmp(argv[5], "syn") == 0 || strcmp(argv[5], "syn-ack") == 0;
+  segment.ack = strcmp(argv[5], "ack") == 0 || strcmp(argv[5], "syn-ack") == 0;
+  if (!segment.syn && !segment.ack) return 64;
   uint32_t total = sum(&from.sin_addr, 4) + sum(&to.sin_addr, 4) + IPPROTO_TCP + sizeof segment + sum(&segment, sizeof segment);
   while (total >> 16) total = (total & 0xffff) + (total >> 16);
   segment.check = htons((uint16_t)~total);

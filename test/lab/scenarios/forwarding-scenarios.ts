@@ -37,7 +37,7 @@ import {
 import { fetchBig, UDP_PORT, whoAnswers } from '../plain/plain-servers.ts';
 import { assertWhole, handOver } from './failover-scenarios.ts';
 import { hasTemplate, startPlain, untilPast } from './kind-scenarios.ts';
-import { entriesOf, knock } from './plane-scenarios.ts';
+import { entriesOf, segmentsToPort20 } from './plane-scenarios.ts';
 import type { Lab, Scenario } from './scenario.ts';
 
 interface Plane {
@@ -400,14 +400,16 @@ async function strangersGetNoEntry(lab: Lab): Promise<void> {
   const { active } = rolesNow(pair);
   const [stranger, client] = [clientAddress(1), clientAddress(0)];
   // As if a server had asked for it.
-  await knock(lab, stranger, 'syn-ack');
+  const answers = await segmentsToPort20(lab, 'syn-ack');
+  await answers.send(stranger);
   assert.equal(await entriesOf(lab, active, stranger), 0, 'a SYN+ACK alone makes neither connection nor template');
   // So that the check above can fail.
   const { error } = await lab.transfer(ftp, { kind: 'download', mode: 'passive', from: client, timeoutMs: 30_000 })
     .finished;
   assert.equal(error, undefined);
   const before = await entriesOf(lab, active, client);
-  await knock(lab, client, 'syn-ack');
+  await answers.send(client);
+  await answers.remove();
   assert.equal(await entriesOf(lab, active, client), before + 1, 'that of a client makes one');
 }
 

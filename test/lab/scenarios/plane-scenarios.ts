@@ -116,13 +116,20 @@ export async function entriesOf(lab: Lab, router: Router, address: string): Prom
   return stdout.split('\n').filter(line => line.split(/\s+/)[1] === hex).length;
 }
 
-/** What `flags` say goes from the client's machine to port 20 of the VIP. */
-export async function knock(lab: Lab, from: string, flags: Segment['flags']): Promise<void> {
-  const sender = await buildSegmentSender();
-  const [program, ...args] = sender.command({ from, to: VIP, sport: 40_000, dport: 20, flags }, 3);
-  await lab.topology.exec('client', program, args);
-  await sleep(1_000);
-  await sender.remove();
+/** Sends segments with `flags` from an address of the client's machine to port 20 of the VIP. */
+export async function segmentsToPort20(
+  lab: Lab,
+  flags: Segment['flags'],
+): Promise<{ send(from: string): Promise<void>; remove(): Promise<void> }> {
+  const { command, remove } = await buildSegmentSender();
+  return {
+    async send(from) {
+      const [program, ...args] = command({ from, to: VIP, sport: 40_000, dport: 20, flags }, 3);
+      await lab.topology.exec('client', program, args);
+      await sleep(1_000);
+    },
+    remove,
+  };
 }
 
 const STRANGERS = ['192.0.2.21', '192.0.2.22'] as const;
@@ -132,13 +139,15 @@ async function refusesStrangers(lab: Lab): Promise<void> {
   const { active, standby } = service;
   for (const stranger of STRANGERS)
     await lab.topology.exec('client', 'ip', ['address', 'add', `${stranger}/24`, 'dev', 'c0']);
+  const bareAcks = await segmentsToPort20(lab, 'ack');
   // ipvs.adopt_for, by default.
   await sleep(75_000);
-  await knock(lab, STRANGERS[0], 'ack');
+  await bareAcks.send(STRANGERS[0]);
   assert.equal(await entriesOf(lab, active, STRANGERS[0]), 0, 'a stranger makes no entry on an owner of long standing');
   // So that the check above can fail: just after a takeover such a packet may be somebody's transfer.
   await handOver(lab, service, active);
-  await knock(lab, STRANGERS[1], 'ack');
+  await bareAcks.send(STRANGERS[1]);
+  await bareAcks.remove();
   assert.ok((await entriesOf(lab, standby, STRANGERS[1])) > 0, 'a new owner adopts what it does not know');
 }
 

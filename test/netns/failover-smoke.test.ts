@@ -19,6 +19,7 @@ test.serial('a power loss: the client misses probes for about the dead time, and
     topology,
     prober,
     dir,
+    disk: dir,
     loadMinutes: 1,
     priority: 50,
     proberLateMsMax: Infinity,

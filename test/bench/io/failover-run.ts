@@ -35,7 +35,10 @@ export interface Rig {
   readonly topology: Topology;
   /** The compiled prober. */
   readonly prober: string;
+  /** For what the managers write: a tmpfs, as their /run is. */
   readonly dir: string;
+  /** A directory on a disk, which the load keeps busy. */
+  readonly disk: string;
   readonly loadMinutes: number;
   /** Real-time priority of both managers. */
   readonly priority: number;
@@ -195,7 +198,7 @@ async function macOf(topology: Topology, router: Router): Promise<string> {
 /** Every processor busy at normal priority, and the disk with writes that are synced. */
 async function underLoad(rig: Rig, planned: PlannedRun, manager: Manager): Promise<LoadFigures> {
   const { stdout } = await runCommand('nproc', []);
-  const file = join(rig.dir, 'disk-load');
+  const file = join(rig.disk, 'disk-load');
   const start = (...args: string[]) => startIn(rig.topology.namespace('client'), rig.prober, args, { stdio: 'ignore' });
   const prober = await startProber(rig, rig.loadMinutes * 60 + 60);
   const loads = [...Array.from({ length: Number(stdout) }, () => start('burn')), start('disk', file)];

@@ -32,6 +32,17 @@ import { JOURNAL_MS } from './timing.ts';
 import { findingsOf, hear, isOurs, nextRound, type VipCheck } from './vip-check.ts';
 import { troubleAt, troubleIn, type VipdTrouble } from './vipd-trouble.ts';
 
+/** Effects that are lines to vipd and nothing else. */
+const FOR_VIPD: ReadonlySet<Effect['type']> = new Set([
+  'claim',
+  'renew',
+  'will',
+  'give-up',
+  'announce',
+  'probe',
+  'resolve',
+  'sample',
+]);
 const DECISIONS_MAX = 32;
 /** The feed repeats itself at this pace even when nothing changes. */
 const PUBLISH_MS = 1_000;
@@ -114,6 +125,8 @@ class PulseLoop implements Loop {
   #exiting = false;
   #trouble: VipdTrouble | undefined;
   #vipCheck: VipCheck | undefined;
+  /** Lines of the step under way that wait for their write. */
+  readonly #forVipd: string[] = [];
   readonly #journal = new Journal();
   readonly #version = packageVersion();
   /** The oldest decision whose journal nobody has fetched. */
@@ -184,7 +197,7 @@ class PulseLoop implements Loop {
     log.event('KEYS_CHANGED', { signs, accepts: accepts.join(', ') });
     // The old key may be gone on the peer by the time that vipd sends it.
     if (this.#will !== undefined && this.#machine.willFor !== '')
-      this.#giveWill(this.#will.epoch, this.#will.peerBootId);
+      this.#parts?.vipd.send(this.#newWill(this.#will.epoch, this.#will.peerBootId));
     this.#sayKeys(now);
     if (this.#parts) this.#publish(now);
     return undefined;
@@ -241,41 +254,51 @@ class PulseLoop implements Loop {
     // What moves the addresses goes out before anything is told: a log line, a snapshot or a state
     // file costs more than the takeover.
     for (const effect of effects) if (!isTelling(effect)) this.#run(effect, now);
+    this.#flush();
     for (const effect of effects) if (isTelling(effect)) this.#run(effect, now);
     if (isNews(before, this.#machine) || isHello(event)) this.#publish(now);
     this.#arm(now);
   }
 
+  /**
+   * What vipd is asked with nothing in between goes out as one write: each write wakes vipd, which
+   * may take the processor from us before the claim is written.
+   */
+  #flush(): void {
+    if (this.#forVipd.length > 0) this.#parts?.vipd.send(...this.#forVipd.splice(0));
+  }
+
   #run(effect: Effect, now: At): void {
-    const { vipd } = this.#parts as LoopParts;
+    const lines = this.#forVipd;
+    if (!FOR_VIPD.has(effect.type)) this.#flush();
     switch (effect.type) {
       case 'claim':
       case 'renew':
-        vipd.send(leaseLine(effect.type, { ...effect.lease, keepMs: this.#machine.settings.aloneKeepMs }));
+        lines.push(leaseLine(effect.type, { ...effect.lease, keepMs: this.#machine.settings.aloneKeepMs }));
         break;
       case 'will':
-        this.#giveWill(effect.epoch, effect.peerBootId);
+        lines.push(this.#newWill(effect.epoch, effect.peerBootId));
         break;
       case 'give-up':
-        vipd.send(releaseLine(effect.seq, effect.epoch, effect.will));
+        lines.push(releaseLine(effect.seq, effect.epoch, effect.will));
         break;
       case 'announce':
-        vipd.send('announce');
+        lines.push('announce');
         break;
       case 'gate':
         this.#options.retimePacketLease(effect.id, effect.leaseMs);
         break;
       case 'probe':
-        for (const { index, mac } of effect.targets) vipd.send(probeLine(effect.id, index, mac, effect.windowMs));
+        for (const { index, mac } of effect.targets) lines.push(probeLine(effect.id, index, mac, effect.windowMs));
         break;
       case 'resolve':
-        for (const index of effect.fixed) vipd.send(resolveLine(index));
+        for (const index of effect.fixed) lines.push(resolveLine(index));
         break;
       case 'respawn-vipd':
-        vipd.respawn();
+        this.#parts?.vipd.respawn();
         break;
       case 'sample':
-        vipd.send(sampleLine(effect.everyMs, effect.windowMs));
+        lines.push(sampleLine(effect.everyMs, effect.windowMs));
         break;
       case 'witness':
         this.#options.askWitness(effect.ask);
@@ -314,9 +337,9 @@ class PulseLoop implements Loop {
     return encode(message, this.#pairId, this.#keys.sign);
   }
 
-  #giveWill(epoch: Epoch, peerBootId: string): void {
+  #newWill(epoch: Epoch, peerBootId: string): string {
     this.#will = { epoch, peerBootId };
-    this.#parts?.vipd.send(willLine(this.#signed(willFor(this.#machine, epoch, peerBootId))));
+    return willLine(this.#signed(willFor(this.#machine, epoch, peerBootId)));
   }
 
   #sendHeartbeats(now: At): void {

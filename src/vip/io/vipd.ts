@@ -36,7 +36,8 @@ interface VipdOptions {
 }
 
 export interface Vipd {
-  send(line: string): void;
+  /** Lines given together are one write. */
+  send(...lines: string[]): void;
   /** Ends the present vipd, if it still runs, and starts another. */
   respawn(): void;
   /** Closes the pipe: vipd acts on its lease and ends by itself. */
@@ -79,8 +80,8 @@ export function startVipd(options: VipdOptions): Vipd {
     onFailedStart: error => options.onGone(`cannot run ${binary}: ${error.message}`),
   });
   return {
-    send(line) {
-      if (child.unreadBytes < UNREAD_BYTES_MAX) child.send(line);
+    send(...lines) {
+      if (child.unreadBytes < UNREAD_BYTES_MAX) child.send(lines.join('\n'));
     },
     // The kernel keeps the addresses until their lifetime ends; the new vipd adopts them.
     respawn: () => child.respawn(),

@@ -107,6 +107,11 @@ const WHY: Readonly<Record<ReasonName, Told>> = {
     'This router started and found the VIPs in its kernel, but none of its own addresses: it goes by the wrong name.',
     'It let go of them. Give --node, or the host name, the name of this machine in the config.',
   ],
+  keptWithoutOwn: f => [
+    'pulse started again and its kernel had kept the addresses, but this router has no address of its own on any LAN.',
+    missing(f),
+    'It could neither be heard nor answer, so it left them to the peer.',
+  ],
   keptThroughRestart: () => [
     'pulse was started again and found the VIPs in its kernel, which had kept them meanwhile.',
     'Nobody else serves, so this router goes on.',
@@ -149,6 +154,11 @@ const WHY: Readonly<Record<ReasonName, Told>> = {
     f.heard,
     'This router let go at once.',
   ],
+  peerServes: f => [
+    'The peer serves, and this router has not for longer than its lease: it had no vipd, or stood still.',
+    f.heard,
+    'So it left the addresses to the peer, although its own epoch is the higher one.',
+  ],
   leaseRanOut: f => [
     'pulse was late: it did not renew the lease in time, so vipd removed the addresses.',
     f.heard,
@@ -157,6 +167,10 @@ const WHY: Readonly<Record<ReasonName, Told>> = {
   noVipd: () => [
     'There was no vipd for longer than the lease, so the peer may be taking over.',
     'This router let go. See VIPD_GONE and VIPD_STUCK in the log.',
+  ],
+  vipdStaysAway: () => [
+    'vipd could not be started for longer than the kernel keeps the addresses without it, so nobody is served here.',
+    'This router let go, and is not ready until vipd runs again. See VIPD_GONE in the log.',
   ],
   mute: f => [
     'No heartbeat link had its own address any more, so this router could not speak to the peer.',

@@ -53,10 +53,12 @@ export function upgradeStep(running: UpgradeView, installed: string, mayHandOver
 }
 
 /** What a router that has been restarted waits for; null: it serves, or could take over now. */
-export function lacking({ role, serving, rulesIn, warm, peer, peerNode }: Snapshot): string | null {
+export function lacking({ role, serving, rulesIn, bar, hold, warm, peer, peerNode }: Snapshot): string | null {
   if (role === 'active') return serving ? null : 'it is active and does not serve yet';
   if (role !== 'standby') return `it is ${role}`;
   if (!rulesIn) return 'its rules are not in yet';
+  // On hold it could not, by its operator's will.
+  if (bar !== null && !hold.on) return bar;
   if (!peer || peer.silent) return `it does not hear ${peerNode} yet`;
   return warm ? null : 'it is cold: it waits for the connections of the other router';
 }

@@ -8,6 +8,7 @@ export const REASONS = {
   peerIdle: 'the peer is heard and does not serve',
   nobodyHeard: 'listened for {} ms, no peer heard',
   keptByAnotherName: 'the VIPs were kept by a router of another name',
+  keptWithoutOwn: 'the VIPs were kept by a router that has no address of its own any more',
   keptThroughRestart: 'the VIPs were kept through a restart of pulse, nobody else serves',
   // Taking over.
   peerHandsOver: 'the peer hands over',
@@ -21,9 +22,11 @@ export const REASONS = {
   vipdTooLate: 'vipd came too late for the claim: somebody else may serve by now',
   refused: 'vipd refused: {}',
   higherEpoch: 'the peer serves under a higher epoch',
+  peerServes: 'the peer serves, and this router does not any more',
   // Letting go.
   leaseRanOut: 'the lease ran out before it was renewed: this process was late; vipd removed the addresses',
   noVipd: 'there was no vipd for longer than the lease: the peer may be taking over',
+  vipdStaysAway: 'vipd could not be started for longer than the addresses live without it',
   mute: 'no heartbeat link has its own address any more, or this host has the peer’s: the peer may take over',
   muteRival: 'no heartbeat link has its own address any more, or this host has the peer’s, and {} claims the addresses',
   isolated: 'isolated: neither the peer nor any target nor any other frame is heard',

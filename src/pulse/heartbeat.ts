@@ -13,15 +13,17 @@ export const MAGIC = 0x544e444d; // "TNDM"
 const KIND = { heartbeat: 1, will: 2 } as const;
 const HEAD_BYTES = 46;
 /**
- * Version 2 has the number of failed fitness checks, the number of units, and two bytes for a LAN.
+ * Version 2 has the number of failed fitness checks, the number of units, more flags, and two bytes
+ * for a LAN.
  */
 const LAYOUT = {
   1: { bodyBytes: 88, lanBytes: 1 },
-  2: { bodyBytes: 90, lanBytes: 2 },
+  2: { bodyBytes: 91, lanBytes: 2 },
 } as const;
 export type WireVersion = keyof typeof LAYOUT;
 const FAILED_CHECKS_AT = 87;
 const UNITS_AT = 88;
+const MORE_FLAGS_AT = 89;
 /** One for each address at most. */
 const UNITS_MAX = VIRTUAL_ADDRESSES_MAX;
 const MAC_BYTES = 6;
@@ -38,6 +40,8 @@ const FLAG = {
   sound: 64,
   readsVersion2: 128,
 } as const;
+/** The further flags of version 2. */
+const MORE_FLAG = { mayHold: 1 } as const;
 /** A boot id that nobody has: "not heard yet". */
 export const BOOT_NONE = '0000000000000000';
 
@@ -108,6 +112,11 @@ export interface Heartbeat extends Head {
   readonly offer: Offer | undefined;
   /** How many units it can hold (src/config/units.ts); undefined: version 1 does not say. */
   readonly units: number | undefined;
+  /**
+   * Its kernel may hold addresses for it, served under a lease or not; undefined: version 1 does
+   * not say.
+   */
+  readonly mayHold: boolean | undefined;
   /**
    * MACs of the interfaces that carry VIPs. The LAN: in version 1 its index in alphabetical order,
    * which means another LAN where one was added or renamed on one router only; in version 2 its
@@ -188,6 +197,7 @@ function writeBody(out: Buffer, message: Heartbeat): void {
   if (message.version === 2) {
     out[FAILED_CHECKS_AT] = message.failedChecks ?? 0;
     out[UNITS_AT] = message.units ?? 0;
+    out[MORE_FLAGS_AT] = message.mayHold ? MORE_FLAG.mayHold : 0;
   }
   out[listAt - 1] = message.macs.length;
   for (const [i, { lan, mac }] of message.macs.entries()) {
@@ -274,6 +284,7 @@ function readBody(bytes: Buffer, version: WireVersion, macCount: number): Omit<H
         ? undefined
         : { epoch: { counter: offered, node: bytes[84] as number }, remainingMs: ms(bytes.readUInt16BE(85)) },
     units: version === 2 ? bytes[UNITS_AT] : undefined,
+    mayHold: version === 2 ? ((bytes[MORE_FLAGS_AT] as number) & MORE_FLAG.mayHold) !== 0 : undefined,
     macs: Array.from({ length: macCount }, (_, i) => {
       const { lanBytes, bodyBytes: listAt } = LAYOUT[version];
       const at = listAt + i * (lanBytes + MAC_BYTES);

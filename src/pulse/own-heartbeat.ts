@@ -9,15 +9,19 @@ import { ableUnits } from './election/beliefs/holdable.ts';
 import { lanLostForSure } from './election/beliefs/lan-health.ts';
 import { bootToEcho, versionToSend } from './election/beliefs/peer.ts';
 import { lanNumber } from './election/beliefs/peer-heard.ts';
-import { epochOf, roleOf, servingNow } from './election/beliefs/term.ts';
+import { epochOf, leavesToKernel, roleOf, servingNow } from './election/beliefs/term.ts';
 import { standsDown } from './election/beliefs/third-machine.ts';
 import { witnessGood } from './election/beliefs/witness-say.ts';
 import type { PeerEvidence } from './election/known.ts';
 import type { Machine } from './election/machine.ts';
 import type { Heartbeat, Offer, Will, WireVersion } from './heartbeat.ts';
 
-/** The heartbeats of one instant: one for each link. They differ in what they echo. */
+/**
+ * The heartbeats of one instant: one for each link. They differ in what they echo. None of a router
+ * that leaves its addresses to the kernel.
+ */
 export function heartbeatsFor(machine: Machine, now: At): Heartbeat[] {
+  if (leavesToKernel(machine)) return [];
   const said = withoutEcho(machine, now);
   return Array.from({ length: machine.settings.links }, (_, link) => withEcho(said, machine.peer, link, now));
 }
@@ -63,6 +67,7 @@ function withoutEcho(machine: Machine, now: At): Heartbeat {
     echoDelayUs: 0,
     offer: offerOf(machine, now),
     units: version === 2 ? ableUnits(machine, now).length : undefined,
+    mayHold: version === 2 ? machine.heldAddresses : undefined,
     macs: macsOf(machine, version),
   };
 }

@@ -49,6 +49,9 @@ test('ready is who serves, or could take over now', t => {
   t.is(lacking(sampleSnapshot({ role: 'active', serving: true })), null);
   t.regex(lacking(sampleSnapshot({ role: 'active', serving: false })) ?? '', /does not serve/);
   t.regex(lacking(sampleSnapshot({ ...standby, rulesIn: false })) ?? '', /rules/);
+  const bar = 'vipd is not running: nothing can be claimed';
+  t.is(lacking(sampleSnapshot({ ...standby, bar })), bar);
+  t.is(lacking(sampleSnapshot({ ...standby, bar: 'on hold', hold: { on: true, until: null } })), null);
   t.regex(lacking(sampleSnapshot({ ...standby, warm: false })) ?? '', /cold/);
   t.regex(lacking(sampleSnapshot({ ...standby, peer: null })) ?? '', /does not hear/);
   t.regex(lacking(sampleSnapshot({ ...standby, peer: peer && { ...peer, silent: true } })) ?? '', /does not hear/);

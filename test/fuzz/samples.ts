@@ -36,6 +36,7 @@ export function aHeartbeat(): Heartbeat {
     echoDelayUs: 250,
     offer: { epoch: { counter: 43, node: 1 }, remainingMs: ms(90) },
     units: undefined,
+    mayHold: undefined,
     macs: [
       { lan: 0, mac: '02:00:5e:00:01:02' },
       { lan: 1, mac: '02:00:5e:00:01:03' },
@@ -49,6 +50,7 @@ export function aSecond(): Heartbeat {
     ...aHeartbeat(),
     version: 2,
     units: 1,
+    mayHold: true,
     macs: aHeartbeat().macs.map(({ lan, mac }) => ({ lan: 1_001 + lan, mac })),
   };
 }

@@ -285,3 +285,22 @@ pairTest(
     await clientIsServed(act);
   },
 );
+
+pairTest(
+  'a heartbeat link of the standby has lost its own address, and the owner its power: one takeover at D',
+  {},
+  async act => {
+    const { t, routers } = act;
+    await settled(act);
+    await setOwn(act, 'r2', 'del', ['cross']);
+    await sleep(1_000);
+    const { at } = await routers.topology.cutPower('r1');
+    await activeIs(act, 'r2', 5_000);
+    const heldAfter = (routers.heldAt('r2', at) ?? Infinity) - at;
+    t.log(`VIP on r2 ${heldAfter.toFixed(0)} ms after the cut`);
+    t.true(heldAfter < DEAD_MS + SPARE_MS, `${heldAfter} ms`);
+    await sleep(3 * DEAD_MS);
+    t.is(routers.goneAt('r2', at), undefined, 'a dead peer echoes nothing: that is no reason to let go');
+    await clientIsServed(act);
+  },
+);

@@ -1,6 +1,6 @@
 // What pulse says of itself is so: ready to systemd at each vipd, held through a restart, a refusal of the kernel, and whether the
 // addresses answer. Real pulses in network namespaces. Needs root and `scripts/setup`.
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import test from 'ava';
 import { type Snapshot, snapshotSchema } from '../../src/feed/message.ts';
 import { VIP } from '../lab/pair/topology.ts';
 import { withRouters } from './io/act.ts';
-import { groupPids, type Routers, signalAll } from './io/routers.ts';
+import { groupPids, OURS, type Routers, signalAll } from './io/routers.ts';
 import { buildTools } from './io/vip-watch.ts';
 import { Lines } from './io/vipd.ts';
 
@@ -76,6 +76,35 @@ test.serial('a pulse restarted alone says from its first word on that the addres
     t.is(routers.goneAt('r1', at), undefined, 'and they were');
   });
 });
+
+test.serial(
+  'a standby whose vipd cannot be started is not ready, and the owner knows; ready once it runs again',
+  async t => {
+    const directory = mkdtempSync(join(tmpdir(), 'tandem-vipd-'));
+    const vipd = join(directory, 'vipd');
+    const broken = join(directory, 'broken');
+    writeFileSync(vipd, `#!/bin/sh\n[ -e ${broken} ] && exit 1\nexec ${OURS.vipd} "$@"\n`, { mode: 0o755 });
+    try {
+      await withRouters(t, { builds: { r2: { ...OURS, vipd } } }, async routers => {
+        routers.start('r1');
+        routers.start('r2');
+        await routers.settle('r1');
+        const peer = async () => (await routers.snapshot('r1'))?.peer;
+        await routers.until('r2 is ready', 10_000, async () => (await peer())?.ready === true);
+        writeFileSync(broken, '');
+        signalAll([await routers.vipdPid('r2')], 'SIGKILL');
+        await routers.until('r2 is not ready', 10_000, async () => (await peer())?.ready === false);
+        const bar = async () => (await routers.snapshot('r2'))?.bar ?? '';
+        await routers.until('r2 says why', 5_000, async () => (await bar()).includes('vipd is not running'));
+        t.deepEqual(routers.holders(), ['r1']);
+        rmSync(broken);
+        await routers.until('r2 is ready again', 10_000, async () => (await peer())?.ready === true);
+      });
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  },
+);
 
 test.serial('a standby sees that the address does not answer although the owner says that it serves', async t => {
   await withRouters(t, {}, async routers => {

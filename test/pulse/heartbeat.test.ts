@@ -37,6 +37,7 @@ const HEARTBEAT: Heartbeat = {
   echoDelayUs: 250,
   offer: { epoch: { counter: 43, node: 2 }, remainingMs: ms(90) },
   units: undefined,
+  mayHold: undefined,
   macs: [{ lan: 0, mac: '02:00:5e:00:01:02' }],
 };
 /** The same in version 2, which counts units, and where a LAN has an id of two bytes. */
@@ -46,6 +47,7 @@ const SECOND: Heartbeat = {
   readsVersion2: true,
   failedChecks: 2,
   units: 3,
+  mayHold: true,
   macs: [{ lan: 0xfedc, mac: '02:00:5e:00:01:02' }],
 };
 const WILL: Will = {
@@ -72,16 +74,19 @@ test('a heartbeat is these bytes, and reads back as it was', t => {
   t.deepEqual(decode(bytes, PAIR, [KEY]), { ok: true, message: HEARTBEAT });
 });
 
-test('in version 2 it is these bytes: failed fitness checks, the number of units, and a LAN of two bytes', t => {
+test('in version 2 it is these bytes: failed fitness checks, units, more flags, and a LAN of two bytes', t => {
   const bytes = encode(SECOND, PAIR, KEY);
   t.is(bytes.subarray(0, 8).toString('hex'), '544e444d020101db', 'magic, version, kind, node, flags');
   t.true(bytes.subarray(8, 87).equals(encode(HEARTBEAT, PAIR, KEY).subarray(8, 87)), 'the rest is where it was');
-  t.is(bytes.subarray(87, 98).toString('hex'), '02' + '03' + '01' + 'fedc' + '02005e000102');
-  t.is(bytes.length, 90 + 8 + 32);
+  t.is(bytes.subarray(87, 99).toString('hex'), '02' + '03' + '01' + '01' + 'fedc' + '02005e000102');
+  t.is(bytes.length, 91 + 8 + 32);
   t.deepEqual(decode(bytes, PAIR, [KEY]), { ok: true, message: SECOND });
   bytes[87] = 0xff;
   sign(bytes);
-  t.deepEqual(decode(bytes, PAIR, [KEY]), { ok: true, message: { ...SECOND, failedChecks: 255 } });
+  bytes[89] = 0xfe;
+  sign(bytes);
+  const message = { ...SECOND, failedChecks: 255, mayHold: false };
+  t.deepEqual(decode(bytes, PAIR, [KEY]), { ok: true, message }, 'flags that are not known are ignored');
 });
 
 test('more units than there are addresses are malformed, and cannot be said', t => {
@@ -131,7 +136,7 @@ for (const message of [HEARTBEAT, SECOND]) {
     for (let count = 0; count <= 255; count += 1) {
       if (count === 1) continue;
       const bytes = encode(message, PAIR, KEY);
-      bytes[message.version === 1 ? 87 : 89] = count;
+      bytes[message.version === 1 ? 87 : 90] = count;
       sign(bytes);
       t.deepEqual(decode(bytes, PAIR, [KEY]), { ok: false, refusal: 'malformed' }, `${count} MACs`);
     }

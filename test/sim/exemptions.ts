@@ -110,7 +110,7 @@ export class Evidence {
   claims(router: Router, epoch: Epoch, machine: Machine): void {
     const { timeline } = this.#world;
     const { deadMs } = this.#world.longest;
-    const silent = timeline.now - (this.#arrivedAt[router.index] as number) >= 0.97 * machine.settings.deadMs;
+    const silent = machine.state.role === 'claiming' && machine.state.why.startsWith('silence');
     // Two rounds are needed after silence, one while the peer is heard as not serving.
     const ids = silent ? [machine.probeId - 1, machine.probeId - 2] : [machine.probeId - 1];
     const servesSince = this.#servesSince[router.peer.index] as number;

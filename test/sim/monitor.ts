@@ -17,6 +17,7 @@ export const INVARIANTS = [
   'epoch-reused',
   'epoch-order',
   'heartbeat-truth',
+  'ready-truth',
   'liveness',
   'convergence',
   'flap',
@@ -67,6 +68,14 @@ function leftToLifetimes({ kernel, vipd }: Router): boolean {
   return kernel.held && !kernel.gated && (!vipd?.alive || vipd.stopped || vipd.phase !== 'holding');
 }
 
+/** For how long a router has said that it is ready while it had no vipd, by its clock. */
+interface SaidReady {
+  /** Of pulse, and the last vipd that it had. */
+  life: string;
+  forMs: number;
+  lastAt: number;
+}
+
 export class Monitor {
   readonly #world: World;
   readonly evidence: Evidence;
@@ -86,6 +95,8 @@ export class Monitor {
   #dual: Dual | undefined;
   /** The overlap before. */
   #dualBefore: Dual | undefined;
+  /** When one of the two was last left to its kernel's lifetimes while both served. */
+  #lifetimesAt = 0;
   #served = [false, false];
   /** When the owner became the only one that serves. */
   #ownedSince = 0;
@@ -100,6 +111,11 @@ export class Monitor {
     lastLeaseMs: 0,
     lastBoot: undefined,
   }));
+
+  readonly #saidReady: readonly [SaidReady, SaidReady] = [
+    { life: '', forMs: 0, lastAt: 0 },
+    { life: '', forMs: 0, lastAt: 0 },
+  ];
 
   constructor(world: World) {
     this.#world = world;
@@ -157,13 +173,17 @@ export class Monitor {
   }
 
   /**
-   * An overlap that an exemption allows until its cause ends is one overlap, also where one of the two loses the addresses for a moment:
-   * its limit counts from the beginning, and the cause must have been there all the time.
+   * An overlap that is allowed until its cause ends, by its exemption or since a handover met a cut, is one overlap, also where one of
+   * the two loses the addresses for a moment: its limit counts from the beginning, and the cause must have been there all the time.
    */
   #goesOn(): Dual | undefined {
     const before = this.#dualBefore;
-    if (before?.exemption?.from !== 'end-of-cause' || this.#world.unwellSince() > before.since) return undefined;
-    return before;
+    if (!before?.exemption || this.#world.unwellSince() > before.since) return undefined;
+    return this.#endsWithCause(before.exemption, before.since) ? before : undefined;
+  }
+
+  #endsWithCause({ from }: Exemption, since: number): boolean {
+    return from === 'end-of-cause' || this.evidence.cutSince(since);
   }
 
   #lookAtBoth(): void {
@@ -184,10 +204,12 @@ export class Monitor {
     const seen = clients.find(client => [one, two].every(({ host }) => client.reaches(host)));
     if (!seen) return;
     if (!exemption) return this.fail('one-owner', `both routers serve client ${seen.host}`);
-    const cut = exemption.from === 'end-of-cause' || this.evidence.cutSince(since);
-    const from = cut ? Math.max(since, this.#world.wellSince()) : since;
-    // Whatever the rule: without the packet lease only a vipd that runs can end it before the kernel's lifetimes do (13).
+    const cut = this.#endsWithCause(exemption, since);
+    // Whatever the rule: without the packet lease only a vipd that runs can end it before the kernel's lifetimes do (13). One that comes
+    // has the rule's time.
     const lifetimes = !cut && this.#world.routers.some(leftToLifetimes);
+    const from = Math.max(since, cut ? this.#world.wellSince() : lifetimes ? 0 : this.#lifetimesAt);
+    if (lifetimes) this.#lifetimesAt = timeline.now;
     const kept = cut || lifetimes;
     const limitMs = kept ? this.evidence.keptMs() : exemption.limitMs;
     if (lifetimes && timeline.now - from > exemption.limitMs) this.#allowsLifetimes();
@@ -233,9 +255,11 @@ export class Monitor {
   }
 
   /** Who cannot speak, or never could, takes nothing over; what pulse finds kept at its start is not taken over. */
-  #looksMute(router: Router, { state }: Machine): void {
-    if (state.role !== 'claiming' || state.why.startsWith('the VIPs were kept')) return;
-    const muteSince = this.#world.muteSince(router.index);
+  #looksMute(router: Router, why: string): void {
+    // A vipd that is stopped tells of no address, and makes no claim.
+    if (why.startsWith('the VIPs were kept') || router.vipd?.stopped) return;
+    // A machine that was paused hears of it when it goes on.
+    const muteSince = Math.max(this.#world.muteSince(router.index), router.clock.resumesAt());
     const { now } = this.#world.timeline;
     const never = router.pulse?.bound.size === 0 && router.options.settings.links > 0;
     if (never || now - muteSince > TOLD_MS)
@@ -271,22 +295,20 @@ export class Monitor {
 
   /**
    * Its machine was paused, and its clock stood still: by that its term goes on, and it cannot know better (R13). What it repairs in that
-   * time is its own.
+   * time is its own, for as long as it might serve on beside the other.
    */
   #isWaking({ clock }: Router): boolean {
-    const { timeline } = this.#world;
-    const allowed = (this.#dual ?? this.#dualBefore)?.exemption;
-    return allowed?.rule === 'hypervisor pause (R13)' && timeline.now - clock.resumesAt() <= allowed.limitMs;
+    return this.#world.timeline.now - clock.resumesAt() <= this.evidence.keptMs();
   }
 
   /** R1, R3: silence is counted for the peer's lease at least, however short our own D is. */
   #claims(router: Router, { epoch, at }: LeaseCommand, machine: Machine): void {
     this.evidence.claims(router, epoch, machine);
     const { state } = machine;
-    this.#looksMute(router, machine);
-    if (state.role !== 'claiming' || !state.why.startsWith('silence')) return;
     // Stalled between the decision and the command: vipd refuses it if that was long.
-    if (router.clock.now() - at > DECIDED_MS) return;
+    if (state.role !== 'claiming' || router.clock.now() - at > DECIDED_MS) return;
+    this.#looksMute(router, state.why);
+    if (!state.why.startsWith('silence')) return;
     const heardMs = this.evidence.silenceOf(router);
     const leaseMs = this.#leaseOf(router.peer);
     if (heardMs < leaseMs)
@@ -330,6 +352,7 @@ export class Monitor {
   heartbeatSent(router: Router, message: Heartbeat): void {
     if (!this.counts(router)) return;
     if (message.offer) this.evidence.offered(router, message);
+    this.#lookAtReady(router, message);
     if (!message.serving) return;
     const { lastGrantAt, lastLeaseMs } = this.#terms[router.index] as Terms;
     if (message.sentAtUs / 1000 - lastGrantAt > lastLeaseMs + 0.01)
@@ -337,6 +360,23 @@ export class Monitor {
         'heartbeat-truth',
         `${router.name} says that it serves ${Math.round(message.sentAtUs / 1000 - lastGrantAt)} ms after vipd's last lease`,
       );
+  }
+
+  /**
+   * Who says "ready" could claim: not for long without a vipd. One that stood still may not have read yet that another has come and gone:
+   * it counts anew.
+   */
+  #lookAtReady(router: Router, { ready, sentAtUs, bootId }: Heartbeat): void {
+    const { intervalMs, deadMs } = this.#world.longest;
+    const said = this.#saidReady[router.index] as SaidReady;
+    const sentAt = sentAtUs / 1000;
+    const lies = ready && router.vipd?.alive !== true;
+    const life = `${bootId} ${router.vipds}`;
+    const goesOn = said.life === life && sentAt - said.lastAt <= 2 * intervalMs;
+    said.forMs = lies && goesOn ? said.forMs + sentAt - said.lastAt : 0;
+    said.lastAt = sentAt;
+    said.life = life;
+    if (said.forMs > 2 * deadMs) this.fail('ready-truth', `${router.name} says that it is ready, and has no vipd`);
   }
 
   heartbeatArrived(router: Router, serving: boolean, sentAt: number): void {

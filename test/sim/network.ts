@@ -27,6 +27,8 @@ export class Network {
   readonly #loss = new Float64Array(HOSTS * HOSTS);
   #lossy = 0;
   duplication = 0;
+  /** How long the packet that was sent last is on its way. */
+  flightMs = 0;
   delayMs: number;
   jitterMs: number;
   #clogEnd = 0;
@@ -86,7 +88,8 @@ export class Network {
       this.#timeline.at(this.#clogEnd + 0.01 * this.#clogged, arrive);
       return 'held';
     }
-    this.#timeline.in(this.#flight(), arrive);
+    this.flightMs = this.#flight();
+    this.#timeline.in(this.flightMs, arrive);
     return 'sent';
   }
 

@@ -5,7 +5,8 @@ import type { Effect, Machine, Times } from '../../src/pulse/election/machine.ts
 import { settingsWith } from '../../src/pulse/election/replica.ts';
 import { newMachine } from '../../src/pulse/election/start.ts';
 import type { Heartbeat, Message, Will } from '../../src/pulse/heartbeat.ts';
-import type { At } from '../../src/units/duration.ts';
+import { probeRound } from '../../src/pulse/timing.ts';
+import { type At, ms } from '../../src/units/duration.ts';
 import { EPOCH_BLOCK, EPOCH_NONE, type Epoch } from '../../src/units/epoch.ts';
 import type { LeaseRequest, VipdMessage } from '../../src/vip/protocol.ts';
 import type { WitnessAsk } from '../../src/witness/witness.ts';
@@ -77,6 +78,8 @@ export class Router implements VipdHost, PulseHost {
   kernelRefuses = false;
   /** vipd cannot be started. */
   vipdBroken = false;
+  /** How many have been started. */
+  vipds = 0;
   /** The disk completes no write before this true time. */
   diskStalledUntil = 0;
   stepped: PulseHost['stepped'];
@@ -184,6 +187,7 @@ export class Router implements VipdHost, PulseHost {
       if (spawn !== this.#spawn) return;
       if (!this.up || this.vipdBroken || this.pulse !== pulse) return this.#tellVipdGone(undefined);
       const vipd = new VipdModel(this);
+      this.vipds += 1;
       // It was on its way when its pulse ended: the pipe is closed already.
       if (life !== this.#life || !pulse?.alive) return vipd.pipeClosed();
       this.vipd = vipd;
@@ -199,8 +203,11 @@ export class Router implements VipdHost, PulseHost {
     const { pulse, vipd, world } = this;
     if (!pulse?.alive) return;
     for (const index of this.options.settings.fixed.keys()) {
-      const state = world.ownState(this.host, index);
-      if (!vipd?.alive || vipd.stopped || vipd.toldOwn[index] === state) continue;
+      if (!vipd?.alive || vipd.stopped) continue;
+      const now = world.ownState(this.host, index);
+      // What was gone before the carrier went did not go with it: as fixed.c has it.
+      const state = now === 'down' && vipd.toldOwn[index] === 'gone' ? 'gone' : now;
+      if (vipd.toldOwn[index] === state) continue;
       vipd.toldOwn[index] = state;
       // Without chance: what happens else in a schedule does not depend on it.
       world.timeline.in(PIPE_MS, () => {
@@ -394,12 +401,18 @@ export class Router implements VipdHost, PulseHost {
     const lan = this.options.settings.addressLans[index] as number;
     const network = world.lans[lan] as Network;
     world.monitor.probes(this, id);
+    const lateAt = world.timeline.now + probeRound(this.pulse?.machine.settings.intervalMs ?? ms(0));
     const answer = (from: number, answerMac: string, via: Answer['via']) =>
       network.send(from, this.host, () => this.up && vipd.heardAnswer({ id, index, mac: answerMac, via }));
+    // Asked of a machine that was taken for the peer, where the peer itself could not have been reached.
+    const astray = mac !== undefined && mac !== peer.mac(lan);
+    if (astray && !network.bothWays(this.host, peer.host)) world.monitor.probeEaten(this, id);
     for (const other of world.others(this)) {
       if (mac !== undefined && mac !== other.mac(lan)) continue;
       const eaten = (fate: Fate) => {
-        if (other === peer && fate !== 'sent') world.monitor.probeEaten(this, id);
+        // What comes when the round is over is no answer either.
+        const late = world.timeline.now + network.flightMs > lateAt;
+        if (other === peer && (fate !== 'sent' || late)) world.monitor.probeEaten(this, id);
       };
       const answers = (via: Answer['via']) => eaten(answer(other.host, other.mac(lan), via));
       eaten(network.send(this.host, other.host, () => other.#probed({ by: this, id, index, lan }, answers)));
@@ -537,13 +550,21 @@ export class Router implements VipdHost, PulseHost {
     const { world } = this;
     this.#capture(link, packed);
     const { now } = world.timeline;
-    if (!this.#hasLink(link)) return;
     const network = world.links[link] as Network;
     const to = world.reached(this, world.options.linkLans[link] as number);
+    if (!this.#hasLink(link)) {
+      // An address that went with the carrier: what was not sent would not have got there either.
+      if (!network.bothWays(this.host, to.host)) world.monitor.heartbeatEaten(this);
+      return;
+    }
     const fate = world.heartbeatsDropped
       ? 'eaten'
       : network.send(this.host, to.host, () => to.#arrive(link, packed, what, now));
-    if (fate !== 'sent') world.monitor.heartbeatEaten(this);
+    if (fate !== 'sent') return world.monitor.heartbeatEaten(this);
+    // Later than what D leaves beside an interval, it is as good as lost; it is that once it is so late.
+    const lateMs = world.longest.deadMs - world.longest.intervalMs;
+    if (what === 'serving' && network.flightMs > lateMs)
+      world.timeline.in(lateMs, () => world.monitor.heartbeatEaten(this));
   }
 
   /** Its address is there and its socket is bound. */

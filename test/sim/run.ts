@@ -1,7 +1,9 @@
 // Runs one schedule: the pair settles, faults come and end, then calm, in which liveness must come back; or one known fault whose
 // price is known. Answers what was breached, if anything.
+import { HEAL_MS } from '../../src/pulse/timing.ts';
 import { type Fault, FOREVER, inject } from './fault.ts';
 import type { Breach, Invariant } from './monitor.ts';
+import type { Router } from './router.ts';
 import { type Plan, planOf } from './schedule.ts';
 import { World } from './world.ts';
 
@@ -84,6 +86,9 @@ function play(world: World, plan: Plan): void {
   if (plan.settled) {
     if (!settle(world, plan.secondStartMs, bounds)) return;
     world.run(timeline.now + bounds.livenessMs, () => isPair(world));
+    // A command to hand over is refused until the owner has heard that the other stands by.
+    if (plan.expects && plan.faults.some(({ type }) => type === 'handover'))
+      world.run(timeline.now + world.longest.deadMs, () => knowsStandby(world));
     // Not always at the same moment of the heartbeat.
     world.run(timeline.now + world.random.between(0, 2 * world.longest.intervalMs));
   }
@@ -103,11 +108,14 @@ function play(world: World, plan: Plan): void {
   if (pausedUntil > calmAt) world.run(pausedUntil, guard);
   world.say('FAULT', () => 'calm from here on');
   // What the faults have begun may still come to its end: a claim under way, a peer's first word after a partition.
-  const since = Math.max(calmAt, pausedUntil);
+  let since = Math.max(calmAt, pausedUntil);
   if (!settle(world, since, bounds)) return;
-  // A direction that stays cut is judged only once the links between the two work for 3 D: the others must have echoed for as long.
-  const deads = plan.faults.some(({ forMs }) => forMs === FOREVER) ? 6 : 3;
-  world.run(timeline.now + deads * world.longest.deadMs + SPAWN_PAUSE_MS, guard);
+  // Who was restarted beside a copy of itself says nothing until that has gone for as long as a kernel may serve.
+  if (plan.faults.some(({ type }) => type === 'copy')) {
+    world.run(since + bounds.livenessMs, () => isHeardByBoth(world));
+    since = timeline.now;
+  }
+  world.run(Math.max(timeline.now + 3 * world.longest.deadMs + SPAWN_PAUSE_MS, knownAt(world, plan, since)), guard);
   if (!settle(world, since, bounds)) return;
   // What a kernel no longer refuses is only known once it is tried again: until then something is wrong still.
   serveAll(world, since + RETRY_MS + 2 * world.longest.deadMs);
@@ -119,6 +127,27 @@ function isPair({ routers, witness }: World): boolean {
   const isKnown = routers.some(router => router.pulse?.machine.witness.heldAt !== undefined);
   const standsBy = routers.some(router => router.pulse?.machine.state.role === 'standby' && router.vipd?.alive);
   return standsBy && (witness === undefined || isKnown);
+}
+
+function knowsStandby({ routers }: World): boolean {
+  return routers.some(router => router.serves() && router.pulse?.machine.peer.last?.role === 'standby');
+}
+
+/**
+ * What stays broken for ever may leave one router the fitter one: by when both know, and the VIPs are with it. A direction that stays
+ * cut is judged once the links between the two work for 3 D: the others must have echoed for as long. A LAN that was dead is alive
+ * again after HEAL_MS, and a wish to hand over must last.
+ */
+function knownAt({ timeline, longest: { deadMs } }: World, { faults }: Plan, since: number): number {
+  if (!faults.some(({ forMs }) => forMs === FOREVER)) return since;
+  return Math.max(timeline.now + 6 * deadMs + SPAWN_PAUSE_MS, since + HEAL_MS + 6 * deadMs);
+}
+
+/** Both hear each other, or one is switched off. */
+function isHeardByBoth({ routers, longest: { deadMs } }: World): boolean {
+  const hears = ({ pulse, clock }: Router) =>
+    pulse !== undefined && clock.now() - (pulse.machine.peer.heardAt ?? -deadMs) < deadMs;
+  return routers.every(hears) || routers.some(({ up }) => !up);
 }
 
 const lastsUntil = ({ atMs, forMs }: Fault) => atMs + (forMs === FOREVER ? KEPT_MS : forMs);

@@ -455,6 +455,11 @@ export class VipdModel {
     this.#runWill(now);
   }
 
+  /** As link_changed() of loop.c: neighbours may have heard somebody else meanwhile. */
+  hasCarrier(): void {
+    if (this.alive && !this.stopped && this.phase === 'holding') this.#announceAnew();
+  }
+
   #announceAnew(): void {
     this.#announceStep = 0;
     this.#announceNext(this.#host.clock.now());

@@ -14,7 +14,8 @@ import { WitnessModel } from './witness-model.ts';
 
 interface OwnFault {
   faults: number;
-  withCarrier: boolean;
+  /** Of these, how many took the carrier along. */
+  downs: number;
 }
 
 /** Faults that keep one address of a router from being held, by what they do. */
@@ -24,7 +25,7 @@ interface AddressFaults {
   refused: number;
 }
 
-const UNHARMED: OwnFault = { faults: 0, withCarrier: false };
+const UNHARMED: OwnFault = { faults: 0, downs: 0 };
 
 const REPORT_MS = 1_000;
 const CLIENT_LOOK_MS = 1_000;
@@ -133,7 +134,7 @@ export class World {
     this.flightMs = options.delayMs + options.jitterMs + 2 * options.pipeJitterMs + 0.1;
     this.links = options.linkLans.map(lan => this.networks[lan] as Network);
     this.#carrierFaults = [this.networks.map(() => 0), this.networks.map(() => 0)];
-    const noFault = (router: RouterOptions) => router.settings.fixed.map(() => ({ faults: 0, withCarrier: false }));
+    const noFault = (router: RouterOptions) => router.settings.fixed.map(() => ({ faults: 0, downs: 0 }));
     const unharmed = (router: RouterOptions) =>
       router.settings.addressLans.map(() => ({ 'no-interface': 0, 'no-ipv6': 0, refused: 0 }));
     this.#addressFaults = [unharmed(options.routers[0]), unharmed(options.routers[1])];
@@ -261,6 +262,7 @@ export class World {
       this.networks[lan]?.cut(router.index, host, lost);
       this.networks[lan]?.cut(host, router.index, lost);
     }
+    if (this.carrier(router.index, lan)) router.vipd?.hasCarrier();
     for (const [index, own] of router.options.settings.addressLans.entries())
       if (own === lan && router.vipd?.alive)
         router.say(router.vipd, { type: 'link', index, up: this.carrier(router.index, lan), mac: router.mac(lan) });
@@ -289,10 +291,10 @@ export class World {
   /** Whether own address number `index` of a router is on its host. */
   ownState(host: number, index: number): FixedState {
     if (this.#at(host).options.settings.fixed[index]?.side === 'peer') return 'gone';
-    const { faults, withCarrier } = this.#ownFaults[host]?.[index] ?? UNHARMED;
+    const { faults, downs } = this.#ownFaults[host]?.[index] ?? UNHARMED;
     if (faults === 0) return 'here';
     // What is there without a way from it serves for no more than what is gone.
-    return withCarrier ? 'down' : index % 2 === 0 ? 'gone' : 'unrouted';
+    return downs > 0 ? 'down' : index % 2 === 0 ? 'gone' : 'unrouted';
   }
 
   /** A router has the address from which it speaks on a LAN, IPv4 in this world. */
@@ -324,7 +326,7 @@ export class World {
       const fault = this.#ownFaults[router.index]?.[index] as OwnFault;
       fault.faults += lost ? 1 : -1;
       this.#ownFaultsAll += lost ? 1 : -1;
-      if (fault.faults > 0 && lost) fault.withCarrier = withCarrier;
+      if (withCarrier) fault.downs += lost ? 1 : -1;
     }
     const mute = this.isMute(router.index);
     const since = Math.min(this.timeline.now, this.muteSince(router.index));

@@ -47,8 +47,8 @@ export interface PeerEvidence {
   /** No later than that heartbeat was sent. */
   readonly servedAt: At | undefined;
   /**
-   * The newest word of the life before this one was that it holds a term, and no will has closed
-   * that: its addresses may be kept.
+   * The life before this one may have held a term to its end, which no will has closed: its
+   * addresses may be kept.
    */
   readonly heldBefore: boolean;
   /**
@@ -105,7 +105,7 @@ export interface OwnView {
   readonly linkProblems: readonly (string | undefined)[];
   /** At least one link has been bound in this life. */
   readonly everBound: boolean;
-  /** Since when isBare(). */
+  /** Since when isMute(). */
   readonly bareSince: At | undefined;
   readonly copy: Copy;
 }

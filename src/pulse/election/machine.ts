@@ -190,6 +190,8 @@ export interface LeaseView {
   }[];
   /** Request time of the newest renewal that vipd acknowledged. */
   readonly ackedAt: At | undefined;
+  /** Of the one before it in this term. */
+  readonly ackedBeforeAt: At | undefined;
   /** For how long that renewal was. */
   readonly ackedLeaseMs: Ms;
   /** The addresses that were asked for last. */
@@ -221,8 +223,8 @@ export interface Machine {
    */
   readonly lateAt: At | undefined;
   /**
-   * Awake since then, after a sleep so long that the peer may keep the addresses alone: it is
-   * listened to as after a start.
+   * Awake since then, or able to speak again, after so long that the peer may keep the addresses
+   * alone: it is listened to as after a start.
    */
   readonly wokenAt: At | undefined;
   /**
@@ -258,6 +260,7 @@ export interface Machine {
   readonly addressLinks: readonly { readonly up: boolean; readonly mac: string }[];
   /** Whether each address can be held here, and is. */
   readonly addresses: readonly AddressView[];
+  /** The kernel here may hold addresses for us; true at a start, until vipd has looked. */
   readonly heldAddresses: boolean;
   /** Told to end: a handover under way comes first, whatever becomes of it. */
   readonly stopRequested: boolean;

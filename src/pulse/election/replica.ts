@@ -108,6 +108,7 @@ export function leaseWith(lease: LeaseView, change: Partial<LeaseView>): LeaseVi
       commandSeq: lease.commandSeq,
       inFlight: lease.inFlight,
       ackedAt: lease.ackedAt,
+      ackedBeforeAt: lease.ackedBeforeAt,
       ackedLeaseMs: lease.ackedLeaseMs,
       asked: lease.asked,
       armed: lease.armed,

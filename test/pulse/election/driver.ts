@@ -52,6 +52,7 @@ export const BEAT: Heartbeat = {
   echoDelayUs: 0,
   offer: undefined,
   units: undefined,
+  mayHold: undefined,
   macs: [
     { lan: 0, mac: PEER_MAC },
     { lan: 1, mac: '02:00:00:00:02:02' },

@@ -126,6 +126,21 @@ test('a LAN without targets is dead when what we send on its link is heard no mo
   t.false(both.events.includes('LAN_DEAD'), 'the peer says that it is the one who is cut off there');
 });
 
+test('a LAN that loses what we send stays dead until an echo proves it, whatever becomes of the peer', t => {
+  const lans = SETTINGS.lans.map(lan => ({ ...lan, targets: [] }));
+  const driver = Driver.active({ lans });
+  driver.unechoed = [0];
+  driver.run(2_000);
+  t.true(driver.events.includes('LAN_DEAD'));
+  // It has lost a LAN of its own: whose direction is cut, its fitness does not tell any more.
+  driver.peer = { ...driver.peer, fitness: 0 };
+  driver.run(10_000);
+  t.false(driver.events.includes('LAN_ALIVE'));
+  driver.unechoed = [];
+  driver.run(2_500);
+  t.true(driver.events.includes('LAN_ALIVE'));
+});
+
 test('a link that comes back is not judged by its first heartbeats, which cannot echo us yet', t => {
   const lans = SETTINGS.lans.map(lan => ({ ...lan, targets: [] }));
   const driver = Driver.active({ lans });

@@ -72,11 +72,14 @@ function linksTellDeath(machine: Machine, lan: number, within: Ms, now: At): boo
   const unechoed =
     !links.some(link => isEchoed(machine, link, oneWayMs, now)) &&
     links.some(link => forLong(peer.links[link]?.heardSince));
+  if (!echoedOnce || !unechoed) return false;
+  // What was dead is alive again by an echo, not because there is nobody left to tell.
+  if (lanHealth[lan]?.dead) return true;
   const elsewhere = peer.links.some(
     ({ hearsUsSince }, link) => isEchoed(machine, link, echoMs(machine), now) && forLong(hearsUsSince),
   );
   // safeguard: unechoed-tells-death
-  return echoedOnce && unechoed && elsewhere && (peer.last?.fitness ?? 0) >= ALL_LANS;
+  return elsewhere && (peer.last?.fitness ?? 0) >= ALL_LANS;
 }
 
 /** Brings the health of every LAN up to date. */

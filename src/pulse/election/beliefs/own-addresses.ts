@@ -3,8 +3,9 @@
 // and targets say. Functions of the machine and the time only. Pure.
 import { type At, after, between } from '../../../units/duration.ts';
 import type { FixedState } from '../../../vip/protocol.ts';
-import { muteLetsGoAfter, ownLostAfter, seenWithin } from '../../timing.ts';
+import { muteLetsGoAfter, overdueAfter, ownLostAfter, seenWithin } from '../../timing.ts';
 import type { Machine } from '../machine.ts';
+import { deadMs, peersDeadMs } from './deadlines.ts';
 
 /**
  * No heartbeat link has its own address (one without a way to the peer's counts as gone), and it is
@@ -13,18 +14,66 @@ import type { Machine } from '../machine.ts';
  * blame. Where this host has the peer's address, what is meant for the peer comes back to us: that
  * is no better than having none.
  */
-export function isBare({ settings: { fixed }, own }: Machine): boolean {
+export function isBare(machine: Machine): boolean {
+  return lacksWay(machine, () => true);
+}
+
+/** No link both has its own address and is open; not all have lost it with their carrier. */
+function lacksWay({ settings: { fixed }, own }: Machine, isOpen: (link: number) => boolean): boolean {
   const hasPeers = (link: number) =>
     fixed.some((one, index) => one.side === 'peer' && one.link === link && own.states[index] === 'here');
   let gone = false;
   for (const [index, { side, link }] of fixed.entries()) {
     if (side === 'peer' || link === undefined) continue;
     const state = hasPeers(link) || own.states[index] === 'unrouted' ? 'gone' : own.states[index];
-    if (state === undefined || state === 'here') return false;
+    if (state === undefined || (state === 'here' && isOpen(link))) return false;
     // safeguard: down-is-not-gone
     if (state === 'gone') gone = true;
   }
   return gone;
+}
+
+/** The peer has heard us on this link within the time after which it takes over. */
+function isHeardOn(machine: Machine, link: number, now: At): boolean {
+  const echoedAt = machine.peer.links[link]?.echoedAt;
+  return echoedAt !== undefined && between(echoedAt, now) <= peersDeadMs(machine);
+}
+
+/**
+ * The peer had been silent for D when this term began, and has not been heard since: it is dead, or
+ * cut off, and that it echoes nothing says nothing of our links.
+ */
+function tookFromTheSilent(machine: Machine): boolean {
+  const { state, peer } = machine;
+  if (state.role !== 'active' || peer.heardAt === undefined) return false;
+  return between(peer.heardAt, state.activeAt) >= deadMs(machine);
+}
+
+/** The peer has heard us on none for so long: only our answers to its probes keep it back. */
+export function isUnheard(machine: Machine, now: At): boolean {
+  return machine.peer.links.every((_, link) => !isHeardOn(machine, link, now));
+}
+
+/**
+ * An owner that cannot speak: bare, or without its own address on some links and unheard by the
+ * peer for D on those that are left. A claim is not barred by the latter: the peer may be dead.
+ */
+export function isMute(machine: Machine, now: At): boolean {
+  const { role } = machine.state;
+  if ((role !== 'active' && role !== 'handing-over') || tookFromTheSilent(machine)) return isBare(machine);
+  // safeguard: mute-on-the-last-link
+  return lacksWay(machine, link => isHeardOn(machine, link, now));
+}
+
+/**
+ * Nothing that it says can be heard, and no probe of it answered: it has no own address on any LAN,
+ * whether it went with the carrier or without.
+ */
+export function isSpeechless(machine: Machine): boolean {
+  const mayBeHere = (state: FixedState | undefined) => state === undefined || state === 'here';
+  const isTold = someState(machine, 'own', () => true);
+  // safeguard: no-own-address-at-all
+  return isBare(machine) || (isTold && !someState(machine, 'own', mayBeHere));
 }
 
 /**
@@ -81,16 +130,22 @@ export function whyOwnBars(machine: Machine): string | undefined {
 
 /**
  * When an owner that cannot speak lets go, should it have stopped renewing: just before its lease
- * ends by itself. Undefined: it can speak. That a way is gone is seen at the next sample only: a
- * heartbeat since the one before may not have left, and the peer counts from the last that has.
+ * ends by itself. Undefined: it can speak. That a way is gone is seen at the next sample only, or
+ * after a stall: a heartbeat just before that may not have left, and the peer counts from the one
+ * before.
  */
 export function bareLimitAt(machine: Machine): At | undefined {
   const { settings, lease, own } = machine;
-  if (own.bareSince === undefined || lease.ackedAt === undefined) return undefined;
+  const { ackedAt, ackedBeforeAt, ackedLeaseMs: leaseMs } = lease;
+  if (own.bareSince === undefined || ackedAt === undefined) return undefined;
   const { intervalMs } = settings;
-  const seenLate = someState(machine, 'own', state => state === 'unrouted');
-  const unsent = seenLate && between(lease.ackedAt, own.bareSince) <= seenWithin(intervalMs);
-  return after(lease.ackedAt, muteLetsGoAfter({ leaseMs: lease.ackedLeaseMs, intervalMs }, unsent));
+  const stood = ackedBeforeAt !== undefined && between(ackedBeforeAt, ackedAt) > overdueAfter(intervalMs);
+  const seenLate = stood || someState(machine, 'own', state => state === 'unrouted');
+  const unsent = seenLate && between(ackedAt, own.bareSince) <= seenWithin(intervalMs);
+  const at = after(ackedAt, muteLetsGoAfter({ leaseMs, intervalMs }, unsent));
+  if (!unsent || ackedBeforeAt === undefined) return at;
+  // safeguard: unsent-counts-from-before
+  return Math.min(at, after(ackedBeforeAt, muteLetsGoAfter({ leaseMs, intervalMs }, false))) as At;
 }
 
 /**

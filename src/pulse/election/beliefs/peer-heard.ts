@@ -40,7 +40,7 @@ export function whyPeerCannotTake(machine: Machine, now: At): string | undefined
   const { last } = machine.peer;
   if (!last || !heardWithin(machine, deadMs(machine), now)) return 'the peer is not heard';
   if (last.hold) return 'the peer is on hold; run `tandem release` there';
-  if (!last.ready) return "the peer's rules are not in yet; see `tandem status` there";
+  if (!last.ready) return 'the peer is not ready; see `tandem status` there';
   if (last.role !== 'standby') return `the peer is ${last.role}, not standby`;
   return undefined;
 }

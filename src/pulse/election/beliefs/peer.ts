@@ -73,7 +73,10 @@ export function receive(
   if ((reception !== 'news' && reception !== 'duplicate') || message.kind === 'will') {
     return { peer: countRefused(peer, link), reception };
   }
-  const heard = hearOnLink(freshLife(peer, message), link, message, { now, givenUpMs: hearer.givenUpMs });
+  const heard = hearOnLink(freshLife(peer, message, now, hearer.givenUpMs), link, message, {
+    now,
+    givenUpMs: hearer.givenUpMs,
+  });
   const livedAt = livedAtLeast(message, now, hearer);
   const later = peerWith(heard, { heardAt: laterOf(heard.heardAt, livedAt) });
   return { peer: reception === 'news' ? takeNews(later, message, { now, livedAt }) : later, reception };
@@ -121,7 +124,7 @@ function closeEpoch(peer: PeerEvidence, will: Will): PeerEvidence {
 }
 
 /** A proven new boot id ends the life before it: that one is refused for good. */
-function freshLife(peer: PeerEvidence, message: Heartbeat): PeerEvidence {
+function freshLife(peer: PeerEvidence, message: Heartbeat, now: At, givenUpMs: number): PeerEvidence {
   if (message.bootId === peer.bootId) return peer;
   const retired = peer.bootId === BOOT_NONE ? peer.retired : [...peer.retired, peer.bootId].slice(-RETIRED_MAX);
   return peerWith(peer, {
@@ -130,10 +133,21 @@ function freshLife(peer: PeerEvidence, message: Heartbeat): PeerEvidence {
     seq: -1,
     servingAt: undefined,
     servedAt: undefined,
-    heldBefore: holdsTerm(peer),
+    heldBefore: mayHaveHeld(peer, now, givenUpMs),
     closed: EPOCH_NONE,
     last: undefined,
   });
+}
+
+/**
+ * Whether the life that has ended may have held a term to its end: its newest word was that it
+ * does, or it may have taken one unheard. Of what came before the first life that is heard nothing
+ * is known.
+ */
+function mayHaveHeld(peer: PeerEvidence, now: At, givenUpMs: number): boolean {
+  const { last, heardAt } = peer;
+  if (last === undefined || heardAt === undefined) return true;
+  return holdsTerm(peer) || (last.role !== 'starting' && now - heardAt >= givenUpMs);
 }
 
 function hearOnLink(

@@ -4,7 +4,7 @@ import type { Reason } from '../../../feed/role-reason.ts';
 import type { Fields } from '../../../log/event.ts';
 import { type At, after, between, type Ms } from '../../../units/duration.ts';
 import { compareEpochs, type Epoch, newerEpoch } from '../../../units/epoch.ts';
-import { firstTurn, patience } from '../../timing.ts';
+import { firstTurn, patience, slowerInterval } from '../../timing.ts';
 import type { Idle, Machine, Probing } from '../machine.ts';
 import { seesKernel } from './blind-probe.ts';
 import { whyNotClaim } from './claim-bars.ts';
@@ -90,16 +90,20 @@ function withGrant(machine: Machine, judgement: Judgement, now: At): Judgement {
 /**
  * When silence may be acted on: a router that has just lost the addresses by its own stall waits
  * longer. A peer whose heartbeats are lost may be taking over in this moment, and answers once it
- * has. And one that was asleep for so long that the peer may have found itself alone listens as
- * after a start: the addresses of a peer that is stalled by now live for longer than D, and its
- * answers may be lost. So does one that has seen no echo of the peer in calm weather, once ARP
- * tells that somebody answers at the peer's MAC still: a kernel whose addresses have yet to end, or
- * a switch.
+ * has. And one that was asleep, or mute, for so long that the peer may have found itself alone
+ * listens as after a start: the addresses of a peer that is stalled by now live for longer than D,
+ * and its answers may be lost. So does one that has seen no echo of the peer in calm weather, once
+ * ARP tells that somebody answers at the peer's MAC still: a kernel whose addresses have yet to
+ * end, or a switch. And one whose peer has said last that its kernel may hold the addresses without
+ * it.
  */
 function silenceAt(machine: Machine, idle: Idle): At {
   if (listensAnew(machine)) return after(machine.wokenAt as At, listenMs(machine));
   if (mayServeUnseen(machine, idle.probing)) return after(deadAt(machine), listenMs(machine));
-  return idle.yields ? after(deadAt(machine), patienceMs(machine)) : deadAt(machine);
+  const dead = idle.yields ? after(deadAt(machine), patienceMs(machine)) : deadAt(machine);
+  const { last } = machine.peer;
+  // safeguard: silent-kernel-may-serve-on
+  return last?.mayHold && !last.serving ? keptUntil(machine, dead, idle.probing) : dead;
 }
 
 /**
@@ -110,13 +114,19 @@ function mayServeUnseen(machine: Machine, probing: Probing | undefined): boolean
   return probing?.resolvedAt !== undefined && !seesKernel(machine);
 }
 
-/** It was asleep for long, and has not heard the peer since. */
+/** It was asleep or mute for long, and has not heard the peer since. */
 function listensAnew({ wokenAt, peer: { heardAt } }: Machine): boolean {
   return wokenAt !== undefined && (heardAt === undefined || heardAt <= wokenAt);
 }
 
 function patienceMs(machine: Machine): Ms {
-  return patience(machine.settings.intervalMs, deadMs(machine));
+  return patience(slowerMs(machine), deadMs(machine));
+}
+
+/** Who beats more slowly also takes longer to claim. */
+function slowerMs({ settings, peer }: Machine): Ms {
+  // safeguard: patience-by-the-slower
+  return slowerInterval(settings.intervalMs, peer.last?.intervalMs);
 }
 
 /** The peer is heard and does not serve: the higher ranked goes first, the other gives it time. */
@@ -129,7 +139,7 @@ function judgeVacancy(machine: Machine, { probing, vacantSince, yields }: Idle, 
   const first = !yields && !unranked && (outranksPeer(machine) || peerYields(machine));
   // Each has its time, so that the two do not claim at the same moment: who goes first and has
   // missed it lets the other try.
-  const firstMs = firstTurn(machine.settings.intervalMs, deadMs(machine));
+  const firstMs = firstTurn(slowerMs(machine), deadMs(machine));
   const inTime = first && last?.role !== 'claiming' && waited < firstMs;
   const turns = first || yields || unranked ? 2 : 1;
   const myTurn = !competing || inTime || waited >= turns * patienceMs(machine);
@@ -137,7 +147,7 @@ function judgeVacancy(machine: Machine, { probing, vacantSince, yields }: Idle, 
     !myTurn ||
     (probing?.silentRounds ?? 0) < 1 ||
     // safeguard: kernel-may-serve-on
-    ((!competing || resumes(machine)) && now < keptUntil(machine, vacantSince ?? now, probing))
+    (mayHold(machine, competing) && now < keptUntil(machine, vacantSince ?? now, probing))
   )
     return { verdict: 'suspicious', linksBroken: false, vacant: true };
   return take(machine, probing, now, `the peer is heard as ${saidRole(machine)} and does not serve`);
@@ -148,15 +158,19 @@ function saidRole({ peer: { last } }: Machine): string {
 }
 
 /**
- * It was started again while it had a term: its kernel may have kept the addresses for it, and it
- * is about to say so.
+ * The kernel of a peer that does not serve may hold the addresses for it all the same: the peer
+ * says so. Version 1 does not. There it has lost its vipd if it holds its term, and is about to
+ * resume if it was started again and may have had a term before.
  */
-function resumes({ peer: { last, heldBefore } }: Machine): boolean {
-  return last?.role === 'starting' && heldBefore;
+function mayHold({ peer: { last, heldBefore } }: Machine, competing: boolean): boolean {
+  // safeguard: peer-says-what-it-holds
+  if (last?.mayHold !== undefined) return last.mayHold;
+  if (last?.role === 'starting') return heldBefore;
+  return !competing && last?.role !== 'stopping';
 }
 
 /**
- * A peer that holds its term and does not serve has no vipd. Its lease ends by itself if it was
+ * A peer that may hold addresses and does not serve has no vipd. Its lease ends by itself if it was
  * armed when it served last: it had heard us, ready, before it asked for that. Else its kernel may
  * keep the addresses as for one that is alone, and only silence of probes, which may be lost, says
  * that it does not.
@@ -164,7 +178,7 @@ function resumes({ peer: { last, heldBefore } }: Machine): boolean {
 function keptUntil(machine: Machine, vacantSince: At, probing: Probing | undefined): At {
   const { peer, readySince, settings } = machine;
   const { last, servingAt, servedAt } = peer;
-  if (!last || last.role === 'stopping') return vacantSince;
+  if (!last) return vacantSince;
   const askedAt = servedAt === undefined ? 0 : servedAt - last.leaseMs;
   const heardUs = peer.links.some(({ hearsUsSince }) => hearsUsSince !== undefined && hearsUsSince <= askedAt);
   const armed = heardUs && readySince !== undefined && readySince + settings.intervalMs <= askedAt;
@@ -193,10 +207,14 @@ function willIsNews({ peer, lastTerm }: Machine): boolean {
 
 /**
  * A will that we have read late may be of a life that has been followed by another: then the
- * addresses are probed first; after a long sleep it says nothing any more.
+ * addresses are probed first; after a long sleep it says nothing any more. So may one that comes
+ * out of a full queue, as the heartbeats around it tell by what they echo.
  */
 function willIsFresh(machine: Machine, now: At): boolean {
-  return machine.willReadAt !== undefined && between(machine.willReadAt, now) <= deadMs(machine);
+  const { willReadAt, peer } = machine;
+  // safeguard: will-out-of-a-queue
+  if (peer.links.some(({ rttMs }) => rttMs !== undefined && rttMs > deadMs(machine))) return false;
+  return willReadAt !== undefined && between(willReadAt, now) <= deadMs(machine);
 }
 
 function take(machine: Machine, probing: Probing | undefined, now: At, why: Reason): Judgement & { verdict: 'take' } {

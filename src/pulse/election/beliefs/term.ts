@@ -45,3 +45,12 @@ export function raisedEpoch(machine: Machine, epoch: Epoch): Epoch {
   const highest = newerEpoch(machine.highest, machine.peer.highest);
   return compareEpochs(highest, epoch) > 0 ? nextEpoch(machine) : epoch;
 }
+
+/**
+ * It stops, and nobody could take the addresses: the kernel keeps them for a while. That it serves
+ * is its last word; "stopping" would tell the peer that it has let go.
+ */
+export function leavesToKernel({ state, lease }: Machine): boolean {
+  // safeguard: leaves-without-a-word
+  return state.role === 'stopping' && lease.ackedAt !== undefined;
+}

@@ -1,5 +1,6 @@
 // The owner: it serves, compares epochs with a peer that serves too, and looks whether the peer
 // should serve instead (voluntary-handover.ts). R1, R6 (docs/invariants.md). Pure.
+import type { Reason } from '../../../feed/role-reason.ts';
 import { between } from '../../../units/duration.ts';
 import { compareEpochs, formatEpoch } from '../../../units/epoch.ts';
 import { isServing } from '../beliefs/peer.ts';
@@ -33,10 +34,12 @@ export function hearWhileActive(turn: Turn, state: State & { role: 'active' }, {
     // two.
     if (servingNow(turn.machine, turn.now)) report(turn, 'CONFLICT_LOST', epochs);
     else report(turn, 'LEASE_EXPIRED', { epoch: epochs.own });
-    giveUp(turn, state.epoch, false);
-    becomeStandby(turn, 'the peer serves under a higher epoch');
-    return sendNow(turn);
+    return letGoToPeer(turn, state, 'the peer serves under a higher epoch');
   }
+  // Its epoch is not worth a second change: clients are at the peer.
+  // safeguard: who-serves-goes-on
+  if (!servingNow(turn.machine, turn.now))
+    return letGoToPeer(turn, state, 'the peer serves, and this router does not any more');
   if (peer.last.role !== 'active') return;
   // It cannot read our epoch; see tickRival().
   if (!hearsUs(turn.machine, turn.now)) update(turn, { rivalSince: turn.machine.rivalSince ?? turn.now });
@@ -45,5 +48,11 @@ export function hearWhileActive(turn: Turn, state: State & { role: 'active' }, {
   report(turn, 'CONFLICT_WON', epochs);
   // safeguard: winner-announces
   emit(turn, { type: 'announce' });
+  sendNow(turn);
+}
+
+function letGoToPeer(turn: Turn, { epoch }: State & { role: 'active' }, why: Reason): void {
+  giveUp(turn, epoch, false);
+  becomeStandby(turn, why);
   sendNow(turn);
 }

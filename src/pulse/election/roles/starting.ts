@@ -4,7 +4,7 @@ import { between } from '../../../units/duration.ts';
 import { introducedAfter } from '../../timing.ts';
 import { deadMs, listenMs } from '../beliefs/deadlines.ts';
 import { evidenceOf } from '../beliefs/decision-evidence.ts';
-import { hasWrongName } from '../beliefs/own-addresses.ts';
+import { hasWrongName, isSpeechless } from '../beliefs/own-addresses.ts';
 import { isServing } from '../beliefs/peer.ts';
 import { heardWithin } from '../beliefs/peer-heard.ts';
 import { nextEpoch } from '../beliefs/term.ts';
@@ -27,6 +27,12 @@ export function tickStarting(turn: Turn, state: State & { role: 'starting' }): v
     return becomeStandby(turn, 'the VIPs were kept by a router of another name');
   }
   const introduced = between(state.startedAt, now) >= introducedAfter(machine.settings);
+  // What it has kept it can neither speak for nor answer from.
+  // safeguard: speechless-does-not-resume
+  if (state.resume && isSpeechless(machine)) {
+    giveUp(turn, machine.highest, false);
+    return becomeStandby(turn, 'the VIPs were kept by a router that has no address of its own any more');
+  }
   if (state.resume && introduced) {
     const evidence = evidenceOf(machine, undefined, now);
     return claim(

@@ -1,10 +1,12 @@
 // What a router makes of vipd's word on its own addresses: an owner that cannot speak lets go
 // before the peer may take over and does not defend; one that can speak again listens first. Pure.
 import type { Fields } from '../../../log/event.ts';
+import { type At, between } from '../../../units/duration.ts';
 import type { Epoch } from '../../../units/epoch.ts';
 import type { FixedState, VipdMessage } from '../../../vip/protocol.ts';
-import { bareLimitAt, hasWrongName, isBare } from '../beliefs/own-addresses.ts';
-import { peerMac } from '../beliefs/peer-heard.ts';
+import { givenUpMs } from '../beliefs/deadlines.ts';
+import { bareLimitAt, hasWrongName, isMute, isSpeechless, isUnheard } from '../beliefs/own-addresses.ts';
+import { fitPeerHeard, peerMac } from '../beliefs/peer-heard.ts';
 import { holdsBack } from '../beliefs/peer-may-take.ts';
 import type { PulseEvent } from '../machine.ts';
 import { becomeStandby, endPause, giveUp, listenAnew, renew, sendNow } from '../moves.ts';
@@ -57,18 +59,22 @@ function reportOwn(turn: Turn, before: FixedState | undefined, state: FixedState
 
 function noteBare(turn: Turn): void {
   const { own } = turn.machine;
-  const bare = isBare(turn.machine);
+  const bare = isMute(turn.machine, turn.now);
   if (bare === (own.bareSince !== undefined)) return;
   update(turn, { own: ownWith(own, { bareSince: bare ? turn.now : undefined }) });
-  if (!bare) speakAgain(turn);
+  if (own.bareSince !== undefined) speakAgain(turn, own.bareSince);
 }
 
-/** What was held back comes at once: the lease may not last until the next heartbeat. */
-function speakAgain(turn: Turn): void {
+/**
+ * What was held back comes at once: the lease may not last until the next heartbeat. A standby that
+ * could not speak for so long that the peer may have found itself alone listens as after a start.
+ */
+function speakAgain(turn: Turn, bareSince: At): void {
   const { state, vipdLostAt } = turn.machine;
-  if (state.role !== 'active') return listenAnew(turn);
-  if (vipdLostAt === undefined) renew(turn, state.epoch);
-  else sendNow(turn);
+  if (state.role === 'active') return vipdLostAt === undefined ? renew(turn, state.epoch) : sendNow(turn);
+  // safeguard: long-mute-listens-anew
+  if (between(bareSince, turn.now) >= givenUpMs(turn.machine)) update(turn, { wokenAt: turn.now });
+  listenAnew(turn);
 }
 
 /** A heartbeat link has been bound, or could not be. */
@@ -89,13 +95,18 @@ export function hearBound(turn: Turn, { link, problem }: PulseEvent & { type: 'b
 
 /**
  * It lets go by its own word before that lease ends; addresses that are back in time change
- * nothing.
+ * nothing. At once if the peer is heard and has not heard us for D: only our answers to its probes
+ * have kept it back, and now there are none.
  */
 export function letGoWhenBare(turn: Turn): void {
   const { state } = turn.machine;
   if (state.role !== 'active' && state.role !== 'handing-over') return;
+  noteBare(turn);
   const at = bareLimitAt(turn.machine);
-  if (at === undefined || turn.now < at || !holdsBack(turn.machine, turn.now)) return;
+  if (at === undefined || !holdsBack(turn.machine, turn.now)) return;
+  // safeguard: unheard-and-bare-lets-go
+  const unheard = fitPeerHeard(turn.machine, turn.now) && isUnheard(turn.machine, turn.now);
+  if (turn.now < at && !unheard) return;
   letGoMute(turn, state.epoch);
 }
 
@@ -113,7 +124,7 @@ export function letGoToRival(turn: Turn, { index, mac }: { readonly index: numbe
   const { state } = turn.machine;
   const known = peerMac(turn.machine, index);
   // safeguard: mute-does-not-defend
-  if (state.role !== 'active' || !isBare(turn.machine) || (known !== undefined && known !== mac)) return false;
+  if (state.role !== 'active' || !isSpeechless(turn.machine) || (known !== undefined && known !== mac)) return false;
   giveUp(turn, state.epoch, true);
   becomeStandby(turn, `${MUTE}, and ${mac} claims the addresses`, true);
   return true;

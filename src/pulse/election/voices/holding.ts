@@ -12,7 +12,8 @@ import { report, setCondition, type Turn, update } from '../step-context.ts';
 export function hearPlace(turn: Turn, { index, state }: VipdMessage & { type: 'place' }): void {
   const before = turn.machine.addresses[index];
   if (!before || before.place === state) return;
-  setAddress(turn, index, { place: state, refusal: undefined, here: before.here && state === 'here' });
+  const refusal = isTried(turn, index) ? before.refusal : undefined;
+  setAddress(turn, index, { place: state, refusal, here: before.here && state === 'here' });
   if (state === 'here') endPause(turn);
   adjust(turn);
 }
@@ -43,14 +44,22 @@ export function noteClaimed(turn: Turn, claimed: readonly number[]): void {
   tellUnheld(turn);
 }
 
+/** vipd is asked for this address still: it tries by itself, and tells a refusal once. */
+function isTried({ machine: { state, lease } }: Turn, index: number): boolean {
+  // safeguard: vipd-tells-once
+  return 'epoch' in state && lease.asked.includes(index);
+}
+
 /**
- * A link or an own address has changed: what the kernel refused there before says nothing any more.
+ * A link or an own address has changed: what the kernel refused there before says nothing any more,
+ * unless vipd tries it anyway.
  */
 export function forgetRefusals(turn: Turn, about: (index: number) => boolean): void {
   const { addresses } = turn.machine;
-  if (!addresses.some(({ refusal }, index) => refusal !== undefined && about(index))) return;
+  const stale = addresses.map(({ refusal }, index) => refusal !== undefined && about(index) && !isTried(turn, index));
+  if (!stale.includes(true)) return;
   update(turn, {
-    addresses: addresses.map((view, index) => (about(index) ? { ...view, refusal: undefined } : view)),
+    addresses: addresses.map((view, index) => (stale[index] ? { ...view, refusal: undefined } : view)),
   });
   tellUnheld(turn);
   adjust(turn);

@@ -4,10 +4,13 @@ import { type At, between } from '../../../units/duration.ts';
 import { compareEpochs, type Epoch, formatEpoch } from '../../../units/epoch.ts';
 import type { VipdMessage } from '../../../vip/protocol.ts';
 import { vipdStuckAfter } from '../../timing.ts';
+import { listenMs } from '../beliefs/deadlines.ts';
 import { noteMargin } from '../beliefs/lease-margin.ts';
+import { isServing } from '../beliefs/peer.ts';
 import { holdsBack } from '../beliefs/peer-may-take.ts';
 import { probeOverdueSince } from '../beliefs/probing.ts';
 import { leaseIsOver, nextEpoch } from '../beliefs/term.ts';
+import type { State } from '../machine.ts';
 import {
   adopt,
   askClaim,
@@ -31,13 +34,24 @@ import { sample } from './lan-signs.ts';
 /** A vipd that does not answer in time is stopped or stuck: a new one adopts the addresses. */
 export function tickVipd(turn: Turn): void {
   const { lease, settings, vipdLostAt } = turn.machine;
-  if (vipdLostAt !== undefined) return;
+  if (vipdLostAt !== undefined) return endWithoutVipd(turn, vipdLostAt);
   const oldest = lease.inFlight[0];
   if (oldest && between(oldest.waitingSince, turn.now) >= vipdStuckAfter(settings)) replaceVipd(turn, oldest.at);
   else {
     const overdue = probeOverdueSince(turn.machine, turn.now);
     if (overdue !== undefined) replaceVipd(turn, overdue);
   }
+}
+
+/**
+ * Whatever the kernel was to keep has ended by itself by now. A term that it said it had would only
+ * make the peer wait for that.
+ */
+function endWithoutVipd(turn: Turn, lostAt: At): void {
+  if (between(lostAt, turn.now) <= listenMs(turn.machine)) return;
+  if (turn.machine.heldAddresses) update(turn, { heldAddresses: false });
+  if (turn.machine.state.role !== 'active') return;
+  becomeStandby(turn, 'vipd could not be started for longer than the addresses live without it', true);
 }
 
 function replaceVipd(turn: Turn, since: At): void {
@@ -56,7 +70,7 @@ export function hearHello(turn: Turn, message: VipdMessage & { type: 'hello' }):
   sample(turn);
   askBeforeSpeaking(turn);
   noteEpoch(turn, { ...message.epoch, node: turn.machine.settings.nodeId });
-  if (state.role === 'claiming' && between(state.claimedAt, turn.now) > turn.machine.settings.intervalMs) {
+  if (state.role === 'claiming' && isTooLate(turn, state)) {
     giveUp(turn, state.epoch, false);
     return becomeStandby(turn, 'vipd came too late for the claim: somebody else may serve by now');
   }
@@ -64,14 +78,22 @@ export function hearHello(turn: Turn, message: VipdMessage & { type: 'hello' }):
   if ('epoch' in state)
     // safeguard: new-vipd-no-ended-lease
     return leaseIsOver(turn.machine, turn.now) ? letGo(turn, state.epoch) : adopt(turn, state.epoch);
+  update(turn, { heldAddresses: message.held > 0 });
   if (message.held === 0) return;
   if (state.role === 'starting' && message.mode === 'alone') {
     // What serves must not be silent for an answer's sake.
-    update(turn, { state: { ...state, resume: true }, heldAddresses: true, heartbeatDueAt: turn.now });
+    update(turn, { state: { ...state, resume: true }, heartbeatDueAt: turn.now });
   } else {
     // An armed lease of an earlier life: the peer may be taking over already.
     giveUp(turn, message.epoch, false);
   }
+}
+
+/** Others have not waited for it, or the peer has been heard to serve since, and offers nothing. */
+function isTooLate({ machine: { settings, peer }, now }: Turn, { claimedAt }: State & { role: 'claiming' }): boolean {
+  if (between(claimedAt, now) > settings.intervalMs) return true;
+  // safeguard: claim-ends-with-the-silence
+  return isServing(peer) && peer.last?.role === 'active' && peer.servingAt !== undefined && peer.servingAt > claimedAt;
 }
 
 function letGo(turn: Turn, epoch: Epoch): void {
@@ -91,6 +113,7 @@ export function hearHeld(turn: Turn, { seq, announcedAfterUs }: VipdMessage & { 
       inFlight: lease.inFlight.filter(entry => entry.seq > seq),
       // safeguard: held-from-the-request
       ackedAt: renewal.at,
+      ackedBeforeAt: ackedAt,
       ackedLeaseMs: renewal.leaseMs,
       ackedArmed: renewal.armed,
       margin,
@@ -140,6 +163,8 @@ export function hearExpired(turn: Turn, message: VipdMessage & { type: 'expired'
 export function vipdGone(turn: Turn, how: string): void {
   setProbing(turn, undefined);
   report(turn, 'VIPD_GONE', { how });
-  update(turn, { vipdLostAt: turn.now, willFor: '', lease: leaseWith(turn.machine.lease, { inFlight: [] }) });
+  // One that dies before its hello has changed nothing: there has been none since the one before.
+  const vipdLostAt = turn.machine.vipdLostAt ?? turn.now;
+  update(turn, { vipdLostAt, willFor: '', lease: leaseWith(turn.machine.lease, { inFlight: [] }) });
   emit(turn, { type: 'respawn-vipd' });
 }

@@ -6,7 +6,6 @@ import { type At, after, between, type Ms } from '../../../units/duration.ts';
 import { compareEpochs, EPOCH_NONE, formatEpoch, newerEpoch } from '../../../units/epoch.ts';
 import type { WitnessAnswer, WitnessAsk, WitnessVerb } from '../../../witness/witness.ts';
 import { WITNESS_CLAIM_MS_MIN, witnessClaimEvery, witnessLostAfter, witnessRenewEvery } from '../../timing.ts';
-import { listenMs } from '../beliefs/deadlines.ts';
 import { hearsUsNow } from '../beliefs/peer-heard.ts';
 import { leaseIsOver, nextEpoch } from '../beliefs/term.ts';
 import { wantsGrant } from '../beliefs/witness-say.ts';
@@ -34,23 +33,14 @@ function change(turn: Turn, part: Partial<WitnessView>): void {
 
 function verbFor(machine: Machine, now: At, leaseMs: Ms): WitnessVerb {
   const { state, witness } = machine;
-  // safeguard: who-serves-nobody-releases
-  const over = servesNoMore(machine, now);
+  // The peer may be unheard, and then waits for the witness' word.
+  const over = leaseIsOver(machine, now);
   if ('epoch' in state && !over) return 'renew';
   // The peer need not wait for our lease there once the kernel has let go here.
   if (witness.heldAt !== undefined && (over || !machine.heldAddresses)) return 'release';
   if (!wantsGrant(machine, now)) return 'look';
   const { emptySince } = witness;
   return emptySince !== undefined && between(emptySince, now) > leaseMs ? 'found' : 'claim';
-}
-
-/**
- * It has a term, but no vipd: its lease has ended, or what the kernel was to keep for it alone. The
- * peer waits for the witness' word.
- */
-function servesNoMore(machine: Machine, now: At): boolean {
-  const { vipdLostAt } = machine;
-  return leaseIsOver(machine, now) || (vipdLostAt !== undefined && between(vipdLostAt, now) > listenMs(machine));
 }
 
 function paceMs(machine: Machine, now: At, leaseMs: Ms): Ms {

@@ -72,6 +72,20 @@ test('what becomes possible is asked for at once, within the term', t => {
   t.is(driver.count('give-up'), 0);
 });
 
+test('what was refused during a handover that came to nothing is not taken for held because its place is back', t => {
+  const driver = active(2);
+  driver.send({ type: 'handover', cold: true });
+  t.is(driver.role, 'handing-over', driver.reason);
+  // vipd is asked for it still, tries again and again, and tells a refusal once.
+  driver.vipd({ type: 'denied', index: 1, text: 'refused' });
+  driver.vipd({ type: 'place', index: 1, state: 'no-interface' });
+  driver.vipd({ type: 'place', index: 1, state: 'here' });
+  const before = asked(driver, 'renew').length;
+  driver.run(300);
+  t.is(driver.role, 'active', driver.reason);
+  t.is(asked(driver, 'renew')[before], '2', 'nor is its VIP without it');
+});
+
 test('a VIP is not held without its gateway, nor a gateway without its VIP', t => {
   const driver = active(1);
   driver.vipd({ type: 'place', index: 1, state: 'no-interface' });

@@ -2,6 +2,7 @@
 // claims nothing; what went with its carrier is silence, no fault of its own; claims that fail are
 // tried again at a slower and slower pace.
 import test from 'ava';
+import { givenUpMs, listenMs } from '../../../../src/pulse/election/beliefs/deadlines.ts';
 import type { FixedSettings, Machine, PulseEvent, Settings } from '../../../../src/pulse/election/machine.ts';
 import { newMachine } from '../../../../src/pulse/election/start.ts';
 import { nextWake, step } from '../../../../src/pulse/election/step.ts';
@@ -98,7 +99,7 @@ test('an address without a way to the peer counts as gone, but is no sign of a w
   tell(driver, 'gone', [PEERS]);
   tell(driver, 'here');
   t.true(driver.events.includes('OWN_ADDRESS_BACK'));
-  driver.run(3_000);
+  driver.run(listenMs(driver.machine) + SETTINGS.deadMs);
   t.is(driver.role, 'active', driver.reason);
 });
 
@@ -159,6 +160,56 @@ for (const [words, mac, known] of [
   });
 }
 
+test('an owner that loses its own address on the last link on which the peer hears it lets go in time; alone it keeps', t => {
+  const driver = active();
+  driver.unechoed = [1];
+  driver.silent = [1];
+  driver.run(SETTINGS.deadMs + 200);
+  const from = driver.now;
+  tell(driver, 'gone', [CLIENTS]);
+  driver.silent = [0, 1];
+  driver.run(SETTINGS.leaseMs);
+  t.is(driver.role, 'standby', driver.reason);
+  t.true((driver.effects.findLast(({ effect }) => effect.type === 'give-up')?.at ?? 0) - from < SETTINGS.leaseMs);
+  const alone = active();
+  alone.peer = undefined;
+  alone.run(5_000);
+  tell(alone, 'gone', [CLIENTS]);
+  alone.run(5_000);
+  t.is(alone.role, 'active', alone.reason);
+});
+
+test('an owner that the peer does not hear, and that can answer no probe any more, lets go at once', t => {
+  const driver = active();
+  driver.unechoed = [0, 1];
+  driver.run(SETTINGS.deadMs + 200);
+  t.is(driver.role, 'active', driver.reason);
+  tell(driver, 'gone');
+  t.is(driver.role, 'standby', driver.reason);
+});
+
+test('addresses that went with their carriers: silent while one LAN is left, speechless and no rival without any', t => {
+  const driver = active();
+  driver.peer = undefined;
+  driver.run(3_000);
+  tell(driver, 'down', [CLIENTS, CLIENTS6, CROSS]);
+  driver.vipd({ type: 'conflict', index: 0, mac: PEER_MAC, port: 'c0' });
+  t.is(driver.role, 'active', 'the servers’ LAN is left');
+  tell(driver, 'down');
+  driver.vipd({ type: 'conflict', index: 0, mac: PEER_MAC, port: 'c0' });
+  t.is(driver.role, 'standby', driver.reason);
+});
+
+test('what was kept through a restart is let go by a router without an address of its own on any LAN', t => {
+  const driver = new Driver({ fixed: FIXED });
+  driver.vipd({ type: 'hello', version: 'test', epoch: { counter: 5, node: 1 }, mode: 'alone', held: 2 });
+  tell(driver, 'down', [CROSS]);
+  tell(driver, 'gone', [CLIENTS, CLIENTS6, 2]);
+  driver.run(1_000);
+  t.is(driver.role, 'standby', driver.reason);
+  t.true(driver.count('give-up') > 0);
+});
+
 test('a standby without an address of its own claims nothing on silence, and says so', t => {
   const driver = standby();
   mute(driver);
@@ -171,12 +222,46 @@ test('a standby without an address of its own claims nothing on silence, and say
 test('when its address is back it listens before it judges the silence', t => {
   const driver = standby();
   mute(driver);
-  driver.run(5_000);
+  driver.run(givenUpMs(driver.machine) - 10);
   tell(driver, 'here', [CROSS]);
   driver.run(3 * SETTINGS.intervalMs + SETTINGS.deadMs - 10);
   t.is(driver.role, 'standby', driver.reason);
   driver.run(100);
   t.is(driver.role, 'active', driver.reason);
+});
+
+test('without it for so long that the peer may be alone, it listens as after a start, unless it hears the peer', t => {
+  const driver = standby();
+  mute(driver);
+  driver.run(givenUpMs(driver.machine) + 10);
+  tell(driver, 'here', [CROSS]);
+  driver.run(listenMs(driver.machine) - 10);
+  t.is(driver.role, 'standby', driver.reason);
+  driver.run(SETTINGS.deadMs);
+  t.is(driver.role, 'active', driver.reason);
+
+  const heard = standby();
+  const { peer } = heard;
+  mute(heard);
+  heard.run(givenUpMs(heard.machine) + 10);
+  tell(heard, 'here');
+  heard.peer = peer;
+  heard.run(SETTINGS.deadMs);
+  heard.peer = undefined;
+  heard.run(SETTINGS.deadMs + SETTINGS.intervalMs);
+  t.is(heard.role, 'active', heard.reason);
+});
+
+test('who takes over with an own address on one link only keeps the addresses: a dead peer echoes nothing', t => {
+  const driver = standby();
+  tell(driver, 'gone', [CLIENTS, CLIENTS6]);
+  driver.run(2_000);
+  driver.peer = undefined;
+  driver.peerAnswers = false;
+  driver.run(10 * SETTINGS.deadMs);
+  t.is(driver.role, 'active', driver.reason);
+  t.is(driver.count('claim'), 1);
+  t.is(driver.count('give-up'), 0);
 });
 
 test('addresses that went with their carrier are silence: a dead peer is replaced at D', t => {
@@ -263,7 +348,7 @@ test('with the peer’s addresses of all links beside its own it can reach nobod
   driver.run(20_000);
   t.is(driver.role, 'standby', driver.reason);
   tell(driver, 'gone', [PEERS]);
-  driver.run(2_000);
+  driver.run(listenMs(driver.machine) + SETTINGS.deadMs);
   t.is(driver.role, 'active', driver.reason);
 });
 

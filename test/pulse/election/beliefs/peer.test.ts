@@ -40,6 +40,7 @@ function beat(change: Partial<Heartbeat> = {}): Heartbeat {
     echoDelayUs: 0,
     offer: undefined,
     units: undefined,
+    mayHold: undefined,
     macs: [],
     ...change,
   };
@@ -144,6 +145,22 @@ test('a heartbeat that waited while this process was late is heard when it was s
   const fresh = beat({ seq: 2, echoSentAtUs: 4_995_000, echoDelayUs: 4_000 });
   t.is(receive(first, 0, fresh, now, hearer).peer.heardAt, now);
   t.is(receive(first, 0, { ...waited, seq: 3 }, now, { ...hearer, lateAt: undefined }).peer.heardAt, now, 'never late');
+});
+
+test('a peer that starts may have kept addresses, unless its last life was heard to the end and had no term', t => {
+  const started = beat({ role: 'starting', serving: false });
+  const held = (before: Heartbeat | undefined, afterMs: number) => {
+    const hearer = { lateAt: undefined, givenUpMs: 450 };
+    const unknown = unknownPeer(OWN, 2, 2);
+    const known = before ? receive(unknown, 0, before, 0 as At, hearer).peer : unknown;
+    return receive(known, 0, { ...started, bootId: LIFE_2, seq: 1 }, afterMs as At, hearer).peer.heldBefore;
+  };
+  const standby = beat({ role: 'standby', serving: false });
+  t.true(held(undefined, 0), 'nothing is known of what it did before');
+  t.true(held(beat({ role: 'active', serving: false }), 100), 'it had a term, and no vipd');
+  t.false(held(standby, 100));
+  t.true(held(standby, 500), 'it may have taken over unheard');
+  t.false(held(started, 500), 'it never came to that');
 });
 
 test('version 2 is for the life of the peer that has said it reads it, while that is heard', t => {

@@ -174,6 +174,16 @@ test('the last will needs no grant', t => {
   t.is(driver.role, 'active', driver.reason);
 });
 
+test('an owner that has no vipd, and whose lease has ended, releases it there: the peer may wait for that, unheard', t => {
+  const driver = Driver.active(WITNESS, grants);
+  driver.send({ type: 'vipd-gone', how: 'exit 1' });
+  const before = driver.asked.length;
+  driver.run(1_000);
+  t.is(driver.role, 'active', 'a vipd may come back');
+  t.true(driver.asked.slice(before).some(ask => ask.verb === 'release'));
+  t.not(driver.asked.at(-1)?.verb, 'renew');
+});
+
 test('who has handed over releases its lease there', t => {
   const driver = Driver.active(WITNESS, grants);
   driver.send({ type: 'handover', cold: false });

@@ -104,6 +104,8 @@ export async function buildRouters(options: RouterOptions): Promise<Routers> {
   const witnessOf = (router: Router) => witness(topology, router, event => events.push(event));
   const witnesses = ROUTERS.map(witnessOf);
   const pulses: Partial<Record<Router, PulseProcess>> = {};
+  /** What a kernel held when its power was cut, nobody has told. */
+  const bootedAt: Record<Router, number> = { r1: 0, r2: 0 };
   const runDir = (router: Router) => join(directory, router, 'run');
 
   const routers: Routers = {
@@ -130,6 +132,7 @@ export async function buildRouters(options: RouterOptions): Promise<Routers> {
     },
     async reboot(router) {
       await topology.restorePower(router);
+      bootedAt[router] = wallNow();
       witnesses.push(witnessOf(router));
     },
     snapshot: router => newest(join(runDir(router), 'pulse.sock')),
@@ -154,7 +157,11 @@ export async function buildRouters(options: RouterOptions): Promise<Routers> {
         () => undefined,
       );
     },
-    holders: () => ROUTERS.filter(router => events.findLast(event => event.router === router)?.held),
+    holders: () =>
+      ROUTERS.filter(router => {
+        const last = events.findLast(event => event.router === router);
+        return last !== undefined && last.at >= bootedAt[router] && last.held;
+      }),
     heldAt: (router, since) => events.find(event => event.router === router && event.held && event.at >= since)?.at,
     goneAt: (router, since) => events.find(event => event.router === router && !event.held && event.at >= since)?.at,
     overlapMs: () => overlapMs(events),

@@ -96,6 +96,8 @@ export class SyncMachine {
   #roleNumber = 0;
   #pingAt = Number.NEGATIVE_INFINITY;
   #warm = false;
+  /** When a frame of the peer's director last came. */
+  #peerHeardAt: At | null = null;
   #twoSourcesAt: At | null = null;
   #twoSources = false;
   #fullTold = false;
@@ -367,15 +369,20 @@ export class SyncMachine {
     return this.#role === 'source' && this.#peer?.role === 'source' && compareEpochs(this.#peer.epoch, this.#epoch) > 0;
   }
 
-  /** For a moment that is normal, since one router hears of a handover before the other. */
+  /**
+   * For a moment that is normal, since one router hears of a handover before the other. What a
+   * director said before it fell silent is no word: its router may have lost its power.
+   */
   #judgeSources(now: At): void {
-    if (this.#role !== 'source' || this.#peer?.role !== 'source') {
+    const heardAt = this.#peerHeardAt;
+    const speaks = heardAt !== null && now - heardAt < TWO_SOURCES_MS;
+    if (this.#role !== 'source' || this.#peer?.role !== 'source' || !speaks) {
       this.#twoSourcesAt = null;
       this.#twoSources = false;
       return;
     }
     this.#twoSourcesAt ??= now;
-    if (this.#twoSources || now - this.#twoSourcesAt < TWO_SOURCES_MS) return;
+    if (this.#twoSources || heardAt - this.#twoSourcesAt < TWO_SOURCES_MS) return;
     this.#twoSources = true;
     const peerEpoch = formatEpoch(this.#peer.epoch);
     this.#out.event('SYNC_TWO_SOURCES', { epoch: formatEpoch(this.#epoch), peerEpoch, waits: this.#isOverruled });
@@ -613,6 +620,7 @@ export class SyncMachine {
       this.#out.count('control_refused');
       return;
     }
+    this.#peerHeardAt = now;
     if (this.#peer?.role === 'source') this.#sink.heard(now);
     if (message !== undefined) return this.#takeControl(link, message, now);
     if (read.type === 'numbered') this.#takeNumbered(read.frame, now);

@@ -107,6 +107,14 @@ function attached(entries: readonly Entry[] = [], links = 1) {
   return { ...parts, effects, seq };
 }
 
+/** The peer's pings come for so long, as those of every director. */
+function speaks(bench: Bench, peer: Peer, forMs: number): SyncEffect[] {
+  return Array.from({ length: forMs / 500 }, () => [
+    ...peer.say({ type: 'ping', at: 1, stream: null, seq: 0 }),
+    ...bench.wait(500),
+  ]).flat();
+}
+
 function answerTable(bench: Bench, entries: readonly Entry[] | null): SyncEffect[] {
   const asked = bench.effects.findLast(effect => effect.type === 'read-table');
   return bench.input({ type: 'table', id: asked?.type === 'read-table' ? asked.id : 0, entries, activeData: [] });
@@ -702,11 +710,21 @@ test('of two sources the one with the older epoch waits: it sends nothing and ke
   peer.role('source', 5, STREAM);
   bench.injected.length = 0;
   const effects = [...bench.input({ type: 'entries', entries: [connection(), template({ timeoutS: 20 })] })];
-  effects.push(...peer.say({ type: 'request', stream, have: 0 }), ...bench.wait(3_000));
+  effects.push(...peer.say({ type: 'request', stream, have: 0 }), ...speaks(bench, peer, 3_000));
   t.deepEqual(numberedOf(effects), []);
   t.deepEqual(bench.injected, []);
   t.true(eventsOf(effects).includes('SYNC_TWO_SOURCES'));
   t.true(bench.machine.status(bench.now as never, String).problems.length > 0);
+});
+
+test('what a source said before it fell silent is no word of a second one: its router may have lost its power', t => {
+  const { bench, peer } = attached([template()]);
+  peer.role('source', 5, STREAM);
+  t.false(eventsOf(bench.wait(30_000)).includes('SYNC_TWO_SOURCES'));
+  t.deepEqual(bench.machine.status(bench.now as never, String).problems, []);
+  t.true(eventsOf(speaks(bench, peer, 3_000)).includes('SYNC_TWO_SOURCES'), 'it speaks again');
+  bench.wait(3_000);
+  t.deepEqual(bench.machine.status(bench.now as never, String).problems, [], 'and is silent again');
 });
 
 test('a new director of the peer gets a new stream', t => {

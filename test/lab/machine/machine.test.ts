@@ -1,6 +1,9 @@
 // The lab's own promises: a guest that hangs is ended and named, exit statuses pass through, load cannot make it late, and a seed gives the
 // same random numbers and the same clock. Only User Mode Linux has virtual time; elsewhere the first two are what there is.
 import { execFile, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
@@ -15,9 +18,11 @@ interface Ended {
   readonly err: string;
 }
 
-function lab(...args: readonly string[]): Promise<Ended> {
+const lab = (...args: readonly string[]): Promise<Ended> => runLab(LAB, args);
+
+function runLab(file: string, args: readonly string[]): Promise<Ended> {
   return new Promise(resolve => {
-    const child = execFile(LAB, ['run', '--quiet', ...args], { cwd: ROOT, encoding: 'utf8' }, (_, out, err) => {
+    const child = execFile(file, ['run', '--quiet', ...args], { cwd: ROOT, encoding: 'utf8' }, (_, out, err) => {
       resolve({ status: child.exitCode ?? -1, out, err });
     });
   });
@@ -33,6 +38,19 @@ test.serial('a command that takes too long is ended, and that is said', async t 
   const { status, err } = await lab('--timeout', '2', '--', 'sleep', '600');
   t.is(status, 124);
   t.regex(err, /took longer than 2 s/);
+});
+
+test.serial('a clone that is reached by a symbolic link has a lab, too', async t => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'tandem-clone-'));
+  try {
+    const link = path.join(directory, 'link');
+    symlinkSync(ROOT, link);
+    const { status, out, err } = await runLab(path.join(link, 'test/lab/lab'), ['--timeout', '60', '--', 'echo', 'up']);
+    t.is(status, 0, err);
+    t.regex(out, /^up$/m);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 if (where === 'uml') {

@@ -2,6 +2,7 @@
 // sessions and is failed over again and again; what became of each is the record (LAB_RUN/results.json). Io.
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Transfer, TransferMode, TransferResult } from '../../lab/ftp/ftp-client.ts';
 import type { FtpServers } from '../../lab/ftp/ftp-servers.ts';
 import {
@@ -31,6 +32,8 @@ const MODES: readonly TransferMode[] = ['passive', 'extended-passive', 'active',
 const TAKEN_MS = 20_000;
 /** A client may stand still before its data connection: curl waits a second after the answer to PASV or EPSV, once in some hundred. */
 const BEGIN_TRIES = 3;
+/** proftpd lets clients wait 0.2 to 0.8 s that log in at the same instant, which on a real clock is hardly ever. */
+const APART_MS = 10;
 
 /** Four transfers: both ways in a passive and in an active mode, the modes drawn, from addresses that change with every failover. */
 function jobsOf(random: Random, number: number): Job[] {
@@ -75,7 +78,11 @@ interface UnderWay {
 async function begin(lab: Lab, ftp: FtpServers, jobs: readonly Job[], bytes: number): Promise<UnderWay> {
   for (let begunAnew = 0; ; begunAnew += 1) {
     const startedAt = wallNow();
-    const transfers = startTransfers(lab, ftp, jobs, RATE_BYTES_PER_S);
+    const transfers: Transfer[] = [];
+    for (const job of jobs) {
+      transfers.push(...startTransfers(lab, ftp, [job], RATE_BYTES_PER_S));
+      await sleep(APART_MS);
+    }
     try {
       await untilUnderWay(transfers, () => undefined, bytes);
       return { transfers, startedAt, begunAnew };

@@ -26,7 +26,7 @@ const block = (more: Partial<SoakFailover> = {}): SoakBlock => ({
   failovers: [
     {
       ...{ number: 0, fault: 'power', at: AT, lost: 'r1', taker: 'r2', decidedAt: AT + 21, claimedAt: AT + 22 },
-      ...{ begunAnew: 0, transfers: FOUR, sessions: [] },
+      ...{ transfers: FOUR, sessions: [] },
       ...more,
     },
   ],

@@ -40,8 +40,6 @@ export interface SoakFailover {
   /** When the taker decided, and when it held the VIP. */
   readonly decidedAt: number | null;
   readonly claimedAt: number | null;
-  /** How often transfers were begun anew, since one of them ended, whole, before the last was under way. */
-  readonly begunAnew: number;
   readonly transfers: readonly SoakTransfer[];
   readonly sessions: readonly SoakSession[];
 }

@@ -20,8 +20,6 @@ export interface SoakSummary {
   readonly failovers: number;
   readonly transfers: number;
   readonly whole: number;
-  /** How often transfers were begun anew: a client stood still, and none was in mid-flow with the others. */
-  readonly begunAnew: number;
   readonly unavoidable: readonly string[];
   readonly wrong: readonly string[];
   /** In ms, over the failovers that were no handover. */
@@ -61,7 +59,6 @@ export function soakSummary(blocks: readonly JudgedBlock[], likenesses: readonly
     failovers: failovers.length,
     transfers: transfers.length,
     whole: transfers.filter(({ whole }) => whole).length,
-    begunAnew: failovers.reduce((sum, { failover }) => sum + failover.begunAnew, 0),
     unavoidable: blocks.flatMap(({ judgement }) => judgement.unavoidable),
     wrong: blocks.flatMap(({ judgement }) => judgement.wrong),
     noticedMs: spread(defined(unplanned.map(({ noticedMs }) => noticedMs))),
@@ -90,9 +87,6 @@ export function soakText(summary: SoakSummary & { readonly seed: number }): stri
     row('all flow after the claim', summary.flowsMs),
     row('longest stall of a transfer', summary.stallMs),
     `  ${summary.virtualHours.toFixed(2)} hours on the labs' clocks, ${summary.realHours.toFixed(2)} hours of machine time`,
-    ...(summary.begunAnew > 0
-      ? [`  transfers begun anew ${summary.begunAnew} times: one ended before the last was under way`]
-      : []),
     ...(repeated.seeds > 0
       ? [
           `  ${repeated.seeds} seeds run twice: ${repeated.sameOrder} with the same events in the same order; events alike within 1 ms: median ${(100 * repeated.shareMedian).toFixed(1)} %, least ${(100 * repeated.shareLeast).toFixed(1)} %`,

@@ -49,7 +49,7 @@ test('ready is who serves, or could take over now', t => {
   t.is(lacking(sampleSnapshot({ role: 'active', serving: true })), null);
   t.regex(lacking(sampleSnapshot({ role: 'active', serving: false })) ?? '', /does not serve/);
   t.regex(lacking(sampleSnapshot({ ...standby, rulesIn: false })) ?? '', /rules/);
-  const bar = 'vipd is not running: nothing can be claimed';
+  const bar = 'vipd is not running: see VIPD_GONE in the log';
   t.is(lacking(sampleSnapshot({ ...standby, bar })), bar);
   t.is(lacking(sampleSnapshot({ ...standby, bar: 'on hold', hold: { on: true, until: null } })), null);
   t.regex(lacking(sampleSnapshot({ ...standby, warm: false })) ?? '', /cold/);

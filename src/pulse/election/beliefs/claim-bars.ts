@@ -15,7 +15,7 @@ export function whyNotClaim(machine: Machine, now: At): string | undefined {
   if (machine.hold.on) return 'on hold';
   // safeguard: fitness-no-veto
   if (!machine.rulesIn) return 'rules not in the kernel yet';
-  if (lacksVipd(machine, now)) return 'vipd is not running: nothing can be claimed';
+  if (lacksVipd(machine, now)) return 'vipd is not running: see VIPD_GONE in the log';
   const own = whyOwnBars(machine) ?? whyNothingToHold(machine, now);
   if (own !== undefined) return own;
   if (standsDown(machine, now)) return `another machine (${machine.foreign?.mac}) claims a virtual address`;

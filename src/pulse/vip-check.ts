@@ -8,7 +8,7 @@ import { type At, after, between } from '../units/duration.ts';
 import { formatEpoch } from '../units/epoch.ts';
 import type { VipdMessage } from '../vip/protocol.ts';
 import { peerLacksUnits } from './election/beliefs/holdable.ts';
-import { peerMac } from './election/beliefs/peer-heard.ts';
+import { isPeerAbsent, peerMac } from './election/beliefs/peer-heard.ts';
 import type { Machine } from './election/machine.ts';
 import { vipCheckEvery, vipCheckStaleAfter, vipCheckWindow } from './timing.ts';
 
@@ -74,7 +74,7 @@ export function nextRound(
   const alone = suspectOf(seen, check);
   const windowMs = vipCheckWindow(intervalMs);
   const probes = [...addressLans.keys()]
-    .filter(index => alone === undefined || index === alone)
+    .filter(index => (alone === undefined || index === alone) && !isPeerAbsent(machine, index))
     .map(index => ({ id: IDS_FROM + round, index, mac: peerMac(machine, index), windowMs }));
   return { check: { round, askedAt: now, term, seen, alone, aloneLast: alone ?? check?.aloneLast ?? -1 }, probes };
 }

@@ -27,7 +27,11 @@ const ADDRESSES: Readonly<Record<Router, Readonly<Record<Leg, string>>>> = {
 };
 
 /** Same disk, other network cards. */
-async function startCopy({ topology, directory }: Routers, of: Router): Promise<Copy> {
+async function startCopy(
+  { topology, directory }: Routers,
+  of: Router,
+  plugged: readonly Leg[] = ['clients', 'servers', 'cross'],
+): Promise<Copy> {
   const lan = topology.namespace('lan');
   const namespace = `${topology.namespace(of)}c`;
   await run('ip', ['netns', 'add', namespace]);
@@ -35,7 +39,8 @@ async function startCopy({ topology, directory }: Routers, of: Router): Promise<
   for (const leg of ['clients', 'servers', 'cross'] as const) {
     const nic = INTERFACES[leg];
     await run('ip', ['-n', lan, 'link', 'add', `cp-${nic}`, 'type', 'veth', 'peer', 'name', nic, 'netns', namespace]);
-    await run('ip', ['-n', lan, 'link', 'set', `cp-${nic}`, 'master', leg, 'up']);
+    const state = plugged.includes(leg) ? 'up' : 'down';
+    await run('ip', ['-n', lan, 'link', 'set', `cp-${nic}`, 'master', leg, state]);
     await runIn(namespace, 'ip', ['link', 'set', nic, 'up']);
     await runIn(namespace, 'ip', ['address', 'add', `${ADDRESSES[of][leg]}/24`, 'dev', nic]);
   }
@@ -90,3 +95,26 @@ for (const [of, lans] of [
       await routers.settle(owner as Router);
     },
   );
+
+routersTest(
+  'a copy of r1 that has the cable of a heartbeat link alone claims nothing, and the pair stays one',
+  {},
+  async act => {
+    const { t, routers } = act;
+    await settled(act);
+    const copy = await startCopy(routers, 'r1', ['cross']);
+    try {
+      await sleep(LISTEN_MS + 3_000);
+      t.false(await copy.hasVip(), 'the copy holds the VIP');
+      t.is(copy.pulse.log.filter(({ code }) => code === 'OWN_ADDRESS_TWICE').length, 1);
+    } catch (error) {
+      t.log('the copy', copy.pulse.log.slice(-14));
+      throw error;
+    } finally {
+      await copy.switchOff();
+    }
+    t.is(routers.holders().length, 1);
+    t.true(routers.overlapMs() <= LEASE_MS, `${routers.overlapMs()} ms`);
+    await clientIsServed(act);
+  },
+);

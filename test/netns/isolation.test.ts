@@ -287,6 +287,20 @@ calmly(
   },
 );
 
+calmly('a router that starts alone takes the VIP that a third machine answers for, and names it', async t => {
+  t.context.tools = await buildTools();
+  built += 1;
+  const prefix = `tp${process.pid}-i${built}-`;
+  const routers = await buildRouters({ prefix, scheduling: ['chrt', '--rr', '50'], config: { targets: TARGETS } });
+  t.context.routers = routers;
+  const stranger = await strangerOn(t.context);
+  await stranger.take(VIP);
+  await routers.topology.cutPower('r2');
+  routers.start('r1');
+  await routers.until('r1 active', 15_000, async () => (await routers.snapshot('r1'))?.role === 'active');
+  t.is(told(routers, 'r1', 'VIP_CLAIMED_BY_OTHER')?.mac, stranger.mac);
+});
+
 /** MAC that the client has for an address. */
 async function neighbour(routers: Routers, address: string): Promise<string | undefined> {
   const { stdout } = await routers.topology.exec('client', 'ip', ['neigh', 'show', 'to', address, 'dev', 'c0']);

@@ -157,6 +157,7 @@ export function unheardWith(unheard: Unheard, change: Partial<Unheard>): Unheard
       answers: unheard.answers,
       once: unheard.once,
       macs: unheard.macs,
+      silentRounds: unheard.silentRounds,
       claimedAt: unheard.claimedAt,
       answeredAt: unheard.answeredAt,
     },

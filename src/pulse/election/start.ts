@@ -3,6 +3,7 @@ import { type At, after } from '../../units/duration.ts';
 import { EPOCH_NONE } from '../../units/epoch.ts';
 import { BOOT_NONE } from '../heartbeat.ts';
 import { UNKNOWN_ADDRESS } from './beliefs/holdable.ts';
+import { NOT_ASKED } from './beliefs/never-heard.ts';
 import { NO_FAILURES } from './beliefs/retry.ts';
 import type { LanHealth, LinkEvidence, OwnView, PeerEvidence, Proof, Unheard, WitnessView } from './known.ts';
 import type { Machine, Settings } from './machine.ts';
@@ -142,7 +143,8 @@ function unproven(addresses: number, now: At): Proof {
 
 function nothingAsked(lans: number, now: At): Unheard {
   const none = Array.from({ length: lans }, () => undefined);
-  return { askAt: now, answers: [], once: none, macs: none, claimedAt: undefined, answeredAt: undefined };
+  const silentRounds = none.map(() => NOT_ASKED);
+  return { askAt: now, answers: [], once: none, macs: none, silentRounds, claimedAt: undefined, answeredAt: undefined };
 }
 
 function unknownWitness(now: At): WitnessView {

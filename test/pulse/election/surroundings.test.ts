@@ -293,6 +293,16 @@ test('on_conflict: stand-down lets go after three claims, asks the peer not to c
   t.is(driver.role, 'active', driver.reason);
 });
 
+test('on_conflict: stand-down counts the claims of rivals that claim in turn', t => {
+  const driver = Driver.active({ onConflict: 'stand-down' });
+  for (const mac of [THIRD_MAC, '02:00:00:00:09:02', THIRD_MAC]) {
+    t.is(driver.role, 'active');
+    driver.vipd({ type: 'conflict', index: 0, mac, port: 'c0' });
+    driver.run(1_000);
+  }
+  t.is(driver.role, 'standby', driver.reason);
+});
+
 test('a standby does not claim what its peer stands down for', t => {
   const driver = Driver.standby();
   driver.peer = { role: 'standby', serving: false, standsDown: true };
@@ -386,6 +396,17 @@ test('answers of a third machine to a probe do not keep a standby from taking ov
   driver.run(300);
   t.is(driver.role, 'active', driver.reason);
   t.true(driver.events.includes('VIP_CLAIMED_BY_OTHER'));
+});
+
+test('where the peer has no LAN, a third machine that answers does not keep a standby from taking over', t => {
+  const driver = Driver.standby({ addressLans: [0, 1, 2], units: [[0, 1, 2]] });
+  driver.peer = undefined;
+  driver.peerAnswers = false;
+  for (let asked = 0; asked < 300 && driver.role === 'standby'; asked += 1) {
+    driver.run(10);
+    driver.vipd({ type: 'reply', id: driver.machine.probeId, index: 2, via: 'echo', mac: THIRD_MAC });
+  }
+  t.is(driver.role, 'active', driver.reason);
 });
 
 test('a third machine that answers ARP for a silent peer is named, and neither vetoes nor counts as a claim', t => {

@@ -13,7 +13,7 @@ import { lacksOwnAddress } from './own-addresses.ts';
 export const ALL_LANS = 2;
 
 /** Carrier on the interface of a LAN, as far as virtual addresses on it tell. */
-function hasCarrier({ settings, addressLinks }: Machine, lan: number): boolean {
+export function hasCarrier({ settings, addressLinks }: Machine, lan: number): boolean {
   return settings.addressLans.every((own, address) => own !== lan || addressLinks[address]?.up !== false);
 }
 

@@ -4,6 +4,9 @@ import { type At, after } from '../../../units/duration.ts';
 import { claimLasts } from '../../timing.ts';
 import type { Machine } from '../machine.ts';
 
+/** Rounds of silence on a LAN where none was begun: the first that ends makes it zero. */
+export const NOT_ASKED = -1;
+
 export function neverHeard({ peer }: Machine): boolean {
   return peer.last === undefined;
 }

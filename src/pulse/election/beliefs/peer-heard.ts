@@ -85,6 +85,21 @@ export function peerMac({ settings, peer: { last }, unheard }: Machine, index: n
   return last.macs.find(entry => entry.lan === number)?.mac;
 }
 
+/** Rounds of questions for its own addresses: one answer may be lost. */
+const ABSENT_AFTER_ROUNDS = 2;
+
+/**
+ * The peer is not on the LAN of address `index`: its heartbeats name no MAC there, or, if none was
+ * ever heard, nobody answers for its own addresses. Whoever answers a probe there is a third
+ * machine; but for the word of a vipd, which only the peer gives.
+ */
+export function isPeerAbsent({ settings, peer: { last }, unheard }: Machine, index: number): boolean {
+  const lan = settings.addressLans[index];
+  if (lan === undefined) return false;
+  if (last) return !last.macs.some(entry => entry.lan === lanNumber(settings, lan, last.version));
+  return unheard.macs[lan] === undefined && (unheard.silentRounds[lan] ?? 0) >= ABSENT_AFTER_ROUNDS;
+}
+
 /** What heartbeats of a version call the LAN at this index. */
 export function lanNumber({ lans }: Settings, index: number, version: WireVersion): number {
   return version === 1 ? index : (lans[index] as LanSettings).id;

@@ -14,9 +14,9 @@ export interface Claim {
   readonly port: string;
 }
 
-/** The claimer, with its claims of the last seconds. */
+/** The newest claimer, with the claims of the last seconds: rivals may claim in turn. */
 export function afterClaim({ foreign }: Machine, claim: Claim, now: At): ForeignClaim {
-  const known = foreign?.mac === claim.mac ? foreign.heardAt : [];
+  const known = foreign?.heardAt ?? [];
   const heardAt = [...known.filter(at => between(at, now) <= CLAIMS_WITHIN_MS), now].slice(-CLAIMS_MAX);
   return { ...claim, heardAt };
 }

@@ -41,9 +41,8 @@ export function askBeforeSpeaking(turn: Turn): void {
 
 function ask(turn: Turn): void {
   const { settings, own } = turn.machine;
-  const asked = [...settings.fixed.entries()].flatMap(([index, { side, serves }]) =>
-    side === 'own' && serves ? [index] : [],
-  );
+  // On every LAN: a copy may have the cable of a heartbeat link alone.
+  const asked = [...settings.fixed.entries()].flatMap(([index, { side }]) => (side === 'own' ? [index] : []));
   note(turn, { ...own.copy, askAt: after(turn.now, askEvery(settings.deadMs)) });
   if (asked.length > 0) emit(turn, { type: 'resolve', fixed: asked });
 }

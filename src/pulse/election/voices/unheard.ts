@@ -5,7 +5,8 @@
 import { after } from '../../../units/duration.ts';
 import type { VipdMessage } from '../../../vip/protocol.ts';
 import { askEvery } from '../../timing.ts';
-import { neverHeard } from '../beliefs/never-heard.ts';
+import { hasCarrier } from '../beliefs/lan-health.ts';
+import { NOT_ASKED, neverHeard } from '../beliefs/never-heard.ts';
 import { peerMac } from '../beliefs/peer-heard.ts';
 import type { PeerAnswer } from '../known.ts';
 import { unheardWith } from '../replica.ts';
@@ -28,9 +29,13 @@ export function tickUnheard(turn: Turn): void {
     // A frame that was lost must not make a proxy the peer.
     return one === unheard.once[lan] ? one : known;
   });
+  const silentRounds = unheard.silentRounds.map((rounds, lan) => {
+    if (!hasCarrier(turn.machine, lan) || !asked.some(index => settings.fixed[index]?.lan === lan)) return NOT_ASKED;
+    return found[lan] === 'silence' ? rounds + 1 : 0;
+  });
   const once = found.map(one => (one === 'silence' ? undefined : one));
   const askAt = after(turn.now, askEvery(settings.deadMs));
-  update(turn, { unheard: unheardWith(unheard, { askAt, answers: [], once, macs }) });
+  update(turn, { unheard: unheardWith(unheard, { askAt, answers: [], once, macs, silentRounds }) });
   emit(turn, { type: 'resolve', fixed: asked });
 }
 

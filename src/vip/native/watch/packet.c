@@ -29,6 +29,10 @@ static bool uses(const struct iface *iface, enum packet_socket which)
 		if (vips[i].iface == iface &&
 		    (which == SOCKET_HELPER || (vips[i].address.family == AF_INET6) == (which == SOCKET_IP6)))
 			return true;
+	/* A copy of this router may have no other cable than that of a heartbeat link. */
+	for (unsigned i = 0; i < fixed_count; i++)
+		if (fixed[i].iface == iface && !fixed[i].peers && which == SOCKET_HELPER)
+			return true;
 	for (unsigned i = 0; i < target_count; i++)
 		if (targets[i].iface == iface &&
 		    which == (targets[i].address.family == AF_INET6 ? SOCKET_IP6 : SOCKET_ARP))

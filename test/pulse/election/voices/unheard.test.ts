@@ -1,7 +1,7 @@
 // A peer whose heartbeats were never heard: who it is taken for, what its claims count for, and who
 // of two owners lets go.
 import test from 'ava';
-import { peerMac } from '../../../../src/pulse/election/beliefs/peer-heard.ts';
+import { isPeerAbsent, peerMac } from '../../../../src/pulse/election/beliefs/peer-heard.ts';
 import type { FixedSettings, Settings } from '../../../../src/pulse/election/machine.ts';
 import { Driver, PEER_MAC, THIRD_MAC } from '../driver.ts';
 
@@ -144,4 +144,39 @@ test('one that answers probes after its claim is dead when they are silent', t =
   driver.peerAnswers = false;
   driver.run(300);
   t.is(driver.role, 'active', driver.reason);
+});
+
+for (const { title, resolved, via, role } of [
+  { title: 'the echo of a stranger vetoes nothing', resolved: [], via: 'echo', role: 'active' },
+  { title: 'the word of a vipd does', resolved: [], via: 'word', role: 'standby' },
+] as const)
+  test(`nobody answers for the peer’s addresses: ${title}`, t => {
+    const driver = unheard();
+    driver.resolved = resolved;
+    for (let asked = 0; asked < 1_500 && driver.role !== 'active'; asked += 1) {
+      driver.run(10);
+      driver.vipd({ type: 'reply', id: driver.machine.probeId, index: 0, via, mac: THIRD_MAC });
+    }
+    t.is(driver.role, role, driver.reason);
+  });
+
+test('several machines answer for the peer’s address: the echo of any of them may be the peer’s', t => {
+  const driver = unheard();
+  driver.resolved = [peer, other];
+  for (let asked = 0; asked < 1_500; asked += 1) {
+    driver.run(10);
+    driver.vipd({ type: 'reply', id: driver.machine.probeId, index: 0, via: 'echo', mac: OTHER_MAC });
+  }
+  t.is(driver.role, 'standby', driver.reason);
+});
+
+test('silence without a carrier tells nothing of the peer', t => {
+  const driver = unheard();
+  driver.resolved = [];
+  driver.run(3 * ROUND_MS);
+  t.true(isPeerAbsent(driver.machine, 0));
+  driver.vipd({ type: 'link', index: 0, up: false, mac: '02:00:00:00:01:01' });
+  driver.run(2 * ROUND_MS);
+  driver.vipd({ type: 'link', index: 0, up: true, mac: '02:00:00:00:01:01' });
+  t.false(isPeerAbsent(driver.machine, 0));
 });

@@ -214,9 +214,10 @@ function isRight({ value, atLeast, onlyFrom, unless }: SysctlRule, from: string,
 
 /**
  * Of IPVS' defence, what is at work now: it means that memory is short (net.ipv4.vs.amemthresh).
+ * The kernel shows that as 2 (update_defense_level in ip_vs_ctl.c); 3 is an operator's "always".
  */
 export function defenceAtWork(values: SysctlValues): readonly string[] {
   return defenceRules()
     .map(rule => rule.name)
-    .filter(name => Number(values.get(name) ?? '0') >= 2);
+    .filter(name => Number(values.get(name)) === 2);
 }

@@ -383,6 +383,14 @@ test("IPVS' defence that the kernel has switched on is left on, and told", t => 
   t.false(made.problems[0]?.blocking);
 });
 
+test("an operator's defence that is always on is left on, and says nothing about memory", t => {
+  const fake = fakeKernel();
+  fake.sysctls.set('net.ipv4.vs.drop_entry', '3');
+  const made = plan(inputOf(fake));
+  t.false(made.sysctls.some(({ rule }) => rule.name.endsWith('drop_entry')));
+  t.deepEqual(codes(made.problems), []);
+});
+
 test('a dot in the name of an interface is no slash of a path', t => {
   t.is(sysctlPath('net.ipv6.conf.c0/7.accept_ra'), '/proc/sys/net/ipv6/conf/c0.7/accept_ra');
 });

@@ -138,7 +138,8 @@ export function ruleset(firewall: Firewall): string {
       ...datagrams(datagramMarkRules),
     ]),
     ...(adopting ? natted.flatMap(adoptionChain) : []),
-    ...chain('active_data', 'type nat hook postrouting priority srcnat; policy accept;', grouped(natRules)),
+    // Before a masquerade of others at srcnat, also one that was put in later.
+    ...chain('active_data', 'type nat hook postrouting priority srcnat - 1; policy accept;', grouped(natRules)),
     ...chain('not_served', 'type filter hook input priority 96; policy accept;', [
       ...grouped(notServedRules),
       ...datagrams(datagramsNotServed),

@@ -85,7 +85,7 @@ table inet tandem {
 		limit rate 100/second burst 200 packets meta mark set 26
 	}
 	chain active_data {
-		type nat hook postrouting priority srcnat; policy accept;
+		type nat hook postrouting priority srcnat - 1; policy accept;
 		oifname { "c0", "x0" } snat ip to ip saddr . tcp sport map { 198.51.100.11 . 20 : 192.0.2.100, 198.51.100.12 . 20 : 192.0.2.100 }
 		oifname { "c0", "x0" } snat ip6 to ip6 saddr . tcp sport map { 2001:db8:2::11 . 20 : 2001:db8:1::100 }
 	}
@@ -166,7 +166,7 @@ ${adopting6}`;
       `${to6} tcp dport { 21, 10000-20000 } tcp flags & (syn | rst) == 0 ip6 saddr @known_ftp6 meta mark set 24\n`,
     ),
   );
-  t.is(of('active_data'), 'type nat hook postrouting priority srcnat; policy accept;\n');
+  t.is(of('active_data'), 'type nat hook postrouting priority srcnat - 1; policy accept;\n');
   t.is(of('guard_out'), 'type filter hook postrouting priority 110; policy accept;\n');
   const guarded = '{ 192.0.2.100 . 20, 192.0.2.100 . 21, 192.0.2.100 . 10000-20000 }';
   t.true(of('guard_in')?.includes(`ip daddr . tcp dport ${guarded} jump guard_in_ip\n`));

@@ -213,9 +213,7 @@ test("a real server's own connections, out of the passive range, live", async t 
   t.is(await net.dropped('guard_out'), 0);
 });
 
-test('a connection in active mode leaves with the VIP as its source, and its answers come back', async t => {
-  const net = await netOf(t);
-  await net.nft(RULES);
+async function connectsInActiveMode(t: ExecutionContext, net: Net): Promise<void> {
   const client = net.peer('client');
   client.say({ listen: [CLIENT, 3000] });
   await client.next('listening');
@@ -226,7 +224,31 @@ test('a connection in active mode leaves with the VIP as its source, and its ans
   client.say({ send: 'data of an upload' });
   t.is((await server.next('data')).text, 'data of an upload');
   t.is(await net.dropped('guard_out'), 0);
+}
+
+test('a connection in active mode leaves with the VIP as its source, and its answers come back', async t => {
+  const net = await netOf(t);
+  await net.nft(RULES);
+  await connectsInActiveMode(t, net);
 });
+
+const MASQUERADE = `table ip other {
+  chain nat {
+    type nat hook postrouting priority srcnat; policy accept;
+    oifname "c0" masquerade
+  }
+}`;
+
+/** Of chains with one priority the one that was put in last comes first. */
+const ORDERS = ['before', 'after'] as const;
+
+for (const order of ORDERS) {
+  test(`a masquerade of others that is put in ${order} our rules leaves active mode the VIP`, async t => {
+    const net = await netOf(t);
+    for (const text of order === 'before' ? [MASQUERADE, RULES] : [RULES, MASQUERADE]) await net.nft(text);
+    await connectsInActiveMode(t, net);
+  });
+}
 
 test("a real server's data without state does not leave with its own address, and nobody resets it", async t => {
   const net = await netOf(t);

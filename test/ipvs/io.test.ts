@@ -99,6 +99,25 @@ test('nft that is missing, not allowed or without kernel support says what to do
   t.is(await createNft(absent).listTable(), undefined);
 });
 
+test('all rules are read without what is in sets, but with what is in maps; where those are too long, without them', async t => {
+  const listingOf = (...items: object[]) => JSON.stringify({ nftables: items });
+  const [rule, terse, map] = [
+    { rule: {} },
+    { map: { name: 'a' } },
+    { map: { name: 'a', elem: [[1, { drop: null }]] } },
+  ];
+  const whole: Run = async (_program, args) => {
+    const stdout = args.includes('ruleset') ? listingOf(rule, terse) : listingOf(map);
+    return { status: 0, stdout: args.includes('-t') === args.includes('ruleset') ? stdout : '', stderr: '' };
+  };
+  t.deepEqual(JSON.parse(await createNft(whole).listAll()), { nftables: [rule, terse, map] });
+  const cut: Run = async (program, args, options) => {
+    if (args.includes('maps')) throw new CommandError(program, 'too-much-output', 'more than expected');
+    return await whole(program, args, options);
+  };
+  t.is(await createNft(cut).listAll(), listingOf(rule, terse));
+});
+
 test('conntrack: its count is read, nothing to delete is no problem, and a missing program is named', async t => {
   const target = { toAddress: '2001:db8::100' as Address };
   const calls: string[] = [];

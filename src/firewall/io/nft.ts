@@ -30,7 +30,7 @@ export interface Nft {
   readCounters(): Promise<Counts>;
   /** What is in the set of clients of a service that are known; empty when it is not there. */
   readKnown(service: string): Promise<ReadonlyMap<Address, number>>;
-  /** All rules, as `nft -j` lists them. */
+  /** All rules, as `nft -j` lists them, without what is in sets; behind them all named maps. */
   listAll(): Promise<string>;
   /** Runs a rule set file as one transaction: all of it or nothing. */
   apply(text: string): Promise<void>;
@@ -55,11 +55,21 @@ export function createNft(runCommand: Run = run): Nft {
       if (result.status !== 0 && result.stderr.includes('No such file or directory')) return new Map();
       return parseKnown(check(result).stdout);
     },
-    listAll: async () => check(await call(runCommand, ['-j', '-t', 'list', 'ruleset'])).stdout,
+    listAll: async () => {
+      const rules = check(await call(runCommand, ['-j', '-t', 'list', 'ruleset'])).stdout;
+      // "-t" leaves out sets, which may be long, and maps as well, whose verdicts lead to chains.
+      const maps = await call(runCommand, ['-j', 'list', 'maps']).catch(() => undefined);
+      return maps?.status === 0 ? joinedListings(rules, maps.stdout) : rules;
+    },
     apply: async text => {
       check(await call(runCommand, ['-f', '-'], text));
     },
   };
+}
+
+function joinedListings(...listings: readonly string[]): string {
+  const items = listings.flatMap(json => (JSON.parse(json) as { readonly nftables: readonly unknown[] }).nftables);
+  return JSON.stringify({ nftables: items });
 }
 
 async function call(runCommand: Run, args: readonly string[], input?: string): Promise<CommandResult> {

@@ -132,7 +132,8 @@ export function ruleset(firewall: Firewall): string {
     ...(services.some(answersItself)
       ? chain('untracked', 'type filter hook prerouting priority raw; policy accept;', each(untrackedRules))
       : []),
-    ...chain('marks', 'type filter hook prerouting priority mangle; policy accept;', [
+    // After those at mangle, also ones that were put in later: they may take marks away.
+    ...chain('marks', 'type filter hook prerouting priority mangle + 1; policy accept;', [
       ...groupsOf(natted).flatMap(group => markRules(group, adopting)),
       ...tcp.flatMap(service => directMarkRules(service, adopting)),
       ...datagrams(datagramMarkRules),
@@ -304,23 +305,25 @@ function evidenceRules(all: readonly FirewallService[], { way, end, also }: Poin
     const entries = of.flatMap(one => placesOf(one).map(place => ({ ...place, value: `"${name(one)}"` })));
     return entries.length === 0 ? [] : [`${what} ${portMap(entries)}`];
   };
+  const marked = (placesOf: (service: FirewallService) => Places) => (service: FirewallService) =>
+    placesOf(service).map(place => ({ ...place, at: `${service.mark} . ${place.at}` }));
   switch (way) {
     case 'from-clients':
-      return groupsOf(services).flatMap(group =>
-        counted(
-          `iifname ${namesSet(group.interfaces)} ${SYN}${and} counter name ${group.ip} daddr . tcp dport map`,
-          group.services,
-          openedPlaces,
-        ),
-      );
+      return groupsOf(services).flatMap(group => {
+        const from = `iifname ${namesSet(group.interfaces)} ${SYN}${and} counter name`;
+        const to = `${group.ip} daddr . tcp dport map`;
+        // IPVS goes by the mark: what has lost it has not come through.
+        return end === 'early'
+          ? counted(`${from} ${to}`, group.services, openedPlaces)
+          : counted(`${from} meta mark . ${to}`, group.services, marked(openedPlaces));
+      });
     case 'to-servers':
       return [
         ...byFamily(services.filter(service => !answersItself(service))).flatMap(group =>
-          counted(`${SYN}${and} counter name meta mark . ${group.ip} daddr . tcp dport map`, group.services, service =>
-            serverPlaces(service, service.serverPorts).map(place => ({
-              ...place,
-              at: `${service.mark} . ${place.at}`,
-            })),
+          counted(
+            `${SYN}${and} counter name meta mark . ${group.ip} daddr . tcp dport map`,
+            group.services,
+            marked(service => serverPlaces(service, service.serverPorts)),
           ),
         ),
         ...services

@@ -19,7 +19,8 @@ test('new connections are counted before and after the hooks of others, each way
       .map(rule => `${chain}: ${rule.trim()}`),
   );
   const syn = 'tcp flags & (fin | syn | rst | ack) == syn';
-  const toVip = (counter: string) => `192.0.2.100 . 21 : "${counter}", 192.0.2.100 . 10000-20000 : "${counter}"`;
+  const toVip = (counter: string, mark = '') =>
+    `${mark}192.0.2.100 . 21 : "${counter}", ${mark}192.0.2.100 . 10000-20000 : "${counter}"`;
   const each = (mark: string, counter: string) =>
     ['11', '12']
       .flatMap(host => ['21', '10000-20000'].map(ports => `${mark}198.51.100.${host} . ${ports} : "${counter}"`))
@@ -35,7 +36,7 @@ test('new connections are counted before and after the hooks of others, each way
     `seen_prerouting: ${syn} | ack fib daddr type != local ${sport} { ${each('', 'from_servers_early_ftp')} }`,
     `seen_prerouting: ${syn} fib daddr type != local ${sport} { ${active('active_data_early_ftp')} }`,
     'seen_input: type filter hook input priority 97; policy accept;',
-    `seen_input: ${clients} ${dport} { ${toVip('from_clients_late_ftp')} }`,
+    `seen_input: ${clients} counter name meta mark . ip daddr . tcp dport map { ${toVip('from_clients_late_ftp', '21 . ')} }`,
     'seen_forward: type filter hook forward priority 97; policy accept;',
     `seen_forward: ${syn} | ack ${sport} { ${each('', 'from_servers_late_ftp')} }`,
     `seen_forward: ${syn} ${sport} { ${active('active_data_late_ftp')} }`,
@@ -72,7 +73,7 @@ table inet tandem {
 		ip6 daddr { 2001:db8:1::100 } fib daddr type local counter name refused_elsewhere reject with icmpx admin-prohibited
 	}
 	chain marks {
-		type filter hook prerouting priority mangle; policy accept;
+		type filter hook prerouting priority mangle + 1; policy accept;
 		iifname { "c0", "x0" } tcp flags & (fin | syn | rst | ack) == syn meta mark set ip daddr . tcp dport map { 192.0.2.100 . 21 : 21, 192.0.2.100 . 10000-20000 : 21 }
 		iifname { "c0", "x0" } tcp flags & (fin | syn | rst | ack) != syn ct state { invalid, new, untracked } ip daddr . tcp dport vmap { 192.0.2.100 . 20 : jump adopt_ftp }
 		iifname { "c0", "x0" } tcp flags & (fin | syn | rst | ack) == syn meta mark set ip6 daddr . tcp dport map { 2001:db8:1::100 . 21 : 26, 2001:db8:1::100 . 10000-20000 : 26 }
@@ -152,7 +153,7 @@ ${to6} tcp dport { 21, 10000-20000 } notrack
 ${to6} icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem } notrack
 `,
   );
-  const marks = (adopting: string, adopting6: string) => `type filter hook prerouting priority mangle; policy accept;
+  const marks = (adopting: string, adopting6: string) => `type filter hook prerouting priority mangle + 1; policy accept;
 ${to} tcp dport { 21, 10000-20000 } ${syn} == syn meta mark set 23 add @known_ftp { ip saddr timeout 1m }
 ${to} tcp dport 21 ${syn} == ack ip saddr @known_ftp update @known_ftp { ip saddr timeout 7200s }
 ${to} tcp dport 20 ${syn} == syn | ack ip saddr @known_ftp meta mark set 23

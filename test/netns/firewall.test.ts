@@ -334,6 +334,32 @@ test('marks are on initial SYNs of the control port and the passive range only',
   t.deepEqual(await marked(net), [false, true, false, false]);
 });
 
+const RESTORE_MARK = `table ip other {
+  chain pre {
+    type filter hook prerouting priority mangle; policy accept;
+    meta mark set ct mark
+  }
+}`;
+
+for (const order of ORDERS) {
+  test(`rules of others at mangle that are put in ${order} ours take no mark away`, async t => {
+    const net = await netOf(t);
+    for (const text of order === 'before' ? [RESTORE_MARK, RULES] : [RULES, RESTORE_MARK]) await net.nft(text);
+    await net.nft(`table inet probe {
+      chain c {
+        type filter hook input priority filter; policy accept;
+        meta mark 21 tcp dport 21 counter
+        tcp dport 21 counter
+      }
+    }`);
+    const client = net.peer('client');
+    client.say({ connect: [VIP, 21, CLIENT, 0] });
+    await client.next('connecting');
+    t.false(await client.comes('connected'));
+    t.deepEqual(await marked(net), [true, true]);
+  });
+}
+
 /** For each rule of the probing table, whether it has seen a packet. */
 async function marked(net: Net): Promise<boolean[]> {
   const text = await net.in('router', 'nft', 'list', 'table', 'inet', 'probe');

@@ -282,6 +282,28 @@ test.serial(
   },
 );
 
+test.serial('who takes the mark away after us is found, and named', async t => {
+  await withDirectors(t, async (routers, directors) => {
+    const drops = () => eventsOf(directors.r1, 'FOREIGN_DROP');
+    const restore = `table inet multiwan {
+      map verdicts { type ipv4_addr : verdict; elements = { 192.0.2.100 : goto restore }; }
+      chain restore { meta mark set ct mark; }
+      chain pre {
+        type filter hook prerouting priority mangle + 10; policy accept;
+        ip daddr vmap @verdicts
+      }
+    }`;
+    await routers.topology.exec('r1', 'nft', ['-f', '-'], { input: restore });
+    for (let i = 0; i < 4; i += 1) await connects(routers, 'client');
+    await routers.until('found', 12_000, () => drops().length > 0);
+    t.like(drops()[0], { service: 'ftp', way: 'from-clients' });
+    t.regex(
+      String(drops()[0]?.problem),
+      /look at "inet multiwan pre \(sets marks\)"; .*`nft insert rule inet multiwan pre /,
+    );
+  });
+});
+
 test.serial('foreign rules that accept what is ours are no finding, however many connections there are', async t => {
   await withDirectors(t, async (routers, directors) => {
     const text = DENY('ip daddr 192.0.2.100 tcp dport { 21, 10000-20000 } accept');

@@ -1,21 +1,34 @@
 // Whether another firewall drops what is ours, found by evidence: new connections are counted
 // before and after the others' hooks, and where none of several comes through, something in between
 // takes them. Reading their rules could not tell: an accept rule may be right, or be never reached.
-// Pure: counters and time in, what is lost out. Hooks: IPVS takes packets at input 98 and 99 and
-// answers at forward 99 and 100; what it sends passes output (ip_vs_xmit.c).
+// Passive data are counted apart: logins that pass must not hide that data do not. Pure: counters
+// and time in, what is lost out. Hooks: IPVS takes packets at input 98 and 99 and answers at
+// forward 99 and 100; what it sends passes output (ip_vs_xmit.c).
 
+import type { PortRange } from '../config/fields.ts';
 import { familyOf } from '../units/address.ts';
 import type { FirewallService } from './firewall-service.ts';
 
 /** The ways of packets between clients and real servers through this router. */
-export const WAYS = ['from-clients', 'to-servers', 'from-servers', 'active-data'] as const;
+export const WAYS = [
+  'from-clients',
+  'data-from-clients',
+  'to-servers',
+  'data-to-servers',
+  'from-servers',
+  'data-from-servers',
+  'active-data',
+] as const;
 export type Way = (typeof WAYS)[number];
 
 /** nft's hooks that a way leads through between its two counters. */
 export const HOOKS: Readonly<Record<Way, readonly string[]>> = {
   'from-clients': ['prerouting', 'input'],
+  'data-from-clients': ['prerouting', 'input'],
   'to-servers': ['output', 'postrouting'],
+  'data-to-servers': ['output', 'postrouting'],
   'from-servers': ['prerouting', 'forward'],
+  'data-from-servers': ['prerouting', 'forward'],
   'active-data': ['prerouting', 'forward'],
 };
 
@@ -36,19 +49,40 @@ export function evidenceCounterName(way: Way, end: End, service: string): string
  * Whether new connections of the service take this way through the router. Of UDP none is counted:
  * nothing in a datagram says that it is the first.
  */
-export function hasWay(way: Way, { transport, forwarding, servers, activePorts }: FirewallService): boolean {
+export function hasWay(way: Way, service: FirewallService): boolean {
+  const { transport, forwarding, servers, passivePorts, activePorts } = service;
   if (transport === 'udp') return false;
   const hasServers = servers.length > 0;
+  const isPassive = passivePorts.length > 0;
   switch (way) {
     case 'from-clients':
       return true;
+    case 'data-from-clients':
+      return isPassive;
     case 'to-servers':
       return hasServers;
+    case 'data-to-servers':
+      // In a tunnel no port is seen: all is counted as one way.
+      return hasServers && isPassive && forwarding !== 'tun';
     case 'from-servers':
       return hasServers && forwarding === 'nat';
+    case 'data-from-servers':
+      return hasServers && isPassive && forwarding === 'nat';
     case 'active-data':
       return hasServers && forwarding === 'nat' && activePorts.length > 0;
   }
+}
+
+const PASSIVE: Readonly<Partial<Record<Way, Way>>> = {
+  'from-clients': 'data-from-clients',
+  'to-servers': 'data-to-servers',
+  'from-servers': 'data-from-servers',
+};
+
+/** `way`, or what it is for connections to the service's passive range. */
+export function wayAt(way: Way, { passivePorts }: FirewallService, { first, last }: PortRange): Way {
+  const isPassive = passivePorts.some(range => range.first <= first && last <= range.last);
+  return (isPassive ? PASSIVE[way] : undefined) ?? way;
 }
 
 /**

@@ -25,6 +25,8 @@ export interface FirewallService {
   readonly serverPorts: readonly PortRange[];
   /** Those of them on which a client says something for as long as it is there. */
   readonly controlPorts: readonly PortRange[];
+  /** Of FTP, the passive range, the same on VIP and servers; none otherwise. */
+  readonly passivePorts: readonly PortRange[];
   /** Where active mode's data come from on the real servers; empty: it is not served. */
   readonly activePorts: readonly number[];
   /** Real servers, those that drain included. */

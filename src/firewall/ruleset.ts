@@ -11,7 +11,7 @@ import type { Config, LanConfig, ServiceConfig } from '../config/schema.ts';
 import { openedPorts, rangeText, serverPorts, type Transport, transportOf } from '../config/service-ports.ts';
 import { EVENT_PORT, INJECTION_PORT, SYN_GROUP, SYNC_GROUP } from '../ipvs/sync-daemon.ts';
 import { type Address, familyOf, netmask } from '../units/address.ts';
-import { type End, evidenceCounterName, forwarded, hasWay, WAYS, type Way } from './evidence.ts';
+import { type End, evidenceCounterName, forwarded, hasWay, WAYS, type Way, wayAt } from './evidence.ts';
 import type { FirewallService } from './firewall-service.ts';
 import { answersItself, KNOWN_MAX, knownSeconds, knownSetName } from './known-clients.ts';
 import { byFamily, type Group, groupsOf, type PortPlace, places, portMap, portSet } from './port-maps.ts';
@@ -61,6 +61,7 @@ export function firewallOf(
       openedPorts: openedPorts(service),
       serverPorts: serverPorts(service),
       controlPorts: service.kind === 'ftp' ? service.control_port.map(single) : service.ports,
+      passivePorts: service.kind === 'ftp' ? [service.passive_ports] : [],
       activePorts: service.kind === 'ftp' ? activePortsOf(service) : [],
       servers,
       forwarding: service.forwarding,
@@ -247,7 +248,7 @@ function elsewhereRules({ interfaces, virtual, services }: Firewall): string[] {
 }
 
 interface Point {
-  readonly way: Way;
+  readonly way: 'from-clients' | 'to-servers' | 'from-servers' | 'active-data';
   readonly end: End;
   readonly also: string;
 }
@@ -260,7 +261,7 @@ interface EvidenceChain {
 
 /**
  * Where new connections are counted; nothing is ever decided there. "also": only what is on this
- * way and not the router's own.
+ * way and not the router's own. The map has the passive range on a way of its own.
  */
 const EVIDENCE_CHAINS: readonly EvidenceChain[] = [
   {
@@ -299,10 +300,12 @@ const EVIDENCE_CHAINS: readonly EvidenceChain[] = [
 
 function evidenceRules(all: readonly FirewallService[], { way, end, also }: Point): string[] {
   const services = all.filter(service => hasWay(way, service));
-  const name = (service: FirewallService) => evidenceCounterName(way, end, service.name);
   const and = also === '' ? '' : ` ${also}`;
+  const name = (service: FirewallService, at: Way) => evidenceCounterName(at, end, service.name);
   const counted = (what: string, of: readonly FirewallService[], placesOf: (service: FirewallService) => Places) => {
-    const entries = of.flatMap(one => placesOf(one).map(place => ({ ...place, value: `"${name(one)}"` })));
+    const entries = of.flatMap(one =>
+      placesOf(one).map(place => ({ ...place, value: `"${name(one, wayAt(way, one, place.range))}"` })),
+    );
     return entries.length === 0 ? [] : [`${what} ${portMap(entries)}`];
   };
   const marked = (placesOf: (service: FirewallService) => Places) => (service: FirewallService) =>
@@ -319,19 +322,16 @@ function evidenceRules(all: readonly FirewallService[], { way, end, also }: Poin
       });
     case 'to-servers':
       return [
-        ...byFamily(services.filter(service => !answersItself(service))).flatMap(group =>
+        ...byFamily(services.filter(({ forwarding }) => forwarding !== 'tun')).flatMap(group =>
           counted(
             `${SYN}${and} counter name meta mark . ${group.ip} daddr . tcp dport map`,
             group.services,
-            marked(service => serverPlaces(service, service.serverPorts)),
+            marked(sentPlaces),
           ),
         ),
         ...services
-          .filter(answersItself)
-          .map(
-            service =>
-              `meta mark ${service.mark} ${forwarded(service, toServer(service))} counter name ${name(service)}`,
-          ),
+          .filter(({ forwarding }) => forwarding === 'tun')
+          .map(service => `meta mark ${service.mark} ${forwarded(service, '')} counter name ${name(service, way)}`),
       ];
     case 'from-servers':
       return byFamily(services).flatMap(group =>
@@ -350,10 +350,6 @@ function evidenceRules(all: readonly FirewallService[], { way, end, also }: Poin
 
 type Places = readonly PortPlace[];
 
-function toServer(service: FirewallService): string {
-  return `tcp dport ${rangesSet(service.serverPorts)} ${SYN}`;
-}
-
 function openedPlaces({ vip, openedPorts: ranges }: FirewallService): Places {
   return places(vip, ranges);
 }
@@ -362,15 +358,24 @@ function serverPlaces({ servers }: FirewallService, ranges: readonly PortRange[]
   return servers.flatMap(server => places(server, ranges));
 }
 
+/** Where IPVS sends: under DR the VIP stays the destination. */
+function sentPlaces(service: FirewallService): Places {
+  const { forwarding, vip, serverPorts: ranges } = service;
+  return forwarding === 'dr' ? places(vip, ranges) : serverPlaces(service, ranges);
+}
+
 /** What a rule of others must accept for a way to be open. */
 export function acceptMatch(way: Way, service: FirewallService): string {
   const ports = rangesSet(service.serverPorts);
   switch (way) {
     case 'from-clients':
+    case 'data-from-clients':
       return `${ip(service)} daddr ${service.vip} tcp dport ${opened(service)}`;
     case 'to-servers':
+    case 'data-to-servers':
       return forwarded(service, `tcp dport ${ports}`);
     case 'from-servers':
+    case 'data-from-servers':
       return `${ip(service)} saddr { ${service.servers.join(', ')} } tcp sport ${ports}`;
     case 'active-data':
       return `${ip(service)} saddr { ${service.servers.join(', ')} } tcp sport ${portsSet(service.activePorts)}`;

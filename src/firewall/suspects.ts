@@ -58,8 +58,11 @@ const NAMES: Readonly<Record<Deed, { readonly statements: readonly string[]; rea
  */
 const CAUSES: Readonly<Record<Way, readonly Deed[]>> = {
   'from-clients': DEEDS,
+  'data-from-clients': DEEDS,
   'to-servers': ['drop', 'divert', 'mark'],
+  'data-to-servers': ['drop', 'divert', 'mark'],
   'from-servers': ['drop', 'divert'],
+  'data-from-servers': ['drop', 'divert'],
   'active-data': ['drop', 'translate', 'divert'],
 };
 
@@ -164,8 +167,11 @@ function does(statement: Statement, deed: Deed): boolean {
 
 const WHAT: Readonly<Record<Way, string>> = {
   'from-clients': 'new connections of clients to the VIP',
+  'data-from-clients': "clients' new data connections of passive mode to the VIP",
   'to-servers': 'new connections from IPVS to the real servers',
+  'data-to-servers': 'new data connections of passive mode from IPVS to the real servers',
   'from-servers': "the real servers' answers",
+  'data-from-servers': "the real servers' answers to new data connections of passive mode",
   'active-data': "the real servers' data connections of active mode",
 };
 

@@ -5,14 +5,15 @@ import {
   evidenceCounterName,
   NO_EVIDENCE,
   parseCounters,
+  type Way,
   weigh,
 } from '../../src/firewall/evidence.ts';
 
-/** Counters of the way from the clients: early, late. */
-function counts(early: number, late: number): Counts {
+/** Counters of a way: early, late. */
+function counts(early: number, late: number, way: Way = 'from-clients'): Counts {
   return new Map([
-    [evidenceCounterName('from-clients', 'early', 'ftp'), early],
-    [evidenceCounterName('from-clients', 'late', 'ftp'), late],
+    [evidenceCounterName(way, 'early', 'ftp'), early],
+    [evidenceCounterName(way, 'late', 'ftp'), late],
   ]);
 }
 
@@ -88,6 +89,15 @@ for (const { title, looks, losses } of [
     t.deepEqual(after(...looks).losses, [...losses]);
   });
 }
+
+test('logins that come through do not hide passive data that do not', t => {
+  let evidence = NO_EVIDENCE;
+  for (let sessions = 1; sessions <= 3; sessions += 1) {
+    const both = [...counts(sessions, sessions), ...counts(sessions, 0, 'data-from-clients')];
+    evidence = weigh(evidence, new Map(both), ['ftp']);
+  }
+  t.deepEqual(evidence.losses, [{ service: 'ftp', way: 'data-from-clients' }]);
+});
 
 test('services that are gone are forgotten', t => {
   t.deepEqual(weigh(after([9, 0]), counts(9, 0), []), { trails: new Map(), losses: [] });

@@ -61,7 +61,8 @@ test('the ways are counted by the port that each has there', t => {
   t.regex(text, /192\.0\.2\.101 \. 80 : "from_clients_late_proxy"/);
   t.regex(text, /81 \. 198\.51\.100\.31 \. 8080 : "to_servers_late_proxy"/);
   t.regex(text, /198\.51\.100\.31 \. 8080 : "from_servers_late_proxy"/);
-  t.notRegex(text, /active_data_\w+_(proxy|web)/);
+  t.regex(text, /80 \. 192\.0\.2\.100 \. 443 : "to_servers_late_web"/);
+  t.notRegex(text, /data_\w+_(proxy|web)/);
   const proxy = firewallOf(config, NODE).services[1];
   t.is(proxy && acceptMatch('to-servers', proxy), 'ip daddr { 198.51.100.31 } tcp dport 8080');
   t.is(proxy && acceptMatch('from-clients', proxy), 'ip daddr 192.0.2.101 tcp dport 80');

@@ -19,32 +19,39 @@ test('new connections are counted before and after the hooks of others, each way
       .map(rule => `${chain}: ${rule.trim()}`),
   );
   const syn = 'tcp flags & (fin | syn | rst | ack) == syn';
-  const toVip = (counter: string, mark = '') =>
-    `${mark}192.0.2.100 . 21 : "${counter}", ${mark}192.0.2.100 . 10000-20000 : "${counter}"`;
+  const data = (counter: string) => `data_${counter}`;
+  const toVip = (mark: string, counter: string) =>
+    `${mark}192.0.2.100 . 21 : "${counter}", ${mark}192.0.2.100 . 10000-20000 : "${data(counter)}"`;
   const each = (mark: string, counter: string) =>
     ['11', '12']
-      .flatMap(host => ['21', '10000-20000'].map(ports => `${mark}198.51.100.${host} . ${ports} : "${counter}"`))
+      .map(host => `${mark}198.51.100.${host}`)
+      .map(at => `${at} . 21 : "${counter}", ${at} . 10000-20000 : "${data(counter)}"`)
       .join(', ');
   const active = (counter: string) => `198.51.100.11 . 20 : "${counter}", 198.51.100.12 . 20 : "${counter}"`;
   const clients = `iifname { "c0", "x0" } ${syn}`;
-  const marked = `${syn} counter name meta mark . ip daddr . tcp dport map`;
   const sport = 'counter name ip saddr . tcp sport map';
   const dport = 'counter name ip daddr . tcp dport map';
+  const marked = 'counter name meta mark . ip daddr . tcp dport map';
   t.deepEqual(counted, [
     'seen_prerouting: type filter hook prerouting priority -310; policy accept;',
-    `seen_prerouting: ${clients} fib daddr type local ${dport} { ${toVip('from_clients_early_ftp')} }`,
+    `seen_prerouting: ${clients} fib daddr type local ${dport} { ${toVip('', 'from_clients_early_ftp')} }`,
     `seen_prerouting: ${syn} | ack fib daddr type != local ${sport} { ${each('', 'from_servers_early_ftp')} }`,
     `seen_prerouting: ${syn} fib daddr type != local ${sport} { ${active('active_data_early_ftp')} }`,
     'seen_input: type filter hook input priority 97; policy accept;',
-    `seen_input: ${clients} counter name meta mark . ip daddr . tcp dport map { ${toVip('from_clients_late_ftp', '21 . ')} }`,
+    `seen_input: ${clients} ${marked} { ${toVip('21 . ', 'from_clients_late_ftp')} }`,
     'seen_forward: type filter hook forward priority 97; policy accept;',
     `seen_forward: ${syn} | ack ${sport} { ${each('', 'from_servers_late_ftp')} }`,
     `seen_forward: ${syn} ${sport} { ${active('active_data_late_ftp')} }`,
     'seen_output: type filter hook output priority -310; policy accept;',
-    `seen_output: ${marked} { ${each('21 . ', 'to_servers_early_ftp')} }`,
+    `seen_output: ${syn} ${marked} { ${each('21 . ', 'to_servers_early_ftp')} }`,
     'seen_postrouting: type filter hook postrouting priority 109; policy accept;',
-    `seen_postrouting: ${marked} { ${each('21 . ', 'to_servers_late_ftp')} }`,
+    `seen_postrouting: ${syn} ${marked} { ${each('21 . ', 'to_servers_late_ftp')} }`,
   ]);
+  const counters = [...text.matchAll(/\tcounter (\S+) \{/g)].map(match => match[1]);
+  t.deepEqual(
+    counters.filter(counter => !counter?.startsWith('refused_')),
+    [...new Set([...text.matchAll(/"([a-z_]+_(?:early|late)_ftp)"/g)].map(match => match[1]))].sort(),
+  );
 });
 
 test('two hundred services have as many rules as two, apart from their own limits of adoption', t => {
@@ -153,7 +160,10 @@ ${to6} tcp dport { 21, 10000-20000 } notrack
 ${to6} icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem } notrack
 `,
   );
-  const marks = (adopting: string, adopting6: string) => `type filter hook prerouting priority mangle + 1; policy accept;
+  const marks = (
+    adopting: string,
+    adopting6: string,
+  ) => `type filter hook prerouting priority mangle + 1; policy accept;
 ${to} tcp dport { 21, 10000-20000 } ${syn} == syn meta mark set 23 add @known_ftp { ip saddr timeout 1m }
 ${to} tcp dport 21 ${syn} == ack ip saddr @known_ftp update @known_ftp { ip saddr timeout 7200s }
 ${to} tcp dport 20 ${syn} == syn | ack ip saddr @known_ftp meta mark set 23
@@ -206,10 +216,13 @@ test('with a persistence_prefix the known are networks: what a SYN puts in, what
 test('the way to servers that answer by themselves is counted, their answers are not: they go past this router', t => {
   const text = ruleset(firewallOf(configOf({ services: { ftp: FTP_DR, ftp6: FTP6_TUN } }), NODE));
   t.notRegex(text, /from_servers|active_data_/);
-  t.regex(text, /meta mark 23 ip daddr 192\.0\.2\.100 tcp dport .* counter name to_servers_late_ftp\n/);
+  const at = '23 . 192.0.2.100 .';
+  t.true(text.includes(`{ ${at} 21 : "to_servers_late_ftp", ${at} 10000-20000 : "data_to_servers_late_ftp" }\n`));
   t.regex(text, /meta mark 24 ip6 daddr \{ 2001:db8:9::11 \} meta l4proto 41 counter name to_servers_late_ftp6\n/);
+  t.notRegex(text, /data_to_servers_\w+_ftp6/, 'in a tunnel no port is seen');
   const [direct, tunnelled] = firewallOf(configOf({ services: { ftp: FTP_DR, ftp6: FTP6_TUN } }), NODE).services;
   t.is(direct && acceptMatch('to-servers', direct), 'ip daddr 192.0.2.100 tcp dport { 21, 10000-20000 }');
+  t.is(direct && acceptMatch('data-to-servers', direct), 'ip daddr 192.0.2.100 tcp dport { 21, 10000-20000 }');
   t.is(tunnelled && acceptMatch('to-servers', tunnelled), 'ip6 daddr { 2001:db8:9::11 } meta l4proto 41');
 });
 

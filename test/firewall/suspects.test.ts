@@ -98,6 +98,7 @@ for (const { statement, remark } of [
     const text = listing(chain('ip', 'x', 'pre', 'prerouting'), rule('ip', 'x', 'pre', SAVE, statement));
     const named = [`ip x pre (${remark})`];
     t.deepEqual(suspects(text, 'from-clients', 'ip'), named);
+    t.deepEqual(suspects(text, 'data-from-clients', 'ip'), named);
     t.deepEqual(suspects(text, 'from-servers', 'ip'), remark === 'diverts' ? named : []);
     t.deepEqual(suspects(text, 'active-data', 'ip'), remark === 'sets marks' ? [] : named);
     t.deepEqual(droppers(text, ['prerouting'], 'ip'), []);

@@ -103,7 +103,7 @@ export const DIRECTOR_EVENTS = {
       'The problem names the chains that may do it and the rule that is missing; README says which packets must pass.',
     fields: {
       service: 'name of the service',
-      way: 'from-clients, to-servers, from-servers or active-data',
+      way: 'from-clients, to-servers or from-servers, each with data- before it for passive data; or active-data',
       problem: 'what is lost, who may do it and what to do',
     },
     identity: ['service', 'way'],
@@ -112,7 +112,10 @@ export const DIRECTOR_EVENTS = {
   FOREIGN_DROP_OVER: {
     severity: 'notice',
     says: 'Packets of a service get past the firewall rules of others again.',
-    fields: { service: 'name of the service', way: 'from-clients, to-servers, from-servers or active-data' },
+    fields: {
+      service: 'name of the service',
+      way: 'from-clients, to-servers or from-servers, each with data- before it for passive data; or active-data',
+    },
     identity: ['service', 'way'],
   },
   INTERFACE_NAMED: {

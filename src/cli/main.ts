@@ -10,6 +10,7 @@ import { RUN_DIR, RUNNER_SOCKET, STATE_DIR } from '../feed/files.ts';
 import { OLD_KINDS, type OldKind } from '../import/old-kind.ts';
 import { DAEMONS } from '../real-server/ftp-daemons.ts';
 import { DURATION_SYNTAX, type Ms, parseDuration } from '../units/duration.ts';
+import { ignoreUserSignals } from '../units/io/user-signals.ts';
 import { packageVersion } from '../units/io/version.ts';
 import type { Shell } from './completion/completion.ts';
 import type { DirectorArguments, RunnerArguments } from './daemons.ts';
@@ -509,6 +510,7 @@ function isProgram(): boolean {
 }
 
 if (isProgram()) {
+  ignoreUserSignals();
   const code = await runCli(process.argv.slice(2), processTerminal());
   process.exitCode = code;
   // A daemon that failed at its start may have left timers and sockets behind: the process ends all

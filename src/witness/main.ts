@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { lineReader } from '../socket/lines.ts';
 import { monotonicNow } from '../units/io/clocks.ts';
+import { ignoreUserSignals } from '../units/io/user-signals.ts';
 import { openConnection, type WitnessConnection } from './io/connection.ts';
 import { failed } from './script.ts';
 import type { WitnessAnswer, WitnessAsk } from './witness.ts';
@@ -20,6 +21,7 @@ import {
 const EXIT = { ok: 0, data: 65, permission: 77 } as const;
 
 function main(): void {
+  ignoreUserSignals();
   if (isRealTime()) {
     // Without util-linux's chrt in front: better no witness than one that takes the processor from
     // the heartbeat.

@@ -147,6 +147,21 @@ test.serial('SIGTERM: a planned handover, make-before-break, then a clean exit',
   t.true(routers.overlapMs() <= 220, `overlap ${routers.overlapMs()} ms is bounded by the lease`);
 });
 
+test.serial('SIGUSR1 and SIGUSR2: pulse serves on, and no debugger listens', async t => {
+  const { routers } = t.context;
+  const vipd = await routers.vipdPid('r1');
+  const pulse = (await groupPids(routers, 'r1')).filter(pid => pid !== vipd);
+  signalAll(pulse, 'SIGUSR1');
+  signalAll(pulse, 'SIGUSR2');
+  await pause(1_000);
+  t.deepEqual(
+    (await groupPids(routers, 'r1')).filter(pid => pid !== vipd),
+    pulse,
+  );
+  t.deepEqual(routers.holders(), ['r1']);
+  t.is((await routers.topology.exec('r1', 'ss', ['-Hltn'])).stdout, '');
+});
+
 test.serial('a planned handover by command goes there and back', async t => {
   const { routers } = t.context;
   t.true((await routers.command('r1', { command: 'handover', cold: false })).ok);

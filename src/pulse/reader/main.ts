@@ -6,6 +6,7 @@ import { pulseDigest, restartParts } from '../../config/digest.ts';
 import { KeyFileError, loadKeys } from '../../config/io/key.ts';
 import { loadConfig, mistakesOn } from '../../config/io/load.ts';
 import { nodeView } from '../../config/node.ts';
+import { ignoreUserSignals } from '../../units/io/user-signals.ts';
 import type { ConfigReading, FilesReading, KeysReading } from '../reading.ts';
 import { reloadableOf } from '../settings.ts';
 
@@ -33,6 +34,7 @@ function readKeys(file: string): KeysReading {
   }
 }
 
+ignoreUserSignals();
 const [, , keyFile = '', file, node = ''] = process.argv;
 const reading: FilesReading = { config: file === undefined ? null : read(file, node), keys: readKeys(keyFile) };
 process.stdout.write(`${JSON.stringify(reading)}\n`);

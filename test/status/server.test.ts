@@ -2,7 +2,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, stat, writeFile } from 'node:fs/promises';
-import { type IncomingMessage, request } from 'node:http';
+import { Agent, type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -238,8 +238,50 @@ test('a crowd of connections is bounded', async t => {
   });
   const open = () => crowd.filter(socket => !socket.destroyed).length;
   // However late a busy machine is with it.
-  for (let tries = 0; open() > READERS_MAX + 32 && tries < 200; tries += 1) await sleep(100);
-  t.true(open() <= READERS_MAX + 32, `${open()} are open`);
+  for (let tries = 0; open() > 32 && tries < 200; tries += 1) await sleep(100);
+  t.true(open() <= 32, `${open()} are open`);
+});
+
+test('connections that ask nothing keep nobody out, and take nothing from those who follow', async t => {
+  const { path } = await start(t);
+  const reader = await follow(path);
+  t.teardown(reader.close);
+  const crowd = Array.from({ length: 64 }, () => connect(path).on('error', () => {}));
+  t.teardown(() => {
+    for (const socket of crowd) socket.destroy();
+  });
+  await Promise.all(crowd.map(socket => once(socket, 'connect')));
+  t.is((await ask(path, '/healthz')).status, 200);
+  t.false(reader.response.destroyed);
+});
+
+for (const version of ['1.0', '1.1'])
+  test(`HTTP/${version}: requests sent all at once make one report, a reader cannot stop the director with them`, async t => {
+    const source = testSource();
+    let reports = 0;
+    const report = () => {
+      reports += 1;
+      return source.report();
+    };
+    const { path } = await start(t, { ...source, report });
+    const socket = connect(path);
+    t.teardown(() => socket.destroy());
+    const ended = once(socket.on('error', () => {}).resume(), 'close');
+    socket.write(`GET /status HTTP/${version}\r\nhost: x\r\nconnection: keep-alive\r\n\r\n`.repeat(2_000));
+    await ended;
+    t.is(reports, 1);
+  });
+
+test('a client that keeps its connections, such as Prometheus, is told to open one for each request', async t => {
+  const { path } = await start(t);
+  const agent = new Agent({ keepAlive: true });
+  for (let n = 0; n < 3; n += 1) {
+    const sent = request({ socketPath: path, path: '/metrics', agent }).end();
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
+    t.is(response.statusCode, 200);
+    t.is(response.headers.connection, 'close');
+    await once(response.resume(), 'end');
+  }
 });
 
 test('the socket is for owner and group only', async t => {

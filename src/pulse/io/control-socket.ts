@@ -1,9 +1,11 @@
 // pulse's root-only control socket: one JSON request a line, one JSON reply a line. It works with
-// the director dead.
-import { createServer, type Socket } from 'node:net';
+// the director dead. The director's connection brings a report each second, so of those that say
+// nothing another one makes room for `tandem hold`.
+import { createServer } from 'node:net';
 import { z } from 'zod';
 import { LINE_BYTES_MAX } from '../../feed/files.ts';
 import { type ControlReply, type ControlRequest, controlRequestSchema } from '../../feed/message.ts';
+import { LimitedConnections } from '../../socket/io/limited-connections.ts';
 import { listenOn, removeStaleSocket } from '../../socket/io/unix.ts';
 import { lineReader } from '../../socket/lines.ts';
 
@@ -14,13 +16,13 @@ const UNREAD_BYTES_MAX = 65_536;
 type Obey = (request: ControlRequest) => ControlReply | Promise<ControlReply>;
 
 export async function serveControl(path: string, obey: Obey): Promise<{ close(): void }> {
-  const clients = new Set<Socket>();
+  const clients = new LimitedConnections(CLIENTS_MAX);
   const server = createServer(socket => {
     clients.add(socket);
     const lines = lineReader({ bytesMax: LINE_BYTES_MAX, tooLong: 'end' });
     socket.on('error', () => socket.destroy());
-    socket.on('close', () => clients.delete(socket));
     socket.on('data', chunk => {
+      clients.use(socket);
       const write = (reply: ControlReply) => {
         if (!socket.destroyed) socket.write(`${JSON.stringify(reply)}\n`);
       };
@@ -32,13 +34,12 @@ export async function serveControl(path: string, obey: Obey): Promise<{ close():
       if (socket.writableLength > UNREAD_BYTES_MAX || !lines.push(chunk, reply)) socket.destroy();
     });
   });
-  server.maxConnections = CLIENTS_MAX;
   await removeStaleSocket(path);
   await listenOn(server, path, 'root');
   return {
     close() {
       server.close();
-      for (const client of clients) client.destroy();
+      for (const client of clients.all()) client.destroy();
     },
   };
 }

@@ -2,11 +2,12 @@
 // line. Readers only read; one that stalls is dropped by what it has not read, never waited for.
 // Two sockets say the same: one for the group, one for root only (the director, `tandem handover`),
 // whose places no member of the group can take.
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import type { FeedEvents } from '../../feed/feed-events.ts';
 import { FEED_ROOT_SOCKET, FEED_SOCKET } from '../../feed/files.ts';
 import type { Snapshot } from '../../feed/message.ts';
+import { LimitedConnections } from '../../socket/io/limited-connections.ts';
 import { grantGroup, listenOn, removeStaleSocket } from '../../socket/io/unix.ts';
 
 /** On each of the two sockets. */
@@ -22,26 +23,18 @@ export interface Feed {
 }
 
 export async function serveFeed(runDir: string): Promise<Feed> {
-  /** In the order in which they came. */
-  const all: Set<Socket>[] = [];
+  const all: LimitedConnections[] = [];
   const servers: Server[] = [];
   let newest = '';
   let dropped = 0;
-  const drop = (reader: Socket) => {
+  const onDropped = () => {
     dropped += 1;
-    reader.destroy();
   };
   const serve = async (path: string, access: 'group' | 'root') => {
-    const readers = new Set<Socket>();
+    const readers = new LimitedConnections(READERS_MAX, onDropped);
     const server = createServer(socket => {
-      if (readers.size >= READERS_MAX) {
-        const idlest = idlestOf(readers);
-        readers.delete(idlest);
-        drop(idlest);
-      }
       readers.add(socket);
       socket.on('error', () => socket.destroy());
-      socket.on('close', () => readers.delete(socket));
       // Nothing is ever read from a reader: one that writes has mistaken the socket.
       socket.on('data', () => socket.destroy());
       if (newest) socket.write(newest);
@@ -57,23 +50,16 @@ export async function serveFeed(runDir: string): Promise<Feed> {
   return {
     publish(snapshot, events) {
       newest = `${JSON.stringify({ ...snapshot, events })}\n`;
-      for (const reader of all.flatMap(readers => [...readers])) {
-        if (reader.writableLength > UNREAD_BYTES_MAX) drop(reader);
-        else reader.write(newest);
-      }
+      for (const readers of all)
+        for (const reader of readers.all()) {
+          if (reader.writableLength > UNREAD_BYTES_MAX) readers.drop(reader);
+          else reader.write(newest);
+        }
     },
     dropped: () => dropped,
     close() {
       for (const server of servers) server.close();
-      for (const reader of all.flatMap(readers => [...readers])) reader.destroy();
+      for (const reader of all.flatMap(readers => readers.all())) reader.destroy();
     },
   };
-}
-
-/**
- * The reader with the most unread; of those that have read all, the one that came first: it has had
- * its snapshots.
- */
-function idlestOf(readers: ReadonlySet<Socket>): Socket {
-  return [...readers].reduce((idlest, reader) => (reader.writableLength > idlest.writableLength ? reader : idlest));
 }

@@ -1,8 +1,11 @@
 // The status server: HTTP over a unix socket, read-only. /status /healthz /metrics /events
 // /sessions. Everything a reader can do is bounded in number, size and time; no reader is ever
-// waited for. Not pure.
+// waited for. One request a connection: many sent at once would be answered at once, and nothing
+// else would be done meanwhile. Not pure.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Log } from '../../log/log.ts';
+import { LimitedConnections } from '../../socket/io/limited-connections.ts';
 import { grantGroup, listenOn, removeStaleSocket } from '../../socket/io/unix.ts';
 import { readSessionFilter, type SessionFilter, type SessionTable } from '../sessions.ts';
 import type { StatusReport } from '../status-report.ts';
@@ -29,12 +32,12 @@ interface StatusServerOptions {
 }
 
 const JSON_TYPE = 'application/json; charset=utf-8';
-const CONNECTIONS_MAX = READERS_MAX + 32;
+/** Besides those that follow /events or read /sessions, which are bounded there. */
+const CONNECTIONS_MAX = 32;
 const LIMITS = {
   maxHeaderSize: 8_192,
   headersTimeout: 5_000,
   requestTimeout: 10_000,
-  keepAliveTimeout: 5_000,
   connectionsCheckingInterval: 1_000,
 } as const;
 /**
@@ -45,6 +48,9 @@ const IDLE_MS_MAX = 30_000;
 
 interface Context {
   readonly options: StatusServerOptions;
+  readonly connections: LimitedConnections;
+  /** Connections that have brought their request. */
+  readonly asked: WeakSet<Socket>;
   readonly hub: EventHub;
   readonly exposition: Exposition;
   readonly sessions: SessionStreams;
@@ -55,9 +61,16 @@ export async function startStatusServer(options: StatusServerOptions): Promise<{
   const { socketPath, source, log } = options;
   await removeStaleSocket(socketPath);
   const hub = createEventHub({ report: () => source.report(), log, ...pickHeartbeat(options) });
-  const context: Context = { options, hub, exposition: createExposition(), sessions: createSessionStreams() };
+  const context: Context = {
+    options,
+    connections: new LimitedConnections(CONNECTIONS_MAX),
+    asked: new WeakSet(),
+    hub,
+    exposition: createExposition(),
+    sessions: createSessionStreams(),
+  };
   const server = createServer(LIMITS, (request, response) => void handle(context, request, response));
-  server.maxConnections = CONNECTIONS_MAX;
+  server.on('connection', socket => context.connections.add(socket));
   server.setTimeout(IDLE_MS_MAX);
   try {
     await listenOn(server, socketPath, 'group');
@@ -91,6 +104,12 @@ function stop(context: Context, server: Server, unsubscribe: () => void): Promis
 }
 
 async function handle(context: Context, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { socket } = request;
+  // The first answer said "connection: close": whoever sends more has not waited for it.
+  if (context.asked.has(socket)) return void socket.destroy();
+  context.asked.add(socket);
+  context.connections.use(socket);
+  response.shouldKeepAlive = false;
   const [path = '', query = ''] = (request.url ?? '').split('?', 2);
   response.on('error', () => response.destroy());
   try {
@@ -143,22 +162,25 @@ function follow(context: Context, method: string, response: ServerResponse): voi
     reply(response, 200, 'text/event-stream', '');
     return;
   }
-  if (context.hub.add(response)) return;
+  if (context.hub.add(response)) return release(context, response);
   response.setHeader('retry-after', '10');
   reply(response, 503, JSON_TYPE, json({ error: `${READERS_MAX} readers follow /events already; close one` }));
 }
 
-async function tellSessions(
-  { options, sessions }: Context,
-  method: string,
-  query: string,
-  response: ServerResponse,
-): Promise<void> {
+function release({ connections }: Context, { socket }: ServerResponse): void {
+  if (socket) connections.release(socket);
+}
+
+async function tellSessions(context: Context, method: string, query: string, response: ServerResponse): Promise<void> {
+  const { options, sessions } = context;
   const filter = readSessionFilter(new URLSearchParams(query));
   const table = typeof filter === 'string' ? filter : options.source.sessions(filter);
   if (typeof table === 'string') return reply(response, 400, JSON_TYPE, json({ error: table }));
   if (method === 'HEAD') return reply(response, 200, 'application/x-ndjson; charset=utf-8', '');
-  if (sessions.free()) return sessions.send(table, response);
+  if (sessions.free()) {
+    release(context, response);
+    return sessions.send(table, response);
+  }
   response.setHeader('retry-after', '1');
   reply(response, 503, JSON_TYPE, json({ error: `${SESSION_READERS_MAX} read /sessions already; ask again` }));
 }

@@ -2,7 +2,7 @@
 // of the director the monotonic clock has gone on, after a reboot it has begun anew. The wall clock
 // has no say. Pure.
 import { z } from 'zod';
-import { type At, between, ms } from '../units/duration.ts';
+import { type Moment, passedSince } from '../units/moment.ts';
 import { COUNTER_MAX, drainWordSchema } from './drain-word.ts';
 import { DRAINS_MAX, type Drains, drainKey, fromWords, toWords } from './drains.ts';
 
@@ -19,12 +19,6 @@ const fileSchema = z.object({
   words: z.array(drainWordSchema).max(DRAINS_MAX),
 });
 
-/** The moment of this machine at which the file is read or written. */
-export interface Moment {
-  readonly boot: string;
-  readonly now: At;
-}
-
 export function formatDrains(drains: Drains, { boot, now }: Moment): string {
   const words = toWords(drains, now);
   return `${JSON.stringify({ version: 1, boot, atMs: Math.floor(now), counter: drains.counter, words })}\n`;
@@ -34,13 +28,13 @@ export function formatDrains(drains: Drains, { boot, now }: Moment): string {
  * Undefined when it is not a file of ours. After a reboot a drain has what was left when the file
  * was last written: the time in which the machine was off is nobody's.
  */
-export function parseDrains(text: string, { boot, now }: Moment): Drains | undefined {
+export function parseDrains(text: string, moment: Moment): Drains | undefined {
   const parsed = fileSchema.safeParse(jsonOf(text));
   if (!parsed.success) return undefined;
-  const { counter, words, boot: then, atMs } = parsed.data;
-  const passed = then === boot && atMs <= now ? between(atMs as At, now) : ms(0);
+  const { counter, words } = parsed.data;
+  const passed = passedSince(parsed.data, moment);
   const aged = words.map(word => ({ ...word, leftMs: Math.max(0, word.leftMs - passed) }));
-  const decrees = new Map(fromWords(aged, now).map(one => [drainKey(one), one]));
+  const decrees = new Map(fromWords(aged, moment.now).map(one => [drainKey(one), one]));
   const highest = Math.max(counter, ...words.map(word => word.counter));
   return { counter: highest, decrees };
 }

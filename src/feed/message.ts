@@ -6,7 +6,7 @@
 import { z } from 'zod';
 
 /** Longest hold with an end, ten years; a longer one is written without an end. */
-const HOLD_MS_MAX = 10 * 366 * 86_400_000;
+export const HOLD_MS_MAX = 10 * 366 * 86_400_000;
 
 export const ROLES = ['starting', 'standby', 'claiming', 'active', 'handing-over', 'stopping'] as const;
 export type Role = (typeof ROLES)[number];

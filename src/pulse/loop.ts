@@ -9,7 +9,7 @@ import type { EventCode } from '../log/catalogue.ts';
 import type { PulseCounter } from '../log/counters.ts';
 import type { Fields, FieldValue } from '../log/event.ts';
 import type { Log } from '../log/log.ts';
-import { type At, between } from '../units/duration.ts';
+import type { At } from '../units/duration.ts';
 import type { Epoch } from '../units/epoch.ts';
 import { monotonicNow, wallTime } from '../units/io/clocks.ts';
 import { packageVersion } from '../units/io/version.ts';
@@ -21,12 +21,13 @@ import { nextWake, step } from './election/step.ts';
 import { decode, encode, type Heartbeat, pairIdOf, type Will } from './heartbeat.ts';
 import type { Feed } from './io/feed.ts';
 import type { HeartbeatSockets } from './io/heartbeat-sockets.ts';
-import type { PulseState, StateFile } from './io/state-file.ts';
+import type { StateFile } from './io/state-file.ts';
 import { Journal, journalLines } from './journal.ts';
 import { readKeyWord } from './key-word.ts';
 import { KeysInUse } from './keys-in-use.ts';
 import { isNews } from './news.ts';
 import { heartbeatsFor, willFor } from './own-heartbeat.ts';
+import { savedHold } from './saved-hold.ts';
 import { type SnapshotContext, snapshotOf } from './snapshot.ts';
 import { JOURNAL_MS } from './timing.ts';
 import { findingsOf, hear, isOurs, nextRound, type VipCheck } from './vip-check.ts';
@@ -58,6 +59,8 @@ interface LoopOptions {
   readonly decisions: readonly Decision[];
   readonly log: Log;
   readonly state: StateFile;
+  /** The kernel's id of this boot, for what outlives it. */
+  readonly kernelBoot: string;
   readonly feed: Feed;
   /** systemd's watchdog interval in ms; undefined when it wants none. */
   readonly watchdogMs: number | undefined;
@@ -372,9 +375,8 @@ class PulseLoop implements Loop {
 
   #persist(now: At): void {
     const { hold, ceiling } = this.#machine;
-    const until = hold.until === undefined ? null : Date.now() + between(now, hold.until);
-    const state: PulseState = { ceiling, hold: { on: hold.on, until }, decisions: this.#decisions };
-    this.#options.state.write(state);
+    const saved = savedHold(hold, { boot: this.#options.kernelBoot, now }, Date.now());
+    this.#options.state.write({ ceiling, hold: saved, decisions: this.#decisions });
   }
 
   #publish(now: At): void {

@@ -14,9 +14,9 @@ import { RecentEvents } from '../feed/recent-events.ts';
 import { lanInterfaces } from '../firewall/interfaces.ts';
 import { createLog, type Log } from '../log/log.ts';
 import type { LogEntry } from '../log/log-line.ts';
-import { type At, after, ms } from '../units/duration.ts';
+import type { At } from '../units/duration.ts';
 import { EPOCH_BLOCK } from '../units/epoch.ts';
-import { monotonicNow } from '../units/io/clocks.ts';
+import { kernelBootId, monotonicNow } from '../units/io/clocks.ts';
 import { ownFile } from '../units/io/own-files.ts';
 import { packageVersion } from '../units/io/version.ts';
 import { startVipd, type Vipd } from '../vip/io/vipd.ts';
@@ -37,6 +37,7 @@ import { beginWith, type PulseState, readState, type StateFile, stateFile } from
 import { startWitness, type Witness } from './io/witness-process.ts';
 import { createLoop, type Loop } from './loop.ts';
 import { rehearse } from './rehearsal.ts';
+import { recalledHold, savedHold } from './saved-hold.ts';
 import { reloadableOf, settingsOf } from './settings.ts';
 
 interface PulseOptions {
@@ -73,7 +74,7 @@ export async function runPulse(options: PulseOptions): Promise<void> {
   const log = createLog({ process: 'pulse', node: options.node, onEntry });
   const refused = options.realtime ? takeRealTimeClass() : undefined;
   if (refused !== undefined) log.event('REALTIME_REFUSED', { problem: refused });
-  const state = recall(join(options.stateDir, STATE_FILE), log);
+  const { state, hold } = recall(join(options.stateDir, STATE_FILE), log);
   const settings = settingsOf(config, view, digest, bootId);
   log.event('PULSE_STARTED', {
     version: packageVersion(),
@@ -88,7 +89,7 @@ export async function runPulse(options: PulseOptions): Promise<void> {
   setFlagsFromString('--no-flush-bytecode');
   rehearse(settings, { pairId: pairIdOf(config.pair), key: keys.sign });
   try {
-    await serve({ options, config, view, keys, log, recent, state, settings });
+    await serve({ options, config, view, keys, log, recent, state, hold, settings });
     log.event('PULSE_STOPPED', { reason: 'told to' });
   } finally {
     await log.close();
@@ -103,6 +104,7 @@ interface Prepared {
   readonly log: Log;
   readonly recent: RecentEvents;
   readonly state: PulseState;
+  readonly hold: Machine['hold'];
   readonly settings: Settings;
 }
 
@@ -160,6 +162,7 @@ async function open(
     decisions,
     log,
     state: file,
+    kernelBoot: kernelBootId(),
     feed,
     watchdogMs,
     askWitness: ask => witness?.ask(ask),
@@ -289,22 +292,22 @@ async function reserve(file: StateFile, state: PulseState): Promise<number> {
   return ceiling;
 }
 
-function machineOf({ config, settings, state }: Prepared, reserved: number, now: At): Machine {
-  const hold = holdOf(state, Date.now(), now);
+function machineOf({ config, settings, state, hold }: Prepared, reserved: number, now: At): Machine {
   // Without services there are no rules to wait for.
   const rulesIn = Object.keys(config.services).length === 0;
   return newMachine({ settings, now, ceiling: state.ceiling, reserved, hold, rulesIn });
 }
 
-/** What an earlier life left, and an epoch that it cannot have reached. */
-function recall(path: string, log: Log): PulseState {
+/**
+ * What an earlier life left, and an epoch that it cannot have reached. The hold's time counts on
+ * from now, on disk too: else each start after a reboot would begin it anew.
+ */
+function recall(path: string, log: Log): Pick<Prepared, 'state' | 'hold'> {
   const read = readState(path);
   if (!read.ok) log.event('STATE_UNREADABLE', { path, problem: read.problem });
-  return beginWith(read, Date.now());
-}
-
-function holdOf(state: PulseState, wallMs: number, now: At): Machine['hold'] {
-  const { on, until } = state.hold;
-  if (!on || until === null) return { on, until: undefined };
-  return until > wallMs ? { on, until: after(now, ms(until - wallMs)) } : { on: false, until: undefined };
+  const wallMs = Date.now();
+  const state = beginWith(read, wallMs);
+  const moment = { boot: kernelBootId(), now: monotonicNow() };
+  const hold = recalledHold(state.hold, moment, { nowMs: wallMs, writtenMs: read.writtenMs });
+  return { state: { ...state, hold: savedHold(hold, moment, wallMs) }, hold };
 }

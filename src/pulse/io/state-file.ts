@@ -8,7 +8,7 @@ import { closeSync, constants, fstatSync, openSync, readSync, renameSync, statSy
 import * as realDisk from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
-import { decisionSchema } from '../../feed/message.ts';
+import { decisionSchema, HOLD_MS_MAX } from '../../feed/message.ts';
 import { EPOCH_BLOCK, EPOCH_COUNTER_MAX } from '../../units/epoch.ts';
 import { monotonicNow } from '../../units/io/clocks.ts';
 
@@ -27,8 +27,15 @@ const stateSchema = z.object({
     .int()
     .min(0)
     .max(2 * EPOCH_COUNTER_MAX),
-  /** until: wall time in ms since 1970; null: until released. */
-  hold: z.object({ on: z.boolean(), until: z.number().max(WALL_MS_MAX).nullable() }),
+  hold: z.object({
+    on: z.boolean(),
+    /** Wall time in ms since 1970, which is all that 0.3 reads; null: until released. */
+    until: z.number().max(WALL_MS_MAX).nullable(),
+    /** What was left of one with an end, when that was, and in which boot of the kernel. */
+    left: z
+      .object({ ms: z.number().min(0).max(HOLD_MS_MAX), boot: z.string().max(64), atMs: z.number().min(0) })
+      .optional(),
+  }),
   decisions: z.array(decisionSchema).max(64),
 });
 export type PulseState = Omit<z.output<typeof stateSchema>, 'version'>;

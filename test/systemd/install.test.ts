@@ -157,7 +157,7 @@ test.serial('what runs keeps its own vipd and program until nothing runs them an
   await rm(join(versions, first, 'dist/vipd'));
   const running = await sleeper(join(versions, first, 'dist/vipd'));
   const ended = [old, running].map(child => new Promise(resolve => child.once('exit', resolve)));
-  const said = await runScript(tree, 'install', environment);
+  const said = await runScript(tree, 'install', { ...environment, PREFIX: `${environment.PREFIX}/` });
   t.true(said.includes(`kept     ${versions}/${first}: it runs`));
   t.true(said.includes(`kept     ${versions}/{dist,node_modules}: an older Tandem runs from there`));
   t.is((await installed()).length, 2);

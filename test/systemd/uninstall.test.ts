@@ -37,10 +37,15 @@ case "$*" in
 esac
 `;
 
-/** No service runs, but the runner's socket does. */
+/** No service runs, but the runner's socket does; $DIRECTOR is the state of the director. */
 const SYSTEMCTL = `#!/bin/sh
 echo "systemctl $*" >> "$CALLS"
-case "$*" in *is-active*) case "$*" in *tandem-runner.socket) ;; *) exit 3 ;; esac ;; esac
+case "$*" in
+  show*tandem-director.service) echo "\${DIRECTOR:-inactive}" ;;
+  show*) echo inactive ;;
+  *is-active*tandem-runner.socket) ;;
+  *is-active*) exit 3 ;;
+esac
 `;
 
 test('what Tandem put into the kernel is taken out and said one by one; what others put in stays', async t => {
@@ -55,12 +60,28 @@ test('what Tandem put into the kernel is taken out and said one by one; what oth
   await writeFile(join(bin, 'systemctl'), SYSTEMCTL, { mode: 0o755 });
   const script = `set -e
     ip link add tandem-sync0 type veth peer name tandem-sync1
+    ip link set lo up
+    ip link add tandem-way0 type veth peer name tandem-wayside
+    for family in '-4 192.0.2.100' '-6 fd00::100'; do
+      set -- $family
+      for table in 21000 21031; do
+        ip $1 rule add pref 20999 to $2 ipproto tcp sport 61000-61127 lookup $table
+        ip $1 route add unreachable $2 metric 9999 table $table
+      done
+      ip $1 rule add pref 20999 to $2 lookup 77
+      ip $1 rule add pref 20998 to $2 lookup 21000
+      ip $1 route add unreachable $2 table 77
+    done
     nft 'table inet tandem { chain guard { }; }; table netdev tandem_gate { set lease { type mark; }; }; table inet mine { chain c { }; }'
     sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=1 'net.ipv4.ip_local_port_range=20000 60000'
     ${REPOSITORY}scripts/uninstall < /dev/null
     nft list tables
     sysctl -n net.ipv4.ip_forward net.ipv4.conf.all.rp_filter net.ipv4.ip_local_port_range | tr '\\t' ' '
-    ip -o link show | grep -c tandem || true`;
+    for family in -4 -6; do
+      ip $family rule show | sed -n 's/^\\(20...\\):.*lookup/\\1/p'
+      ip $family route show table all | grep -c 'table \\(210\\|77\\)'
+    done
+    ip -o link show | grep -o 'tandem[^@:]*' || true`;
   const { stdout, stderr } = await run('unshare', ['--net', 'bash', '--norc', '-c', script], {
     env: { PATH: `${bin}:${process.env.PATH}`, CALLS: calls, PREFIX: join(directory, 'opt'), RUN_DIR: runDir },
   });
@@ -75,10 +96,17 @@ test('what Tandem put into the kernel is taken out and said one by one; what oth
     'kept     net.ipv4.conf.all.rp_filter = 1: somebody has changed it since',
     'restored net.ipv4.ip_local_port_range = 32768 60999 (was 20000 60000)',
     'removed  private interface tandem-sync0',
+    'removed  rule of table 21031 (ip -4)',
+    'removed  rule of table 21000 (ip -6)',
+    'removed  routes of table 21000 (ip -4)',
+    'removed  routes of table 21031 (ip -6)',
+    'removed  tunnel tandem-way0',
   ]) {
     t.true(stdout.includes(`${line}\n`), line);
   }
-  t.regex(stdout, /\ntable inet mine\n0\n1\n32768 60999\n0\n$/);
+  // The rules of others: one that leads elsewhere, one of another priority. A veth goes with its other end.
+  const left = '20998 21000\n20999 77\n1\n'.repeat(2);
+  t.is(stdout.split('\ntable inet mine\n')[1], `0\n1\n32768 60999\n${left}`);
   const made = (await readFile(calls, 'utf8')).split('\n').filter(line => /-D|stop/.test(line));
   t.deepEqual(
     made,
@@ -87,3 +115,15 @@ test('what Tandem put into the kernel is taken out and said one by one; what oth
   );
   await t.throwsAsync(access(runDir), { code: 'ENOENT' });
 });
+
+for (const state of ['activating', 'deactivating', 'active'])
+  test(`uninstall refuses while a service is ${state}`, async t => {
+    const directory = await emptyDirectory();
+    t.teardown(() => rm(directory, { recursive: true }));
+    await writeFile(join(directory, 'systemctl'), SYSTEMCTL, { mode: 0o755 });
+    const env = { PATH: `${directory}:${process.env.PATH}`, CALLS: '/dev/null', DIRECTOR: state };
+    const where = { PREFIX: join(directory, 'opt'), RUN_DIR: join(directory, 'run') };
+    const refused = run('unshare', ['--net', `${REPOSITORY}scripts/uninstall`], { env: { ...env, ...where } });
+    const error = await t.throwsAsync(refused);
+    t.true((error as Error & { stderr: string }).stderr.includes(`tandem-director runs (${state}); first:`));
+  });

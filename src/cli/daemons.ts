@@ -5,6 +5,7 @@ import { KeyFileError } from '../config/io/key.ts';
 import { loadConfig } from '../config/io/load.ts';
 import { mistakeLine } from '../config/mistakes.ts';
 import { CliError, EXIT, type ExitCode } from './exit.ts';
+import { awaitOwnName } from './io/own-name.ts';
 import type { Terminal } from './io/terminal.ts';
 import { routerOf } from './router-name.ts';
 
@@ -23,8 +24,8 @@ interface DaemonArguments {
   readonly realtime?: boolean;
 }
 
-export async function pulse(terminal: Terminal, given: DaemonArguments, hostname: string): Promise<ExitCode> {
-  const options = resolve(terminal, given, hostname);
+export async function pulse(terminal: Terminal, given: DaemonArguments, hostname: () => string): Promise<ExitCode> {
+  const options = await resolve(terminal, given, hostname);
   const { runPulse } = await import('../pulse/main.ts');
   await readably(runPulse({ ...options, realtime: given.realtime === true }));
   return EXIT.ok;
@@ -34,8 +35,12 @@ export interface DirectorArguments extends DaemonArguments {
   readonly runnerSocket: string;
 }
 
-export async function director(terminal: Terminal, given: DirectorArguments, hostname: string): Promise<ExitCode> {
-  const options = resolve(terminal, given, hostname);
+export async function director(
+  terminal: Terminal,
+  given: DirectorArguments,
+  hostname: () => string,
+): Promise<ExitCode> {
+  const options = await resolve(terminal, given, hostname);
   const { runDirector } = await import('../director/main.ts');
   await readably(runDirector({ ...options, runnerSocket: given.runnerSocket }));
   return EXIT.ok;
@@ -48,9 +53,9 @@ export interface RunnerArguments {
 }
 
 /** It reads the config when it is asked for something, and starts without one that can be used. */
-export async function runner({ config, node, socket }: RunnerArguments, hostname: string): Promise<ExitCode> {
+export async function runner({ config, node, socket }: RunnerArguments, hostname: () => string): Promise<ExitCode> {
   const nodeOf = (routers: readonly string[]) =>
-    node === undefined ? routerOf(hostname, routers) : routers.find(name => name === node);
+    node === undefined ? routerOf(hostname(), routers) : routers.find(name => name === node);
   const { runRunner } = await import('../runner/main.ts');
   await readably(runRunner({ configFile: config, nodeOf, socketPath: socket }));
   return EXIT.ok;
@@ -72,9 +77,9 @@ async function readably(running: Promise<void>): Promise<void> {
 
 /**
  * The daemon's options. Tells every mistake of the config before it throws, so that the journal
- * shows them readably.
+ * shows them readably. Waits for a host name that comes late.
  */
-function resolve(terminal: Terminal, given: DaemonArguments, hostname: string): DaemonOptions {
+async function resolve(terminal: Terminal, given: DaemonArguments, hostname: () => string): Promise<DaemonOptions> {
   const { config: configFile, runDir, stateDir } = given;
   const loaded = loadConfig(configFile);
   if (!loaded.ok) {
@@ -83,9 +88,14 @@ function resolve(terminal: Terminal, given: DaemonArguments, hostname: string): 
     throw new CliError(message, { exitCode: EXIT.config });
   }
   const routers = Object.keys(loaded.config.routers);
-  const node = given.node === undefined ? routerOf(hostname, routers) : routers.find(name => name === given.node);
+  const waits = (name: string) =>
+    terminal.err(`the host name "${name}" is none of the routers ${routers.join(', ')}: waiting whether it changes\n`);
+  const node =
+    given.node === undefined
+      ? await awaitOwnName(name => routerOf(name, routers), waits, hostname)
+      : routers.find(name => name === given.node);
   if (node === undefined) {
-    const who = given.node === undefined ? `this host, "${hostname}"` : `"${given.node}"`;
+    const who = given.node === undefined ? `this host, "${hostname()}"` : `"${given.node}"`;
     const message = `${who} is not a router of ${configFile} (${routers.join(', ')}); use --node, or name the router so`;
     throw new CliError(message, { exitCode: EXIT.no });
   }

@@ -104,7 +104,7 @@ function daemonCommands(program: Command, terminal: Terminal, end: End): void {
       .option('--state-dir <dir>', 'what outlives a restart', STATE_DIR)
       .addHelpText('after', `\nExample: tandem ${name} --config /etc/tandem/tandem.yaml --node router-a`)
       .action(async (given: DirectorArguments) =>
-        end(await (await import('./daemons.ts'))[name](terminal, given, hostname())),
+        end(await (await import('./daemons.ts'))[name](terminal, given, hostname)),
       );
   daemon('pulse', 'run the heartbeat daemon in the foreground').option(
     '--realtime',
@@ -125,7 +125,7 @@ function daemonCommands(program: Command, terminal: Terminal, end: End): void {
       'after',
       '\nExample: setpriv --reuid tandem-runner --regid tandem-runner --clear-groups --no-new-privs \\\n  tandem runner --socket /run/user/runner.sock',
     )
-    .action(async (given: RunnerArguments) => end(await (await import('./daemons.ts')).runner(given, hostname())));
+    .action(async (given: RunnerArguments) => end(await (await import('./daemons.ts')).runner(given, hostname)));
 }
 
 function fileCommands(program: Command, terminal: Terminal, end: End): void {

@@ -137,12 +137,12 @@ async function untilShared(
   { runDir }: DrainArguments,
   servers: readonly ServerName[],
 ): Promise<{ readonly report: StatusReport; readonly interrupted: boolean }> {
-  const end = terminal.now() + SHARED_MS_MAX;
+  const end = terminal.monotonicNow() + SHARED_MS_MAX;
   for (;;) {
     const report = await statusOf(runDir);
     const isHopeless = !report.sync.links.some(({ connected }) => connected);
     const isShared = drainsOf(report, servers).every(({ shared }) => shared);
-    if (isHopeless || isShared || terminal.now() >= end) return { report, interrupted: false };
+    if (isHopeless || isShared || terminal.monotonicNow() >= end) return { report, interrupted: false };
     if (!(await terminal.pause(LOOK_MS / 5))) return { report, interrupted: true };
   }
 }
@@ -154,26 +154,26 @@ async function waitForEnd(
   first: StatusReport,
 ): Promise<ExitCode> {
   const { runDir, timeout } = given;
-  const endAt = timeout === undefined ? Number.POSITIVE_INFINITY : terminal.now() + timeout;
+  const endAt = timeout === undefined ? Number.POSITIVE_INFINITY : terminal.monotonicNow() + timeout;
   let report = first;
-  let seenAt = terminal.now();
+  let seenAt = terminal.monotonicNow();
   let told = { text: '', at: -Infinity };
   for (;;) {
     const drains = drainsOf(report, servers);
     const end = endOf(report, servers);
     if (end !== 'waiting') return finish(terminal, given, servers, { report, end });
     const text = progressOf(drains);
-    const now = terminal.now();
+    const now = terminal.monotonicNow();
     if (text !== told.text || now - told.at >= TELL_MS) {
       terminal.err(`${text}; ${timeLeft(drains)}\n`);
       told = { text, at: now };
     }
     if (now >= endAt) return finish(terminal, given, servers, { report, end, why: 'the wait is over' });
     if (!(await terminal.pause(LOOK_MS))) return finish(terminal, given, servers, { report, end, why: 'interrupted' });
-    const next = await look(runDir, terminal.now() - seenAt < AWAY_MS_MAX);
+    const next = await look(runDir, terminal.monotonicNow() - seenAt < AWAY_MS_MAX);
     if (next === undefined) continue;
     report = next;
-    seenAt = terminal.now();
+    seenAt = terminal.monotonicNow();
   }
 }
 

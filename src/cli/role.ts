@@ -69,7 +69,7 @@ async function handOver(terminal: Terminal, { runDir, cold }: HandoverOptions): 
     const first = (await snapshots.next()).value;
     if (!first) return EXIT.unreachable;
     let state = beginHandover(first);
-    const startedAt = terminal.now();
+    const startedAt = terminal.monotonicNow();
     const reply = await command(runDir, { command: 'handover', cold });
     if (!reply.ok) {
       terminal.err(`tandem: pulse on ${first.node} refused: ${reply.message}\n`);
@@ -80,7 +80,7 @@ async function handOver(terminal: Terminal, { runDir, cold }: HandoverOptions): 
     for await (const now of snapshots) {
       const [next, outcome] = followHandover(state, now);
       state = next;
-      const seconds = ((terminal.now() - startedAt) / 1_000).toFixed(2);
+      const seconds = ((terminal.monotonicNow() - startedAt) / 1_000).toFixed(2);
       const progress = handoverProgress(now);
       if (progress !== told) terminal.err(`${seconds} s: ${progress}\n`);
       told = progress;

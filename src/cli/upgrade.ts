@@ -32,17 +32,17 @@ const versionSchema = z.object({ version: z.string() });
 export async function upgrade(terminal: Terminal, options: UpgradeArguments): Promise<ExitCode> {
   const installed = packageVersion();
   const config = usable(terminal, options.config);
-  const began = terminal.now();
+  const began = terminal.monotonicNow();
   const before = await look(options.runDir);
   const next = (seen: UpgradeView) => upgradeStep(seen, installed, options.handover === true);
   let step = next(before);
   if (step.do === 'wait') terminal.err(`waiting up to ${options.wait} s for ${before.peerNode} to stand by\n`);
-  for (const end = began + options.wait * 1_000; step.do === 'wait' && terminal.now() < end; ) {
+  for (const end = began + options.wait * 1_000; step.do === 'wait' && terminal.monotonicNow() < end; ) {
     if (!(await terminal.pause(LOOK_MS))) break;
     step = next(await look(options.runDir));
   }
   const tell = (did: { readonly handedOver: boolean; readonly restarted: boolean }, words: string): void => {
-    const tookS = (terminal.now() - began) / 1_000;
+    const tookS = (terminal.monotonicNow() - began) / 1_000;
     if (options.json) terminal.out(`${JSON.stringify({ from: before, to: installed, ...did, tookS }, null, 2)}\n`);
     else terminal.out(`${words}\n`);
   };
@@ -58,7 +58,7 @@ export async function upgrade(terminal: Terminal, options: UpgradeArguments): Pr
   }
   await restart(terminal);
   const last = await untilReady(terminal, options, installed, config);
-  const took = ((terminal.now() - began) / 1_000).toFixed(1);
+  const took = ((terminal.monotonicNow() - began) / 1_000).toFixed(1);
   const peer = step.do === 'hand-over' ? '' : `; then on ${last.peerNode}: tandem upgrade --handover`;
   tell(
     { handedOver: step.do === 'hand-over', restarted: true },
@@ -128,7 +128,7 @@ async function untilReady(
   installed: string,
   { hasServices }: { readonly hasServices: boolean },
 ): Promise<UpgradeView> {
-  const end = terminal.now() + wait * 1_000;
+  const end = terminal.monotonicNow() + wait * 1_000;
   let told = '';
   for (;;) {
     const now = await look(runDir);
@@ -136,7 +136,7 @@ async function untilReady(
     if (missing === '') return now;
     if (missing !== told) terminal.err(`${missing}\n`);
     told = missing;
-    if (terminal.now() >= end) {
+    if (terminal.monotonicNow() >= end) {
       throw new CliError(`restarted, but after ${wait} s ${missing}; see: tandem status, tandem doctor`, {
         exitCode: EXIT.no,
       });

@@ -29,6 +29,7 @@ function listening(): { terminal: Terminal; heard: { out: string; err: string } 
     takeScreen: () => undefined,
     colour: false,
     now: () => 0,
+    monotonicNow: () => 0,
     pause: async () => true,
   };
   return { terminal, heard };

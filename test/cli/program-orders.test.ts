@@ -4,12 +4,17 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import type { Snapshot } from '../../src/feed/message.ts';
 import type { DrainReport } from '../../src/status/status-report.ts';
 import { drainReport, statusReport } from '../status/fixture.ts';
 import { fakeControl, fakeFeed, fakeHttp, listening, PROGRAM, place, tandem } from './program-rig.ts';
 import { sampleReport, sampleSnapshot, sampleSync } from './samples.ts';
+
+/** Steps the wall clock at SIGUSR2. */
+const STEPPING_CLOCK = fileURLToPath(new URL('../director/stepping-clock.js', import.meta.url));
 
 test('hold and release tell pulse, and print what it says', async t => {
   const runDir = place(t);
@@ -80,6 +85,20 @@ test('drain --wait ends with 7 at its time-out and at the deadline, with 1 when 
   await fakeDrains(t, enabled, [{}, undefined]);
   const ended = await tandem(['drain', 'ftp1', '--wait', '--run-dir', enabled]);
   t.deepEqual([ended.code, ended.err.split('\n').at(-2)], [1, 'tandem: ftp/ftp1 was enabled meanwhile']);
+});
+
+test('a wait ends in its time, also when the wall clock is set back meanwhile', async t => {
+  const runDir = place(t);
+  await fakeDrains(t, runDir, [{}]);
+  const args = [PROGRAM, 'drain', 'ftp1', '--wait', '--timeout', '3s', '--run-dir', runDir];
+  const child = spawn(process.execPath, ['--import', STEPPING_CLOCK, ...args], {
+    env: { ...process.env, STEP_MS: '-3600000' },
+  });
+  t.teardown(() => child.kill('SIGKILL'));
+  // It has said what is left, and waits now.
+  child.stderr.once('data', () => child.kill('SIGUSR2'));
+  const ended = await Promise.race([once(child, 'close'), sleep(15_000, ['it waits on'])]);
+  t.is(ended[0], 7);
 });
 
 test('Ctrl-C ends the wait and leaves the drain', async t => {

@@ -25,6 +25,7 @@ function run(file: string, content: string | Buffer, json = false) {
       takeScreen: () => undefined,
       colour: false,
       now: () => 0,
+      monotonicNow: () => 0,
       pause: async () => false,
       err: () => undefined,
     },

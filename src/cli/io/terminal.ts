@@ -1,5 +1,6 @@
-// Where a command's answer goes, and the clock it reads: the only way commands touch the process.
+// Where a command's answer goes, and the clocks it reads: the only way commands touch the process.
 import { constants } from 'node:os';
+import { monotonicNow } from '../../units/io/clocks.ts';
 import { ENTER_SCREEN, LEAVE_SCREEN, type ScreenSize } from '../picture.ts';
 
 export interface Terminal {
@@ -18,8 +19,10 @@ export interface Terminal {
    * comes.
    */
   takeScreen(): void;
-  /** Wall time, ms since 1970. */
+  /** Wall time, ms since 1970: for what people read, never for a wait. */
   now(): number;
+  /** The clock of every wait: no step of the wall clock moves it. */
+  monotonicNow(): number;
   /**
    * Resolves after `ms`, earlier when the screen has got another size, or at once when the user
    * presses Ctrl-C; false then.
@@ -43,6 +46,7 @@ export function processTerminal(): Terminal {
     size: () => ({ columns: process.stdout.columns || SIZE.columns, rows: process.stdout.rows || SIZE.rows }),
     takeScreen,
     now: Date.now,
+    monotonicNow,
     pause,
   };
 }

@@ -71,7 +71,7 @@ export const journalTarget: Target = {
         const out = (text: string) => {
           said += text;
         };
-        const terminal = { ...SCREEN, out, err: out, now: () => 0, pause: async () => false };
+        const terminal = { ...SCREEN, out, err: out, now: () => 0, monotonicNow: () => 0, pause: async () => false };
         try {
           const code = replay(terminal, file, { json: input.length % 2 === 0 });
           insist(said !== '' && (code === 0 || code === 8), `ends with ${code}`);

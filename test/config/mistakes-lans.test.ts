@@ -130,6 +130,20 @@ testCases([
     ],
   },
   {
+    mistake: 'a link-local VIP, and a link-local gateway, which may be',
+    edits: [
+      ['vips: [192.0.2.100, 192.0.2.101]', 'vips: [192.0.2.100, "fe80::100"]'],
+      ['a: 192.0.2.2/24', 'a: [192.0.2.2/24, "fe80::2/64"]'],
+      ['b: 192.0.2.3/24', 'b: [192.0.2.3/24, "fe80::3/64"]'],
+      ['a: 198.51.100.2/24', 'a: [198.51.100.2/24, "fe80::12/64"]'],
+      ['b: 198.51.100.3/24', 'b: [198.51.100.3/24, "fe80::13/64"]'],
+      ['gateways: [198.51.100.1]', 'gateways: [198.51.100.1, "fe80::1"]'],
+    ],
+    told: [
+      '11:25: error: VIP fe80::100 is link-local, and clients cannot connect to it; write another address, such as one of a unique local network (fd00::/8)',
+    ],
+  },
+  {
     mistake: 'a heartbeat link of link-local addresses',
     edits: [
       ['a: [203.0.113.1/30]', 'a: ["fe80::1/64"]'],

@@ -24,6 +24,7 @@ export const ADDRESS_RULES: readonly Rule[] = [
     says: 'An address is that of one host: not unspecified, loopback, multicast, a broadcast address or the first of its network.',
     check: config => used(config).flatMap(hostAddress),
   },
+  { says: 'A VIP is not link-local; a gateway may be.', check: linkLocalVips },
   { says: 'A heartbeat link has addresses that are not link-local.', check: linkLocalLinks },
 ];
 
@@ -98,6 +99,18 @@ function hostAddress({ address, what, path, networks }: Used): Finding[] {
     if (address === last) return [error(path, `${what} ${address} is the broadcast address ${where}`, remedy)];
   }
   return [];
+}
+
+/** connect(2) to one fails unless the client names its own interface, and no FTP client can. */
+function linkLocalVips({ lans }: Config): Finding[] {
+  return Object.entries(lans).flatMap(([name, { vips }]) =>
+    vips.flatMap((vip, index): Finding[] => {
+      if (!isLinkLocal(vip)) return [];
+      const problem = `VIP ${vip} is link-local, and clients cannot connect to it`;
+      const remedy = 'write another address, such as one of a unique local network (fd00::/8)';
+      return [error(['lans', name, 'vips', index], problem, remedy)];
+    }),
+  );
 }
 
 /**

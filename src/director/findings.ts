@@ -13,7 +13,8 @@ export interface Event {
 
 /** What the director knows of the kernel between two audits. */
 export interface Knowledge {
-  readonly rulesIn: boolean;
+  /** Undefined: no audit has looked yet. */
+  readonly rulesIn: boolean | undefined;
   /** Audits in a row that could not read the kernel. */
   readonly unread: number;
   /** What was wanted when the rules were last found complete; undefined: never were. */
@@ -31,7 +32,7 @@ export interface Knowledge {
 }
 
 export const NOTHING_KNOWN: Knowledge = {
-  rulesIn: false,
+  rulesIn: undefined,
   unread: 0,
   completeFor: undefined,
   problems: [],
@@ -62,7 +63,7 @@ export function findings(
   const complete = isComplete(done.last);
   const unreadable = done.last.problems.some(({ code }) => code === 'ipvs-unavailable' || code === 'nft-unavailable');
   const unread = unreadable ? before.unread + 1 : 0;
-  const overlooked = before.rulesIn && unreadable && unread <= UNREAD_MAX;
+  const overlooked = before.rulesIn === true && unreadable && unread <= UNREAD_MAX;
   const rulesIn = complete || overlooked;
   const drifted = done.done.filter(change => isDrift(change, before, done));
   const syncDrift = syncDrifted(before.sync, sync);

@@ -300,6 +300,8 @@ class Loop implements Director {
     } catch (error) {
       const problem = error instanceof Error ? (error.stack ?? error.message) : String(error);
       log.event('DIRECTOR_FAULT', { reason: `audit: ${reason}`, problem });
+      // What pulse was told before must not hold for ever.
+      this.#known = { ...this.#known, rulesIn: this.#known.rulesIn ?? false };
     }
     this.changed('audit');
   }

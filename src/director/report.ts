@@ -64,7 +64,7 @@ type PeerReport = Pick<ServerReport, 'peer' | 'disagrees'>;
 interface PulseReportInput {
   /** Of the config in use. */
   readonly digest: string;
-  readonly rulesIn: boolean;
+  readonly rulesIn: boolean | undefined;
   readonly judged: boolean;
   readonly failedChecks: number | null;
   readonly flushMs: number;
@@ -73,7 +73,8 @@ interface PulseReportInput {
 
 /**
  * The report to pulse. Until the servers have been judged for the first time (`judged`), the number
- * of healthy ones is null, so that a restart of the director does not make this router look unfit.
+ * of healthy ones is null, and so is `rulesIn` until an audit has looked: a restart of the director
+ * does not make this router look unfit, nor without rules.
  */
 export function pulseReport(
   config: Config,
@@ -90,7 +91,7 @@ export function pulseReport(
   const warm = sync.phase === 'off' || sync.warm;
   const healthyServers = judged ? up : null;
   const checks = { healthyServers, totalServers, failedChecks };
-  return { command: 'report', rulesIn, ...checks, flushMs, warm, configDigest: digest };
+  return { command: 'report', rulesIn: rulesIn ?? null, ...checks, flushMs, warm, configDigest: digest };
 }
 
 export function statusReport(input: ReportInput): StatusReport {
@@ -124,7 +125,7 @@ export function statusReport(input: ReportInput): StatusReport {
     drains: [...input.drains],
     services: Object.keys(config.services).map(name => serviceReport(name, input)),
     kernel: {
-      rulesIn: known.rulesIn,
+      rulesIn: known.rulesIn === true,
       lastAuditAt,
       repairs: known.repairs,
       refused: input.refused,

@@ -33,8 +33,8 @@ function isServed({ serving, peer, vipCheck }: Snapshot): boolean {
 interface ServiceLook {
   readonly watch: ServiceWatch;
   readonly pulse: Snapshot | null;
-  /** The kernel of this router has the rules. */
-  readonly rulesIn: boolean;
+  /** The kernel of this router has the rules; undefined: no audit has looked yet. */
+  readonly rulesIn: boolean | undefined;
   readonly deadMs: Ms;
   readonly now: At;
 }
@@ -46,7 +46,7 @@ export function serviceFailures({ watch, pulse, rulesIn, deadMs, now }: ServiceL
   const { unservedSince } = watch;
   if (unservedSince !== undefined && between(unservedSince, now) >= UNSERVED_DEAD_TIMES * deadMs)
     failures.push('nobody serves the VIPs: see `tandem why` on both routers');
-  if (pulse.serving && !rulesIn) failures.push(`${pulse.node} serves without its rules in the kernel`);
+  if (pulse.serving && rulesIn === false) failures.push(`${pulse.node} serves without its rules in the kernel`);
   if (!pulse.serving && pulse.peer?.serving)
     for (const address of pulse.vipCheck?.silent ?? [])
       failures.push(`${address} does not answer, although ${pulse.peerNode} says that it serves`);

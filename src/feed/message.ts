@@ -211,8 +211,11 @@ export type Snapshot = z.output<typeof snapshotSchema>;
 /** What the director tells pulse, at least once a second. */
 export const directorReportSchema = z.object({
   command: z.literal('report'),
-  /** The kernel has the rules: without them this router must not claim. */
-  rulesIn: z.boolean(),
+  /**
+   * The kernel has the rules: without them this router must not claim. null: as said before, since
+   * a director that has just started has not looked yet.
+   */
+  rulesIn: z.boolean().nullable(),
   /** Real servers that pass their checks, over all services; null before the first verdicts. */
   healthyServers: z.int().nullable(),
   totalServers: z.int(),

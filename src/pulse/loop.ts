@@ -221,7 +221,8 @@ class PulseLoop implements Loop {
     if (request.command === 'report') {
       const { rulesIn, healthyServers, failedChecks, flushMs, warm, configDigest } = request;
       const digest = configDigest === undefined ? {} : { configDigest };
-      this.dispatch({ type: 'report', rulesIn, healthyServers, failedChecks, flushMs, warm, ...digest });
+      const rules = { rulesIn: rulesIn ?? this.#machine.rulesIn };
+      this.dispatch({ type: 'report', ...rules, healthyServers, failedChecks, flushMs, warm, ...digest });
       return { ok: true, code: 'ok', message: 'noted' };
     }
     if (request.command === 'hold') this.dispatch({ type: 'hold', forMs: request.forMs });

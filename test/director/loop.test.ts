@@ -8,7 +8,6 @@ import { rigOf, role, serverIn, settledOf } from './loop-rig.ts';
 
 test('the first audit puts everything in, the second one changes nothing', async t => {
   const rig = rigOf();
-  t.false(rig.director.reportForPulse().rulesIn);
   await rig.director.audit('start');
   t.deepEqual(rig.news(), ['SYNC_KERNEL', 'SYNC_RUNNING', 'KERNEL_RULES_IN']);
   t.true(rig.director.reportForPulse().rulesIn);
@@ -323,12 +322,33 @@ test('one slow ipvsadm does not bar the standby; three in a row do', async t => 
   const rig = rigOf();
   await rig.director.audit('start');
   rig.fake.broken.set('ipvsadm', 'timed out');
-  const seen: boolean[] = [];
+  const seen: (boolean | null)[] = [];
   for (let i = 0; i < 3; i += 1) {
     await rig.director.audit('timer');
     seen.push(rig.director.reportForPulse().rulesIn);
   }
   t.deepEqual(seen, [true, true, false]);
+});
+
+test('a director that has just started says nothing of rules before it has looked: pulse goes by what it knows', async t => {
+  const rig = rigOf();
+  rig.pulse = { ...role('active', true), serving: true };
+  rig.director.pulseSays(rig.pulse);
+  const failures = () => rig.director.report().problems.filter(problem => problem.includes('without its rules'));
+  t.is(rig.director.reportForPulse().rulesIn, null);
+  t.deepEqual(failures(), []);
+  Object.assign(rig.fake.kernel, { applyNft: async () => 'conflicting intervals' });
+  await rig.director.audit('start');
+  t.is(rig.director.reportForPulse().rulesIn, false);
+  t.is(failures().length, 1);
+});
+
+test('a first audit that breaks off leaves no older word on the rules in force', async t => {
+  const rig = rigOf();
+  Object.assign(rig.fake.kernel, { readSysctls: () => Promise.reject(new Error('broken')) });
+  await rig.director.audit('start');
+  t.deepEqual(rig.news(), ['DIRECTOR_FAULT']);
+  t.is(rig.director.reportForPulse().rulesIn, false);
 });
 
 test('a change that the kernel refuses leaves the rules out and says so', async t => {

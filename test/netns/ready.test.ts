@@ -37,6 +37,20 @@ test.serial('systemd is told READY=1 at each hello of a vipd', async t => {
   }
 });
 
+test.serial('a director that has not looked at the rules yet changes nothing in what pulse knows of them', async t => {
+  await withRouters(t, {}, async routers => {
+    routers.start('r1');
+    await active(routers, 'r1');
+    const fixed = { command: 'report', healthyServers: null, totalServers: 0, failedChecks: null } as const;
+    for (const known of [false, true]) {
+      for (const rulesIn of [known, null])
+        t.like(await routers.command('r1', { ...fixed, rulesIn, flushMs: 0, warm: true }), { ok: true });
+      await sleep(200);
+      t.is((await routers.snapshot('r1'))?.rulesIn, known);
+    }
+  });
+});
+
 /** Snapshots of a feed that may not be there yet, from the first one on, until `enough`. */
 async function snapshotsOf(path: string, enough: (seen: readonly Snapshot[]) => boolean): Promise<Snapshot[]> {
   const seen: Snapshot[] = [];

@@ -7,7 +7,8 @@ export interface SyncKernel {
   /**
    * Puts interface, daemons and buffers into the wanted state; services must be in the kernel
    * before. Never rejects. The first call also tries out what this kernel does (injection, expiry)
-   * instead of assuming it.
+   * instead of assuming it. Whether injected entries go in time is known seconds later, and in what
+   * the next call finds.
    */
   ensure(): Promise<EnsureResult>;
   /** What ensure() would do, each a clause. */

@@ -8,7 +8,7 @@ import { activeQuestions, type Scope } from '../../table/scope.ts';
 import { createFlowParser } from '../conntrack-events.ts';
 import { createTableParser, type TableCounts } from '../proc-table.ts';
 
-const TABLE_FILE = '/proc/self/net/ip_vs_conn';
+export const TABLE_FILE = '/proc/self/net/ip_vs_conn';
 /** The kernel fills at most a page or two of it. */
 const READ_BYTES = 65_536;
 /** No router has more; a file without an end would otherwise be read for ever. */

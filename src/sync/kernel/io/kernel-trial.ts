@@ -1,7 +1,8 @@
 // Tries out what this kernel does with injected entries instead of assuming it from its version.
 // Not pure. The entries are templates of a mark and of addresses that nobody can have. They are put
 // in, seen, sent again with a time-out of one second, seen to go: on a starved machine, too, they
-// cannot be gone before they were looked for.
+// cannot be gone before they were looked for. That they go takes two seconds, for which nobody has
+// to wait.
 
 import { readFile } from 'node:fs/promises';
 import { release } from 'node:os';
@@ -18,6 +19,21 @@ export interface Trial {
   readonly injection: boolean;
 }
 
+interface Trying {
+  /** What is known once the entries were seen. */
+  readonly trial: Trial;
+  /** The same with whether they go by themselves. Never rejects. Undefined: that is all. */
+  readonly whole: Promise<Trial> | undefined;
+}
+
+interface TrialPorts {
+  readonly injector: Pick<KernelInjector, 'inject'>;
+  /** The kernel's table as text. */
+  readonly readTable: () => Promise<string>;
+  /** Ends the wait for the entries to go. */
+  readonly signal: AbortSignal;
+}
+
 /** An unused mark: the config allows smaller ones only (and none that large makes sense). */
 const TRIAL_MARK = 0x7fff_fffe;
 const TRIAL_COLUMN = { ipv4: /^IP +00000001 0000 7FFFFFFE /m, ipv6: /^IP +0100(?::0000){6}:0001 0000 7fff:fffe:/m };
@@ -25,7 +41,6 @@ const TRIAL_COLUMN = { ipv4: /^IP +00000001 0000 7FFFFFFE /m, ipv6: /^IP +0100(?
 const TRIAL_CLIENT = { ipv4: '00000001', ipv6: '01000000000000000000000000000001' } as const;
 const TRIAL_SERVER = { ipv4: '00000002', ipv6: '01000000000000000000000000000002' } as const;
 const FAMILIES = ['ipv4', 'ipv6'] as const;
-const TABLE_FILE = '/proc/self/net/ip_vs_conn';
 /**
  * Reading a larger table for this would take seconds (it is quadratic): then it is assumed to work,
  * and said.
@@ -40,38 +55,44 @@ const POLL_MS = 20;
 const GONE_MS_MAX = 10_000;
 
 /** `entries`: about how many the kernel has. Never rejects. */
-export async function tryKernel(injector: KernelInjector, messageBytes: number, entries: number): Promise<Trial> {
+export async function tryKernel(ports: TrialPorts, messageBytes: number, entries: number): Promise<Trying> {
   const found: Record<string, string> = {
     kernel: release(),
     message: `${messageBytes} bytes`,
     nf_conntrack_events: await settingOf('net/netfilter/nf_conntrack_events'),
   };
   if (entries > TRIAL_ENTRIES_MAX) {
-    return {
-      found: { ...found, injection: `not tried: ${entries} entries` },
-      problems: [],
-      injection: true,
-    };
+    const trial = { found: { ...found, injection: `not tried: ${entries} entries` }, problems: [], injection: true };
+    return { trial, whole: undefined };
   }
   try {
-    const shown = await injectAndSee(injector);
-    const gone = shown.ipv4 && (await goWhenTold(injector));
-    return { ...judge(found, shown, gone), injection: shown.ipv4 };
+    const shown = await injectAndSee(ports);
+    if (!shown.ipv4) return { trial: judge(found, shown, false), whole: undefined };
+    const whole = goWhenTold(ports).then(
+      gone => judge(found, shown, gone),
+      (error: unknown) => notFoundOut(found, error),
+    );
+    return { trial: judge(found, shown, undefined), whole };
   } catch (error) {
-    const words = error instanceof Error ? error.message : String(error);
-    return {
-      found: { ...found, injection: 'failed' },
-      problems: [`whether this kernel takes sync entries cannot be found out: ${words}`],
-      injection: false,
-    };
+    return { trial: notFoundOut(found, error), whole: undefined };
   }
 }
 
+function notFoundOut(found: Trial['found'], error: unknown): Trial {
+  const words = error instanceof Error ? error.message : String(error);
+  return {
+    found: { ...found, injection: 'failed' },
+    problems: [`whether this kernel takes sync entries cannot be found out: ${words}`],
+    injection: false,
+  };
+}
+
+/** `gone` undefined: not known yet. */
 function judge(
-  found: Readonly<Record<string, string>>,
+  found: Trial['found'],
   shown: Readonly<Record<(typeof FAMILIES)[number], boolean>>,
-  gone: boolean,
-): Pick<Trial, 'found' | 'problems'> {
+  gone: boolean | undefined,
+): Trial {
   const problems: string[] = [];
   const { kernel } = found;
   if (!shown.ipv4) {
@@ -81,38 +102,44 @@ function judge(
   } else {
     if (!shown.ipv6)
       problems.push(`this kernel (${kernel}) takes no IPv6 sync entries: services on IPv6 are not synced`);
-    if (!gone)
+    if (gone === false)
       problems.push(
         `this kernel (${kernel}) keeps injected entries past their time-out: extra ones stay on the standby`,
       );
   }
   const word = (ok: boolean) => (ok ? 'works' : 'does not work');
   return {
-    found: { ...found, injection: word(shown.ipv4), 'injection of IPv6': word(shown.ipv6), expiry: word(gone) },
+    found: {
+      ...{ ...found, injection: word(shown.ipv4), 'injection of IPv6': word(shown.ipv6) },
+      ...(gone !== undefined && { expiry: word(gone) }),
+    },
     problems,
+    injection: shown.ipv4,
   };
 }
 
-async function injectAndSee(injector: KernelInjector): Promise<Record<(typeof FAMILIES)[number], boolean>> {
+async function injectAndSee({ injector, readTable }: TrialPorts): Promise<Record<(typeof FAMILIES)[number], boolean>> {
   // One message each: a kernel that refuses IPv6 refuses the whole message.
   for (const family of FAMILIES) await injector.inject([trialEntry(family, SHOWN_S)]);
   const end = monotonicNow() + SHOWN_MS_MAX;
   const shown = { ipv4: false, ipv6: false };
   for (;;) {
-    const table = await readFile(TABLE_FILE, 'latin1');
+    const table = await readTable();
     for (const family of FAMILIES) shown[family] ||= TRIAL_COLUMN[family].test(table);
     if ((shown.ipv4 && shown.ipv6) || monotonicNow() > end) return shown;
     await sleep(POLL_MS);
   }
 }
 
-async function goWhenTold(injector: KernelInjector): Promise<boolean> {
+/** Undefined: the wait was ended. */
+async function goWhenTold({ injector, readTable, signal }: TrialPorts): Promise<boolean | undefined> {
   for (const family of FAMILIES) await injector.inject([trialEntry(family, GONE_S)]);
   const end = monotonicNow() + GONE_MS_MAX;
   for (;;) {
-    const table = await readFile(TABLE_FILE, 'latin1');
+    const table = await readTable();
     if (!FAMILIES.some(family => TRIAL_COLUMN[family].test(table))) return true;
     if (monotonicNow() > end) return false;
+    if (signal.aborted) return undefined;
     await sleep(10 * POLL_MS);
   }
 }

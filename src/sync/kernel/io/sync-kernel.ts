@@ -11,7 +11,7 @@ import type { Scope } from '../../table/scope.ts';
 import { describeDaemon, isRunning, planDaemons } from '../daemon-plan.ts';
 import { MASTER_END } from '../private-link.ts';
 import type { EnsureResult, SyncKernel, SyncKernelListener } from '../sync-kernel.ts';
-import { readActiveData, readConnectionTable } from './connection-table.ts';
+import { readActiveData, readConnectionTable, TABLE_FILE } from './connection-table.ts';
 import { type EventSocket, openEventSocket } from './event-socket.ts';
 import { createFlowWatch, type FlowWatch } from './flow-watch.ts';
 import { createKernelInjector, type KernelInjector } from './kernel-injector.ts';
@@ -52,6 +52,9 @@ class Kernel implements SyncKernel {
   >;
   #events: EventSocket | undefined;
   #trial: Trial | undefined;
+  /** A trial whose entries have not gone yet; undefined: none runs. */
+  #trying: Promise<void> | undefined;
+  readonly #closing = new AbortController();
   #last: Promise<unknown> = Promise.resolve();
   /** Whether the last datagram of a probe arrived; until the first one, as if. */
   #heard = true;
@@ -98,7 +101,8 @@ class Kernel implements SyncKernel {
     this.#syns.follow();
     // One that went wrong is tried again: what was in the way may be gone.
     const open = this.#trial === undefined || this.#trial.problems.length > 0;
-    if (open && daemons?.backup) await attempt(() => this.#tryOut(daemons.backup as KernelDaemon));
+    if (open && this.#trying === undefined && daemons?.backup)
+      await attempt(() => this.#tryOut(daemons.backup as KernelDaemon));
     problems.push(
       ...(this.#trial?.problems ?? []),
       ...this.#flows.problems(),
@@ -181,12 +185,19 @@ class Kernel implements SyncKernel {
 
   async #tryOut(backup: KernelDaemon): Promise<void> {
     const entries = await this.#entries();
-    const [trial, subscribed] = await Promise.all([
-      tryKernel(this.#injector, backup.lengthMax, entries),
+    const readTable = () => readFile(TABLE_FILE, 'latin1');
+    const [{ trial, whole }, subscribed] = await Promise.all([
+      tryKernel({ injector: this.#injector, readTable, signal: this.#closing.signal }, backup.lengthMax, entries),
       this.#flows.ready(FLOWS_READY_MS),
     ]);
-    const found = { ...trial.found, 'conntrack events': subscribed ? 'followed' : 'not followed' };
-    this.#trial = { ...trial, found };
+    const note = ({ found, ...rest }: Trial) => {
+      this.#trial = { ...rest, found: { ...found, 'conntrack events': subscribed ? 'followed' : 'not followed' } };
+    };
+    note(trial);
+    // The next ensure() says it.
+    this.#trying = whole?.then(note).finally(() => {
+      this.#trying = undefined;
+    });
   }
 
   async preview(): Promise<readonly string[]> {
@@ -234,7 +245,9 @@ class Kernel implements SyncKernel {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#closing.abort();
     await this.#last;
+    await this.#trying;
     this.#flows.close();
     this.#syns.close();
     this.#events?.close();

@@ -1,7 +1,7 @@
 // The standby's look at the addresses, whose word makes the pair FAILED: a black hole is told, a
 // firewall that limits echoes is none.
 import test from 'ava';
-import type { Settings } from '../../src/pulse/election/machine.ts';
+import type { Machine, Settings } from '../../src/pulse/election/machine.ts';
 import { findingsOf, hear, nextRound, type VipCheck } from '../../src/pulse/vip-check.ts';
 import { type At, after, ms } from '../../src/units/duration.ts';
 import { PROBE_WINDOW_MS_MAX } from '../../src/vip/protocol.ts';
@@ -11,12 +11,15 @@ const STEP_MS = 10;
 
 /** Who answers: `passes` is asked for each echo, in the order of their sending. */
 class Owner {
-  readonly #machine;
+  #machine: Machine;
   #check: VipCheck | undefined;
   #at: At;
   /** How often a silence began to be told. */
   told = 0;
   silent: readonly number[] = [];
+  answering: readonly number[] = [];
+  /** How often nobody answered any more. */
+  quiet = 0;
 
   constructor(addresses: number) {
     const addressLans: Settings['addressLans'] = Array.from({ length: addresses }, () => 0);
@@ -34,10 +37,18 @@ class Owner {
       for (const { id, index } of next.probes)
         if (passes(index, this.#at))
           this.#check = hear(this.#check, { type: 'reply', id, index, via: 'echo', mac: PEER_MAC });
-      const silent = findingsOf(this.#check, this.#machine, this.#at)?.silent ?? [];
+      const { answering, silent } = findingsOf(this.#check, this.#machine, this.#at) ?? { answering: [], silent: [] };
       if (silent.length > 0 && this.silent.length === 0) this.told += 1;
-      this.silent = silent;
+      if (answering.length === 0 && this.answering.length > 0) this.quiet += 1;
+      Object.assign(this, { silent, answering });
     }
+    return this;
+  }
+
+  /** The standby's own LAN dies, or lives again. */
+  lan(dead: boolean): this {
+    const lanHealth = this.#machine.lanHealth.map(health => ({ ...health, dead }));
+    this.#machine = { ...this.#machine, lanHealth };
     return this;
   }
 }
@@ -61,6 +72,7 @@ for (const addresses of [2, 4, 16, 64])
   test(`${addresses} addresses, echoes limited to one a second: nobody is called silent`, t => {
     const owner = new Owner(addresses).run(300_000, limiter(1, 5));
     t.is(owner.told, 0);
+    t.is(owner.quiet, 0);
   });
 
 test('a stricter limit is told once at most', t => {
@@ -77,6 +89,34 @@ for (const addresses of [1, 2, 64])
     owner.run(3 * 900, () => true);
     t.deepEqual(owner.silent, []);
   });
+
+for (const addresses of [1, 2, 16, 64])
+  test(`${addresses} addresses of an owner that has died: within four rounds none counts as answering`, t => {
+    const owner = new Owner(addresses).run(ANSWERED, () => true);
+    t.is(owner.answering.length, addresses);
+    owner.run(4 * 900 + STEP_MS, () => false);
+    t.deepEqual(owner.answering, []);
+    owner.run(900 + STEP_MS, () => true);
+    t.true(owner.answering.length > 0);
+  });
+
+test('one of several that lets nothing in does not make the others count as silent', t => {
+  const owner = new Owner(4).run(ANSWERED, () => true).run(60_000, index => index !== 2);
+  t.deepEqual(owner.answering, [0, 1, 3]);
+  t.is(owner.quiet, 0);
+});
+
+test('where the LAN is dead here no answer is missed; once it lives again silence counts anew', t => {
+  const owner = new Owner(2)
+    .run(ANSWERED, () => true)
+    .lan(true)
+    .run(20_000, () => false);
+  t.deepEqual(owner.silent, []);
+  owner.lan(false).run(2 * 900, () => false);
+  t.deepEqual(owner.silent, []);
+  owner.run(3 * 900, () => false);
+  t.true(owner.silent.length > 0);
+});
 
 test('one address of several that lets nothing in is told, also behind a limit', t => {
   const hole = (index: number) => index !== 2;

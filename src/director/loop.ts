@@ -508,10 +508,12 @@ class Loop implements Director {
     this.#ports.sync.pulseSays(snapshot);
     this.#vipChecks.pulseSays(snapshot);
     const takesOver = isTakeover(this.#role, snapshot.role);
-    const lost = this.#owns === true && !owns(snapshot);
-    this.#role = snapshot.role;
     const had = this.#owns;
-    this.#owns = owns(snapshot);
+    // A pulse that starts has lost nothing yet: its vipd may hold the VIPs, and has not said so.
+    const keeps = had === true && snapshot.role === 'starting';
+    this.#owns = owns(snapshot) || keeps;
+    const lost = had === true && !this.#owns;
+    this.#role = snapshot.role;
     if (had !== this.#owns) this.#ownsSince = this.#ports.now();
     if (takesOver) {
       void this.#learnClients();

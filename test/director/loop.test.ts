@@ -442,6 +442,22 @@ test('a restart of pulse on a lone router that keeps its VIPs deletes nothing', 
   t.is(rig.fake.conntrack.length, 4);
 });
 
+test('a pulse that starts before its vipd says that it holds the VIPs has lost nothing; a standby has', async t => {
+  const rig = rigOf();
+  rig.director.pulseSays(role('active', true));
+  rig.director.pulseSays(role('starting', false));
+  await settledOf(rig);
+  t.deepEqual(rig.fake.conntrack, []);
+  rig.director.pulseSays(role('starting', true));
+  rig.director.pulseSays(role('active', true));
+  await settledOf(rig);
+  t.deepEqual(rig.fake.conntrack, []);
+  rig.director.pulseSays(role('starting', false));
+  rig.director.pulseSays(role('standby', false));
+  while (!rig.events.some(event => event.code === 'CONNTRACK_CLEARED')) await new Promise(setImmediate);
+  t.is(rig.fake.conntrack.length, 4);
+});
+
 test('healthy servers are not counted before all were judged once, but at most a minute long', t => {
   const rig = rigOf();
   rig.verdicts = [verdict('fs1', 'up'), verdict('fs2', 'unknown')];

@@ -59,6 +59,9 @@ export interface ReportInput {
   readonly kernelFound: Readonly<Record<string, string>>;
 }
 
+/** What a heartbeat's fitness has at least with all LANs of the VIPs; a healthy server is 1 more. */
+const ALL_LANS_FITNESS = 2;
+
 type PeerReport = Pick<ServerReport, 'peer' | 'disagrees'>;
 
 interface PulseReportInput {
@@ -95,10 +98,10 @@ export function pulseReport(
 }
 
 export function statusReport(input: ReportInput): StatusReport {
-  const { config, pulse, known, lastAuditAt, digest } = input;
+  const { config, pulse, known, lastAuditAt } = input;
   const problems = [
     ...input.failures,
-    ...pulseProblems(pulse, digest, input.claimer),
+    ...pulseProblems(pulse, input),
     ...kernelProblems(known),
     ...input.watchProblems,
     ...input.syncProblems,
@@ -142,7 +145,7 @@ function peerOf({ config, node }: ReportInput): string {
   return Object.keys(config.routers).find(name => name !== node) ?? 'the peer';
 }
 
-function pulseProblems(pulse: Snapshot | null, digest: string, claimer: VipClaimer | undefined): string[] {
+function pulseProblems(pulse: Snapshot | null, { config, digest, claimer }: ReportInput): string[] {
   if (!pulse) return [];
   const problems: string[] = [];
   const { peer, peerNode, node, hold } = pulse;
@@ -152,10 +155,15 @@ function pulseProblems(pulse: Snapshot | null, digest: string, claimer: VipClaim
   if (peer && !peer.silent && !peer.ready) problems.push(`${peerNode} is not ready to take over`);
   if (hold.on) problems.push(`${node} is on hold${hold.until === null ? '' : ` until ${hold.until}`}`);
   if (peer?.hold) problems.push(`${peerNode} is on hold`);
+  problems.push(...unfitPeerProblems(pulse, config));
   for (const link of pulse.links) {
     if (link.problem !== null)
       problems.push(`heartbeat link ${link.lan} (${link.interface}) is not bound: ${link.problem}`);
     else if (!link.up) problems.push(`heartbeat link ${link.lan} (${link.interface}) is down`);
+    else if (!link.peerHearsUs && pulse.role !== 'starting')
+      problems.push(
+        `heartbeat link ${link.lan} (${link.interface}) passes in one direction only: ${peerNode} does not hear ${node} there`,
+      );
   }
   for (const name of new Set(pulse.vips.filter(vip => !vip.linkUp).map(vip => vip.interface))) {
     problems.push(`interface ${name} has no carrier`);
@@ -165,6 +173,22 @@ function pulseProblems(pulse: Snapshot | null, digest: string, claimer: VipClaim
   for (const address of pulse.peerAddressesHere) problems.push(`this host has ${address}, an address of ${peerNode}`);
   if (pulse.bar !== null && !hold.on) problems.push(`${node} cannot become active: ${pulse.bar}`);
   return [...problems, ...surroundingProblems(pulse, claimer)];
+}
+
+/** What the peer lacks to serve clients as this router would, by its heartbeats. */
+function unfitPeerProblems({ peer, peerNode, fitness }: Snapshot, { services }: Config): string[] {
+  if (!peer || peer.silent) return [];
+  const problems: string[] = [];
+  if (peer.fitness < ALL_LANS_FITNESS)
+    problems.push(`${peerNode} lacks a LAN of the VIPs; see \`tandem status\` there`);
+  // Where nobody has a healthy server each router says so of its own.
+  const hasServer = (said: number) => said % ALL_LANS_FITNESS > 0;
+  if (Object.keys(services).length > 0 && hasServer(fitness) && !hasServer(peer.fitness))
+    problems.push(
+      `${peerNode} finds no real server healthy, or its director does not run; see \`tandem status\` there`,
+    );
+  if (peer.failedChecks) problems.push(`fitness checks fail on ${peerNode}; see \`tandem status\` there`);
+  return problems;
 }
 
 /**

@@ -66,6 +66,7 @@ export const snapshotSchema = z.object({
    */
   leaseMargin: z.number().nullable(),
   hold: z.object({ on: z.boolean(), until: z.string().nullable() }),
+  /** 2 for all LANs of the VIPs, and 1 for a healthy server and a director that reports. */
   fitness: z.int(),
   /** Fitness checks by script that fail here. */
   failedChecks: z.int().default(0),

@@ -32,7 +32,7 @@ function standby(changed: Partial<Snapshot> = {}): Snapshot {
     configDigest: DIGEST,
     runningDigest: pulseDigest(config, 'r1'),
     peer: peer && { ...peer, role: 'active', serving: true, configDigest: DIGEST },
-    links: links.map(link => ({ ...link, up: true })),
+    links: links.map(link => ({ ...link, up: true, peerHearsUs: true })),
     vipCheck: { answering: ['192.0.2.100'], silent: [] },
     ...changed,
   });
@@ -89,12 +89,53 @@ const nobody = (changed: Partial<Snapshot> = {}) => {
   return standby({ vipCheck: null, peer: there, ...changed });
 };
 const unready = (pulse: Snapshot): Snapshot => ({ ...pulse, peer: pulse.peer && { ...pulse.peer, ready: false } });
+const withPeer = (pulse: Snapshot, changed: Partial<NonNullable<Snapshot['peer']>>): Snapshot => ({
+  ...pulse,
+  peer: pulse.peer && { ...pulse.peer, ...changed },
+});
+const oneWay = (pulse: Snapshot): Snapshot => ({
+  ...pulse,
+  links: pulse.links.map(link => ({ ...link, peerHearsUs: false })),
+});
 const silent = (pulse: Snapshot): Snapshot => ({ ...pulse, peer: pulse.peer && { ...pulse.peer, silent: true } });
 
 for (const [title, seen, health, problem] of [
   ['an owner with a fit standby', [[0, owner()]], 'ok', undefined],
   ['a standby beside an owner', [[0, standby()]], 'ok', undefined],
   ['an owner whose standby is not ready', [[0, unready(owner())]], 'degraded', /r2 is not ready to take over/],
+  [
+    'an owner whose standby lacks a LAN',
+    [[0, withPeer(owner(), { fitness: 1 })]],
+    'degraded',
+    /^r2 lacks a LAN of the VIPs/,
+  ],
+  [
+    'an owner whose standby has no server',
+    [[0, withPeer(owner(), { fitness: 2 })]],
+    'degraded',
+    /^r2 finds no real server/,
+  ],
+  ['neither has a healthy server', [[0, withPeer(owner({ fitness: 2 }), { fitness: 2 })]], 'ok', undefined],
+  [
+    'a standby beside an owner without servers',
+    [[0, withPeer(standby(), { fitness: 2 })]],
+    'degraded',
+    /^r2 finds no real/,
+  ],
+  [
+    'checks fail at the standby',
+    [[0, withPeer(owner(), { failedChecks: 2 })]],
+    'degraded',
+    /^fitness checks fail on r2/,
+  ],
+  ['a standby of 0.3.0 says nothing of checks', [[0, withPeer(owner(), { failedChecks: null })]], 'ok', undefined],
+  [
+    'the standby does not hear the owner',
+    [[0, oneWay(owner())]],
+    'degraded',
+    /^heartbeat link .* r2 does not hear r1 there/,
+  ],
+  ['a router that starts is not heard yet', [[0, oneWay(standby({ role: 'starting' }))]], 'ok', undefined],
   ['an owner whose standby is silent', [[0, silent(owner())]], 'degraded', /nobody to take over/],
   [
     'that standby is back',

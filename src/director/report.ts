@@ -59,7 +59,7 @@ export interface ReportInput {
   readonly kernelFound: Readonly<Record<string, string>>;
 }
 
-/** What a heartbeat's fitness has at least with all LANs of the VIPs; a healthy server is 1 more. */
+/** What fitness has at least with all LANs of the VIPs; a healthy server is 1 more. */
 const ALL_LANS_FITNESS = 2;
 
 type PeerReport = Pick<ServerReport, 'peer' | 'disagrees'>;

@@ -165,8 +165,8 @@ export const snapshotSchema = z.object({
   vipdTrouble: z.string().nullable().default(null),
   /**
    * What a standby found when it asked the addresses themselves, by an echo each: those that
-   * answer (none, if nobody has for two rounds), and those that did in this term and answer no more. null: it does not ask (it holds
-   * them, or starts), or nothing has ever answered.
+   * answer (none, if nobody has for two rounds), and those that did in this term and answer no
+   * more. null: it does not ask (it holds them, or starts), or nothing has ever answered.
    */
   vipCheck: z
     .object({ answering: z.array(z.string()), silent: z.array(z.string()) })

@@ -227,11 +227,10 @@ pairTest(
   },
 );
 
-pairTest('SIGTERM and SIGINT do not take the addresses away while the pipe is open', async (t, pair) => {
+pairTest('no signal that people send takes the addresses away while the pipe is open', async (t, pair) => {
   const vipd = await pair.vipd();
   await vipd.claim('7.1', 5_000);
-  vipd.child.kill('SIGTERM');
-  vipd.child.kill('SIGINT');
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const) vipd.child.kill(signal);
   await sleep(100);
   t.is(await vipd.renew('7.1', 5_000), 'held 2 7.1');
   t.is((await pair.vips()).length, 4);

@@ -82,7 +82,7 @@ static void go_first(void)
 
 static void prepare_process(void)
 {
-	static const int ignored[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE };
+	static const int ignored[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2 };
 
 	/*
 	 * Only the pipe ends us: a service manager's signal to the whole group must not drop the

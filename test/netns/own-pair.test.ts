@@ -99,11 +99,25 @@ pairTest('an address that is back within a second moves nothing', {}, async act 
 /** Each with one LAN, too. */
 const SIZES = [['clients'], LEGS] as const;
 
+function routesLost({ routers }: Act, legs: readonly Leg[]): Promise<unknown> {
+  const input = legs.map(leg => `route del ${NETWORKS[leg]}0/24 dev ${INTERFACES[leg]}\n`).join('');
+  return routers.topology.exec('r1', 'ip', ['-batch', '-'], { input });
+}
+
+const UPLINK = `
+link add up0 type veth peer name up1
+link set up0 up
+link set up1 up
+addr add 100.64.0.2/24 dev up0
+route add default via 100.64.0.1
+`;
+
 /** The addresses stay; what is gone is the way from them. */
 const WAYS_LOST: Readonly<Record<string, (act: Act, legs: readonly Leg[]) => Promise<unknown>>> = {
-  'the LANs’ routes are gone': ({ routers }, legs) => {
-    const input = legs.map(leg => `route del ${NETWORKS[leg]}0/24 dev ${INTERFACES[leg]}\n`).join('');
-    return routers.topology.exec('r1', 'ip', ['-batch', '-'], { input });
+  'the LANs’ routes are gone': routesLost,
+  'the LANs’ routes are gone and the default route leads elsewhere': async (act, legs) => {
+    await act.routers.topology.exec('r1', 'ip', ['-batch', '-'], { input: UPLINK });
+    await routesLost(act, legs);
   },
   'a rule prohibits all': ({ routers }) => routers.topology.exec('r1', 'ip', ['rule', 'add', 'pref', '10', 'prohibit']),
 };

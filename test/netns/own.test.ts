@@ -136,6 +136,44 @@ ownTest(
   PEERS,
 );
 
+ownTest(
+  'a way by the gateway of another interface is none; one by the LAN’s own gateway or another cable of the LAN is one',
+  async (t, pair, vipd) => {
+    const ip = (...args: string[]) => pair.ip(pair.a, ...args);
+    const stays = async (what: string, act: () => Promise<unknown>) => {
+      const told = words(vipd).length;
+      await act();
+      await sleep(300);
+      t.deepEqual(words(vipd).slice(told), [], what);
+    };
+    vipd.send('sample 50 125');
+    await stays('a default route elsewhere', async () => {
+      await ip('route', 'add', 'default', 'via', '198.51.100.9', 'dev', 'lan1');
+      await ip('-6', 'route', 'add', 'default', 'via', '2001:db8:2::9', 'dev', 'lan1');
+    });
+    t.is(await next(vipd, () => ip('route', 'del', '192.0.2.0/24', 'dev', 'lan0')), 'fixed 0 unrouted');
+    t.is(await next(vipd, () => ip('-6', 'route', 'del', '2001:db8:1::/64', 'dev', 'lan0')), 'fixed 1 unrouted');
+    const byGateway = ['192.0.2.0/24', 'via', '192.0.2.9', 'dev', 'lan0', 'onlink'];
+    t.is(await next(vipd, () => ip('route', 'add', ...byGateway)), 'fixed 0 here');
+    await stays('a second cable', () => ip('route', 'replace', '192.0.2.0/24', 'dev', 'lan1'));
+    t.is(await next(vipd, () => ip('-6', 'route', 'add', '2001:db8:1::/64', 'dev', 'lan1')), 'fixed 1 here');
+  },
+  PEERS,
+);
+
+ownTest(
+  'an address that is there but cannot be bound, as of an interface in a VRF, is unrouted',
+  async (t, pair, vipd) => {
+    const ip = (...args: string[]) => pair.ip(pair.a, ...args);
+    // Not every kernel has VRFs. For sockets outside one it is as if this route were missing.
+    const local = ['local', '192.0.2.2', 'dev', 'lan0', 'table', 'local'];
+    vipd.send('sample 50 125');
+    t.is(await next(vipd, () => ip('route', 'del', ...local)), 'fixed 0 unrouted');
+    t.is(await next(vipd, () => ip('route', 'add', ...local)), 'fixed 0 here');
+  },
+  PEERS,
+);
+
 ownTest('events that are lost are made up for: the list is taken anew', async (t, pair, vipd) => {
   vipd.child.kill('SIGSTOP');
   const many = (verb: string) =>

@@ -178,6 +178,14 @@ int fake_setsockopt(int fd, int level, int name, const void *value, socklen_t si
 	return kind_of(fd) == FREE ? refused(EBADF) : 0;
 }
 
+/* No socket is bound to an interface. */
+int fake_getsockopt(int fd, int level, int name, void *value, socklen_t *size)
+{
+	(void)level, (void)name;
+	memset(value, 0, *size);
+	return kind_of(fd) == FREE ? refused(EBADF) : 0;
+}
+
 int fake_fcntl(int fd, int command, ...)
 {
 	(void)fd, (void)command;

@@ -165,6 +165,8 @@ static int answer(const uint8_t *message, size_t size)
 	INSIST(header.nlmsg_len == size, "a request with a wrong length");
 	if (header.nlmsg_type == RTM_GETADDR)
 		return -1;
+	if (header.nlmsg_type == RTM_GETROUTE)
+		return ENETUNREACH;
 	if (refuse_count > 0) {
 		refuse_count--;
 		return refuse_errno;
@@ -180,7 +182,9 @@ const char *network_request(const uint8_t *message, size_t size)
 
 	memset(reply, 0, sizeof(reply));
 	memcpy(header, message, sizeof(*header));
-	const char *asked = header->nlmsg_type == RTM_DELADDR ? "delete" : "add";
+	const char *asked = header->nlmsg_type == RTM_GETROUTE ? "route?"
+			  : header->nlmsg_type == RTM_DELADDR	? "delete"
+								: "add";
 
 	reply_bytes = error < 0 ? NLMSG_LENGTH(0) : NLMSG_LENGTH(sizeof(acknowledgement));
 	header->nlmsg_len = (uint32_t)reply_bytes;

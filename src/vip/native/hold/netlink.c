@@ -1,7 +1,7 @@
 /*
  * rtnetlink(7): addresses added with a kernel lifetime and removed, each confirmed by the kernel's
- * acknowledgement; changes of addresses and links by others. Every call is bounded in time and in
- * what it reads.
+ * acknowledgement; changes of addresses and links by others; which way a packet would go. Every call
+ * is bounded in time and in what it reads.
  *
  * Lengths that NLMSG_NEXT() and RTA_NEXT() count down are rounded up first, as these do: the last
  * message may lack its padding, and an unsigned rest would then run below zero and the loop out of
@@ -23,8 +23,11 @@
 
 struct request {
 	struct nlmsghdr header;
-	struct ifaddrmsg body;
-	char attributes[128];
+	union {
+		struct ifaddrmsg body;
+		struct rtmsg route;
+	};
+	char room[128]; /* attributes begin where the body ends */
 };
 
 static int netlink_socket(uint32_t groups)
@@ -285,6 +288,54 @@ int netlink_find(struct netlink *nl, uint64_t *present, uint64_t *foreign, struc
 		}
 	}
 	return EMSGSIZE;
+}
+
+/* The interface of a route that leads to a gateway; 0: to none, or it is no route. */
+static int read_gateway(const struct nlmsghdr *h)
+{
+	bool gateway = false;
+	int link = 0;
+
+	if (h->nlmsg_type != RTM_NEWROUTE || h->nlmsg_len < NLMSG_LENGTH(sizeof(struct rtmsg)))
+		return 0;
+	size_t left = RTA_ALIGN(h->nlmsg_len - NLMSG_LENGTH(sizeof(struct rtmsg)));
+
+	for (const struct rtattr *a = RTM_RTA(NLMSG_DATA(h)); RTA_OK(a, left); a = RTA_NEXT(a, left)) {
+		if (a->rta_type == RTA_OIF && RTA_PAYLOAD(a) == sizeof(link))
+			memcpy(&link, RTA_DATA(a), sizeof(link));
+		gateway = gateway || a->rta_type == RTA_GATEWAY || a->rta_type == RTA_VIA;
+	}
+	return gateway ? link : 0;
+}
+
+/*
+ * The interface by whose gateway the kernel would send between the two; 0: by none, or unknown.
+ * `bound`: the interface that sockets are bound to; 0: none. The kernel looks it up without its
+ * lock of link changes, and its answer is there when send(2) returns.
+ */
+int netlink_gateway_link(const struct inet *from, const struct inet *to, int bound)
+{
+	unsigned char bits = from->family == AF_INET6 ? 128 : 32;
+	struct request request = {
+		.header = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)),
+			    .nlmsg_type = RTM_GETROUTE,
+			    .nlmsg_flags = NLM_F_REQUEST },
+		.route = { .rtm_family = (unsigned char)from->family, .rtm_dst_len = bits, .rtm_src_len = bits },
+	};
+	_Alignas(struct nlmsghdr) char reply[4096];
+	const struct nlmsghdr *h = (const struct nlmsghdr *)reply;
+	int fd = netlink_socket(0);
+
+	if (fd < 0)
+		return 0;
+	attribute(&request, RTA_DST, to->bytes, inet_bytes(to));
+	attribute(&request, RTA_SRC, from->bytes, inet_bytes(from));
+	if (bound != 0)
+		attribute(&request, RTA_OIF, &bound, sizeof(bound));
+	ssize_t n = send(fd, &request, request.header.nlmsg_len, 0) < 0 ? 0 : recv(fd, reply, sizeof(reply), MSG_DONTWAIT);
+
+	close(fd);
+	return n > 0 && NLMSG_OK(h, (size_t)n) ? read_gateway(h) : 0;
 }
 
 int events_open(void)

@@ -37,6 +37,7 @@ bool netlink_open(struct netlink *nl);
 int netlink_ensure(struct netlink *nl, unsigned index, uint32_t valid_s, bool *created); /* 0 or errno */
 int netlink_remove(struct netlink *nl, unsigned index);				       /* 0: confirmed gone */
 int netlink_find(struct netlink *nl, uint64_t *present, uint64_t *foreign, struct places *into);
+int netlink_gateway_link(const struct inet *from, const struct inet *to, int bound);
 int events_open(void);
 enum event_kind events_next(int fd, struct event *event);
 void places_note(struct places *places, const struct place *where, bool there);

@@ -7,7 +7,8 @@
  *
  * An address from which the kernel has no way to the peer's on the same LAN serves for no more than
  * one that is gone: a route that somebody took away, a rule that prohibits, another prefix length.
- * Routes change too often on some routers to follow their events: the way is looked up at each
+ * A way by another interface's gateway, such as the default route, is none: a heartbeat does not
+ * get past a gateway (its TTL is 1), and answers to clients go astray. Routes change too often on some routers to follow their events: the way is looked up at each
  * sample.
  *
  * Every change is an event, so the list is kept by events. After lost events the keeper lists all
@@ -134,19 +135,38 @@ static bool no_way(int error)
 	return error == ENETUNREACH || error == EHOSTUNREACH || error == EACCES || error == EINVAL;
 }
 
-/* Connecting a datagram socket looks the route up and sends nothing. */
-static bool routed(const struct inet *own, const struct inet *peers)
+/* What the socket of such a datagram is bound to, as `ip vrf exec` does; 0: nothing. */
+static int bound_link(int fd)
+{
+	int link = 0;
+	socklen_t size = sizeof(link);
+
+	return getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &link, &size) == 0 ? link : 0;
+}
+
+/*
+ * Connecting a datagram socket looks the route up and sends nothing. Who cannot bind an address
+ * that is there, as that of an interface in a VRF, can send nothing from it.
+ */
+static bool routed(const struct inet *own, const struct inet *peers, int index)
 {
 	struct sockaddr_storage from, to;
 	socklen_t size = inet_socket(own, 0, &from);
 	int fd = socket(own->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool way;
 
 	if (fd < 0)
 		return true;
 	inet_socket(peers, DISCARD_PORT, &to);
-	bool way = bind(fd, (struct sockaddr *)&from, size) < 0 ||
-		   connect(fd, (struct sockaddr *)&to, size) == 0 || !no_way(errno);
+	if (bind(fd, (struct sockaddr *)&from, size) < 0) {
+		way = errno != EADDRNOTAVAIL;
+	} else if (connect(fd, (struct sockaddr *)&to, size) < 0) {
+		way = !no_way(errno);
+	} else {
+		int link = netlink_gateway_link(own, peers, bound_link(fd));
 
+		way = link == 0 || link == index;
+	}
 	close(fd);
 	return way;
 }
@@ -164,7 +184,7 @@ static bool any_way(const struct fixed *one)
 	for (unsigned i = 0; i < fixed_count; i++) {
 		if (fixed[i].peers != one->iface || fixed[i].address.family != one->address.family)
 			continue;
-		if (routed(&one->address, &fixed[i].address))
+		if (routed(&one->address, &fixed[i].address, atomic_load(&one->iface->index)))
 			return true;
 		asked = true;
 	}

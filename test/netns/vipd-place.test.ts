@@ -69,6 +69,27 @@ pairTest('an interface that disappears does not take the other addresses along',
   }
 });
 
+pairTest('an interface by an alternative name is found when it comes, and when it is made anew', async (t, pair) => {
+  const ip = (...args: string[]) => pair.ip(pair.a, ...args);
+  const args = pair.args().map(argument => argument.replace(',lan1,', ',servers,'));
+  const vipd = await pair.vipd('a', args);
+  await vipd.line(/^place 2 no-interface/);
+  await ip('link', 'property', 'add', 'dev', 'lan1', 'altname', 'servers');
+  await vipd.line(/^place 2 here/);
+  t.is(await vipd.claim('7.1', 30_000), 'held 1 7.1');
+  await ip('link', 'del', 'lan1');
+  await vipd.line(/^denied 2 /);
+  const from = vipd.lines.length;
+  await ip('link', 'add', 'lan1', 'type', 'veth', 'peer', 'name', 'far1');
+  await ip('link', 'property', 'add', 'dev', 'lan1', 'altname', 'servers');
+  await vipd.line(/^place 2 here/, 3_000, from);
+  await ip('link', 'set', 'far1', 'up');
+  await ip('link', 'set', 'lan1', 'up');
+  await vipd.line(/^repaired 3/, 3_000, from);
+  t.deepEqual((await pair.vips()).map(({ address }) => address).sort(), [...VIPS].sort());
+  assertClean(t, vipd);
+});
+
 pairTest('IPv6 that is switched off is told, and so is that it is on again', async (t, pair) => {
   const vipd = await pair.vipd();
   await vipd.line(/^place 3/);

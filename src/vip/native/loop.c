@@ -66,14 +66,14 @@ static void link_event(const struct event *event)
 		int index = atomic_load(&ifaces[i].index);
 
 		/*
-		 * A renamed interface keeps our addresses: it is followed by its index until that
-		 * is gone.
+		 * Another one may have got the name. An event does not tell alternative names: one
+		 * that is missing is looked for at each.
 		 */
-		if (index != 0 ? index != event->link : strcmp(ifaces[i].name, event->name) != 0)
+		if (index != 0 && index != event->link && strcmp(ifaces[i].name, event->name) != 0)
 			continue;
 		link_changed(&ifaces[i]);
 		/* Down and up again before we looked: what went meanwhile went with the carrier. */
-		if (!event->running)
+		if (!event->running && event->link == atomic_load(&ifaces[i].index))
 			ifaces[i].up_since = clock_now();
 	}
 }
@@ -134,6 +134,16 @@ static void take_sample(us_t now)
 		fixed_look(now);
 }
 
+/* No event tells of an alternative name that is given to an interface which is not up. */
+static void look_at_places(us_t now)
+{
+	if (now < places_next())
+		return;
+	for (unsigned i = 0; i < iface_count; i++)
+		link_changed(&ifaces[i]);
+	places_tell(now);
+}
+
 static void renew_packet_lease(us_t now)
 {
 	if (packet_lease_due(now))
@@ -146,7 +156,7 @@ static const struct timer {
 	void (*due)(us_t now);
 } timers[] = {
 	{ lease_next, lease_due },    { announce_next, announce_due }, { fixed_next, fixed_tell },
-	{ places_next, places_due },  { probes_next, tell_silence },   { sample_next, take_sample },
+	{ places_next, look_at_places }, { probes_next, tell_silence },   { sample_next, take_sample },
 	{ packet_lease_next, renew_packet_lease }, { will_next, will_run },
 };
 #define TIMERS (sizeof(timers) / sizeof(timers[0]))

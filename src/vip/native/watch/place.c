@@ -69,12 +69,6 @@ void places_changed(void)
 		look_at = looked_at + LOOK_AGAIN_US;
 }
 
-void places_due(us_t now)
-{
-	if (now >= look_at)
-		places_tell(now);
-}
-
 us_t places_next(void)
 {
 	return look_at;

@@ -8,7 +8,6 @@
 
 void places_tell(us_t now);
 void places_changed(void);
-void places_due(us_t now);
 us_t places_next(void);
 
 #endif

@@ -90,6 +90,33 @@ pairTest('an interface by an alternative name is found when it comes, and when i
   assertClean(t, vipd);
 });
 
+pairTest('a renamed interface is followed until another one gets its name: then the VIPs go there', async (t, pair) => {
+  const ip = (...args: string[]) => pair.ip(pair.a, ...args);
+  const vipsOn = async (name: string) =>
+    (await ip('addr', 'show', 'dev', name)).match(/inet6? (192\.0\.2\.100|2001:db8:1::100)\b/g)?.length ?? 0;
+  const vipd = await pair.vipd();
+  t.is(await vipd.claim('7.1', 30_000), 'held 1 7.1');
+  await ip('link', 'set', 'lan0', 'down');
+  await ip('link', 'set', 'lan0', 'name', 'old0');
+  await ip('link', 'set', 'old0', 'up');
+  await vipd.line(/^repaired 1/);
+  await sleep(300);
+  t.is(await vipsOn('old0'), 2);
+  const from = vipd.lines.length;
+  await ip('link', 'add', 'new0', 'type', 'veth', 'peer', 'name', 'far0');
+  await ip('link', 'set', 'far0', 'up');
+  await ip('link', 'set', 'new0', 'name', 'lan0');
+  await ip('link', 'set', 'lan0', 'up');
+  await vipd.line(/^repaired 0/, 3_000, from);
+  await vipd.line(/^repaired 1/, 3_000, from);
+  await vipd.line(new RegExp(`^link 0 up ${await pair.mac(pair.a, 'lan0')}`), 3_000, from);
+  t.is(await vipsOn('old0'), 0, 'none stays on the old one');
+  t.is(await vipsOn('lan0'), 2);
+  await vipd.release('7.1', 'quiet');
+  t.deepEqual(await pair.vips(), []);
+  assertClean(t, vipd);
+});
+
 pairTest('IPv6 that is switched off is told, and so is that it is on again', async (t, pair) => {
   const vipd = await pair.vipd();
   await vipd.line(/^place 3/);

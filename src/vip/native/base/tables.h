@@ -64,6 +64,7 @@ struct vip {
 	struct inet address;
 	struct inet own; /* our fixed address on the same LAN, to probe from */
 	struct iface *iface;
+	int put_on; /* hold/netlink.c: the index of the interface that it was put on last; 0: none */
 
 	/* hold/announce.c and hold/lease.c */
 	unsigned announce_step;

@@ -105,7 +105,7 @@ static int talk(struct netlink *nl, struct request *request)
 	return acknowledgement(nl, nl->seq);
 }
 
-static struct request address_request(unsigned short type, unsigned short flags, const struct vip *vip)
+static struct request address_request(unsigned short type, unsigned short flags, const struct vip *vip, int link)
 {
 	struct request request = {
 		.header = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct ifaddrmsg)),
@@ -114,7 +114,7 @@ static struct request address_request(unsigned short type, unsigned short flags,
 		.body = { .ifa_family = (unsigned char)vip->address.family,
 			  .ifa_prefixlen = vip->address.family == AF_INET6 ? 128 : 32,
 			  .ifa_scope = RT_SCOPE_UNIVERSE,
-			  .ifa_index = (unsigned)atomic_load(&vip->iface->index) },
+			  .ifa_index = (unsigned)link },
 	};
 
 	attribute(&request, IFA_LOCAL, vip->address.bytes, inet_bytes(&vip->address));
@@ -124,7 +124,7 @@ static struct request address_request(unsigned short type, unsigned short flags,
 
 static int add(struct netlink *nl, const struct vip *vip, uint32_t valid_s, unsigned short how)
 {
-	struct request request = address_request(RTM_NEWADDR, (unsigned short)(NLM_F_CREATE | how), vip);
+	struct request request = address_request(RTM_NEWADDR, (unsigned short)(NLM_F_CREATE | how), vip, vip->put_on);
 	/*
 	 * A preferred lifetime of 0 keeps an IPv6 VIP from being chosen as a source address; NODAD
 	 * lets it serve at once.
@@ -142,37 +142,50 @@ static int add(struct netlink *nl, const struct vip *vip, uint32_t valid_s, unsi
 	return talk(nl, &request);
 }
 
+/* An interface that is gone took its addresses along. */
+static int remove_from(struct netlink *nl, const struct vip *vip, int link)
+{
+	if (link == 0)
+		return 0;
+	struct request request = address_request(RTM_DELADDR, 0, vip, link);
+	int error = talk(nl, &request);
+
+	return error == EADDRNOTAVAIL || error == ENODEV || error == ENXIO ? 0 : error;
+}
+
 /*
  * The address is there with this lifetime. Creating and refreshing are two requests, so that an
- * address that somebody took away is noticed even when the event of it was lost.
+ * address that somebody took away is noticed even when the event of it was lost. Where another
+ * interface has the name now, it goes from the old one first.
  */
 int netlink_ensure(struct netlink *nl, unsigned index, uint32_t valid_s, bool *created)
 {
-	const struct vip *vip = &vips[index];
+	struct vip *vip = &vips[index];
+	int link = atomic_load(&vip->iface->index);
+	int error = vip->put_on == link ? 0 : remove_from(nl, vip, vip->put_on);
 
 	*created = false;
-	if (atomic_load(&vip->iface->index) == 0)
+	if (error)
+		return error;
+	vip->put_on = link;
+	if (link == 0)
 		return ENODEV;
-	int error = add(nl, vip, valid_s, NLM_F_EXCL);
-
+	error = add(nl, vip, valid_s, NLM_F_EXCL);
 	if (error == EEXIST)
 		return add(nl, vip, valid_s, NLM_F_REPLACE);
 	*created = error == 0;
 	return error;
 }
 
-/*
- * 0: the kernel says that the address is not there (any more). An interface that is gone took its
- * addresses along.
- */
+/* 0: the kernel says that the address is not there (any more). */
 int netlink_remove(struct netlink *nl, unsigned index)
 {
-	if (atomic_load(&vips[index].iface->index) == 0)
-		return 0;
-	struct request request = address_request(RTM_DELADDR, 0, &vips[index]);
-	int error = talk(nl, &request);
+	const struct vip *vip = &vips[index];
+	int link = atomic_load(&vip->iface->index);
+	int error = vip->put_on == link ? 0 : remove_from(nl, vip, vip->put_on);
+	int last = remove_from(nl, vip, link);
 
-	return error == EADDRNOTAVAIL || error == ENODEV || error == ENXIO ? 0 : error;
+	return error ? error : last;
 }
 
 /* What an address message is about, whatever its interface; false: it makes no sense. */

@@ -12,6 +12,25 @@
 #include "base/output.h"
 
 /*
+ * Which interface is meant: the one that has the name now, as its own or as an alternative one.
+ * Nobody: the one that had it, which was renamed and keeps our addresses. 0: that is gone, too.
+ */
+static int find(int fd, const struct iface *iface, struct ifreq *request)
+{
+	int last = atomic_load(&iface->index);
+
+	memcpy(request->ifr_name, iface->name, sizeof(request->ifr_name));
+	if (fd < 0)
+		return 0;
+	if (ioctl(fd, SIOCGIFINDEX, request) < 0)
+		request->ifr_ifindex = last;
+	/* The kernel's own name of it, which /proc and /sys know. */
+	int index = request->ifr_ifindex;
+
+	return index != 0 && ioctl(fd, SIOCGIFNAME, request) == 0 ? index : 0;
+}
+
+/*
  * Index, carrier and MAC as they are now. By ioctl, which does not wait for the kernel's lock of
  * all link changes: the loop that guards the lease calls this.
  */
@@ -19,19 +38,11 @@ void iface_read(struct iface *iface)
 {
 	struct ifreq request = { 0 };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int index = atomic_load(&iface->index);
+	int index = find(fd, iface, &request);
 
-	bool was_up = iface->up;
+	bool was_up = iface->up && index == atomic_load(&iface->index);
 
 	iface->up = iface->ethernet = false;
-	request.ifr_ifindex = index;
-	if (fd < 0 || index == 0 || ioctl(fd, SIOCGIFNAME, &request) < 0) {
-		memcpy(request.ifr_name, iface->name, sizeof(request.ifr_name));
-		index = fd >= 0 && ioctl(fd, SIOCGIFINDEX, &request) == 0 ? request.ifr_ifindex : 0;
-		/* Found by an alternative name: what /proc and /sys call it. */
-		if (index != 0)
-			ioctl(fd, SIOCGIFNAME, &request);
-	}
 	memcpy(iface->real, request.ifr_name, sizeof(iface->real));
 	atomic_store(&iface->index, index);
 	if (index != 0 && ioctl(fd, SIOCGIFFLAGS, &request) == 0)

@@ -119,6 +119,10 @@ const WAYS_LOST: Readonly<Record<string, (act: Act, legs: readonly Leg[]) => Pro
     await act.routers.topology.exec('r1', 'ip', ['-batch', '-'], { input: UPLINK });
     await routesLost(act, legs);
   },
+  'ARP is switched off': ({ routers }, legs) => {
+    const input = legs.map(leg => `link set ${INTERFACES[leg]} arp off\n`).join('');
+    return routers.topology.exec('r1', 'ip', ['-batch', '-'], { input });
+  },
   'a rule prohibits all': ({ routers }) => routers.topology.exec('r1', 'ip', ['rule', 'add', 'pref', '10', 'prohibit']),
 };
 
@@ -138,15 +142,21 @@ for (const lans of SIZES)
       await clientIsServed(act);
     });
 
-pairTest('three LANs: without the client LAN’s route the active router hands over', {}, async act => {
-  const { t, routers } = act;
-  await settled(act);
-  await routers.topology.exec('r1', 'ip', ['route', 'del', '192.0.2.0/24', 'dev', 'c0']);
-  await activeIs(act, 'r2', 1_000 + DEAD_MS + SPARE_MS);
-  const own = (await routers.snapshot('r1'))?.lans.find(({ lan }) => lan === 'clients')?.own;
-  t.deepEqual(own, [{ address: ownOf('r1', 'clients'), state: 'unrouted' }]);
-  await clientIsServed(act);
-});
+const CLIENTS_LOST: Readonly<Record<string, readonly string[]>> = {
+  'the client LAN’s route': ['route', 'del', '192.0.2.0/24', 'dev', 'c0'],
+  'ARP on the client LAN': ['link', 'set', 'c0', 'arp', 'off'],
+};
+
+for (const [what, lose] of Object.entries(CLIENTS_LOST))
+  pairTest(`three LANs: without ${what} the active router hands over`, {}, async act => {
+    const { t, routers } = act;
+    await settled(act);
+    await routers.topology.exec('r1', 'ip', lose);
+    await activeIs(act, 'r2', 1_000 + DEAD_MS + SPARE_MS);
+    const own = (await routers.snapshot('r1'))?.lans.find(({ lan }) => lan === 'clients')?.own;
+    t.deepEqual(own, [{ address: ownOf('r1', 'clients'), state: 'unrouted' }]);
+    await clientIsServed(act);
+  });
 
 for (const lans of SIZES)
   pairTest(

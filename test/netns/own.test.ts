@@ -162,6 +162,20 @@ ownTest(
 );
 
 ownTest(
+  'while ARP is switched off no address of the interface has a way',
+  async (t, pair, vipd) => {
+    const ip = (...args: string[]) => pair.ip(pair.a, ...args);
+    vipd.send('sample 50 125');
+    const from = vipd.lines.length;
+    t.is(await next(vipd, () => ip('link', 'set', 'lan0', 'arp', 'off')), 'fixed 0 unrouted');
+    await vipd.line(/^fixed 1 unrouted/, TOLD_MS, from);
+    t.is(await next(vipd, () => ip('link', 'set', 'lan0', 'arp', 'on')), 'fixed 0 here');
+    await vipd.line(/^fixed 1 here/, TOLD_MS, from);
+  },
+  PEERS,
+);
+
+ownTest(
   'an address that is there but cannot be bound, as of an interface in a VRF, is unrouted',
   async (t, pair, vipd) => {
     const ip = (...args: string[]) => pair.ip(pair.a, ...args);

@@ -141,7 +141,7 @@ export const PULSE_EVENTS = {
     severity: 'err',
     says: 'One of this router’s own addresses is there, but the kernel has no way from it to the peer’s address on the same LAN: nothing can be sent, and clients on that LAN get no answer. It counts as an address that is gone.',
     remedy:
-      'See `ip route get PEER from OWN`: put the route of the LAN back, give the address its whole prefix length, or mend `ip rule`.',
+      'See `ip route get PEER from OWN`: put the route of the LAN back, give the address its whole prefix length, or mend `ip rule`. Where `ip link` shows NOARP: `ip link set INTERFACE arp on`.',
     fields: { own: 'the address', lan: 'name of the LAN' },
     endedBy: 'OWN_ADDRESS_BACK',
   },

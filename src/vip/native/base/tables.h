@@ -32,6 +32,7 @@ struct iface {
 	char real[IF_NAMESIZE]; /* the kernel's own name of it now */
 	_Atomic int index;	/* 0: no such interface now; the thread of hold/lifetimes.c reads it */
 	bool up, ethernet;
+	bool had_arp, arp_off; /* switched off while we run; some kinds never have ARP */
 	us_t up_since; /* long ago at the start */
 	uint8_t mac[6];
 

@@ -8,7 +8,9 @@
  * An address from which the kernel has no way to the peer's on the same LAN serves for no more than
  * one that is gone: a route that somebody took away, a rule that prohibits, another prefix length.
  * A way by another interface's gateway, such as the default route, is none: a heartbeat does not
- * get past a gateway (its TTL is 1), and answers to clients go astray. Routes change too often on some routers to follow their events: the way is looked up at each
+ * get past a gateway (its TTL is 1), and answers to clients go astray. Nor is there one where
+ * somebody has switched ARP off (for IPv6 that goes for neighbour discovery, too): the kernel sends
+ * to its own MAC then. Routes change too often on some routers to follow their events: the way is looked up at each
  * sample.
  *
  * Every change is an event, so the list is kept by events. After lost events the keeper lists all
@@ -203,7 +205,7 @@ void fixed_look(us_t now)
 		if (!one->iface || !present(one) || !one->iface->up)
 			one->unrouted = false;
 		else if (!lately_down(one->iface, now))
-			one->unrouted = !any_way(one);
+			one->unrouted = one->iface->arp_off || !any_way(one);
 	}
 }
 

@@ -40,13 +40,18 @@ void iface_read(struct iface *iface)
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int index = find(fd, iface, &request);
 
-	bool was_up = iface->up && index == atomic_load(&iface->index);
+	bool same = index == atomic_load(&iface->index);
+	bool was_up = iface->up && same;
 
-	iface->up = iface->ethernet = false;
+	iface->up = iface->ethernet = iface->arp_off = false;
+	iface->had_arp = iface->had_arp && same;
 	memcpy(iface->real, request.ifr_name, sizeof(iface->real));
 	atomic_store(&iface->index, index);
-	if (index != 0 && ioctl(fd, SIOCGIFFLAGS, &request) == 0)
+	if (index != 0 && ioctl(fd, SIOCGIFFLAGS, &request) == 0) {
 		iface->up = (request.ifr_flags & IFF_UP) && (request.ifr_flags & IFF_RUNNING);
+		iface->arp_off = iface->had_arp && (request.ifr_flags & IFF_NOARP);
+		iface->had_arp = iface->had_arp || !(request.ifr_flags & IFF_NOARP);
+	}
 	if (iface->up && !was_up)
 		iface->up_since = clock_now();
 	if (index != 0 && ioctl(fd, SIOCGIFHWADDR, &request) == 0) {

@@ -243,6 +243,7 @@ async function assemble(
       sync,
       log,
       verdicts: () => nannies.verdicts(),
+      judgeWithout: drained => nannies.judgeWithout(drained),
       otherVerdicts: () => [...nannies.leaving(), ...nannies.sorry()],
       pathVerdicts: () => nannies.paths(),
       watchPaths: paths => nannies.watchPaths(paths),

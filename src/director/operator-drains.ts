@@ -63,6 +63,13 @@ export function drainRule(drains: Drains, at: At, times: Times): DrainOf {
   };
 }
 
+/** The names of those that are drained. */
+export function drainedByService(drains: Drains): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, readonly string[]>();
+  for (const { service, server } of drained(drains)) found.set(service, [...(found.get(service) ?? []), server]);
+  return found;
+}
+
 /** How far all of them are, to see when one has moved on. */
 export function standOfDrains(drains: Drains, at: At, times: Times): string {
   return drained(drains)

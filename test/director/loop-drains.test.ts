@@ -184,6 +184,19 @@ test('the last server that takes new clients is drained by force only, and that 
   t.is(rig.director.reportForPulse().healthyServers, 2, 'no router is less fit for it');
 });
 
+test('the nannies judge a service without its drained servers, from the start on and as they change', async t => {
+  const before = await drained();
+  t.deepEqual(before.judgedWithout, ['ftp fs2']);
+  const rig = rigOf({ fake: before.fake, drains: before.savedDrains as Drains });
+  t.deepEqual(rig.judgedWithout, ['ftp fs2']);
+  await rig.director.drain(drainRequest('fs1', { force: true }));
+  t.deepEqual(rig.judgedWithout, ['ftp fs1,fs2']);
+  await rig.director.drain(enableRequest('ftp'));
+  t.deepEqual(rig.judgedWithout, []);
+  rig.director.peerDrains(toWords(before.savedDrains as Drains, 0 as At));
+  t.deepEqual(rig.judgedWithout, [], 'an older order of the peer');
+});
+
 test('with the others down a server is the last one, too; nobody is drained by halves', async t => {
   const rig = rigOf();
   await rig.director.audit('start');

@@ -26,6 +26,8 @@ export interface Rig {
   /** Verdicts on servers that drain, and which of them the director wants watched. */
   otherVerdicts: Verdict[];
   watched: string[];
+  /** Servers without which the nannies are to judge their services. */
+  judgedWithout: string[];
   /** Verdicts on checks through VIPs, and which of them the director wants made. */
   pathVerdicts: Verdict[];
   paths: string[];
@@ -86,6 +88,7 @@ export function rigOf(options: RigOptions = {}): Rig {
     waysProblem: undefined,
     fitness: [],
     watched: [],
+    judgedWithout: [],
     pulse: null,
     clients: [],
     asked: [],
@@ -147,6 +150,9 @@ export function rigOf(options: RigOptions = {}): Rig {
       },
       watchLeaving: servers => {
         rig.watched = [...servers].map(([service, addresses]) => `${service} ${addresses}`);
+      },
+      judgeWithout: drained => {
+        rig.judgedWithout = [...drained].map(([service, servers]) => `${service} ${servers}`);
       },
       snapshot: () => rig.pulse,
       saveOwned: async next => {

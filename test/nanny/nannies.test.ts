@@ -585,6 +585,44 @@ test('servers that all fail alike keep their weights, and lose them one by one w
   t.pass();
 });
 
+/** Checks that pass, but for these servers, which let nobody in. */
+function fullFor(addresses: ReadonlySet<string>): typeof runCheck {
+  const full = { ok: false, tookMs: 1, stage: 'login', life: 'speaks', problem: 'refused', words: '530' } as const;
+  return async ({ address }) => ({
+    type: 'result',
+    result: addresses.has(address) ? full : { ok: true, tookMs: 1, bytes: 1 },
+  });
+}
+
+test('a drained server that passes its check takes the weight from nobody: the one that is left fails and keeps it', async t => {
+  const config = quick(configOf(21, { fs1: '127.0.0.1', fs2: '127.0.0.2' }, { fall: 3 }));
+  const full = new Set<string>();
+  const { nannies, changes } = watch(t, config, fullFor(full));
+  await until('both are up', () => changes.length === 2);
+  nannies.judgeWithout(new Map([['ftp', ['fs1']]]));
+  full.add('127.0.0.2');
+  await until('fs2 is down', () => changes.includes('fs2 down'));
+  t.like(stateOf(nannies, 'fs2'), { state: 'down', alive: true, kept: true });
+  t.like(stateOf(nannies, 'fs1'), { state: 'up', kept: false });
+});
+
+test('a drain that comes or ends while the others fail already is heeded at the next check', async t => {
+  const config = quick(configOf(21, { fs1: '127.0.0.1', fs2: '127.0.0.2', fs3: '127.0.0.3' }, { fall: 2 }));
+  const { nannies, changes } = watch(t, config, fullFor(new Set(['127.0.0.2', '127.0.0.3'])));
+  const kept = () => nannies.verdicts().flatMap(({ server, kept: is }) => (is ? [server] : []));
+  const notable = () => changes.splice(0).length > 0;
+  await until('all are judged', () => changes.length === 3);
+  t.deepEqual([kept(), notable()], [[], true]);
+  nannies.judgeWithout(new Map([['ftp', ['fs1']]]));
+  await until('the others keep their weight', () => kept().join() === 'fs2,fs3');
+  t.true(notable(), 'it is told');
+  nannies.judgeWithout(new Map());
+  await until('each is judged alone again', () => kept().length === 0);
+  nannies.judgeWithout(new Map([['ftp', ['fs1', 'fs2', 'fs3']]]));
+  await new Promise(resolve => setTimeout(resolve, 200));
+  t.deepEqual(kept(), [], 'nobody is left to keep a weight');
+});
+
 test('with on_all_failed: empty nobody is kept', async t => {
   const server = await hostile(t, FULL);
   const { services } = quick(configOf(server.port, { a: '127.0.0.1' }));

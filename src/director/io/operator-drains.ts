@@ -33,6 +33,7 @@ import {
   type DrainOutcome,
   type DrainsTold,
   decreeEvents,
+  drainedByService,
   drainReports,
   drainRule,
   emptiedBy,
@@ -51,6 +52,8 @@ export interface DrainPorts {
   readonly sync: Pick<ConnectionSync, 'tellDrains' | 'loadOf' | 'status'>;
   readonly log: Log;
   readonly verdicts: () => readonly Verdict[];
+  /** Names the servers that are drained, to the nannies: by service, all of them. */
+  readonly judgeWithout: (drained: ReadonlyMap<string, readonly string[]>) => void;
   /** Resolves with the reason why it failed, which it has logged; undefined: it is on disk. */
   readonly saveDrains: (drains: Drains) => Promise<string | undefined>;
   /** Monotonic. */
@@ -90,6 +93,7 @@ export class OperatorDrains {
   constructor(options: DrainOptions) {
     this.#options = options;
     this.#drains = withoutUnknown(options.drains, this.#known);
+    options.judgeWithout(drainedByService(this.#drains));
   }
 
   readonly #known = (name: ServerName): boolean => hasServer(this.#options.config(), name);
@@ -166,7 +170,8 @@ export class OperatorDrains {
   }
 
   #became(before: Drains, why: 'enabled' | 'left the config'): Promise<string | undefined> {
-    const { log, changed, decreed } = this.#options;
+    const { log, changed, decreed, judgeWithout } = this.#options;
+    judgeWithout(drainedByService(this.#drains));
     decreed(newsOf(before, this.#drains));
     const events = decreeEvents(before, this.#drains, why);
     for (const { code, fields } of events) log.event(code, fields);

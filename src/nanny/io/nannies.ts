@@ -87,6 +87,11 @@ export interface Nannies {
    * replaced as a whole.
    */
   watchLeaving(servers: ReadonlyMap<string, readonly Address[]>): void;
+  /**
+   * Servers that are drained, by service: the others are judged together without them. Replaced as
+   * a whole.
+   */
+  judgeWithout(drained: ReadonlyMap<string, readonly string[]>): void;
   /** One for each check through a VIP; its name is PATH, or wayName() of a server. */
   paths(): Verdict[];
   /**
@@ -168,9 +173,10 @@ class NannySet implements Nannies {
    */
   #formerServices: Config['services'] = {};
   #leaving: ReadonlyMap<string, readonly Address[]> = new Map();
+  #drained: ReadonlyMap<string, readonly string[]> = new Map();
   #paths: readonly PathWatch[] = [];
   readonly #together = new Map<string, Together>();
-  /** Services whose servers were looked at together since the last config. */
+  /** Services whose servers were looked at together since the last config and the last drain. */
   readonly #judged = new Set<string>();
   /** All checks that run, also those of servers that are no longer in the config. */
   readonly #checks = new Set<Promise<void>>();
@@ -226,6 +232,12 @@ class NannySet implements Nannies {
     if (isDeepStrictEqual(servers, this.#leaving)) return;
     this.#leaving = servers;
     this.#regroup();
+  }
+
+  judgeWithout(drained: ReadonlyMap<string, readonly string[]>): void {
+    if (isDeepStrictEqual(drained, this.#drained)) return;
+    this.#drained = drained;
+    this.#judged.clear();
   }
 
   watchPaths(paths: readonly PathWatch[]): void {
@@ -484,11 +496,13 @@ class NannySet implements Nannies {
   }
 
   /**
-   * Looks at all servers of the service; whether that changes which of them keep their weight.
-   * `was`: the nanny before this check.
+   * Looks at all servers of the service but the drained ones, which take no clients however well
+   * they are; whether that changes which of them keep their weight. `was`: the nanny before this
+   * check.
    */
   #judgeTogether({ service, settings, nanny: is }: Ward, was: Nanny): boolean {
-    const mine = this.#real.get(service) ?? [];
+    const drained = this.#drained.get(service) ?? [];
+    const mine = (this.#real.get(service) ?? []).filter(({ server }) => !drained.includes(server));
     const before = this.#together.get(service);
     if (before === undefined && !mine.every(({ nanny }) => isFailing(nanny))) return false;
     // With many servers that fail most checks bring no news.

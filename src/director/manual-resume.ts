@@ -9,6 +9,9 @@ import { isCondemned, type Verdict } from '../nanny/verdict.ts';
 import type { DrainOrder } from './operator-drains.ts';
 import { type DrainOf, findVerdict } from './wanted.ts';
 
+/** Who asks for such a drain. */
+const WHO = 'tandem';
+
 /** Servers with manual_resume that were up and have not gone down since, by seenKey. */
 export type SeenUp = ReadonlySet<string>;
 
@@ -91,8 +94,13 @@ export function settledFor(
   return new Set([...before].filter(key => !settled.has(key)));
 }
 
+/** Whether nobody but this rule wants that drain. */
+export function isForResume({ who }: Pick<DrainOrder, 'who'>): boolean {
+  return who === WHO;
+}
+
 function orderFor(name: ServerName, { state, last }: Verdict): DrainOrder {
   const stage = last?.ok === false ? ` at stage ${last.stage}` : '';
   const reason = `check.manual_resume: it was ${state}${stage}`;
-  return { target: drainKey(name), drained: true, reason, who: 'tandem', force: true };
+  return { target: drainKey(name), drained: true, reason, who: WHO, force: true };
 }

@@ -14,6 +14,7 @@ import type { Address } from '../units/address.ts';
 import { type CheckWatch, checkProblems, isApart, peerWord } from './check-watch.ts';
 import type { Knowledge } from './findings.ts';
 import { type FitnessReport, fitnessProblems } from './fitness-check.ts';
+import { isForResume } from './manual-resume.ts';
 import { type PathCheck, withWay } from './paths.ts';
 import { claimerProblem, type VipClaimer } from './vip-claimer.ts';
 import { findVerdict, ipvsKeyOf, ipvsPortOf, serverOf, sorryWeight } from './wanted.ts';
@@ -106,6 +107,7 @@ export function statusReport(input: ReportInput): StatusReport {
     ...input.watchProblems,
     ...input.syncProblems,
     ...serverProblems({ ...input, verdicts: input.verdicts.map(one => withWay(one, input.pathVerdicts)) }),
+    ...emptyServices(input, 'held'),
     ...pathProblems(input),
     ...checkProblems(input.checks, { node: input.node, peer: peerOf(input) }, one => isDrained(input, one)),
     ...fitnessProblems(input.fitness, input.node),
@@ -292,13 +294,23 @@ function drainNotices({ config, drains }: ReportInput): string[] {
     const why = reason === '' ? '' : ` (${reason})`;
     return `service ${service}: server ${server} is drained since ${since}${why}: tandem enable ${service}/${server} lets new clients in again`;
   });
-  const whole = Object.entries(config.services).flatMap(([service, { servers, sorry_server: sorry }]) => {
+  return [...each, ...emptyServices({ config, drains }, 'meant')];
+}
+
+/**
+ * Services all of whose servers are drained. `meant`: people drained each of them. `held`: at least
+ * one went down and waits for an operator (check.manual_resume), so that nobody may know.
+ */
+function emptyServices({ config, drains }: Pick<ReportInput, 'config' | 'drains'>, which: 'meant' | 'held'): string[] {
+  return Object.entries(config.services).flatMap(([service, { servers, sorry_server: sorry }]) => {
     const names = Object.keys(servers);
-    if (names.length === 0 || !names.every(server => isDrained({ drains }, { service, server }))) return [];
+    const mine = drains.filter(one => one.service === service && names.includes(one.server));
+    if (names.length === 0 || mine.length < names.length) return [];
+    if (mine.some(isForResume) !== (which === 'held')) return [];
     const fate = sorry === undefined ? 'are refused' : `come to its sorry server ${sorry.address}`;
-    return [`service ${service}: all its servers are drained, so new clients ${fate}`];
+    const until = which === 'held' ? `; once they are well: tandem enable ${service}` : '';
+    return [`service ${service}: all its servers are drained, so new clients ${fate}${until}`];
   });
-  return [...each, ...whole];
 }
 
 /** What fails on a server that an operator drains is somebody's work, not a fault. */

@@ -117,6 +117,31 @@ test('the server gets no clients after it is well again, until it is enabled', a
   t.is(weightOf(rig), weight);
 });
 
+test('a service all of whose servers are drained is a problem where one of them waits for an operator', async t => {
+  const rig = rigOf({ config: MANUAL });
+  const sayBoth = async (fs1: Verdict['state'], fs2: Verdict['state']) => {
+    rig.verdicts = [verdict('fs1', fs1), verdict('fs2', fs2)];
+    rig.director.verdictChanged();
+    await rig.director.audit('test');
+  };
+  const said = () => {
+    const { problems, notices } = rig.director.report();
+    return [problems, notices].map(list => list.filter(text => text.includes('all its servers are drained')).length);
+  };
+  rig.director.pulseSays(role('active'));
+  await sayBoth('up', 'up');
+  await sayBoth('down', 'up');
+  t.deepEqual(said(), [0, 0]);
+  await sayBoth('up', 'down');
+  await sayBoth('up', 'up');
+  t.deepEqual(said(), [1, 0]);
+  t.not(rig.director.report().health, 'ok');
+  await rig.director.drain({ ...enabling, target: 'ftp' });
+  t.deepEqual(said(), [0, 0]);
+  await rig.director.drain({ ...enabling, target: 'ftp', drained: true, force: true });
+  t.deepEqual(said(), [0, 1], 'who drains all of them means it');
+});
+
 const FS1 = { service: 'ftp', server: 'fs1' };
 const held = (rig: Rig) => rig.director.report().drains.length > 0;
 function saying(rig: Rig, state: Verdict['state']): void {

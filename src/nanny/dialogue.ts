@@ -97,7 +97,7 @@ export interface Dialogue extends StageClock {
   readonly plan: CheckPlan;
   /** Until then the server's first word is in time; the deadline of a patient check is later. */
   readonly firstWordDueAt: At;
-  /** Whether a reply has come, whatever it said. */
+  /** Whether a whole reply has come, whatever it said. */
   readonly spoke: boolean;
   readonly reader: ReplyReader;
   readonly certificate: Certificate | undefined;

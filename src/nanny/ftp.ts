@@ -32,7 +32,7 @@ import {
   send,
   stay,
 } from './dialogue.ts';
-import { NEW_READER, type Reply, type ReplyReader, readReplies, wordsOf } from './reply.ts';
+import { hasBegunReply, NEW_READER, type Reply, type ReplyReader, readReplies, wordsOf } from './reply.ts';
 import { firstStage } from './stage-clock.ts';
 import {
   awaitedData,
@@ -158,11 +158,16 @@ function onReceived(dialogue: Dialogue, bytes: Uint8Array, at: At): Step {
     const step =
       next.phase.name === 'quitting'
         ? finish(next, next.phase.result)
-        : failMute(next, reader.fault, next.spoke ? 'speaks' : 'none', at);
+        : failMute(next, reader.fault, hasSpoken(next) ? 'speaks' : 'none', at);
     next = step.next;
     effects.push(...step.effects);
   }
   return { next, effects };
+}
+
+/** Also by a reply that has only begun: whatever comes of it, an FTP server is there. */
+function hasSpoken({ spoke, reader }: Dialogue): boolean {
+  return spoke || hasBegunReply(reader);
 }
 
 /**
@@ -299,7 +304,7 @@ function onClosed(dialogue: Dialogue, error: string | undefined, at: At): Step {
   }
   // One that hangs up in order has decided to: servers at their limit do (proftpd's MaxInstances),
   // without a word.
-  const life = dialogue.spoke || error === undefined ? 'speaks' : 'none';
+  const life = hasSpoken(dialogue) || error === undefined ? 'speaks' : 'none';
   return failMute(dialogue, `the server ${how}: ${awaited(dialogue)}`, life, at);
 }
 
@@ -313,7 +318,7 @@ function onTimeout(dialogue: Dialogue, at: At): Step {
       ? `within the ${formatDuration(plan.timeoutMs)} of the whole check`
       : `within ${formatDuration(plan.stageTimeoutMs)}`;
   const isFirstWord = phase.name === 'greeting' || phase.name === 'securing';
-  const life = dialogue.spoke ? 'speaks' : isFirstWord ? 'silent' : 'none';
+  const life = hasSpoken(dialogue) ? 'speaks' : isFirstWord ? 'silent' : 'none';
   return failMute(dialogue, `${awaited(dialogue)} ${bound}`, life, at, isDataPath(dialogue));
 }
 

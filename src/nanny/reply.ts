@@ -1,18 +1,16 @@
 // Reads FTP replies from bytes as they come, in whatever packets: RFC 959 section 4.2 (multi-line
 // replies), RFC 1123 4.1.2.6 (how 227 must be read), RFC 2428 section 3 (229). Bounded, for what a
-// broken or hostile server may send; never throws. Pure.
+// broken or hostile server may send; never throws. Clients read lines of any length and any number
+// of them, so only all bytes together are bounded; what has come is kept in strings that grow at
+// their end, so that the time to read them grows with their length and no faster. Pure.
+import { Buffer } from 'node:buffer';
 
-/** Longest reply line in bytes, line end not counted. */
-export const REPLY_LINE_BYTES_MAX = 1024;
-/** Most lines of one reply. */
-export const REPLY_LINES_MAX = 64;
 /** Most bytes that a server may send over the control connection during one check. */
 export const DIALOGUE_BYTES_MAX = 65_536;
 /** Longest quotation of a server's words, in characters. */
 export const WORDS_LENGTH_MAX = 200;
 
 const LF = 0x0a;
-const CR = 0x0d;
 
 /** One complete reply. */
 export interface Reply {
@@ -24,10 +22,10 @@ export interface Reply {
 
 /** What has been read so far; start with {@link NEW_READER}. */
 export interface ReplyReader {
-  /** Bytes of a line that has not ended; at most REPLY_LINE_BYTES_MAX and a CR. */
-  readonly partial: Uint8Array;
-  /** A multi-line reply that has not ended. */
-  readonly open: Reply | undefined;
+  /** A line that has not ended; each character is one byte. */
+  readonly partial: string;
+  /** A multi-line reply that has not ended: its lines, with LF between them. */
+  readonly open: { readonly code: number; readonly text: string } | undefined;
   /** All bytes read. */
   readonly bytes: number;
   /** The last complete line as it stood, printable. */
@@ -37,7 +35,7 @@ export interface ReplyReader {
 }
 
 export const NEW_READER: ReplyReader = {
-  partial: new Uint8Array(0),
+  partial: '',
   open: undefined,
   bytes: 0,
   lastLine: '',
@@ -57,16 +55,17 @@ interface ReadReplies {
 export function readReplies(reader: ReplyReader, chunk: Uint8Array): ReadReplies {
   const replies: Reply[] = [];
   if (reader.fault !== undefined) return { reader, replies };
-  const allowed = chunk.subarray(0, DIALOGUE_BYTES_MAX - reader.bytes);
+  const allowed = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).subarray(
+    0,
+    DIALOGUE_BYTES_MAX - reader.bytes,
+  );
   let now: ReplyReader = reader;
   for (let from = 0; from < allowed.length && now.fault === undefined; ) {
     const lf = allowed.indexOf(LF, from);
     const to = lf === -1 ? allowed.length : lf;
-    const line = join(now.partial, allowed.subarray(from, to));
+    now = { ...now, partial: now.partial + allowed.toString('latin1', from, to) };
     from = to + 1;
-    now = { ...now, partial: line.slice(0, REPLY_LINE_BYTES_MAX + 1) };
-    if (overlong(line)) now = { ...now, fault: `the server sends a line of more than ${REPLY_LINE_BYTES_MAX} bytes` };
-    else if (lf !== -1) now = endLine(now, replies);
+    if (lf !== -1) now = endLine(now, replies);
   }
   now = { ...now, bytes: reader.bytes + allowed.length };
   if (now.fault === undefined && allowed.length < chunk.length) {
@@ -82,42 +81,37 @@ function endLine(reader: ReplyReader, replies: Reply[]): ReplyReader {
   if (line.trim() === '') return next;
   const match = /^([1-5]\d\d)(?:([ -])(.*))?$/su.exec(line);
   if (!match) return { ...next, fault: 'the server sends something that is not an FTP reply' };
-  const reply = { code: Number(match[1]), lines: [match[3] ?? ''] };
-  if (match[2] === '-') return { ...next, open: reply };
-  replies.push(reply);
+  const [, code, sign, text = ''] = match;
+  if (sign === '-') return { ...next, open: { code: Number(code), text } };
+  replies.push({ code: Number(code), lines: [text] });
   return next;
 }
 
-function continueReply(reader: ReplyReader, open: Reply, line: string, replies: Reply[]): ReplyReader {
+function continueReply(
+  reader: ReplyReader,
+  { code, text: before }: NonNullable<ReplyReader['open']>,
+  line: string,
+  replies: Reply[],
+): ReplyReader {
   // The end is the same code followed by a blank; "226" alone is tolerated. Any other line is text,
   // whatever it begins with.
-  const isEnd = line === `${open.code}` || line.startsWith(`${open.code} `);
-  const reply = { code: open.code, lines: [...open.lines, isEnd ? line.slice(4) : line] };
-  if (reply.lines.length > REPLY_LINES_MAX) {
-    return { ...reader, open: undefined, fault: `the server sends a reply of more than ${REPLY_LINES_MAX} lines` };
-  }
-  if (!isEnd) return { ...reader, open: reply };
-  replies.push(reply);
+  const isEnd = line === `${code}` || line.startsWith(`${code} `);
+  const text = `${before}\n${isEnd ? line.slice(4) : line}`;
+  if (!isEnd) return { ...reader, open: { code, text } };
+  // A printable line holds no LF.
+  replies.push({ code, lines: text.split('\n') });
   return { ...reader, open: undefined };
 }
 
-function overlong(line: Uint8Array): boolean {
-  return (
-    line.length > REPLY_LINE_BYTES_MAX &&
-    !(line.length === REPLY_LINE_BYTES_MAX + 1 && line[REPLY_LINE_BYTES_MAX] === CR)
-  );
+/** Whether a reply has begun that has not ended. */
+export function hasBegunReply({ open, partial }: ReplyReader): boolean {
+  return open !== undefined || /^[1-5]\d\d[ -]/.test(partial);
 }
 
-function join(head: Uint8Array, tail: Uint8Array): Uint8Array {
-  const both = new Uint8Array(head.length + tail.length);
-  both.set(head);
-  both.set(tail, head.length);
-  return both;
-}
+const UTF8 = new TextDecoder();
 
-function decode(line: Uint8Array): string {
-  const end = line[line.length - 1] === CR ? line.length - 1 : line.length;
-  return new TextDecoder().decode(line.subarray(0, end));
+function decode(line: string): string {
+  return UTF8.decode(Buffer.from(line.endsWith('\r') ? line.slice(0, -1) : line, 'latin1'));
 }
 
 /**

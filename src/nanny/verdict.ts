@@ -4,9 +4,9 @@
 import type { Stage } from '../config/check-stages.ts';
 
 /**
- * What a failed check says of the server's life. `speaks`: it greeted, or hung up in order: it may
- * be busy, its sessions may live. `silent`: it took the connection and said nothing so far. `none`:
- * refused, no answer, reset, or not an FTP server.
+ * What a failed check says of the server's life. `speaks`: it greeted or began to, or hung up in
+ * order: it may be busy, its sessions may live. `silent`: it took the connection and said nothing
+ * so far. `none`: refused, no answer, reset, or not an FTP server.
  */
 export type Life = 'speaks' | 'silent' | 'none';
 

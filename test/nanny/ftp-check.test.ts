@@ -239,15 +239,15 @@ const LIES: readonly Lie[] = [
     title: 'sends an endless line',
     script: { greeting: { kind: 'flood', text: 'x'.repeat(9_999) } },
     stage: 'greeting',
-    problem: /line of more than 1024 bytes/,
+    problem: /more than 65536 bytes/,
     words: /^x+…$/,
   },
   {
     title: 'sends an endless reply',
     script: { on: { USER: { kind: 'flood', text: '331-more\r\n' } } },
     stage: 'login',
-    problem: /more than 64 lines/,
-    words: /331-more/,
+    problem: /more than 65536 bytes/,
+    words: /^33/,
   },
   {
     title: 'sends endless good replies',

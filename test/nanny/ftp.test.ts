@@ -100,6 +100,12 @@ test('a good server is asked for all a client needs, thanked, and passes', t => 
   t.like(run.result, { ok: true, tookMs: 0, bytes: 120 });
 });
 
+test('a greeting may be as long as clients read it: a notice of a hundred lines, one of them of 4 KiB', t => {
+  const notice = `220-${'n'.repeat(4_096)}\r\n${'220-Maintenance on Sunday.\r\n'.repeat(100)}220 ready\r\n`;
+  const run = new Run().play(CONNECTED, notice, ...COMPLETE.slice(GREETED.length), '221 Goodbye.\r\n');
+  t.like(run.result, { ok: true, bytes: 120 });
+});
+
 test('the time of a check ends with the final reply, not with the answer to QUIT', t => {
   const run = new Run().play(40, ...ENDED, 2, '226 OK\r\n', 150, '221 Bye\r\n');
   t.like(run.result, { ok: true, tookMs: 42 });
@@ -401,17 +407,17 @@ const FAILINGS: readonly Failing[] = [
   },
   {
     title: 'an endless line',
-    moments: [CONNECTED, 'x'.repeat(5_000)],
+    moments: [CONNECTED, 'x'.repeat(65_537)],
     stage: 'greeting',
-    problem: /line of more than 1024/,
+    problem: /more than 65536 bytes/,
     words: `${'x'.repeat(199)}…`,
   },
   {
     title: 'an endless reply',
-    moments: [CONNECTED, '220-a\r\n'.repeat(99)],
+    moments: [CONNECTED, '220-a\r\n'.repeat(9_999)],
     stage: 'greeting',
-    problem: /more than 64 lines/,
-    words: '220-a',
+    problem: /more than 65536 bytes/,
+    words: '22',
   },
 ];
 for (const { title, moments, plan, stage, problem, words } of FAILINGS) {
@@ -555,6 +561,11 @@ const LIVES: readonly [title: string, life: string, moments: readonly Moment[]][
   ['that greets with 530', 'speaks', [CONNECTED, '530 Sorry, the maximum number of clients.\r\n', closed()]],
   ['that locks the account out', 'speaks', [...ASKED, '530 Login incorrect.\r\n', closed()]],
   ['that resets after its greeting', 'speaks', [...GREETED, closed('ECONNRESET')]],
+  ['that greets with more than a check reads', 'speaks', [CONNECTED, '220-notice\r\n'.repeat(9_999)]],
+  ['whose first line has no end', 'speaks', [CONNECTED, `220 ${'x'.repeat(70_000)}`]],
+  ['that is no FTP server and has no end', 'none', [CONNECTED, 'x'.repeat(70_000)]],
+  ['that resets in the midst of its greeting', 'speaks', [CONNECTED, '220-notice\r\n', closed('ECONNRESET')]],
+  ['that resets in the midst of its first line', 'speaks', [CONNECTED, '220 not', closed('ECONNRESET')]],
   ['that says 120 and resets', 'speaks', [CONNECTED, '120 in a minute\r\n', closed('ECONNRESET')]],
 ];
 for (const [title, life, moments] of LIVES) {
@@ -567,6 +578,7 @@ test('a server that is silent before its greeting shows life "silent", one that 
   t.like(new Run().play(CONNECTED).hang().result, { life: 'silent', tookMs: 3_000 });
   t.like(new Run().hang().result, { life: 'none' });
   t.like(new Run().play(...GREETED).hang().result, { life: 'speaks' });
+  t.like(new Run().play(CONNECTED, '220-wait\r\n').hang().result, { life: 'speaks', stage: 'greeting' });
 });
 
 test('a patient check waits for the greeting as long as the whole check may take; a late one fails, but is life', t => {

@@ -111,7 +111,7 @@ const TLS_ROWS: readonly Row[] = [
   {
     title: 'floods replies within TLS',
     ...{ script: { tls: SECURE, on: { USER: flood(`331-${'x'.repeat(900)}\r\n`) } }, plan: { tls: TLS } },
-    ...{ stage: 'login', life: 'speaks', problem: /more than 64 lines/ },
+    ...{ stage: 'login', life: 'speaks', problem: /more than 65536 bytes/ },
   },
   {
     title: 'sends data in the clear after PROT P',
@@ -131,13 +131,13 @@ const PLAIN_ROWS: readonly Row[] = [
     ...{
       script: { greeting: flood(`220-${'x'.repeat(100)}\r\n`) },
       stage: 'greeting',
-      life: 'none',
-      problem: /64 lines/,
+      life: 'speaks',
+      problem: /more than 65536 bytes/,
     },
   },
   {
     title: 'sends a line of megabytes',
-    ...{ script: { greeting: flood('x'.repeat(1_000_000)) }, stage: 'greeting', life: 'none', problem: /1024 bytes/ },
+    ...{ script: { greeting: flood('x'.repeat(1_000_000)) }, stage: 'greeting', life: 'none', problem: /65536 bytes/ },
   },
   {
     title: 'sends a line of megabytes in mid-transfer',
@@ -146,7 +146,7 @@ const PLAIN_ROWS: readonly Row[] = [
       stage: 'transfer',
       life: 'speaks',
     },
-    problem: /1024 bytes/,
+    problem: /65536 bytes/,
   },
   {
     title: 'sends replies without end',

@@ -91,7 +91,7 @@ export const ftpDialogueTarget: Target = {
         const step = stepDialogue(dialogue, event, now as never);
         dialogue = step.next;
         step.effects.forEach(note);
-        insist(dialogue.reader.partial.length <= 1_025, 'a long line is kept');
+        insist(dialogue.reader.partial.length <= 65_536, 'more is kept than may come');
         if (dialogue.phase.name === 'transferring') insist(dialogue.phase.content.tail.length < 8, 'contents are kept');
       };
       const text = (said: string) => feed({ type: 'received', bytes: Buffer.from(said, 'latin1') });

@@ -41,6 +41,7 @@ import { pulseReport, statusReport } from './report.ts';
 import { NOTHING_SERVED_YET, type ServiceWatch, serviceFailures, watchService } from './service-watch.ts';
 import { filterProblem, sessionTable } from './session-table.ts';
 import { NOTHING_WATCHED, type SyncWatch, syncProblems, watchSync } from './sync-watch.ts';
+import { forwardingInterfaces, forwardingRules } from './sysctl.ts';
 import { hasSessions } from './wanted.ts';
 
 /** The least time between two looks that follow at once on an audit or a repair. */
@@ -350,6 +351,7 @@ class Loop implements Director {
         this.#nftChange ??
         (await this.#ipvsChange(kernel)) ??
         (await this.#namesChange(kernel)) ??
+        (await this.#forwardingChange(kernel)) ??
         this.#standingChange();
       if (why !== undefined && !this.#isBusy && !this.#closed) await this.#repair(why);
     } finally {
@@ -414,6 +416,16 @@ class Loop implements Director {
   async #ipvsChange(kernel: Kernel): Promise<string | undefined> {
     if (this.#signature === undefined || !needsKernel(this.#config, this.#owned, undefined)) return undefined;
     return (await kernel.ipvsSignature()) === this.#signature ? undefined : 'IPVS was changed';
+  }
+
+  /** As the last audit left it: what it could not set is not tried again at every look. */
+  async #forwardingChange(kernel: Kernel): Promise<string | undefined> {
+    const actual = this.#actual;
+    if (this.#signature === undefined || actual === undefined) return undefined;
+    const interfaces4 = forwardingInterfaces(this.#config, this.#node, actual.interfaces);
+    const names = forwardingRules(this.#config, interfaces4).map(({ name }) => name);
+    const now = await kernel.readSysctls(names);
+    return names.every(name => now.get(name) === actual.sysctls.get(name)) ? undefined : 'forwarding was changed';
   }
 
   #tellPacketLease({ change, problem }: PacketLeaseFinding, reason: string): void {

@@ -26,7 +26,14 @@ import type { Address } from '../units/address.ts';
 import type { At } from '../units/duration.ts';
 import { leaveOf } from './leaving.ts';
 import { type Owned, ownedKeys } from './owned.ts';
-import { defenceAtWork, diffSysctls, type SysctlChange, type SysctlValues, wantedSysctls } from './sysctl.ts';
+import {
+  defenceAtWork,
+  diffSysctls,
+  forwardingInterfaces,
+  type SysctlChange,
+  type SysctlValues,
+  wantedSysctls,
+} from './sysctl.ts';
 import {
   type DrainOf,
   findVerdict,
@@ -186,7 +193,8 @@ export function plan(input: PlanInput): Plan {
   const ipvs = planIpvs(input, wanted, problems);
   const nft = planNft(input, ipvs.draining, problems);
   const { interfaces6, readOnlySysctls } = actual;
-  const sysctls = diffSysctls(wantedSysctls(config, interfaces6), actual.sysctls, readOnlySysctls);
+  const interfaces4 = forwardingInterfaces(config, input.node, actual.interfaces);
+  const sysctls = diffSysctls(wantedSysctls(config, interfaces6, interfaces4), actual.sysctls, readOnlySysctls);
   problems.push(
     ...sysctlProblems(sysctls, readOnlySysctls),
     ...defenceProblems(actual.sysctls),

@@ -1,7 +1,9 @@
 // The kernel settings that the data plane stands on, each with its reason: which must be set, which
 // are only looked at. Pure. Source: Documentation/networking/ipvs-sysctl.rst,
 // nf_conntrack-sysctl.rst; what was proven is in test/lab.
+import { interfaceOf } from '../config/node.ts';
 import type { Config } from '../config/schema.ts';
+import { type KernelInterface, lanInterfaces, realNames } from '../firewall/interfaces.ts';
 import { familyOf } from '../units/address.ts';
 
 interface SysctlRule {
@@ -38,20 +40,63 @@ export type SysctlValues = ReadonlyMap<string, string | undefined>;
 
 const FORWARDING6 = 'net.ipv6.conf.all.forwarding';
 
+/** Where the servers answer past this router it forwards nothing, and conntrack has no part. */
+function trackedServices({ services }: Config) {
+  return Object.values(services).filter(({ forwarding }) => forwarding === 'nat');
+}
+
+/**
+ * The kernel's names of the interfaces by which packets of IPv4 come in that this router forwards:
+ * the servers' answers, and in active mode what clients say to the servers, whose address conntrack
+ * puts in before the packet is routed. The kernel asks the interface that a packet came by
+ * (IN_DEV_FORWARD in ip_route_input_slow), in IPv6 only `all` (ip6_forward).
+ */
+export function forwardingInterfaces(
+  config: Config,
+  node: string,
+  interfaces: readonly KernelInterface[],
+): readonly string[] {
+  const names = realNames(lanInterfaces(config, node), interfaces);
+  const services = trackedServices(config).filter(({ vip }) => familyOf(vip) === 4);
+  const found = Object.entries(config.lans).flatMap(([name, lan]) => {
+    const isPassed = services.some(
+      service =>
+        service.servers_lan === name || (service.kind === 'ftp' && service.active && lan.vips.includes(service.vip)),
+    );
+    const written = isPassed ? interfaceOf(lan, node) : undefined;
+    return written === undefined ? [] : [names.get(written) ?? written];
+  });
+  return [...new Set(found)];
+}
+
+/** Without these no answer of a server gets through; `interfaces4`: forwardingInterfaces(). */
+export function forwardingRules(config: Config, interfaces4: readonly string[]): readonly SysctlRule[] {
+  const families = new Set(trackedServices(config).map(service => familyOf(service.vip)));
+  const why = "the real servers' answers pass through this router";
+  return [
+    ...(families.has(4) ? [set('net.ipv4.ip_forward', '1', why)] : []),
+    // An interface may come yet; it then has what is the default.
+    ...interfaces4.map(name => ({ ...set(`net.ipv4.conf.${inSetting(name)}.forwarding`, '1', why), soft: true })),
+    ...(families.has(6) ? [set(FORWARDING6, '1', why)] : []),
+  ];
+}
+
 /**
  * What this config needs; nothing when it has no services. In this order. `interfaces6`: what the
- * kernel has below net.ipv6.conf.
+ * kernel has below net.ipv6.conf. `interfaces4`: forwardingInterfaces().
  */
-export function wantedSysctls(config: Config, interfaces6: readonly string[] = []): readonly SysctlRule[] {
+export function wantedSysctls(
+  config: Config,
+  interfaces6: readonly string[] = [],
+  interfaces4: readonly string[] = [],
+): readonly SysctlRule[] {
   const services = Object.values(config.services);
   if (services.length === 0) return [];
-  // Where the servers answer past this router it forwards nothing, and conntrack has no part.
-  const tracked = services.filter(({ forwarding }) => forwarding === 'nat');
-  const families = new Set(tracked.map(service => familyOf(service.vip)));
+  const tracked = trackedServices(config);
+  const has6 = tracked.some(({ vip }) => familyOf(vip) === 6);
   return [
-    ...(families.has(6) ? interfaces6.flatMap(routerAdvertisements) : []),
-    ...(families.has(4) ? [set('net.ipv4.ip_forward', '1', "the real servers' answers pass through this router")] : []),
-    ...(families.has(6) ? [set(FORWARDING6, '1', "the real servers' answers pass through this router")] : []),
+    ...(has6 ? interfaces6.flatMap(routerAdvertisements) : []),
+    ...forwardingRules(config, interfaces4),
     set('net.ipv4.vs.sloppy_tcp', '1', 'connections are adopted in mid-stream after a takeover'),
     ...(services.some(({ forwarding }) => forwarding === 'tun') ? tunnelRules() : []),
     set('net.ipv4.vs.expire_quiescent_template', '1', 'clients of a server that is down get another one'),
@@ -92,7 +137,7 @@ function routerAdvertisements(name: string): SysctlRule[] {
   // "all" has no effect; "default" is for interfaces that come later.
   if (name === 'all' || name === 'lo') return [];
   const why = "the router's own default route comes from router advertisements, and forwarding would delete it";
-  const setting = `net.ipv6.conf.${name.replaceAll('.', '/')}.accept_ra`;
+  const setting = `net.ipv6.conf.${inSetting(name)}.accept_ra`;
   return [{ ...set(setting, '2', why), soft: true, onlyFrom: '1', unless: { name: FORWARDING6, value: '1' } }];
 }
 
@@ -168,10 +213,12 @@ function set(name: string, value: string, why: string): SysctlRule {
   return { name, value, why, mode: 'set' };
 }
 
-/**
- * Where the kernel shows a setting. As sysctl(8) has it, a dot in the name of an interface is
- * written as a slash.
- */
+/** The name of an interface within that of a setting; as sysctl(8) has it, a dot is a slash. */
+function inSetting(name: string): string {
+  return name.replaceAll('.', '/');
+}
+
+/** Where the kernel shows a setting; a slash in its name is a dot there, see inSetting(). */
 export function sysctlPath(name: string): string {
   return `/proc/sys/${name.replace(/[./]/g, sign => (sign === '.' ? '/' : '.'))}`;
 }

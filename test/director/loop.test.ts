@@ -230,6 +230,46 @@ test('a sorry server is in the status with its verdict, drains nowhere, and coun
   t.true(rig.director.report().problems.some(problem => /server sorry_server is down/.test(problem)));
 });
 
+for (const setting of ['net.ipv4.ip_forward', 'net.ipv4.conf.s0.forwarding']) {
+  test(`${setting}, switched off by others, is back at the next look, and later and later when that goes on`, async t => {
+    const rig = rigOf();
+    const { sysctls } = rig.fake;
+    sysctls.set('net.ipv4.conf.s0.forwarding', '0');
+    await rig.director.audit('start');
+    rig.news();
+    const looked = async () => {
+      sysctls.set(setting, '0');
+      await rig.director.look();
+      return [sysctls.get(setting), ...rig.news()];
+    };
+    t.deepEqual(await looked(), ['1', 'DRIFT_REPAIRED']);
+    t.deepEqual(await looked(), ['1', 'DRIFT_REPAIRED']);
+    t.deepEqual(await looked(), ['1', 'DRIFT_REPAIRED', 'DRIFT_REPEATS']);
+    t.deepEqual(await looked(), ['0']);
+    rig.now += 1_000;
+    t.deepEqual(await looked(), ['1', 'DRIFT_REPAIRED', 'DRIFT_REPEATS']);
+  });
+}
+
+test('forwarding that cannot be switched on is not tried again at every look', async t => {
+  const rig = rigOf();
+  let tries = 0;
+  await rig.director.audit('start');
+  rig.fake.sysctls.set('net.ipv4.ip_forward', '0');
+  Object.assign(rig.fake.kernel, {
+    writeSysctl: async () => {
+      tries += 1;
+      return 'it is read-only';
+    },
+  });
+  await rig.director.look();
+  const { length } = rig.events;
+  t.true(tries > 0);
+  const before = tries;
+  for (let more = 0; more < 5; more += 1) await rig.director.look();
+  t.deepEqual([tries, rig.events.length], [before, length]);
+});
+
 test('a verdict changes a weight, and that is no drift', async t => {
   const rig = rigOf();
   await rig.director.audit('start');

@@ -1,7 +1,8 @@
 import test from 'ava';
 import { NOTHING_OWNED } from '../../src/director/owned.ts';
 import { type Actual, isComplete, type PlanInput, plan } from '../../src/director/plan.ts';
-import { sysctlPath, wantedSysctls } from '../../src/director/sysctl.ts';
+import { forwardingInterfaces, sysctlPath, wantedSysctls } from '../../src/director/sysctl.ts';
+import type { KernelInterface } from '../../src/firewall/interfaces.ts';
 import { formatBatch, formatCommand } from '../../src/ipvs/ipvsadm.ts';
 import type { IpvsServer } from '../../src/ipvs/table.ts';
 import { SORRY, type Verdict } from '../../src/nanny/verdict.ts';
@@ -18,6 +19,7 @@ import {
   FRESH_SYSCTLS,
   FTP,
   FTP_DR,
+  FTP6,
   FTP6_TUN,
   fakeKernel,
   NODE,
@@ -104,6 +106,32 @@ test('where the servers answer by themselves this router forwards nothing and co
       'ipvsadm -a -f 24 -6 -r [2001:db8:9::11]:0 -i -w 0 -x 0',
     ],
   );
+});
+
+test('IPv4 is forwarded from the LANs by which forwarded packets come in: the servers, and with active mode the VIP', t => {
+  const there = ['c0', 's0', 'x0'].map(name => ({ name, altnames: [], addresses: [] }));
+  const from = (services: Record<string, unknown>, interfaces: readonly KernelInterface[] = there) =>
+    forwardingInterfaces(configOf({ services }), 'r1', interfaces);
+  t.deepEqual(from({ ftp: FTP }), ['c0', 's0']);
+  t.deepEqual(from({ ftp: { ...FTP, active: false } }), ['s0']);
+  t.deepEqual(from({ proxy: PROXY }), ['s0']);
+  t.deepEqual(from({ ftp: FTP_DR, ftp6: FTP6 }), [], 'of IPv6 the kernel asks "all" only');
+  t.deepEqual(from({ proxy: PROXY }, []), ['s0'], 'it may come yet');
+  const vlan = [{ name: 'bond0.7', altnames: ['s0'], addresses: [] }];
+  const rule = wantedSysctls(configOf(), [], from({ proxy: PROXY }, vlan)).find(({ name }) => name.includes('bond0'));
+  t.like(rule, { name: 'net.ipv4.conf.bond0/7.forwarding', value: '1', mode: 'set', soft: true });
+  t.is(sysctlPath(rule?.name ?? ''), '/proc/sys/net/ipv4/conf/bond0.7/forwarding');
+});
+
+test('forwarding that is off for one interface is switched on; an interface that is not there is no missing setting', t => {
+  const fake = fakeKernel();
+  fake.sysctls.set('net.ipv4.conf.s0.forwarding', '0');
+  const made = plan(inputOf(fake));
+  t.deepEqual(
+    made.sysctls.map(({ rule }) => rule.name).filter(name => name.startsWith('net.ipv4.conf.')),
+    ['net.ipv4.conf.s0.forwarding'],
+  );
+  t.deepEqual(made.problems, []);
 });
 
 test('IPv6 forwarding is switched on only for IPv6 services, sync settings only with sync', t => {

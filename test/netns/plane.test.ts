@@ -104,6 +104,22 @@ for (const router of ROUTERS) {
   });
 }
 
+test.serial('forwarding that others switch off, as a whole or for one interface, is back within 1.5 s', async t => {
+  await withDirectors(t, async routers => {
+    const isOn = async (setting: string) =>
+      (await routers.topology.exec('r1', 'sysctl', ['-n', setting])).stdout.trim() === '1';
+    // As `sysctl --system` does, and systemd-networkd with IPv4Forwarding=no for one link.
+    for (const setting of ['net.ipv4.ip_forward', 'net.ipv4.conf.s0.forwarding']) {
+      t.true(await isOn(setting), setting);
+      const at = performance.now();
+      await routers.topology.exec('r1', 'sysctl', ['-qw', `${setting}=0`]);
+      await routers.until(`${setting} is back`, 1_500, () => isOn(setting));
+      t.log(`${setting}: back after ${(performance.now() - at).toFixed(0)} ms`);
+      await sleep(1_500);
+    }
+  });
+});
+
 test.serial('a rival that flushes all the time is undone later and later, and not for ever at its pace', async t => {
   await withDirectors(t, async (routers, directors) => {
     const until = performance.now() + 6_000;

@@ -21,6 +21,8 @@ function note(): string {
   const first = claimOwned(NOTHING_OWNED, { wanted, sysctls: [set('net.ipv4.ip_forward', '2', '0')] });
   const sysctls = [
     set('net.ipv4.ip_forward', '1', '2'),
+    set('net.ipv4.conf.lo.forwarding', '1', '0'),
+    set('net.ipv4.conf.d0/7.accept_local', '1', '0'),
     set('net.ipv4.conf.all.rp_filter', '2', '0'),
     set('net.ipv4.ip_local_port_range', '20000 60000', '32768 60999'),
   ];
@@ -72,6 +74,8 @@ test('what Tandem put into the kernel is taken out and said one by one; what oth
       ip $1 rule add pref 20998 to $2 lookup 21000
       ip $1 route add unreachable $2 table 77
     done
+    ip link add d0.7 type veth peer name d1
+    sysctl -qw net.ipv4.conf.d0/7.accept_local=1
     nft 'table inet tandem { chain guard { }; }; table netdev tandem_gate { set lease { type mark; }; }; table inet mine { chain c { }; }'
     sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=1 'net.ipv4.ip_local_port_range=20000 60000'
     ${REPOSITORY}scripts/uninstall < /dev/null
@@ -93,6 +97,7 @@ test('what Tandem put into the kernel is taken out and said one by one; what oth
     'removed  IPVS sync daemon (master)',
     'removed  IPVS service ftp (-f 21)',
     'restored net.ipv4.ip_forward = 0 (was 1)',
+    'restored net.ipv4.conf.d0/7.accept_local = 0 (was 1)',
     'kept     net.ipv4.conf.all.rp_filter = 1: somebody has changed it since',
     'restored net.ipv4.ip_local_port_range = 32768 60999 (was 20000 60000)',
     'removed  private interface tandem-sync0',
@@ -104,6 +109,7 @@ test('what Tandem put into the kernel is taken out and said one by one; what oth
   ]) {
     t.true(stdout.includes(`${line}\n`), line);
   }
+  t.false(stdout.includes('conf.lo.forwarding'), 'ip_forward has taken it along');
   // The rules of others: one that leads elsewhere, one of another priority. A veth goes with its other end.
   const left = '20998 21000\n20999 77\n1\n'.repeat(2);
   t.is(stdout.split('\ntable inet mine\n')[1], `0\n1\n32768 60999\n${left}`);

@@ -22,7 +22,7 @@ import {
   plan,
   type Refusal,
 } from '../plan.ts';
-import { wantedSysctls } from '../sysctl.ts';
+import { forwardingInterfaces, wantedSysctls } from '../sysctl.ts';
 import type { DrainOf } from '../wanted.ts';
 import type { Kernel } from './kernel.ts';
 
@@ -129,7 +129,7 @@ function onceEach(changes: readonly Change[]): readonly Change[] {
   return changes.filter(({ change }) => !seen.has(change) && seen.add(change));
 }
 
-async function readActual({ config, applied }: AuditInput, kernel: Kernel, owned: Owned): Promise<Actual> {
+async function readActual({ config, node, applied }: AuditInput, kernel: Kernel, owned: Owned): Promise<Actual> {
   if (!needsKernel(config, owned, applied)) {
     const empty = { table: { services: [] }, timeouts: { tcpS: 0, tcpFinS: 0, udpS: 0 } };
     return {
@@ -150,7 +150,8 @@ async function readActual({ config, applied }: AuditInput, kernel: Kernel, owned
   const interfaces = await kernel.readInterfaces();
   const nft = await kernel.readNft();
   const interfaces6 = await kernel.ipv6Interfaces();
-  const names = wantedSysctls(config, interfaces6).map(rule => rule.name);
+  const interfaces4 = forwardingInterfaces(config, node, interfaces);
+  const names = wantedSysctls(config, interfaces6, interfaces4).map(rule => rule.name);
   const settings = { sysctls: await kernel.readSysctls(names), readOnlySysctls: await kernel.readOnlySysctls(names) };
   return { ipvs, ipvsSignature, interfaces, nft, ...settings, interfaces6, ftpHelper: await kernel.ftpHelperLoaded() };
 }

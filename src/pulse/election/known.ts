@@ -164,7 +164,7 @@ export interface Unheard {
   readonly once: readonly (string | undefined)[];
   /** By LAN: the peer's MAC. */
   readonly macs: readonly (string | undefined)[];
-  /** By LAN: rounds in a row in which nobody answered for its addresses; NOT_ASKED: none was begun. */
+  /** By LAN: rounds in a row in which nobody answered; NOT_ASKED: none was begun. */
   readonly silentRounds: readonly number[];
   /** When the peer was last heard to claim an address, and when it last answered a probe. */
   readonly claimedAt: At | undefined;

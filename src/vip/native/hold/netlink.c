@@ -1,7 +1,7 @@
 /*
  * rtnetlink(7): addresses added with a kernel lifetime and removed, each confirmed by the kernel's
- * acknowledgement; changes of addresses and links by others; which way a packet would go. Every call
- * is bounded in time and in what it reads.
+ * acknowledgement; changes of addresses and links by others; which way a packet would go. Every
+ * call is bounded in time and in what it reads.
  *
  * Lengths that NLMSG_NEXT() and RTA_NEXT() count down are rounded up first, as these do: the last
  * message may lack its padding, and an unsigned rest would then run below zero and the loop out of

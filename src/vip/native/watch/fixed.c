@@ -10,8 +10,8 @@
  * A way by another interface's gateway, such as the default route, is none: a heartbeat does not
  * get past a gateway (its TTL is 1), and answers to clients go astray. Nor is there one where
  * somebody has switched ARP off (for IPv6 that goes for neighbour discovery, too): the kernel sends
- * to its own MAC then. Routes change too often on some routers to follow their events: the way is looked up at each
- * sample.
+ * to its own MAC then. Routes change too often on some routers to follow their events: the way is
+ * looked up at each sample.
  *
  * Every change is an event, so the list is kept by events. After lost events the keeper lists all
  * addresses anew, as a list may wait for the kernel's lock of link changes.

@@ -89,7 +89,9 @@ async function resolve(terminal: Terminal, given: DaemonArguments, hostname: () 
   }
   const routers = Object.keys(loaded.config.routers);
   const waits = (name: string) =>
-    terminal.err(`the host name "${name}" is none of the routers ${routers.join(', ')}: waiting whether it changes\n`);
+    terminal.err(
+      `the host name "${name}" is none of the routers ${routers.join(', ')}: waiting 25 s for one that is; set it, or use --node\n`,
+    );
   const node =
     given.node === undefined
       ? await awaitOwnName(name => routerOf(name, routers), waits, hostname)

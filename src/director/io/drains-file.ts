@@ -1,12 +1,13 @@
 // Keeps the drains of operators across a restart and a reboot: state-dir/director-drains.json,
 // written whole, synced and renamed into place, the rename synced, too. Not pure. Without the file
 // nothing is drained.
-import { type FileHandle, mkdir, open, readFile, rename } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Drains, NO_DRAINS } from '../../drain/drains.ts';
 import { DRAINS_FILE, formatDrains, parseDrains } from '../../drain/saved-drains.ts';
 import type { Log } from '../../log/log.ts';
 import type { At } from '../../units/duration.ts';
+import { kernelBootId } from '../../units/io/clocks.ts';
 import { readMemory } from './memory-file.ts';
 
 /** What it needs of the disk; replaced in tests. */
@@ -17,14 +18,8 @@ interface DrainsDisk {
 }
 const DISK: DrainsDisk = { mkdir, open, rename };
 
-const BOOT_ID = '/proc/sys/kernel/random/boot_id';
-
-async function bootId(): Promise<string> {
-  return (await readFile(BOOT_ID, 'utf8').catch(() => '')).trim();
-}
-
 export async function readDrains(stateDir: string, log: Log, now: () => At): Promise<Drains> {
-  const about = { boot: await bootId(), now: now() };
+  const about = { boot: kernelBootId(), now: now() };
   return (await readMemory(join(stateDir, DRAINS_FILE), log, text => parseDrains(text, about))) ?? NO_DRAINS;
 }
 
@@ -41,7 +36,7 @@ export async function saveDrains(
     await disk.mkdir(stateDir, { recursive: true });
     const file = await disk.open(`${path}.new`, 'w', 0o600);
     try {
-      await file.writeFile(formatDrains(drains, { boot: await bootId(), now: now() }));
+      await file.writeFile(formatDrains(drains, { boot: kernelBootId(), now: now() }));
       await file.sync();
     } finally {
       await file.close();

@@ -1,9 +1,10 @@
 // How well this router could serve: its LANs, its servers, its own checks by script, its tables.
 // Fitness ranks, it does not veto. R10 (docs/invariants.md). Pure.
+import { ALL_LANS } from '../../../feed/fitness-number.ts';
 import { type At, between } from '../../../units/duration.ts';
 import { REPORT_STALE_MS } from '../../timing.ts';
 import type { Machine } from '../machine.ts';
-import { ALL_LANS, lansAlive } from './lan-health.ts';
+import { lansAlive } from './lan-health.ts';
 
 /**
  * 2 for all LANs with addresses alive, 1 for a healthy real server and a director that says so:

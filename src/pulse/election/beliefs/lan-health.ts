@@ -2,15 +2,13 @@
 // on it that echo ours, any frame that came in. A LAN dies at once (vipd has waited for its window)
 // and is alive again only after a while: a flapping cable must not move the VIPs to and fro.
 // Keeps R4, R10 (docs/invariants.md). Pure.
+import { ALL_LANS } from '../../../feed/fitness-number.ts';
 import { type At, after, between, type Ms } from '../../../units/duration.ts';
 import { echoLasts, HEAL_MS, oneWayAfter, slowerInterval } from '../../timing.ts';
 import type { LanHealth } from '../known.ts';
 import type { LanSettings, Machine } from '../machine.ts';
 import { healthWith } from '../replica.ts';
 import { lacksOwnAddress } from './own-addresses.ts';
-
-/** fitnessOf() of a router whose LANs with addresses are all alive, without a healthy server. */
-export const ALL_LANS = 2;
 
 /** Carrier on the interface of a LAN, as far as virtual addresses on it tell. */
 export function hasCarrier({ settings, addressLinks }: Machine, lan: number): boolean {

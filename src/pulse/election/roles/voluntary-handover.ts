@@ -2,6 +2,7 @@
 // peer can hold more of them or is fitter, automatic failback. Fitness ranks, it does not veto.
 // Repeated changes wait longer each time, save for an escape from what is beyond doubt: what would
 // be waited for is known to be of no use to anybody. Keeps R10 (docs/invariants.md). Pure.
+import { ALL_LANS } from '../../../feed/fitness-number.ts';
 import type { Reason } from '../../../feed/role-reason.ts';
 import { type At, between, ms } from '../../../units/duration.ts';
 import { COLD_PATIENCE_MS, FAILBACK_MS, HOLD_DOWN_MS, wishLasts, witnessedAfter } from '../../timing.ts';
@@ -9,7 +10,7 @@ import { saidTimes } from '../beliefs/changing-times.ts';
 import { deadMs } from '../beliefs/deadlines.ts';
 import { fitnessOf, moreChecksFail } from '../beliefs/fitness.ts';
 import { peerHoldsFewer, peerHoldsMore, peerLacksUnits } from '../beliefs/holdable.ts';
-import { ALL_LANS, type LanLoss, lanLostForSure } from '../beliefs/lan-health.ts';
+import { type LanLoss, lanLostForSure } from '../beliefs/lan-health.ts';
 import { whyPeerCannotTake, whyPeerIsCold } from '../beliefs/peer-heard.ts';
 import { holdDownMs, withChange } from '../beliefs/recent-changes.ts';
 import { pauses } from '../beliefs/retry.ts';

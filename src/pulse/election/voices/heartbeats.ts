@@ -1,10 +1,10 @@
 // A datagram of the peer: what of it counts is noted, whatever this router's role; what follows
 // from it is the role's. R3, R6, R7 (docs/invariants.md). Pure.
+import { ALL_LANS } from '../../../feed/fitness-number.ts';
 import type { Role } from '../../../feed/message.ts';
 import { formatEpoch } from '../../../units/epoch.ts';
 import type { Heartbeat, Will } from '../../heartbeat.ts';
 import { deadMs, givenUpMs } from '../beliefs/deadlines.ts';
-import { ALL_LANS } from '../beliefs/lan-health.ts';
 import { isServing, receive } from '../beliefs/peer.ts';
 import { heardWithin, hearsUs } from '../beliefs/peer-heard.ts';
 import { withChange } from '../beliefs/recent-changes.ts';

@@ -58,7 +58,8 @@ routersTest('longer times on one router, then on the other, and back: the VIP st
     t.is(priority, router === 'r1' ? 120 : 100);
   }
   t.regex(await gateOf(routers, 'r1'), /timeout 484ms/);
-  t.is((await routers.snapshot('r2'))?.peer?.priority, 120);
+  // The feed tells it with its next snapshot, within a second.
+  await routers.until('r2 says so', 3_000, async () => (await routers.snapshot('r2'))?.peer?.priority === 120);
   await pause(1_500);
   edit(routers, () => text);
   for (const router of ['r2', 'r1'] as const) {

@@ -224,7 +224,7 @@ const WHY: Readonly<Record<ReasonName, Told>> = {
     'Without it clients there get no answer, so this router hands over.',
   ],
   lanDead: (f, lan) => [
-    `The LAN ${lan} is dead here: no target answers, or no heartbeat passes both ways. At the peer it is alive.`,
+    `The LAN ${lan} is dead here: nobody answers there, or no heartbeat passes both ways. At the peer it is alive.`,
     f.deadLans,
     'So this router hands over.',
   ],

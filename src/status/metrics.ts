@@ -134,7 +134,7 @@ function surroundingFamilies(pulse: Snapshot): MetricFamily[] {
   return [
     gauge(
       'tandem_lan_dead',
-      'Whether a LAN is dead on this router: no carrier, or no target on it answers',
+      'Whether a LAN is dead on this router: no carrier, or no sign that both its directions work',
       lans.map(({ lan, interface: name, dead }) => sample(dead, { lan, interface: name })),
     ),
     gauge('tandem_target_up', 'Whether a reachability target answers', targets),

@@ -13,6 +13,13 @@ export const VIPD_LINE_BYTES_MAX = 1024;
 const FIXED_STATES = ['here', 'unrouted', 'gone', 'down'] as const;
 export type FixedState = (typeof FIXED_STATES)[number];
 
+/**
+ * Others on a LAN without targets: somebody answers, nobody does any more, or nobody who does is
+ * known.
+ */
+const NEIGHBOURS_WORDS = ['answer', 'silent', 'none'] as const;
+export type NeighboursWord = (typeof NEIGHBOURS_WORDS)[number];
+
 export type VipdMode = 'armed' | 'alone';
 
 /** Whether the kernel would take a virtual address. */
@@ -94,6 +101,8 @@ export type VipdMessage =
   | { readonly type: 'target'; readonly index: number; readonly up: boolean }
   /** Frames came in on an interface within the window, or none did. */
   | { readonly type: 'traffic'; readonly iface: string; readonly alive: boolean }
+  /** Of an interface without targets. */
+  | { readonly type: 'neighbours'; readonly iface: string; readonly word: NeighboursWord }
   /**
    * Whether this host has an address that the config gives to one of the routers. unrouted: it has,
    * but the kernel has no way from there to the peer's on that LAN. down: it went with its
@@ -205,11 +214,10 @@ export function parseVipdLine(line: string): VipdMessage | undefined {
     case 'traffic':
       if (first === '' || (second !== 'alive' && second !== 'silent')) return undefined;
       return { type: 'traffic', iface: first, alive: second === 'alive' };
+    case 'neighbours':
+      return parseNeighbours(first, second);
     case 'fixed':
-      return parseFixed(
-        first,
-        FIXED_STATES.find(state => state === second),
-      );
+      return parseFixed(first, second);
     case 'gate':
       return first === 'lost' && second !== '' ? { type: 'gate', lost: second } : undefined;
     case 'error':
@@ -219,7 +227,13 @@ export function parseVipdLine(line: string): VipdMessage | undefined {
   }
 }
 
-function parseFixed(index: string, state: FixedState | undefined): VipdMessage | undefined {
+function parseNeighbours(iface: string, said: string): VipdMessage | undefined {
+  const word = NEIGHBOURS_WORDS.find(known => known === said);
+  return iface === '' || word === undefined ? undefined : { type: 'neighbours', iface, word };
+}
+
+function parseFixed(index: string, said: string): VipdMessage | undefined {
+  const state = FIXED_STATES.find(known => known === said);
   return state !== undefined && isCount(index) ? { type: 'fixed', index: Number(index), state } : undefined;
 }
 

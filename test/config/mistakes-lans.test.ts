@@ -165,7 +165,7 @@ testCases([
     mistake: 'a LAN of clients without a target',
     edits: [['    targets: [192.0.2.1]\n', '']],
     told: [
-      '7:5: warning: LAN "client" has no target: when it is cut off, only lost carrier tells; name its gateway: targets: [ADDRESS]',
+      '7:5: warning: LAN "client" has no target: when it is cut off, only lost carrier tells, or a gateway or client that happens to answer; name its gateway: targets: [ADDRESS]',
     ],
   },
   {

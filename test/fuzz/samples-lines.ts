@@ -17,6 +17,7 @@ export function vipdLines(): string[] {
     'conflict 0 02:00:00:00:00:03 br0 02:00:00:00:00:04',
     'target 0 up',
     'traffic c0 silent',
+    'neighbours c0 answer',
     'error cannot open a packet socket',
   ];
 }

@@ -103,6 +103,70 @@ pairTest(
   },
 );
 
+/** Gateways are looked for once a second. */
+const FOUND_MS = 1_000 + TOLD_MS;
+/** Without an answer, a neighbour is forgotten after 64 windows. */
+const FORGOTTEN_MS = 64 * WINDOW_MS + FOUND_MS;
+
+pairTest('without targets, gateways are neighbours that answer or not; the peer is none', async (t, pair) => {
+  const vipd = await pair.vipd('a', [
+    ...pair.args('a'),
+    '--fixed',
+    '192.0.2.3,-,lan0',
+    '--fixed',
+    '198.51.100.3,-,lan1',
+  ]);
+  // The kernel knows the peer, by this address and by another one.
+  await pair.ip(pair.b, 'addr', 'add', '192.0.2.4/24', 'dev', 'lan0');
+  for (const address of ['192.0.2.3', '192.0.2.4'])
+    await run('ip', ['netns', 'exec', pair.a, 'ping', '-c', '1', '-W', '1', address]);
+  sample(vipd)();
+  for (const lan of ['lan0', 'lan1']) await vipd.line(new RegExp(`^neighbours ${lan} none`), TOLD_MS);
+  await sleep(FOUND_MS);
+  t.deepEqual(vipd.matching(/^neighbours \S+ (answer|silent)/), []);
+  for (const [lan, gateway] of [
+    ['lan0', '192.0.2.9/24'],
+    ['lan1', '2001:db8:2::9/64'],
+  ] as const) {
+    await pair.ip(pair.b, 'addr', 'add', gateway, 'dev', lan, 'nodad');
+    const route = ['route', 'add', 'default', 'via', gateway.split('/')[0] as string, 'dev', lan];
+    const from = vipd.lines.length;
+    await pair.ip(pair.a, ...route);
+    t.is(await vipd.line(/^neighbours/, FOUND_MS, from), `neighbours ${lan} answer`);
+  }
+  const mute = 'table netdev mute { chain out { type filter hook egress device "lan1" priority 0; drop; }; }';
+  t.is(await next(vipd, /^neighbours/, () => nft(pair.b, ['-f', '-'], mute)), 'neighbours lan1 silent');
+  const heard = () => nft(pair.b, ['delete', 'table', 'netdev', 'mute']);
+  t.is(await next(vipd, /^neighbours/, heard), 'neighbours lan1 answer');
+  const from = vipd.lines.length;
+  await pair.ip(pair.b, 'addr', 'del', '192.0.2.9/24', 'dev', 'lan0');
+  t.is(await vipd.line(/^neighbours/, TOLD_MS, from), 'neighbours lan0 silent');
+  const at = performance.now();
+  t.is(await vipd.line(/^neighbours lan0 none/, FORGOTTEN_MS, from), 'neighbours lan0 none');
+  t.true(performance.now() - at > 60 * WINDOW_MS);
+  t.is(vipd.stderr, '');
+});
+
+pairTest('a host in the ARP table is a neighbour, and is asked at ease', async (t, pair) => {
+  const vipd = await pair.vipd('a', [...pair.args('a'), '--fixed', '192.0.2.3,-,lan0']);
+  // Another machine on b's side of the cable, with a MAC of its own.
+  await pair.ip(pair.b, 'link', 'add', 'host0', 'link', 'lan0', 'address', '02:00:00:00:09:09', 'type', 'macvlan');
+  await run('ip', ['netns', 'exec', pair.b, 'sysctl', '-qw', 'net.ipv4.conf.all.arp_ignore=1']);
+  await pair.ip(pair.b, 'addr', 'add', '192.0.2.9/32', 'dev', 'host0');
+  await pair.ip(pair.b, 'link', 'set', 'host0', 'up');
+  await pair.ip(pair.a, 'neigh', 'replace', '192.0.2.9', 'lladdr', '02:00:00:00:09:09', 'dev', 'lan0', 'nud', 'stale');
+  sample(vipd)();
+  await vipd.line(/^neighbours lan0 none/, TOLD_MS);
+  await sleep(FOUND_MS);
+  t.deepEqual(vipd.matching(/^neighbours lan0 answer/), [], 'it could be the peer, whose MAC nobody knows yet');
+  await run('ip', ['netns', 'exec', pair.a, 'ping', '-c', '1', '-W', '1', '192.0.2.3']);
+  t.is(await vipd.line(/^neighbours lan0 answer/, FOUND_MS), 'neighbours lan0 answer');
+  const capture = await pair.capture('lan0', 'arp');
+  await sleep(1_000);
+  const asked = capture.matching(/Request who-has 192.0.2.9/).length;
+  t.true(asked > 0 && asked <= 1_000 / EVERY_MS + 2, `${asked} questions in a second`);
+});
+
 pairTest('a vipd that was stopped does not take its own absence for the silence of others', async (t, pair) => {
   const vipd = await sampler(pair);
   sample(vipd)();

@@ -54,6 +54,13 @@ type WayFault =
   /** A host that is asked as a target answers it no more; nth: of the targets. */
   | { readonly type: 'target-silent'; readonly who: Who; readonly lan: number; readonly nth: number };
 
+/** Nobody on a LAN is known to a router, or to both, save the peer and targets. */
+interface QuietFault {
+  readonly type: 'quiet';
+  readonly whom: Who | 'both';
+  readonly lan: number;
+}
+
 /** What answers probes, of those that should and those that should not. */
 type AnswerFault =
   /** Both routers drop this share of echoes: all with a default-deny, most with a rate limit. */
@@ -99,6 +106,7 @@ type RouterFault =
   | CopyFault
   | PlaceFault
   | ProcessFault
+  | QuietFault
   | AnswerFault
   | SilentFault
   | WayFault
@@ -196,6 +204,8 @@ function begin(world: World, fault: Fault): () => void {
     case 'lan-way':
     case 'target-silent':
       return loseWay(world, fault);
+    case 'quiet':
+      return beQuiet(world, fault);
     case 'carrier': {
       const router = routerOf(world, fault.who);
       world.setCarrier(router, fault.lan, true);
@@ -242,6 +252,15 @@ function loseWay(world: World, fault: WayFault): () => void {
     for (const host of others)
       if (fault.type === 'lan-way' && fault.lost === 'out') network.cut(index, host, on);
       else network.cut(host, index, on);
+  };
+  each(true);
+  return () => each(false);
+}
+
+function beQuiet(world: World, { whom, lan }: QuietFault): () => void {
+  const routers = whom === 'both' ? world.routers : [routerOf(world, whom)];
+  const each = (on: boolean) => {
+    for (const { index } of routers) (world.networks[lan] as Network).setQuiet(index, on);
   };
   each(true);
   return () => each(false);

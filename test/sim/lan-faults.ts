@@ -2,7 +2,7 @@
 // the dead: a share of the schedules meets them. Drawn from
 // numbers of their own, so that all other schedules are what they were without.
 import type { Fault } from './fault.ts';
-import { FOREVER } from './fault.ts';
+import { FOREVER, type Who } from './fault.ts';
 import { R1, R2, TARGETS } from './network.ts';
 import { Random } from './random.ts';
 import type { Plan } from './schedule.ts';
@@ -11,6 +11,8 @@ import type { WorldOptions } from './world.ts';
 
 /** Share of schedules with such a fault. */
 const SHARE = 0.3;
+/** Of these, those of chaos in which a LAN is quiet. */
+const QUIET_SHARE = 0.3;
 /** LANs with virtual addresses. */
 const LANS = [0, 1] as const;
 /** A LAN counts as alive again after this. */
@@ -18,6 +20,8 @@ const HEAL_MS = 2_000;
 
 const targetsOn = (world: WorldOptions, lan: number) => world.routers[0].settings.lans[lan]?.targets.length ?? 0;
 const watched = (deadMs: number) => HEAL_MS + 14 * deadMs;
+/** From the start, so that no neighbour has ever answered. */
+const quietOn = (lan: number, whom: Who | 'both'): Fault => ({ type: 'quiet', whom, lan, atMs: 0, forMs: FOREVER });
 const nothing = (watchMs: number) => ({ ownerChangesMin: 0, ownerChangesMax: 0, vacancyMsMax: 0, watchMs });
 
 export const LAN_SINGLES: readonly Single[] = [
@@ -52,20 +56,66 @@ export const LAN_SINGLES: readonly Single[] = [
       },
     };
   },
-  (random, _world, deadMs) => ({
-    kind: 'a LAN of the standby loses a direction',
-    faults: [
-      {
-        type: 'lan-way',
-        who: 'standby',
-        lan: random.pick(LANS),
-        lost: random.pick(['out', 'in'] as const),
-        atMs: random.between(2, 3) * deadMs,
-        forMs: FOREVER,
+  (random, _world, deadMs) => {
+    const lan = random.pick(LANS);
+    const lost = random.pick(['out', 'in'] as const);
+    return {
+      kind: 'a LAN of the standby loses a direction',
+      faults: [{ type: 'lan-way', who: 'standby', lan, lost, atMs: random.between(2, 3) * deadMs, forMs: FOREVER }],
+      expects: nothing(watched(deadMs)),
+    };
+  },
+  (random, _world, deadMs) => {
+    const lan = random.pick(LANS);
+    const lost = random.pick(['out', 'in'] as const);
+    return {
+      kind: 'a quiet LAN of the standby loses a direction',
+      faults: [
+        quietOn(lan, 'both'),
+        { type: 'lan-way', who: 'standby', lan, lost, atMs: random.between(2, 3) * deadMs, forMs: FOREVER },
+      ],
+      expects: nothing(watched(deadMs)),
+    };
+  },
+  (random, world, deadMs) => {
+    const lan = random.pick(LANS);
+    const elsewhere = world.linkLans.some(other => other !== lan);
+    const lost = random.pick(['out', 'in'] as const);
+    const changes = elsewhere && targetsOn(world, lan) > 0 ? 1 : 0;
+    return {
+      kind: 'a quiet LAN of the owner loses a direction',
+      faults: [
+        quietOn(lan, 'both'),
+        { type: 'lan-way', who: 'owner', lan, lost, atMs: random.between(2, 3) * deadMs, forMs: FOREVER },
+      ],
+      // Without targets it is what the standby's loss is, seen from here and from there.
+      expects: {
+        ownerChangesMin: changes,
+        ownerChangesMax: changes,
+        vacancyMsMax: FOREVER,
+        watchMs: watched(deadMs),
       },
-    ],
-    expects: nothing(watched(deadMs)),
-  }),
+    };
+  },
+  (random, world, deadMs) => {
+    const lan = random.pick(LANS);
+    const elsewhere = world.linkLans.some(other => other !== lan);
+    const changes = elsewhere && (targetsOn(world, lan) > 0 || world.linkLans.includes(lan)) ? 1 : 0;
+    return {
+      kind: 'a LAN that is quiet to the owner alone loses what it sends',
+      faults: [
+        quietOn(lan, 'owner'),
+        { type: 'lan-way', who: 'owner', lan, lost: 'out', atMs: random.between(2, 3) * deadMs, forMs: FOREVER },
+      ],
+      // The standby's neighbours answer it.
+      expects: {
+        ownerChangesMin: changes,
+        ownerChangesMax: changes,
+        vacancyMsMax: FOREVER,
+        watchMs: watched(deadMs),
+      },
+    };
+  },
   (random, world, deadMs) => {
     const lan = random.pick(LANS);
     const proven = world.linkLans.includes(lan) || targetsOn(world, lan) !== 1;
@@ -152,5 +202,9 @@ export function withLanFaults(plan: Plan): Plan {
     if (random.chance(0.5)) return { type: 'lan-way', who, lan, lost: random.pick(['out', 'in'] as const), ...when };
     return { type: 'target-silent', who, lan: random.pick(LANS), nth: random.below(TARGETS.length), ...when };
   };
-  return { ...plan, faults: [...plan.faults, ...Array.from({ length: 1 + random.below(2) }, drawn)] };
+  const ways = Array.from({ length: 1 + random.below(2) }, drawn);
+  const quiet = random.chance(QUIET_SHARE)
+    ? [quietOn(random.pick(LANS), random.pick(['both', 'both', 0, 1] as const))]
+    : [];
+  return { ...plan, faults: [...plan.faults, ...ways, ...quiet] };
 }

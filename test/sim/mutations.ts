@@ -419,11 +419,25 @@ export const MUTATIONS: readonly Mutation[] = [
     within: 20,
   },
   {
-    name: 'heartbeats that echo nothing any more tell nothing of a LAN without targets',
-    change: { mark: 'unechoed-tells-death', becomes: 'return false;' },
+    name: 'neighbours that do not answer any more tell nothing of a LAN without targets',
+    change: { mark: 'neighbours-tell', becomes: '' },
     kind: 'a LAN of the owner loses a direction',
     invariant: 'liveness',
     within: 50,
+  },
+  {
+    name: 'heartbeats that echo nothing any more tell nothing of a LAN without targets',
+    change: { mark: 'unechoed-tells-death', becomes: 'return false;' },
+    kind: 'a LAN that is quiet to the owner alone loses what it sends',
+    invariant: 'liveness',
+    within: 50,
+  },
+  {
+    name: 'on a LAN where nobody but the peer is known, its silence is the death of the LAN',
+    change: { mark: 'doubt-moves-nothing', becomes: 'if (!links.some(heard)) return true;' },
+    kind: 'a quiet LAN of the standby loses a direction',
+    invariant: 'no-change',
+    within: 20,
   },
   {
     name: 'a router that was asleep for long counts D, as if it had been gone for a moment',

@@ -24,6 +24,8 @@ export class Network {
   readonly #random: Random;
   /** How many faults cut the way from one host to another; index from * HOSTS + to. */
   readonly #cuts = new Uint8Array(HOSTS * HOSTS);
+  /** How many faults leave each router without neighbours there. */
+  readonly #quiet = [0, 0];
   readonly #loss = new Float64Array(HOSTS * HOSTS);
   #lossy = 0;
   duplication = 0;
@@ -57,6 +59,14 @@ export class Network {
   clog(forMs: number): void {
     this.#clogEnd = Math.max(this.#clogEnd, this.#timeline.now + forMs);
     this.#clogged = 0;
+  }
+
+  setQuiet(router: 0 | 1, on: boolean): void {
+    this.#quiet[router] = (this.#quiet[router] as number) + (on ? 1 : -1);
+  }
+
+  isQuiet(router: 0 | 1): boolean {
+    return this.#quiet[router] !== 0;
   }
 
   isOpen(from: number, to: number): boolean {

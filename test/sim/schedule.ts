@@ -298,6 +298,7 @@ const CHAOS = [
 type Drawn = Exclude<
   Fault['type'],
   | 'lan-way'
+  | 'quiet'
   | 'target-silent'
   | 'echo-dropped'
   | 'switch-answers'

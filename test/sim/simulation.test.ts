@@ -60,7 +60,7 @@ test('every fault of its own numbers is in at least three of a hundred schedules
   const count = (type: string) => SEEDS.filter(seed => planOf(seed).faults.some(fault => fault.type === type)).length;
   const SEEDS = Array.from({ length: 3_000 }, (_, i) => i + 1);
   for (const type of [
-    ...['lan-way', 'target-silent', 'echo-dropped', 'switch-answers', 'heartbeats-dropped', 'reload'],
+    ...['lan-way', 'quiet', 'target-silent', 'echo-dropped', 'switch-answers', 'heartbeats-dropped', 'reload'],
     ...['no-interface', 'no-ipv6', 'address-refused', 'copy'],
   ])
     t.true(count(type) >= 0.03 * SEEDS.length, `${type}: ${count(type)}`);

@@ -123,7 +123,7 @@ function targetsInside(config: Config, lanName: string, lan: LanConfig): Finding
     return [error(at, problem, 'name a host on the LAN itself; what is behind a gateway says nothing of the LAN')];
   });
   if (lan.vips.length === 0 || answeringOn(config, lanName) > 0) return findings;
-  const problem = `LAN "${lanName}" has no target: when it is cut off, only lost carrier tells`;
+  const problem = `LAN "${lanName}" has no target: when it is cut off, only lost carrier tells, or a gateway or client that happens to answer`;
   return [...findings, warning(['lans', lanName], problem, 'name its gateway: targets: [ADDRESS]')];
 }
 

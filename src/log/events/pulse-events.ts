@@ -354,7 +354,7 @@ export const PULSE_EVENTS = {
   },
   LAN_DEAD: {
     severity: 'err',
-    says: 'A LAN is dead on this router: no carrier, or no target on it answers. A peer on which it is alive takes over.',
+    says: 'A LAN is dead on this router: no carrier, or no sign that both its directions work. A peer on which it is alive takes over.',
     remedy: 'Check cable, switch port and VLAN of that interface.',
     fields: { lan: 'name of the LAN' },
     endedBy: 'LAN_ALIVE',

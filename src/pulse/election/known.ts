@@ -3,7 +3,7 @@
 // what follows from it. Types only.
 import type { At, Ms } from '../../units/duration.ts';
 import type { Epoch } from '../../units/epoch.ts';
-import type { FixedState, PlaceState } from '../../vip/protocol.ts';
+import type { FixedState, NeighboursWord, PlaceState } from '../../vip/protocol.ts';
 import type { WitnessAsk } from '../../witness/witness.ts';
 import type { Heartbeat } from '../heartbeat.ts';
 
@@ -90,6 +90,8 @@ export interface LinkEvidence {
 export interface LanHealth {
   /** Frames came in lately; undefined: vipd has not told yet. */
   readonly traffic: boolean | undefined;
+  /** As vipd last told; undefined: it has not, or the LAN has targets. */
+  readonly neighbours: NeighboursWord | undefined;
   readonly dead: boolean;
   /** Since when its signs have been as they are now. */
   readonly signsSince: At;

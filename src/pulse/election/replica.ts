@@ -182,6 +182,7 @@ export function healthWith(health: LanHealth, change: Partial<LanHealth>): LanHe
   return Object.assign(
     {
       traffic: health.traffic,
+      neighbours: health.neighbours,
       dead: health.dead,
       signsSince: health.signsSince,
       signsDead: health.signsDead,

@@ -121,7 +121,7 @@ export function unknownPeer(ownBootId: string, peerNodeId: number, links: number
 }
 
 function unknownHealth(now: At): LanHealth {
-  return { traffic: undefined, dead: false, signsSince: now, signsDead: false };
+  return { traffic: undefined, neighbours: undefined, dead: false, signsSince: now, signsDead: false };
 }
 
 function unknownOwn({ fixed, links, deadMs }: Settings, now: At): OwnView {

@@ -87,13 +87,16 @@ export function step(machine: Machine, event: PulseEvent, now: At): { machine: M
   return { machine: turn.machine, effects: turn.effects };
 }
 
+/** Words of vipd that tell of the LANs. */
+const OF_LANS: ReadonlySet<VipdMessage['type']> = new Set(['link', 'target', 'neighbours', 'traffic', 'fixed']);
+
 /**
  * Words of vipd that must not wait for the next tick: the end of a probe, and what tells that a LAN
  * is dead.
  */
 function actOn(turn: Turn, word: VipdMessage['type']): void {
   if (word === 'silent') judgeNow(turn);
-  if (word !== 'link' && word !== 'target' && word !== 'traffic' && word !== 'fixed') return;
+  if (!OF_LANS.has(word)) return;
   watchLans(turn);
   letGoWhenCutOff(turn);
   letGoWhenBare(turn);

@@ -110,7 +110,14 @@ export const electionTarget: Target = {
   words: [
     REPORT,
     ...['held 1 43.1', 'expired 43.1', 'refused 1 stale-epoch', 'reply 1 0 echo 02:00:5e:00:01:02', 'silent 1 0'],
-    ...['conflict 0 02:00:00:00:09:09 c0', 'target 0 up', 'target 1 down', 'traffic c0 silent', 'link 0 down -'],
+    ...[
+      'conflict 0 02:00:00:00:09:09 c0',
+      'target 0 up',
+      'target 1 down',
+      'traffic c0 silent',
+      'neighbours c0 silent',
+      'link 0 down -',
+    ],
     ...['peer 1 02:00:5e:00:01:02', 'peer 2 02:00:5e:00:01:02 target', 'claimed 0 02:00:5e:00:01:02'],
     ...[
       'place 0 no-interface',

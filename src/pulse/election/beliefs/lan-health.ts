@@ -1,5 +1,5 @@
-// Whether each LAN is alive, judged from several signs: carrier, targets that answer us, heartbeats
-// on it that echo ours, any frame that came in. A LAN dies at once (vipd has waited for its window)
+// Whether each LAN is alive, judged from several signs: carrier, targets and neighbours that answer
+// us, heartbeats on it that echo ours. A LAN dies at once (vipd has waited for its window)
 // and is alive again only after a while: a flapping cable must not move the VIPs to and fro.
 // Keeps R4, R10 (docs/invariants.md). Pure.
 import { ALL_LANS } from '../../../feed/fitness-number.ts';
@@ -21,19 +21,25 @@ function targetsOf(machine: Machine, { targets }: LanSettings): (boolean | undef
 
 /**
  * A LAN without carrier is dead. Else it lives as long as one sign proves both its directions: a
- * target that answers us, or a heartbeat on it that echoes a recent one of ours; a gateway that is
- * silent to us alone then means nothing. Without such a proof it is dead if it has targets, and all
- * are silent; and if it has none, by what heartbeats tell.
+ * target (or, where there are none, a neighbour) that answers us, or a heartbeat on it that echoes
+ * a recent one of ours; a gateway that is silent to us alone then means nothing. Without such a
+ * proof it is dead if it has targets, and all are silent; and if it has none, by what neighbours
+ * and heartbeats tell.
  */
 function signsOfDeath(machine: Machine, lan: number, within: Ms, now: At): boolean {
   const spec = machine.settings.lans[lan];
   if (!spec) return false;
   if (!hasCarrier(machine, lan)) return true;
   const targets = targetsOf(machine, spec);
+  const answered = targets.includes(true) || machine.lanHealth[lan]?.neighbours === 'answer';
   // safeguard: echoes-outvote-a-target
-  const proven = targets.includes(true) || spec.links.some(link => isEchoed(machine, link, echoMs(machine), now));
+  const proven = answered || spec.links.some(link => isEchoed(machine, link, echoMs(machine), now));
   if (proven) return false;
   return targets.length > 0 ? targets.every(up => up === false) : linksTellDeath(machine, lan, within, now);
+}
+
+function serves({ role }: Machine['state']): boolean {
+  return role === 'active' || role === 'handing-over';
 }
 
 function echoMs({ settings: { deadMs, intervalMs }, peer: { last } }: Machine): Ms {
@@ -48,20 +54,27 @@ function isEchoed({ peer }: Machine, link: number, within: number, now: At): boo
 }
 
 /**
- * Without targets, while the peer is heard elsewhere: nothing comes in here, neither a heartbeat
- * nor any other frame; or heartbeats come in and have not echoed us for long, though elsewhere they
- * do, so what we send is lost. The peer sees the same of a LAN on which it hears nothing; it says
- * so earlier, and then it is not ours.
+ * Without targets, while the peer is heard elsewhere: neighbours have answered us and do no more;
+ * or heartbeats come in and have not echoed us for long, though elsewhere they do, so what we send
+ * is lost. The peer sees the same of a LAN on which it hears nothing; it says so earlier, and then
+ * it is not ours.
+ *
+ * Where no heartbeat comes in and no neighbour is known, nothing tells whether we are deaf or the
+ * peer is mute. Then nothing moves: the LAN is dead for who does not serve, and for who does it
+ * stays what it was.
  */
 function linksTellDeath(machine: Machine, lan: number, within: Ms, now: At): boolean {
-  const { peer, settings, lanHealth } = machine;
-  const links = settings.lans[lan]?.links ?? [];
+  const { peer, settings, lanHealth, state } = machine;
+  const { links = [], vips = false } = settings.lans[lan] ?? {};
   const heard = (link: number) => {
     const at = peer.links[link]?.heardAt;
     return at !== undefined && between(at, now) <= within;
   };
   if (links.length === 0 || !peer.links.some((_, link) => heard(link))) return false;
-  if (!links.some(heard)) return lanHealth[lan]?.traffic === false;
+  // safeguard: neighbours-tell
+  if (lanHealth[lan]?.neighbours === 'silent') return true;
+  // safeguard: doubt-moves-nothing
+  if (!links.some(heard)) return vips && (lanHealth[lan]?.dead === true || !serves(state));
   const echoedOnce = links.some(link => peer.links[link]?.echoedAt !== undefined);
   // Both for as long: where links come back, the first heartbeat on one, or the first echo on
   // another, tells nothing yet.

@@ -1,7 +1,8 @@
-// vipd's word on the LANs: carrier, targets, traffic; and on targets, how often they are asked. R4
+// vipd's word on the LANs: carrier, targets, neighbours, traffic; and how often it asks. R4
 // (docs/invariants.md). Pure.
 import type { VipdMessage } from '../../../vip/protocol.ts';
 import { sampling } from '../../timing.ts';
+import type { LanHealth } from '../known.ts';
 import { endPause } from '../moves.ts';
 import { healthWith } from '../replica.ts';
 import { emit, report, type Turn, update } from '../step-context.ts';
@@ -29,11 +30,19 @@ export function hearTarget(turn: Turn, { index, up }: VipdMessage & { type: 'tar
 }
 
 export function hearTraffic(turn: Turn, { iface, alive }: VipdMessage & { type: 'traffic' }): void {
+  note(turn, iface, { traffic: alive });
+}
+
+export function hearNeighbours(turn: Turn, { iface, word }: VipdMessage & { type: 'neighbours' }): void {
+  note(turn, iface, { neighbours: word });
+}
+
+function note(turn: Turn, iface: string, told: Partial<LanHealth>): void {
   const { lanHealth, settings } = turn.machine;
-  const told = lanHealth.map((health, lan) =>
-    settings.lans[lan]?.interface === iface ? healthWith(health, { traffic: alive }) : health,
+  const lans = lanHealth.map((health, lan) =>
+    settings.lans[lan]?.interface === iface ? healthWith(health, told) : health,
   );
-  update(turn, { lanHealth: told });
+  update(turn, { lanHealth: lans });
 }
 
 export function sample(turn: Turn): void {

@@ -6,7 +6,7 @@ import { hearFixed } from './bare.ts';
 import { hearConflict } from './conflict.ts';
 import { hearCopy } from './copy.ts';
 import { forgetRefusals, hearAdded, hearDenied, hearPlace, hearRepaired } from './holding.ts';
-import { hearLink, hearTarget, hearTraffic } from './lan-signs.ts';
+import { hearLink, hearNeighbours, hearTarget, hearTraffic } from './lan-signs.ts';
 import { hearPeerAddress, noteClaim } from './unheard.ts';
 import { hearExpired, hearHeld, hearHello, hearRefused } from './vipd-lease.ts';
 import { hearReply, hearSilent } from './vipd-probes.ts';
@@ -49,6 +49,8 @@ export function hearVipd(turn: Turn, message: VipdMessage): void {
       return hearTarget(turn, message);
     case 'traffic':
       return hearTraffic(turn, message);
+    case 'neighbours':
+      return hearNeighbours(turn, message);
     case 'fixed':
       return fixed(turn, message);
     case 'gate': // io/packet-lease.ts repairs it; the election has no part in that

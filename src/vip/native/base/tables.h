@@ -20,9 +20,20 @@
 #define TARGET_MAX 16
 #define FIXED_MAX 64
 #define PLACES_MAX 8
+#define NEIGHBOURS_MAX 4 /* of an interface */
 
 /* The packet sockets of an interface; HELPER: what one vipd asks the other. */
 enum packet_socket { SOCKET_ARP, SOCKET_IP4, SOCKET_IP6, SOCKET_HELPER, PACKET_SOCKETS };
+
+/* Somebody else on a LAN without targets. */
+struct neighbour {
+	struct inet address; /* AF_UNSPEC: nobody */
+
+	/* watch/neighbours.c */
+	uint8_t mac[6];
+	bool known;	  /* its MAC */
+	us_t answered_at; /* last; 0: never */
+};
 
 struct iface {
 	char name[IF_NAMESIZE]; /* as we were told; may be an alternative name */
@@ -44,6 +55,13 @@ struct iface {
 	bool counted;
 	us_t traffic_at; /* when that last grew */
 	int told;
+
+	/* watch/neighbours.c */
+	struct neighbour neighbours[NEIGHBOURS_MAX];
+	us_t asked_at;	   /* one of them, or all */
+	us_t round_at;	   /* when others were looked for last */
+	unsigned arp_from; /* entries of the ARP table that were looked at already */
+	int neighbours_told;
 };
 
 /* A host whose answer shows that a LAN works. */

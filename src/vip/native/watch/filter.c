@@ -1,6 +1,6 @@
 /*
- * The filters: they pass only frames that speak for one of our addresses, of a target or of the
- * peer, so floods of anything else cost next to nothing. Pure.
+ * The filters: they pass only frames that speak for one of our addresses, of a target, of the peer
+ * or of a neighbour, so floods of anything else cost next to nothing. Pure.
  */
 #include "watch/filter.h"
 
@@ -60,8 +60,8 @@ static uint32_t last_bits(const struct inet *address)
 }
 
 /*
- * The last 32 bits of every address of this family on the interface: VIPs, then targets and the
- * peer's own.
+ * The last 32 bits of every address of this family on the interface: VIPs, then targets, the peer's
+ * own and neighbours.
  */
 static unsigned list_addresses(uint32_t *list, const struct iface *iface, int family, unsigned *vips_listed)
 {
@@ -77,12 +77,15 @@ static unsigned list_addresses(uint32_t *list, const struct iface *iface, int fa
 	for (unsigned i = 0; i < fixed_count; i++)
 		if (fixed[i].peers == iface && fixed[i].address.family == family)
 			list[count++] = last_bits(&fixed[i].address);
+	for (unsigned i = 0; i < NEIGHBOURS_MAX; i++)
+		if (iface->neighbours[i].address.family == family)
+			list[count++] = last_bits(&iface->neighbours[i].address);
 	return count;
 }
 
 /*
- * The last 32 bits of the address a frame speaks for must be those of one of ours, of a target or
- * of the peer. ARP: sender; of those two only replies, as a gateway may ask much. IPv4: source of
+ * The last 32 bits of the address a frame speaks for must be those of one of ours, of a target, of
+ * the peer or of a neighbour. ARP: sender; of all but ours only replies, as a gateway may ask much. IPv4: source of
  * an echo reply without options (Linux sends none). IPv6: target of an advertisement, source of an
  * echo reply. Helpers: the address that is asked for.
  */
@@ -99,7 +102,7 @@ void filter_for(struct filter *filter, const struct iface *iface, enum packet_so
 		op(filter, BPF_RET | BPF_K, 0, 0, FRAME_BYTES_MAX);
 		return;
 	}
-	uint32_t list[VIP_MAX + TARGET_MAX + FIXED_MAX];
+	uint32_t list[VIP_MAX + TARGET_MAX + FIXED_MAX + NEIGHBOURS_MAX];
 	unsigned ours, listed = list_addresses(list, iface, family, &ours);
 
 	filter->count = 0;

@@ -8,7 +8,7 @@
 
 #include "base/tables.h"
 
-#define FILTER_MAX (VIP_MAX + TARGET_MAX + FIXED_MAX + 20)
+#define FILTER_MAX (VIP_MAX + TARGET_MAX + FIXED_MAX + NEIGHBOURS_MAX + 20)
 
 struct filter {
 	struct sock_filter code[FILTER_MAX];

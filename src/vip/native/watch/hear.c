@@ -10,6 +10,7 @@
 #include "base/frame.h"
 #include "watch/conflict.h"
 #include "watch/fixed.h"
+#include "watch/neighbours.h"
 #include "watch/probe.h"
 #include "watch/targets.h"
 
@@ -29,6 +30,7 @@ static void dispatch(struct iface *iface, const struct heard *heard, us_t now)
 			conflict_hear(i, heard, now);
 	}
 	targets_hear(iface, heard, now);
+	neighbours_hear(iface, heard, now);
 	fixed_hear(iface, heard);
 }
 

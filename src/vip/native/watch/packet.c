@@ -40,11 +40,26 @@ static bool uses(const struct iface *iface, enum packet_socket which)
 	return false;
 }
 
-/* The filter is in before the socket is bound, so nothing unfiltered ever gets in. */
-static int packet_socket(const struct iface *iface, enum packet_socket which)
+static int attach_filter(int fd, const struct iface *iface, enum packet_socket which)
 {
 	struct filter filter;
 	struct sock_fprog program = { .filter = filter.code };
+
+	filter_for(&filter, iface, which);
+	program.len = filter.count;
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+}
+
+/* One that cannot be put in leaves the one before. */
+void packet_filter(const struct iface *iface, enum packet_socket which)
+{
+	if (iface->fd[which] >= 0)
+		(void)attach_filter(iface->fd[which], iface, which);
+}
+
+/* The filter is in before the socket is bound, so nothing unfiltered ever gets in. */
+static int packet_socket(const struct iface *iface, enum packet_socket which)
+{
 	struct sockaddr_ll address = { .sll_family = AF_PACKET,
 				       .sll_protocol = htons(protocols[which]),
 				       .sll_ifindex = atomic_load(&iface->index) };
@@ -53,10 +68,8 @@ static int packet_socket(const struct iface *iface, enum packet_socket which)
 
 	if (fd < 0)
 		return -1;
-	filter_for(&filter, iface, which);
-	program.len = filter.count;
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
-	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ||
+	if (attach_filter(fd, iface, which) < 0 ||
 	    bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
 		int error = errno;
 

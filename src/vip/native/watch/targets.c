@@ -9,16 +9,15 @@
  */
 #include "watch/targets.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/contents.h"
 #include "base/output.h"
 #include "base/send.h"
+#include "watch/neighbours.h"
 
 #define BROADCAST_EVERY 8 /* asked at its last MAC; each so many times at everybody's, as that may have changed */
-#define COUNTERS_BYTES 65536
 #define LATE_US (2 * US_PER_MS)
 
 static us_t every, window;
@@ -105,29 +104,9 @@ static bool packets_in(const char *text, const char *name, uint64_t *packets)
  * /proc/net/dev is the one way that neither waits for the kernel's lock of link changes nor depends
  * on what /sys shows.
  */
-static const char *counters(void)
-{
-	static char text[COUNTERS_BYTES];
-	size_t used = 0;
-	int fd = open("/proc/net/dev", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return "";
-	while (used < sizeof(text) - 1) {
-		ssize_t n = read(fd, text + used, sizeof(text) - 1 - used);
-
-		if (n <= 0)
-			break;
-		used += (size_t)n;
-	}
-	close(fd);
-	text[used] = '\0';
-	return text;
-}
-
 static void look_at_traffic(us_t now)
 {
-	const char *text = counters();
+	const char *text = contents("/proc/net/dev");
 
 	for (unsigned i = 0; i < iface_count; i++) {
 		struct iface *iface = &ifaces[i];
@@ -164,6 +143,7 @@ void sample(us_t new_every, us_t new_window, us_t now)
 	every = new_every;
 	window = new_window;
 	due_at = every > 0 && window > 0 ? now : NEVER;
+	neighbours_tell_anew();
 	for (unsigned i = 0; i < target_count; i++) {
 		targets[i].told = NOTHING;
 		if (!running)
@@ -204,6 +184,7 @@ bool sample_due(us_t now, hear_function *hear)
 		ask(&targets[i]);
 	}
 	look_at_traffic(now);
+	neighbours_sample(window, now, late, hear);
 	due_at = now + every;
 	return true;
 }

@@ -185,6 +185,21 @@ pairTest('a vipd that was stopped does not take its own absence for the silence 
   );
 });
 
+pairTest('what was heard at the end of a stop counts as heard then, not later', async (t, pair) => {
+  const vipd = await sampler(pair);
+  sample(vipd)();
+  await vipd.line(/^target 0 up/, TOLD_MS);
+  const from = vipd.lines.length;
+  vipd.child.kill('SIGSTOP');
+  // b answers our kernel, and then no more; vipd finds the answer when it runs again.
+  await run('ip', ['netns', 'exec', pair.a, 'ip', 'neigh', 'flush', 'dev', 'lan0']);
+  await run('ip', ['netns', 'exec', pair.a, 'ping', '-c', '1', '-W', '1', '192.0.2.3']);
+  await pair.ip(pair.b, 'addr', 'del', '192.0.2.3/24', 'dev', 'lan0');
+  await sleep(10 * TOLD_MS);
+  vipd.child.kill('SIGCONT');
+  t.is(await vipd.line(/^target 0 /, 2 * TOLD_MS, from), 'target 0 down');
+});
+
 pairTest('a new `sample` tells everything anew, `sample 0 0` ends it, nonsense is refused', async (t, pair) => {
   const vipd = await sampler(pair);
   sample(vipd)();

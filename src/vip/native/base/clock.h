@@ -20,6 +20,7 @@ struct bucket {
 };
 
 us_t clock_now(void);
+us_t clock_put_off(us_t at, us_t by, us_t now);
 bool bucket_take(struct bucket *bucket, us_t now);
 
 #endif

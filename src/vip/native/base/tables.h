@@ -30,9 +30,8 @@ struct neighbour {
 	struct inet address; /* AF_UNSPEC: nobody */
 
 	/* watch/neighbours.c */
-	uint8_t mac[6];
-	bool known;	  /* its MAC */
-	us_t answered_at; /* last; 0: never */
+	uint8_t mac[6];	  /* as it last answered */
+	us_t answered_at; /* 0: never */
 };
 
 struct iface {

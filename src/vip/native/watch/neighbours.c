@@ -39,7 +39,6 @@ static bool read_arp_entry(const char *line, const struct iface *iface, struct n
 	char address[INET6_ADDRSTRLEN], mac[18], device[IF_NAMESIZE];
 	unsigned type, flags;
 
-	host->known = true;
 	return sscanf(line, "%45s 0x%x 0x%x %17s %*s %15s", address, &type, &flags, mac, device) == 5 &&
 	       type == ARPHRD_ETHER && (flags & ATF_COM) != 0 && strcmp(device, iface->real) == 0 &&
 	       parse_inet(address, &host->address) && parse_mac(mac, host->mac);
@@ -213,10 +212,17 @@ static const struct inet *own_on(const struct iface *iface, int family)
 	return &none;
 }
 
-static void ask(const struct iface *iface, const struct neighbour *host)
+/* mac: where it last answered; NULL: everybody is asked for it. */
+static void ask(const struct iface *iface, const struct neighbour *host, const uint8_t *mac)
 {
 	if (host->address.family != AF_UNSPEC)
-		frame_ask(iface, host->known ? host->mac : NULL, own_on(iface, host->address.family), &host->address);
+		frame_ask(iface, mac, own_on(iface, host->address.family), &host->address);
+}
+
+/* It has answered the last question at the latest. */
+static bool answers(const struct iface *iface, const struct neighbour *host)
+{
+	return host->answered_at && host->answered_at >= iface->asked_at;
 }
 
 /* The one that has answered last; NULL: nobody has. */
@@ -258,13 +264,18 @@ static void sample_on(struct iface *iface, us_t window, us_t now)
 		iface->round_at = now;
 		forget_silent(iface, window, now);
 		look_for_more(iface);
-		best = NULL;
-	}
-	if (best && best->answered_at >= iface->asked_at) {
-		ask(iface, best);
+		/* New ones, and those that may have another MAC by now. */
+		for (unsigned i = 0; i < NEIGHBOURS_MAX; i++) {
+			const struct neighbour *n = &iface->neighbours[i];
+
+			ask(iface, n, answers(iface, n) ? n->mac : NULL);
+		}
+	} else if (best && answers(iface, best)) {
+		ask(iface, best, best->mac);
 	} else {
 		for (unsigned i = 0; i < NEIGHBOURS_MAX; i++)
-			ask(iface, &iface->neighbours[i]);
+			if (iface->neighbours[i].answered_at)
+				ask(iface, &iface->neighbours[i], iface->neighbours[i].mac);
 	}
 	iface->asked_at = now;
 }
@@ -279,7 +290,7 @@ void neighbours_sample(us_t window, us_t now, us_t late, hear_function *hear)
 			continue;
 		for (unsigned j = 0; j < NEIGHBOURS_MAX; j++)
 			if (iface->neighbours[j].answered_at)
-				iface->neighbours[j].answered_at += late;
+				iface->neighbours[j].answered_at = clock_put_off(iface->neighbours[j].answered_at, late, now);
 		hear(iface, SOCKET_ARP, now);
 		hear(iface, SOCKET_IP6, now);
 		sample_on(iface, window, now);
@@ -304,6 +315,5 @@ void neighbours_hear(struct iface *iface, const struct heard *heard, us_t now)
 	if (!host || (!to_us && own_on(iface, AF_INET6)->family == AF_INET6))
 		return;
 	memcpy(host->mac, heard->mac, 6);
-	host->known = true;
 	host->answered_at = now;
 }

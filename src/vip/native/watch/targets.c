@@ -173,11 +173,11 @@ bool sample_due(us_t now, hear_function *hear)
 	us_t late = now - due_at > LATE_US ? now - due_at : 0;
 
 	for (unsigned i = 0; i < target_count; i++) {
-		targets[i].heard_at += late;
+		targets[i].heard_at = clock_put_off(targets[i].heard_at, late, now);
 		hear(targets[i].iface, targets[i].address.family == AF_INET6 ? SOCKET_IP6 : SOCKET_ARP, now);
 	}
 	for (unsigned i = 0; i < iface_count; i++)
-		ifaces[i].traffic_at += late;
+		ifaces[i].traffic_at = clock_put_off(ifaces[i].traffic_at, late, now);
 	for (unsigned i = 0; i < target_count; i++) {
 		if (now - targets[i].heard_at >= window)
 			tell_target(i, NO);

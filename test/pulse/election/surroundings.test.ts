@@ -155,6 +155,48 @@ test('a link that comes back is not judged by its first heartbeats, which cannot
   t.is(driver.role, 'active', driver.reason);
 });
 
+const NO_TARGETS = SETTINGS.lans.map(lan => ({ ...lan, targets: [] }));
+
+test('no heartbeat on a LAN and nobody known there: dead for a standby, not for who serves', t => {
+  const owner = Driver.active({ lans: NO_TARGETS });
+  owner.silent = [0];
+  owner.run(10_000);
+  t.is(owner.role, 'active', owner.reason);
+  t.false(owner.events.includes('LAN_DEAD'));
+  const standby = Driver.standby({ lans: NO_TARGETS });
+  standby.silent = [0];
+  standby.run(2_000);
+  t.true(standby.events.includes('LAN_DEAD'));
+});
+
+test('neighbours that fall silent are the death of a LAN without echoes, and none while it has them', t => {
+  const driver = Driver.active({ lans: NO_TARGETS });
+  driver.vipd({ type: 'neighbours', iface: 'c0', word: 'silent' });
+  driver.run(10_000);
+  t.is(driver.role, 'active', driver.reason);
+  driver.silent = [0];
+  driver.run(2_000);
+  t.true(
+    driver.reasons.some(reason => /LAN clients is dead here/.test(reason)),
+    driver.reason,
+  );
+  const standby = Driver.standby({ lans: NO_TARGETS });
+  standby.vipd({ type: 'neighbours', iface: 'c0', word: 'answer' });
+  standby.silent = [0];
+  standby.run(10_000);
+  t.false(standby.events.includes('LAN_DEAD'), 'heartbeats alone are lost');
+});
+
+test('at a start the first heartbeat on one link says nothing of the others', t => {
+  const driver = new Driver({ lans: NO_TARGETS });
+  driver.peer = { role: 'active', serving: true };
+  driver.silent = [0];
+  driver.run(150);
+  driver.silent = [];
+  driver.run(10_000);
+  t.false(driver.events.includes('LAN_DEAD'));
+});
+
 test('a LAN that is dead at the peer, too, moves nothing', t => {
   const driver = Driver.active();
   driver.peer = { fitness: 1 };

@@ -73,8 +73,14 @@ function linksTellDeath(machine: Machine, lan: number, within: Ms, now: At): boo
   if (links.length === 0 || !peer.links.some((_, link) => heard(link))) return false;
   // safeguard: neighbours-tell
   if (lanHealth[lan]?.neighbours === 'silent') return true;
-  // safeguard: doubt-moves-nothing
-  if (!links.some(heard)) return vips && (lanHealth[lan]?.dead === true || !serves(state));
+  if (!links.some(heard)) {
+    // The first heartbeat on one link tells nothing of the others: they may be about to come.
+    const awaited = peer.links.some(
+      ({ heardSince }, link) => heard(link) && heardSince !== undefined && between(heardSince, now) > within,
+    );
+    // safeguard: doubt-moves-nothing
+    return vips && awaited && (lanHealth[lan]?.dead === true || !serves(state));
+  }
   const echoedOnce = links.some(link => peer.links[link]?.echoedAt !== undefined);
   // Both for as long: where links come back, the first heartbeat on one, or the first echo on
   // another, tells nothing yet.

@@ -1,6 +1,5 @@
 // What the director says of itself and of the router: to pulse (rules in, healthy servers, flush
 // time) and to people (the status report). Pure.
-
 import { pulseDigest } from '../config/digest.ts';
 import type { Config, ServiceConfig } from '../config/schema.ts';
 import type { ServerName } from '../drain/drains.ts';

@@ -24,6 +24,14 @@ const watched = (deadMs: number) => HEAL_MS + 14 * deadMs;
 const quietOn = (lan: number, whom: Who | 'both'): Fault => ({ type: 'quiet', whom, lan, atMs: 0, forMs: FOREVER });
 const nothing = (watchMs: number) => ({ ownerChangesMin: 0, ownerChangesMax: 0, vacancyMsMax: 0, watchMs });
 
+/** So many changes of the owner, no fewer and no more; how long nobody is served meanwhile is not judged. */
+const moves = (changes: number, watchMs: number) => ({
+  ownerChangesMin: changes,
+  ownerChangesMax: changes,
+  vacancyMsMax: FOREVER,
+  watchMs,
+});
+
 export const LAN_SINGLES: readonly Single[] = [
   (random, _world, deadMs) => {
     const atMs = random.between(1, 2) * deadMs;
@@ -48,12 +56,7 @@ export const LAN_SINGLES: readonly Single[] = [
     return {
       kind: 'a LAN of the owner loses a direction',
       faults: [{ type: 'lan-way', who: 'owner', lan, lost, atMs: random.between(2, 3) * deadMs, forMs: FOREVER }],
-      expects: {
-        ownerChangesMin: elsewhere && seen ? 1 : 0,
-        ownerChangesMax: elsewhere && seen ? 1 : 0,
-        vacancyMsMax: FOREVER,
-        watchMs: watched(deadMs),
-      },
+      expects: moves(elsewhere && seen ? 1 : 0, watched(deadMs)),
     };
   },
   (random, _world, deadMs) => {
@@ -89,12 +92,7 @@ export const LAN_SINGLES: readonly Single[] = [
         { type: 'lan-way', who: 'owner', lan, lost, atMs: random.between(2, 3) * deadMs, forMs: FOREVER },
       ],
       // Without targets it is what the standby's loss is, seen from here and from there.
-      expects: {
-        ownerChangesMin: changes,
-        ownerChangesMax: changes,
-        vacancyMsMax: FOREVER,
-        watchMs: watched(deadMs),
-      },
+      expects: moves(changes, watched(deadMs)),
     };
   },
   (random, world, deadMs) => {
@@ -108,12 +106,7 @@ export const LAN_SINGLES: readonly Single[] = [
         { type: 'lan-way', who: 'owner', lan, lost: 'out', atMs: random.between(2, 3) * deadMs, forMs: FOREVER },
       ],
       // The standby's neighbours answer it.
-      expects: {
-        ownerChangesMin: changes,
-        ownerChangesMax: changes,
-        vacancyMsMax: FOREVER,
-        watchMs: watched(deadMs),
-      },
+      expects: moves(changes, watched(deadMs)),
     };
   },
   (random, world, deadMs) => {

@@ -1,5 +1,5 @@
-// What vipd says of the LANs around a router once it samples: which targets and neighbours answer, whether frames come in. Derived from which ways
-// are open, told only on change and after vipd's own window.
+// What vipd says of the LANs around a router once it samples: which targets and neighbours answer, whether frames come in. Derived from
+// which ways are open, told only on change and after vipd's own window.
 import type { NeighboursWord } from '../../src/vip/protocol.ts';
 import { CLIENTS, type Network, SERVER, TARGETS } from './network.ts';
 import type { Router } from './router.ts';
@@ -57,14 +57,13 @@ export class Surroundings {
     for (const [lan, { targets, interface: iface }] of this.#router.options.settings.lans.entries()) {
       const network = this.#world.networks[lan] as Network;
       const hears = (host: number) => network.isOpen(host, this.#router.host);
+      const answers = (host: number) => hears(host) && network.isOpen(this.#router.host, host);
       for (const [nth, index] of targets.entries()) {
-        const host = TARGETS[nth] ?? SERVER;
-        const up = hears(host) && network.isOpen(this.#router.host, host);
+        const up = answers(TARGETS[nth] ?? SERVER);
         if (!this.#isNews(`target ${index}`, up, onlyLife)) continue;
         this.#router.say(vipd, { type: 'target', index, up });
       }
       if (lan > 1) continue;
-      const answers = (host: number) => hears(host) && network.isOpen(this.#router.host, host);
       const quiet = network.isQuiet(this.#router.index);
       const answered = !quiet && [...CLIENTS, ...TARGETS].some(answers);
       if (answered) this.#proven.add(lan);

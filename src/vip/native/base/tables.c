@@ -25,6 +25,17 @@ uint64_t all_vips(void)
 	return vip_count == 64 ? UINT64_MAX : (UINT64_C(1) << vip_count) - 1;
 }
 
+/* An address of our own there, to ask from; of no family: none. */
+const struct inet *own_on(const struct iface *iface, int family)
+{
+	static const struct inet none;
+
+	for (unsigned i = 0; i < vip_count; i++)
+		if (vips[i].iface == iface && vips[i].own.family == family)
+			return &vips[i].own;
+	return &none;
+}
+
 static struct iface *iface_named(const char *name)
 {
 	for (unsigned i = 0; i < iface_count; i++)

@@ -144,5 +144,6 @@ bool fixed_add(const char *spec);
 
 /* All virtual addresses, one bit each. */
 uint64_t all_vips(void);
+const struct inet *own_on(const struct iface *iface, int family);
 
 #endif

@@ -85,9 +85,9 @@ static unsigned list_addresses(uint32_t *list, const struct iface *iface, int fa
 
 /*
  * The last 32 bits of the address a frame speaks for must be those of one of ours, of a target, of
- * the peer or of a neighbour. ARP: sender; of all but ours only replies, as a gateway may ask much. IPv4: source of
- * an echo reply without options (Linux sends none). IPv6: target of an advertisement, source of an
- * echo reply. Helpers: the address that is asked for.
+ * the peer or of a neighbour. ARP: sender; of all but ours only replies, as a gateway may ask much.
+ * IPv4: source of an echo reply without options (Linux sends none). IPv6: target of an
+ * advertisement, source of an echo reply. Helpers: the address that is asked for.
  */
 void filter_for(struct filter *filter, const struct iface *iface, enum packet_socket which)
 {

@@ -247,17 +247,6 @@ us_t fixed_next(void)
 	return next;
 }
 
-/* An address of our own to ask from. */
-static const struct inet *own_on(const struct iface *iface, int family)
-{
-	static const struct inet none;
-
-	for (unsigned i = 0; i < vip_count; i++)
-		if (vips[i].iface == iface && vips[i].own.family == family)
-			return &vips[i].own;
-	return &none;
-}
-
 /*
  * A copy of this router has a vipd, too, with the same own addresses; printers and proxies have
  * none.

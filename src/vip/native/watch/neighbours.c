@@ -202,16 +202,6 @@ static void forget_silent(struct iface *iface, us_t window, us_t now)
 	}
 }
 
-static const struct inet *own_on(const struct iface *iface, int family)
-{
-	static const struct inet none;
-
-	for (unsigned i = 0; i < vip_count; i++)
-		if (vips[i].iface == iface && vips[i].own.family == family)
-			return &vips[i].own;
-	return &none;
-}
-
 /* mac: where it last answered; NULL: everybody is asked for it. */
 static void ask(const struct iface *iface, const struct neighbour *host, const uint8_t *mac)
 {
